@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// State is what an intent wants of a node.
+type State string
+
+// The wanted states. An absent intent is neither: it means keep what is there.
+const (
+	StateInstalled State = "Installed"
+	StateAbsent    State = "Absent"
+)
+
+// HostPackages says where QEMU and virtiofsd come from.
+type HostPackages string
+
+// The host package modes of spec.config.hostPackages.
+const (
+	HostPackagesAuto      HostPackages = "Auto"
+	HostPackagesExtension HostPackages = "Extension"
+	HostPackagesLayered   HostPackages = "Layered"
+	HostPackagesNone      HostPackages = "None"
+)
+
+// Owner is the KataConfig on whose behalf an intent was written.
+type Owner struct {
+	Name string `json:"name,omitempty"`
+	UID  string `json:"uid,omitempty"`
+}
+
+// Grants are permissions that hold once, for the boot whose id they name. They are never stored on the node.
+type Grants struct {
+	// RestartCRIO is the boot id during which the agent may restart CRI-O once.
+	RestartCRIO string `json:"restartCRIO,omitempty"`
+	// Reboot is the boot id that the agent may end by a reboot.
+	Reboot string `json:"reboot,omitempty"`
+}
+
+// Intent is what the controller wants of one node.
+type Intent struct {
+	Version int `json:"version"`
+	// ID is the hash of the Node's UID, the owner and the wanted content; a report answers it. See Identify.
+	ID    string `json:"id"`
+	Owner Owner  `json:"owner,omitzero"`
+	State State  `json:"state"`
+	// Payload is the image to serve, as registry/repository@sha256:hex. Empty exactly when State is Absent.
+	Payload string `json:"payload,omitempty"`
+	// Prefetch is an image to fetch without switching to it.
+	Prefetch     string       `json:"prefetch,omitempty"`
+	HostPackages HostPackages `json:"hostPackages,omitempty"`
+	// Issued is when the controller wrote the intent, by its clock.
+	Issued time.Time `json:"issued,omitzero"`
+	Grants Grants    `json:"grants,omitzero"`
+}
+
+// Identify returns a copy of the intent with the id it has on the Node with this UID.
+// Grants and the time of issue are no part of it: they change without the wanted content changing.
+func (i Intent) Identify(nodeUID string) Intent {
+	h := sha256.New()
+	for _, field := range []string{nodeUID, i.Owner.UID, string(i.State), i.Payload, i.Prefetch, string(i.HostPackages)} {
+		fmt.Fprintf(h, "%d:%s,", len(field), field)
+	}
+	i.Version = Version
+	i.ID = hex.EncodeToString(h.Sum(nil))[:16]
+	return i
+}
+
+// DecodeIntent reads and validates the value of IntentAnnotation. The error names the field and the remedy.
+func DecodeIntent(document string) (Intent, error) {
+	var i Intent
+	if err := decode(document, &i); err != nil {
+		return Intent{}, fmt.Errorf("reading intent: %w", err)
+	}
+	if err := i.Validate(); err != nil {
+		return Intent{}, fmt.Errorf("reading intent: %w", err)
+	}
+	return i, nil
+}
+
+// Encode returns the annotation's value.
+func (i Intent) Encode() (string, error) {
+	if err := i.Validate(); err != nil {
+		return "", fmt.Errorf("writing intent: %w", err)
+	}
+	document, err := json.Marshal(i)
+	if err != nil {
+		return "", fmt.Errorf("writing intent: %w", err)
+	}
+	return string(document), nil
+}
+
+// Validate returns what makes the intent unusable, or nil.
+func (i Intent) Validate() error {
+	if i.Version != Version {
+		return fmt.Errorf("version %d is not one that this program speaks (%d): bring controller and agent to neighbouring versions", i.Version, Version)
+	}
+	if i.ID == "" {
+		return errors.New("id is empty: a report could not answer it")
+	}
+	return errors.Join(i.validateState(), i.validatePackages())
+}
+
+func (i Intent) validateState() error {
+	switch i.State {
+	case StateInstalled:
+		return errors.Join(validateImage("payload", i.Payload), validateOptionalImage("prefetch", i.Prefetch))
+	case StateAbsent:
+		if i.Payload != "" {
+			return fmt.Errorf("payload is %q although state is Absent: leave it empty", i.Payload)
+		}
+		return nil
+	default:
+		return fmt.Errorf("state %q is unknown: use Installed or Absent", i.State)
+	}
+}
+
+func (i Intent) validatePackages() error {
+	switch i.HostPackages {
+	case "", HostPackagesAuto, HostPackagesExtension, HostPackagesLayered, HostPackagesNone:
+		return nil
+	default:
+		return fmt.Errorf("hostPackages %q is unknown: use Auto, Extension, Layered or None", i.HostPackages)
+	}
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Phase is where a node stands towards the intent that its report answers.
+type Phase string
+
+// The phases. Error stands beside any of them.
+//
+//	Idle -> Installing -> Installed -> Removing -> Absent -> Idle
+//	            |  ^                      |  ^
+//	            v  |                      v  |
+//	       AwaitingGrant                Blocked
+const (
+	// PhaseIdle answers no intent: an agent is there.
+	PhaseIdle Phase = "Idle"
+	// PhaseInstalling works towards the intent's payload.
+	PhaseInstalling Phase = "Installing"
+	// PhaseAwaitingGrant waits for a grant that names this boot.
+	PhaseAwaitingGrant Phase = "AwaitingGrant"
+	// PhaseInstalled serves the intent's payload to new pods, and a sandbox of it has been seen to start.
+	PhaseInstalled Phase = "Installed"
+	// PhaseRemoving works towards Absent.
+	PhaseRemoving Phase = "Removing"
+	// PhaseBlocked waits for bound kata pods to end before removing anything.
+	PhaseBlocked Phase = "Blocked"
+	// PhaseAbsent has removed everything for this intent.
+	PhaseAbsent Phase = "Absent"
+)
+
+// MaxReportBytes bounds the encoded report: a Node is stored whole at every write.
+const MaxReportBytes = 2048
+
+// Bounds of the parts of a report that come from outside.
+const (
+	maxPodNames  = 5
+	maxVersions  = 4
+	maxMessage   = 500
+	maxHostCheck = 200
+	maxShortText = 64
+	maxDigest    = 80
+	ellipsis     = "…"
+)
+
+// BoundPods counts the kata pods bound to the node that have not ended.
+type BoundPods struct {
+	Count int      `json:"count"`
+	Names []string `json:"names,omitempty"` // namespace/name, the first few
+}
+
+// Error is why the node does not get on.
+type Error struct {
+	Step    string    `json:"step"`
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	Since   time.Time `json:"since"`
+}
+
+// Report is what an agent says of its node.
+type Report struct {
+	Version int `json:"version"`
+	// Speaks lists the intent versions that the agent understands.
+	Speaks []int `json:"speaks"`
+	// IntentID is the intent that the report answers, empty in phase Idle.
+	IntentID     string `json:"intentID,omitempty"`
+	BootID       string `json:"bootID"`
+	Architecture string `json:"architecture"`
+	// HostCheck is empty when the host can run Kata, else the sentence that says why not.
+	HostCheck string `json:"hostCheck,omitempty"`
+	Phase     Phase  `json:"phase"`
+	// Payload is the digest that new pods get, empty while they get none.
+	Payload string `json:"payload,omitempty"`
+	// PayloadVersion is the version that payload calls itself, for people.
+	PayloadVersion string `json:"payloadVersion,omitempty"`
+	// InUse lists the digests of older payloads that running sandboxes hold.
+	InUse          []string  `json:"inUse,omitempty"`
+	BoundPods      BoundPods `json:"boundPods"`
+	Error          *Error    `json:"error,omitempty"`
+	RebootRequired bool      `json:"rebootRequired,omitempty"`
+}
+
+// DecodeReport reads and validates the value of ReportAnnotation.
+func DecodeReport(document string) (Report, error) {
+	var r Report
+	if err := decode(document, &r); err != nil {
+		return Report{}, fmt.Errorf("reading report: %w", err)
+	}
+	if err := r.Validate(); err != nil {
+		return Report{}, fmt.Errorf("reading report: %w", err)
+	}
+	return r, nil
+}
+
+// Encode returns the annotation's value, at most MaxReportBytes long: names, versions and messages are cut, with an ellipsis.
+func (r Report) Encode() (string, error) {
+	r = r.bounded()
+	if err := r.Validate(); err != nil {
+		return "", fmt.Errorf("writing report: %w", err)
+	}
+	document, err := json.Marshal(r)
+	if err != nil {
+		return "", fmt.Errorf("writing report: %w", err)
+	}
+	if len(document) > MaxReportBytes {
+		return "", fmt.Errorf("writing report: %d bytes, more than %d", len(document), MaxReportBytes)
+	}
+	return string(document), nil
+}
+
+// Validate returns what makes the report unusable, or nil.
+func (r Report) Validate() error {
+	switch {
+	case r.Version != Version:
+		return fmt.Errorf("version %d is not one that this program speaks (%d)", r.Version, Version)
+	case !r.Phase.known():
+		return fmt.Errorf("phase %q is unknown", r.Phase)
+	case r.BootID == "":
+		return errors.New("bootID is empty")
+	case r.BoundPods.Count < 0:
+		return fmt.Errorf("boundPods.count is %d", r.BoundPods.Count)
+	}
+	return nil
+}
+
+func (p Phase) known() bool {
+	switch p {
+	case PhaseIdle, PhaseInstalling, PhaseAwaitingGrant, PhaseInstalled, PhaseRemoving, PhaseBlocked, PhaseAbsent:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r Report) bounded() Report {
+	r.HostCheck = cut(r.HostCheck, maxHostCheck)
+	r.PayloadVersion = cut(r.PayloadVersion, maxShortText)
+	r.Payload = cut(r.Payload, maxDigest)
+	r.InUse = cutEach(r.InUse[:min(len(r.InUse), maxVersions)], maxDigest)
+	r.BoundPods.Names = cutEach(r.BoundPods.Names[:min(len(r.BoundPods.Names), maxPodNames)], maxShortText)
+	if r.Error != nil {
+		bounded := *r.Error
+		bounded.Step, bounded.Reason = cut(bounded.Step, maxShortText), cut(bounded.Reason, maxShortText)
+		bounded.Message = cut(bounded.Message, maxMessage)
+		r.Error = &bounded
+	}
+	return r
+}
+
+func cutEach(texts []string, limit int) []string {
+	var out []string
+	for _, text := range texts {
+		out = append(out, cut(text, limit))
+	}
+	return out
+}
+
+// cut shortens a text to the limit in bytes of its JSON form, at a rune.
+func cut(text string, limit int) string {
+	if quotedLen(text) <= limit {
+		return text
+	}
+	limit -= len(ellipsis)
+	text = strings.ToValidUTF8(text[:min(len(text), limit)], "")
+	for quotedLen(text) > limit {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	return text + ellipsis
+}
+
+func quotedLen(text string) int {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return len(text)
+	}
+	return len(quoted)
+}
