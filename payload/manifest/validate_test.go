@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/payload/manifest"
+)
+
+func TestValidateNamesTheFirstDefect(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*manifest.Manifest)
+		want   string
+	}{
+		"version":               {func(m *manifest.Manifest) { m.Version = 2 }, "version is 2, must be 1"},
+		"payload version":       {func(m *manifest.Manifest) { m.PayloadVersion = "" }, `payloadVersion "" does not have the form`},
+		"architecture":          {func(m *manifest.Manifest) { m.Architecture = "AMD64" }, `architecture "AMD64"`},
+		"compatibility":         {func(m *manifest.Manifest) { m.ShimCompatibility = "" }, "shimCompatibility"},
+		"range":                 {func(m *manifest.Manifest) { m.OpenShift = "4\n" }, `openshift "4\n" has control characters`},
+		"no handlers":           {func(m *manifest.Manifest) { m.Handlers = nil }, "no handlers"},
+		"handler twice":         {func(m *manifest.Manifest) { m.Handlers = append(m.Handlers, m.Handlers[0]) }, `handler "kata-oc" is listed twice`},
+		"handler name":          {handler(func(h *manifest.Handler) { h.Name = "a/b" }), `name "a/b" does not have the form`},
+		"handler type":          {handler(func(h *manifest.Handler) { h.Type = "pod" }), `handler "kata-oc": type is "pod", must be vm or oci`},
+		"dialect":               {handler(func(h *manifest.Handler) { h.Dialect = "rust" }), `dialect is "rust", must be go or runtime-rs`},
+		"shim's base name":      {handler(func(h *manifest.Handler) { h.Shim = "usr/bin/kata" }), `base name of the shim "kata"`},
+		"shim missing":          {handler(func(h *manifest.Handler) { h.Shim = "bin/containerd-shim-x" }), `bin/containerd-shim-x is not a file of the payload`},
+		"shim outside":          {handler(func(h *manifest.Handler) { h.Shim = "../containerd-shim-x" }), `leaves the payload`},
+		"shim not executable":   {file(func(f *manifest.File) { f.Mode = 0o744 }), "is not executable: its mode is 0744"},
+		"config missing":        {handler(func(h *manifest.Handler) { h.Config = "" }), `config "": . is not a file of the payload`},
+		"component twice":       {func(m *manifest.Manifest) { m.Components[1].Name = "shim" }, `component "shim" is listed twice`},
+		"two rests":             {func(m *manifest.Manifest) { m.Components[0].Paths = nil }, `components "shim" and "config" both have no paths`},
+		"component version":     {func(m *manifest.Manifest) { m.Components[0].Version = "" }, `component "shim": version ""`},
+		"component pattern":     {func(m *manifest.Manifest) { m.Components[0].Paths[0] = "usr/[" }, `syntax error in pattern`},
+		"component path":        {func(m *manifest.Manifest) { m.Components[0].Paths[0] = "/usr" }, `"/usr" is not a clean relative path`},
+		"setuid":                {file(func(f *manifest.File) { f.Mode = 0o4755 }), `has mode 4755: setuid, setgid and sticky bits are not allowed`},
+		"setgid":                {file(func(f *manifest.File) { f.Mode = 0o2755 }), `has mode 2755`},
+		"unreadable":            {file(func(f *manifest.File) { f.Mode = 0o111 }), `its owner must be able to read it`},
+		"size":                  {file(func(f *manifest.File) { f.Size = -1 }), "negative size -1"},
+		"short digest":          {file(func(f *manifest.File) { f.SHA256 = "ab" }), "must be 64 lower-case hex digits"},
+		"upper-case digest":     {file(func(f *manifest.File) { f.SHA256 = strings.Repeat("AB", 32) }), "must be 64 lower-case hex digits"},
+		"order":                 {func(m *manifest.Manifest) { m.Files[0], m.Files[1] = m.Files[1], m.Files[0] }, "files are sorted by path"},
+		"path twice":            {func(m *manifest.Manifest) { m.Files[1] = m.Files[0] }, "is listed twice"},
+		"manifest itself":       {add(regular(manifest.Path)), "is listed twice, or is the manifest itself"},
+		"absolute path":         {file(func(f *manifest.File) { f.Path = "/bin/sh" }), `"/bin/sh" is not a clean relative path`},
+		"escaping path":         {file(func(f *manifest.File) { f.Path = "a/../../b" }), "is not a clean relative path"},
+		"unclean path":          {file(func(f *manifest.File) { f.Path = "a//b" }), "is not a clean relative path"},
+		"control characters":    {file(func(f *manifest.File) { f.Path = "a\x1b[2J" }), "has control characters"},
+		"whiteout":              {file(func(f *manifest.File) { f.Path = "a/.wh.b" }), "reserved prefix .wh."},
+		"below a file":          {add(regular("usr/share/kata-containers/latest/x")), "which is no directory"},
+		"below the manifest":    {add(regular(manifest.Path + "/x")), "which is no directory"},
+		"in the manifest's way": {add(link("usr/share/kata-payload", "kata-containers")), "stands where the manifest's directory must be"},
+		"absolute link":         {add(link("z", "/etc/passwd")), `"z" links to "/etc/passwd": links are relative`},
+		"escaping link":         {add(link("z/y", "../../etc")), `link "z/y" to "../../etc": leaves the payload`},
+		"escape through a link": {add(link("z/up", ".."), link("z/y", "up/../etc")), `link "z/y" to "up/../etc": leaves the payload`},
+		"link loop":             {add(link("z", "z")), "more than 40 symbolic links"},
+		"link with a mode":      {add(manifest.File{Path: "z", Link: "y", Mode: 0o777}), "is a link and has a mode"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := valid()
+			require.NoError(t, m.Validate())
+			test.change(&m)
+			err := m.Validate()
+			require.ErrorContains(t, err, test.want)
+			assert.NotContains(t, err.Error(), "\n")
+			_, err = manifest.Encode(m)
+			assert.ErrorContains(t, err, "writing payload manifest: ", "nobody writes what nobody reads")
+		})
+	}
+}
+
+func TestLinksMayLeadNowhere(t *testing.T) {
+	t.Parallel()
+	m := valid()
+	add(link("z", "nowhere/at/../all"))(&m)
+	assert.NoError(t, m.Validate())
+}
+
+func TestAShimMayBeALinkToAnExecutable(t *testing.T) {
+	t.Parallel()
+	m := valid()
+	add(link("usr/share/kata-containers/v/containerd-shim-kata-qemu-v2", "../../../bin/containerd-shim-kata-v2"))(&m)
+	m.Handlers[0].Shim = "usr/share/kata-containers/v/containerd-shim-kata-qemu-v2"
+	assert.NoError(t, m.Validate())
+}
+
+func regular(path string) manifest.File {
+	return manifest.File{Path: path, Mode: 0o644, SHA256: strings.Repeat("ef", 32)}
+}
+
+func link(path, target string) manifest.File { return manifest.File{Path: path, Link: target} }
+
+// add appends files; the cases name paths that sort last.
+func add(files ...manifest.File) func(*manifest.Manifest) {
+	return func(m *manifest.Manifest) { m.Files = append(m.Files, files...) }
+}
+
+func file(change func(*manifest.File)) func(*manifest.Manifest) {
+	return func(m *manifest.Manifest) { change(&m.Files[0]) }
+}
+
+func handler(change func(*manifest.Handler)) func(*manifest.Manifest) {
+	return func(m *manifest.Manifest) { change(&m.Handlers[0]) }
+}
