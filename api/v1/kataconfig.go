@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// KataConfig installs Kata Containers on the workers that it selects, and removes it again when it is deleted or when they are selected no longer.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=kataconfigs,singular=kataconfig,scope=Cluster,shortName=kc
+// +kubebuilder:metadata:annotations="kataconfiguration.openshift.io/implementation=kata-node"
+// +kubebuilder:printcolumn:name="Total",type=integer,JSONPath=`.status.totalNodesCount`
+// +kubebuilder:printcolumn:name="Completed",type=integer,JSONPath=`.status.CompletedNodesCount`
+// +kubebuilder:printcolumn:name="InProgress",type=integer,JSONPath=`.status.inProgressNodesCount`
+// +kubebuilder:printcolumn:name="Waiting",type=integer,JSONPath=`.status.waitingNodesCount`
+// +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.failedNodesCount`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="KataStatusCompleted")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="KataStatusCompleted")].message`
+// +kubebuilder:printcolumn:name="Image",type=string,priority=1,JSONPath=`.status.kataImage`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type KataConfig struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +optional
+	Spec KataConfigSpec `json:"spec,omitempty"`
+	// +optional
+	Status KataConfigStatus `json:"status,omitempty"`
+}
+
+// KataConfigList is a list of KataConfigs.
+//
+// +kubebuilder:object:root=true
+type KataConfigList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []KataConfig `json:"items"`
+}
+
+// KataConfigSpec is what the administrator wants.
+type KataConfigSpec struct {
+	// kataConfigPoolSelector chooses among the cluster's workers by their labels. Absent or empty, it chooses all of them.
+	//
+	// +optional
+	// +nullable
+	KataConfigPoolSelector *PoolSelector `json:"kataConfigPoolSelector,omitempty"`
+	// config tunes the installation. Every field has a working default.
+	//
+	// +optional
+	Config KataInstallConfig `json:"config,omitempty"`
+}
+
+// KataInstallConfig tunes an installation.
+type KataInstallConfig struct {
+	// payloadImage overrides the automatic choice of the payload. It names an image by digest: registry/repository@sha256:<64 hex digits>.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9][a-z0-9.:_/-]*/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$')",message="payloadImage does not name an image by digest: write registry/repository@sha256:<64 hex digits>, because a tag does not say what a node will run"
+	PayloadImage string `json:"payloadImage,omitempty"`
+	// hostPackages says where QEMU and virtiofsd come from: the payload or whatever the node has (Auto), the OS extension, layered packages, or nowhere but the payload (None).
+	//
+	// +optional
+	HostPackages HostPackages `json:"hostPackages,omitempty"`
+	// overhead is what one sandbox costs beside its containers. It becomes part of RuntimeClass kata-oc.
+	//
+	// +optional
+	Overhead *Overhead `json:"overhead,omitempty"`
+	// maxParallel is how many nodes may work on an installation or an update at the same time. The default is 10.
+	//
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= 1",message="maxParallel is below 1: allow at least one node at a time, or set paused to hold the rollout"
+	MaxParallel *int32 `json:"maxParallel,omitempty"`
+	// maxUnavailable is how many of the selected nodes may be unavailable, for whatever reason, when a node is allowed to restart CRI-O: a number from 1, or a percentage from 1% to 100%. The default is 1.
+	//
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="type(self) != int || self >= 1",message="maxUnavailable is below 1: allow at least one node, or set paused to hold the rollout"
+	// +kubebuilder:validation:XValidation:rule="type(self) != string || self.matches('^([1-9][0-9]?|100)%$')",message="maxUnavailable is neither a number nor a percentage from 1% to 100%: write 2 or 10%"
+	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+	// paused holds the rollout: no node is written to until it is false again. Deletion goes on regardless.
+	//
+	// +optional
+	Paused bool `json:"paused,omitempty"`
+}
+
+// HostPackages says where QEMU and virtiofsd come from.
+//
+// +kubebuilder:validation:Enum=Auto;Extension;Layered;None
+type HostPackages string
+
+// Overhead is what one sandbox costs beside its containers.
+type Overhead struct {
+	// podFixed lists cpu, memory and ephemeral-storage.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxProperties=3
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'])",message="overhead.podFixed names a resource other than cpu, memory and ephemeral-storage: remove it, a sandbox costs nothing else"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, type(self[k]) == int ? self[k] >= 0 : !string(self[k]).startsWith('-'))",message="overhead.podFixed has a quantity below zero: write what a sandbox costs, such as cpu: 250m and memory: 350Mi"
+	PodFixed corev1.ResourceList `json:"podFixed,omitempty"`
+}
