@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every command of this repository. `make` alone lists them.
+
+VERSION ?= 0.1.0
+
+# Pinned tools; each is built once, through the Go proxy, into $(CACHE)/bin.
+GOLANGCI_LINT_VERSION  := v2.15.0
+CONTROLLER_GEN_VERSION := v0.21.0
+
+# Debian packages beyond Go, gcc, make and git that tests, demo and packaging use.
+PACKAGES := buildah ca-certificates cpio debootstrap iproute2 nftables rpm rpmlint systemd-container util-linux
+
+# What is expensive and the same for every checkout: tools, the Debian tree of the test nodes, the test control plane.
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kata-node
+DIST  ?= dist
+export KATA_CACHE := $(CACHE)
+
+# The Go flags of the whole repository. Shipped programs are static; the race detector needs cgo.
+TAGS := containers_image_openpgp,exclude_graphdriver_btrfs,containers_image_ostree_stub
+export GOFLAGS := -buildvcs=false -tags=$(TAGS)
+LDFLAGS  = -s -w -X main.version=$(1)
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags '$(call LDFLAGS,$(1))'
+GO_TEST  = CGO_ENABLED=1 go test -race
+MODULES := . ignition test
+
+# Same sources, same bytes: times in packages and images are those of the last commit.
+export SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+
+GOLANGCI_LINT  := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+CONTROLLER_GEN := $(CACHE)/bin/controller-gen-$(CONTROLLER_GEN_VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test lint generate verify payload demo rpm machineconfig images fuzz deps
+.DELETE_ON_ERROR:
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build the shipped programs into bin/
+	$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/...
+
+test: deps ## Run every test; those on systemd nodes need root, and say so where they are skipped
+	@if [ "$$(id -u)" -ne 0 ]; then echo "Not root: tests on systemd nodes will be skipped. 'sudo make test' runs everything."; \
+	elif ! command -v systemd-nspawn >/dev/null; then echo "No systemd-nspawn: tests on systemd nodes will be skipped."; fi
+	$(GO_TEST) -timeout 20m ./...
+	cd ignition && $(GO_TEST) -timeout 10m ./...
+	# No vet: it would vet all of Kubernetes. One package at a time: each may boot nodes. Never cached: they run programs that Go does not track.
+	cd test && $(GO_TEST) -vet=off -p 1 -count 1 -timeout 40m ./...
+
+lint: $(GOLANGCI_LINT) ## Run golangci-lint in every module
+	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && CGO_ENABLED=0 $(GOLANGCI_LINT) run --timeout 30m ./...) || exit 1; done
+
+generate: $(CONTROLLER_GEN) ## Generate deep copies and the CRD from api/v1
+	$(CONTROLLER_GEN) object paths=./api/v1
+	$(CONTROLLER_GEN) crd paths=./api/v1 output:crd:dir=deploy/crd
+
+verify: $(CONTROLLER_GEN) ## Check that generated files, formatting and go.mod are up to date
+	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && mkdir "$$out/crd" "$$out/go" && \
+	$(CONTROLLER_GEN) object crd paths=./api/v1 output:object:dir="$$out/go" output:crd:dir="$$out/crd" && \
+	diff -u api/v1/zz_generated.deepcopy.go "$$out/go/zz_generated.deepcopy.go" && diff -ru deploy/crd "$$out/crd" || \
+	{ echo "generated files are out of date: run make generate" >&2; exit 1; }
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not formatted: run gofmt -w on" $$unformatted >&2; exit 1; }
+	@for m in $(MODULES); do (cd $$m && go mod tidy -diff >/dev/null) || { echo "$$m/go.mod is out of date: run go mod tidy in $$m" >&2; exit 1; }; done
+	@echo "generated files, formatting and go.mod are up to date"
+
+PAYLOAD_VERSION ?= 1.0.0
+TO ?= oci:$(DIST)/payload:latest
+payload: ## Build the test payload and push it [PAYLOAD_VERSION=1.0.0 TO=oci:dist/payload:latest]
+	@rm -rf $(DIST)/payload-stage && mkdir -p $(DIST)/payload-stage/usr/bin
+	cp -R test/payload/tree/. $(DIST)/payload-stage/
+	cd test && $(call GO_BUILD,$(PAYLOAD_VERSION)) -o $(abspath $(DIST))/payload-stage/usr/bin/containerd-shim-kata-v2 ./cmd/containerd-shim-kata-v2
+	$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/kata-payload
+	bin/kata-payload build --from $(DIST)/payload-stage --describe test/payload/payload.toml --to $(TO)
+
+demo: deps ## Show the whole story on three systemd nodes, as root [KEEP=1 leaves it running]
+	cd test && CGO_ENABLED=0 go run ./cmd/demo $(if $(KEEP),--keep)
+
+RPM_DIR ?= $(DIST)
+RPM_ARCH := $(shell uname -m)
+RPM_FILE = $(abspath $(RPM_DIR))/kata-agent-$(VERSION)-1.$(RPM_ARCH).rpm
+rpm: ## Build the agent's RPM and print its path [RPM_DIR=dist AGENT_BINARY=other program to package]
+	@command -v rpmbuild >/dev/null || { echo "rpmbuild is missing: run 'sudo make deps', or install rpm-build" >&2; exit 1; }
+	$(if $(AGENT_BINARY),,$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/kata-node-agent)
+	@mkdir -p $(RPM_DIR)
+	rpmbuild -bb --quiet --build-in-place --nodeps \
+	  -D '_topdir $(abspath $(RPM_DIR))/rpmbuild' -D '_rpmdir $(abspath $(RPM_DIR))' -D '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' \
+	  -D '_binary_payload w3.zstdio' -D 'dist %{nil}' \
+	  -D 'agent_version $(VERSION)' -D 'agent_binary $(abspath $(or $(AGENT_BINARY),bin/kata-node-agent))' rpmspec/kata-agent.spec
+	@rm -rf $(RPM_DIR)/rpmbuild && echo $(RPM_FILE)
+
+ROLE ?= worker
+machineconfig: ## Render MachineConfigs that install the agent from an image [AGENT_IMAGE=registry/repo@sha256:... ROLE=worker]
+	cd ignition && CGO_ENABLED=0 go run ./render --image '$(AGENT_IMAGE)' --role '$(ROLE)' --out $(abspath $(DIST))/machineconfig
+
+images: build ## Build the images of controller and agent as OCI layouts below dist/images
+	@command -v buildah >/dev/null || { echo "buildah is missing: run 'sudo make deps', or install buildah" >&2; exit 1; }
+	@mkdir -p $(DIST)/images
+	$(foreach i,controller agent,buildah --root $(abspath $(DIST))/images/.store --runroot $(abspath $(DIST))/images/.run --storage-driver vfs \
+	  bud --isolation chroot --timestamp $(SOURCE_DATE_EPOCH) --build-arg VERSION=$(VERSION) \
+	  -f containerfiles/Containerfile.$(i) -t oci:$(abspath $(DIST))/images/$(i):$(VERSION) bin &&) true
+
+FUZZTIME ?= 30s
+fuzz: ## Fuzz every target of the root module for a while [FUZZTIME=30s]
+	@git grep -l '^func Fuzz' -- '*_test.go' ':!test' | xargs -n 1 dirname | sort -u | while read -r dir; do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) ./$$dir || exit 1; done; done
+
+deps: ## Install missing Debian packages as root, else print the command
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+	if [ -z "$$missing" ]; then exit 0; \
+	elif ! command -v apt-get >/dev/null; then echo "Not Debian: please install what these Debian packages have:" $$missing; \
+	elif [ "$$(id -u)" -ne 0 ]; then echo "Missing packages; run: sudo apt-get install -y --no-install-recommends" $$missing; \
+	else echo "Installing" $$missing; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+$(GOLANGCI_LINT):
+	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION), once (some minutes)"
+	@mkdir -p $(@D)/.new && cd / && GOFLAGS= CGO_ENABLED=0 GOBIN=$(@D)/.new go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) && mv $(@D)/.new/golangci-lint $@
+
+$(CONTROLLER_GEN):
+	@mkdir -p $(@D)/.new && cd / && GOFLAGS= CGO_ENABLED=0 GOBIN=$(@D)/.new go install sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION) && mv $(@D)/.new/controller-gen $@
