@@ -4,6 +4,8 @@ package manifest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,4 +78,10 @@ func (m Manifest) withoutNils() Manifest {
 		m.Components[i].Paths = append([]string{}, m.Components[i].Paths...)
 	}
 	return m
+}
+
+// Digest returns the identity of an encoded document, as Label carries it: sha256:hex.
+func Digest(document []byte) string {
+	sum := sha256.Sum256(document)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
