@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cgroup moves the shim out of its starter's service into the pod's cgroup, as Kata does.
+// Without it systemd would kill every shim whenever CRI-O restarts.
+package cgroup
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Roots lists the hierarchies by which systemd tracks services, found in a mountinfo file:
+// the name=systemd hierarchy of cgroup v1 and the unified one.
+func Roots(mountinfo string) ([]string, error) {
+	file, err := os.Open(mountinfo)
+	if err != nil {
+		return nil, fmt.Errorf("finding cgroup hierarchies: %w", err)
+	}
+	defer file.Close()
+	var roots []string
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		if root, ok := root(lines.Text()); ok && !slices.Contains(roots, root) {
+			roots = append(roots, root)
+		}
+	}
+	return roots, lines.Err()
+}
+
+func root(line string) (string, bool) {
+	before, after, ok := strings.Cut(line, " - ")
+	left, right := strings.Fields(before), strings.Fields(after)
+	if !ok || len(left) < 5 || len(right) < 3 {
+		return "", false
+	}
+	tracked := right[0] == "cgroup2" || right[0] == "cgroup" && strings.Contains(right[2], "name=systemd")
+	return left[4], tracked
+}
+
+// Join moves pid into path below every root and returns the directories it made room in.
+func Join(roots []string, path string, pid int) error {
+	var errs []error
+	for _, root := range roots {
+		dir := filepath.Join(root, path)
+		errs = append(errs, os.MkdirAll(dir, 0o755), enter(dir, pid))
+	}
+	return errors.Join(errs...)
+}
+
+// Leave moves pid to each root and removes the directories of path that are empty after that.
+func Leave(roots []string, path string, pid int) error {
+	var errs []error
+	for _, root := range roots {
+		errs = append(errs, enter(root, pid))
+		Prune(root, path)
+	}
+	return errors.Join(errs...)
+}
+
+// Prune removes the empty directories of path below root, innermost first; the kernel keeps those in use.
+// The outermost one stays: another shim may be making its own place in it at this moment.
+func Prune(root, path string) {
+	for at := filepath.Clean("/" + path); filepath.Dir(at) != "/" && at != "/"; at = filepath.Dir(at) {
+		if os.Remove(filepath.Join(root, at)) != nil {
+			return
+		}
+	}
+}
+
+func enter(dir string, pid int) error {
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o600); err != nil {
+		return fmt.Errorf("moving process %d: %w", pid, err)
+	}
+	return nil
+}
