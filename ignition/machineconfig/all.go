@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package machineconfig
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// File is one manifest for an administrator to apply.
+type File struct {
+	Name, Purpose string
+	Content       []byte
+}
+
+// All renders what an administrator needs, in the order in which it is applied.
+func All(root, image, role string) ([]File, error) {
+	policies := []File{
+		{Name: Policy, Purpose: "apply first: no node reboots for what follows"},
+		{Name: RemovalPolicy, Purpose: "apply before deleting the MachineConfig"},
+	}
+	var configs []File
+	for _, release := range OpenShift() {
+		content, err := Render(root, Options{OpenShift: release, Image: image, Role: role})
+		if err != nil {
+			return nil, err
+		}
+		configs = append(configs, File{Name: fmt.Sprintf("60-%s-kata-agent-openshift-%s.yaml", role, release), Purpose: purpose(release), Content: content})
+	}
+	for i, p := range policies {
+		content, err := os.ReadFile(filepath.Join(root, "ignition", p.Name)) //nolint:gosec // the caller's own repository
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", p.Name, err)
+		}
+		policies[i].Content = content
+	}
+	return append(append(policies[:1:1], configs...), policies[1]), nil
+}
+
+func purpose(release string) string {
+	if release == OpenShift()[0] {
+		return "apply on OpenShift 4.17 and 4.18"
+	}
+	return "apply on OpenShift " + release + " and later"
+}

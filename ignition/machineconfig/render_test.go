@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package machineconfig_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/ignition/machineconfig"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const (
+	root  = "../.."
+	image = "registry.example/kata/agent@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+)
+
+func options(release string) machineconfig.Options {
+	return machineconfig.Options{OpenShift: release, Image: image, Role: "worker"}
+}
+
+func TestMachineConfigsAreTheGoldenOnes(t *testing.T) {
+	t.Parallel()
+	for _, release := range machineconfig.OpenShift() {
+		t.Run(release, func(t *testing.T) {
+			t.Parallel()
+			rendered, err := machineconfig.Render(root, options(release))
+			require.NoError(t, err)
+			golden := filepath.Join("testdata", "openshift-"+release+".yaml")
+			if *update {
+				require.NoError(t, os.WriteFile(golden, rendered, 0o600))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			assert.Equal(t, string(want), string(rendered), "run go test ./machineconfig -update and review the difference")
+		})
+	}
+}
+
+func TestAnImageWithoutDigestIsRefusedInOneSentence(t *testing.T) {
+	t.Parallel()
+	digest := image[strings.Index(image, "@"):]
+	for _, bad := range []string{"", "registry.example/kata/agent:latest", "registry.example/kata/agent", digest, "a b" + digest, "a%h" + digest, image + "0", "a$b" + digest} {
+		_, err := machineconfig.Render(root, machineconfig.Options{OpenShift: "4.18", Image: bad, Role: "worker"})
+		require.ErrorContains(t, err, "name the image by digest", bad)
+		assert.NotContains(t, err.Error(), "\n")
+	}
+}
+
+func TestARoleThatIsNoPoolNameIsRefused(t *testing.T) {
+	t.Parallel()
+	_, err := machineconfig.Render(root, machineconfig.Options{OpenShift: "4.18", Image: image, Role: "worker: x"})
+	require.ErrorContains(t, err, "is not the name of a machine config pool")
+}
+
+func TestAnUnknownReleaseIsRefused(t *testing.T) {
+	t.Parallel()
+	_, err := machineconfig.Render(root, options("4.99"))
+	require.ErrorContains(t, err, "translating")
+}
+
+func TestAnyRemarkOfButaneIsAnError(t *testing.T) {
+	t.Parallel()
+	dir := copySources(t)
+	appendTo(t, filepath.Join(dir, machineconfig.Source), "unheard_of: true\n")
+	_, err := machineconfig.Render(dir, options("4.18"))
+	require.ErrorContains(t, err, "unheard_of")
+}
+
+func TestAnInvalidUnitIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := copySources(t)
+	appendTo(t, filepath.Join(dir, "ignition/kata-agent-pull.service"), "[Broken\n")
+	_, err := machineconfig.Render(dir, options("4.19"))
+	require.Error(t, err)
+}
+
+func TestAMachineConfigThatLeavesNoRoomForOthersIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := copySources(t)
+	appendTo(t, filepath.Join(dir, "ignition/pull-agent"), strings.Repeat("#", 100<<10))
+	_, err := machineconfig.Render(dir, options("4.18"))
+	require.ErrorContains(t, err, "more than our share")
+}
+
+func TestTmpfilesDifferFromThePackagedOnesInThePathOfTheBinaryOnly(t *testing.T) {
+	t.Parallel()
+	packaged, err := os.ReadFile(filepath.Join(root, "systemd/usr/lib/tmpfiles.d/kata-agent.conf"))
+	require.NoError(t, err)
+	ours, err := os.ReadFile(filepath.Join(root, "ignition/tmpfiles.conf"))
+	require.NoError(t, err)
+	moved := strings.ReplaceAll(string(packaged), "/usr/libexec/kata-agent/", "/var/lib/kata-agent/bin/current/")
+	assert.Equal(t, moved, string(ours))
+	assert.NotEqual(t, string(packaged), string(ours))
+}
+
+// copySources is a root with everything Render reads.
+func copySources(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{machineconfig.Source, "ignition/pull-agent", "ignition/tmpfiles.conf", "ignition/kata-agent-pull.service", "systemd/usr/lib/systemd/system/kata-agent.service"} {
+		content, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o750))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	}
+	_, err := machineconfig.Render(dir, options("4.18"))
+	require.NoError(t, err, "the copy renders before it is spoiled")
+	return dir
+}
+
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = f.WriteString(text)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+}
