@@ -4,8 +4,8 @@
 VERSION ?= 0.1.0
 
 # Pinned tools; each is built once, through the Go proxy, into $(CACHE)/bin.
-GOLANGCI_LINT_VERSION  := v2.15.0
-CONTROLLER_GEN_VERSION := v0.21.0
+GOLANGCI_LINT_VERSION := v2.15.0
+# (controller-gen is pinned beside what it generates, in api/v1/generate.go.)
 
 # Debian packages beyond Go, gcc, make and git that tests, demo and packaging use.
 PACKAGES := buildah ca-certificates cpio debootstrap iproute2 nftables rpm rpmlint systemd-container util-linux
@@ -26,8 +26,7 @@ MODULES := . ignition test
 # Same sources, same bytes: times in packages and images are those of the last commit.
 export SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 
-GOLANGCI_LINT  := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
-CONTROLLER_GEN := $(CACHE)/bin/controller-gen-$(CONTROLLER_GEN_VERSION)
+GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
 .PHONY: help build test lint generate verify payload demo rpm machineconfig images fuzz deps
@@ -50,15 +49,12 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 lint: $(GOLANGCI_LINT) ## Run golangci-lint in every module
 	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && CGO_ENABLED=0 $(GOLANGCI_LINT) run --timeout 30m ./...) || exit 1; done
 
-generate: $(CONTROLLER_GEN) ## Generate deep copies and the CRD from api/v1
-	$(CONTROLLER_GEN) object paths=./api/v1
-	$(CONTROLLER_GEN) crd paths=./api/v1 output:crd:dir=deploy/crd
+generate: ## Generate deep copies and the CRD from api/v1
+	go generate ./api/...
 
-verify: $(CONTROLLER_GEN) ## Check that generated files, formatting and go.mod are up to date
-	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && mkdir "$$out/crd" "$$out/go" && \
-	$(CONTROLLER_GEN) object crd paths=./api/v1 output:object:dir="$$out/go" output:crd:dir="$$out/crd" && \
-	diff -u api/v1/zz_generated.deepcopy.go "$$out/go/zz_generated.deepcopy.go" && diff -ru deploy/crd "$$out/crd" || \
-	{ echo "generated files are out of date: run make generate" >&2; exit 1; }
+verify: ## Check that generated files, formatting and go.mod are up to date
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp -R go.mod go.sum api deploy "$$copy" && (cd "$$copy" && go generate ./api/...) && \
+	diff -ru api "$$copy/api" && diff -ru deploy "$$copy/deploy" || { echo "generated files are out of date: run make generate" >&2; exit 1; }
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not formatted: run gofmt -w on" $$unformatted >&2; exit 1; }
 	@for m in $(MODULES); do (cd $$m && go mod tidy -diff >/dev/null) || { echo "$$m/go.mod is out of date: run go mod tidy in $$m" >&2; exit 1; }; done
 	@echo "generated files, formatting and go.mod are up to date"
@@ -114,6 +110,3 @@ deps: ## Install missing Debian packages as root, else print the command
 $(GOLANGCI_LINT):
 	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION), once (some minutes)"
 	@mkdir -p $(@D)/.new && cd / && GOFLAGS= CGO_ENABLED=0 GOBIN=$(@D)/.new go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) && mv $(@D)/.new/golangci-lint $@
-
-$(CONTROLLER_GEN):
-	@mkdir -p $(@D)/.new && cd / && GOFLAGS= CGO_ENABLED=0 GOBIN=$(@D)/.new go install sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION) && mv $(@D)/.new/controller-gen $@
