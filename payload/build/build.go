@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kata-node/kata-node/payload/manifest"
+)
+
+// Input is everything that a payload image depends on, and where to build it.
+type Input struct {
+	// Tree is the staged directory.
+	Tree        string
+	Description Description
+	// Time is the modification time of all files and the image's time of creation, as SOURCE_DATE_EPOCH gives it.
+	// The zero value is the epoch itself. Parts of seconds are dropped.
+	Time time.Time
+	// WorkDir is an existing directory for the compressed layers. The image reads them from there, so it must outlive the image.
+	WorkDir string
+}
+
+// Payload is a built image.
+type Payload struct {
+	Image v1.Image
+	// Digest is that of the image's own (platform) manifest, as sha256:hex.
+	Digest   string
+	Manifest manifest.Manifest
+	// Layers describes the image's layers from the bottom up.
+	Layers []Layer
+}
+
+// Layer is one line of a payload's table of contents.
+type Layer struct {
+	// Component is the component's name, or "manifest" for the last one, which holds that document alone.
+	Component string
+	Digest    string
+	// Size is that of the compressed layer, in bytes.
+	Size int64
+}
+
+// Build builds the image: one layer per component in the order of the description, and the manifest in a small layer of its own on top,
+// so that an update moves what changed and the manifest. The error names the path that is in the way.
+func Build(ctx context.Context, in Input) (Payload, error) {
+	in.Time = roundTime(in.Time)
+	p, err := build(ctx, in)
+	if err != nil {
+		return Payload{}, fmt.Errorf("building payload from %s: %w", in.Tree, err)
+	}
+	return p, nil
+}
+
+func build(ctx context.Context, in Input) (Payload, error) {
+	tree, err := os.OpenRoot(in.Tree)
+	if err != nil {
+		return Payload{}, err
+	}
+	defer tree.Close() //nolint:errcheck // Nothing was written.
+	m := in.Description.manifest()
+	if m.Files, err = survey(ctx, tree); err != nil {
+		return Payload{}, err
+	}
+	if err := judge(m); err != nil {
+		return Payload{}, err
+	}
+	owned, err := assign(m)
+	if err != nil {
+		return Payload{}, err
+	}
+	layers, err := writeLayers(ctx, in, tree, m, owned)
+	if err != nil {
+		return Payload{}, err
+	}
+	return assemble(in, m, layers)
+}
+
+// writeLayers writes the components' layers side by side, and then, with every digest known, the manifest's.
+func writeLayers(ctx context.Context, in Input, tree *os.Root, m manifest.Manifest, owned [][]int) ([]*layer, error) {
+	layers := make([]*layer, len(owned), len(owned)+1)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for c := range owned {
+		group.Go(func() (err error) {
+			layers[c], err = writeComponent(groupCtx, in, tree, m.Files, owned[c])
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	document, err := manifest.Encode(m)
+	if err != nil {
+		return nil, err
+	}
+	top, err := writeManifest(ctx, in, document)
+	if err != nil {
+		return nil, err
+	}
+	return append(layers, top), nil
+}
+
+func roundTime(t time.Time) time.Time {
+	if t.IsZero() {
+		t = time.Unix(0, 0)
+	}
+	return t.Truncate(time.Second).UTC()
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package build turns a staged directory and a description into a payload image, bit for bit the same wherever and whenever it runs.
+// It refuses what a node must not mount, before the first byte is compressed, and publishes nothing.
+package build
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/kata-node/kata-node/payload/manifest"
+)
+
+// Description says what a staged directory is: payload.toml. Paths are relative to that directory.
+type Description struct {
+	Name    string `toml:"name"`
+	Version string `toml:"version"`
+	// Architecture is a Go architecture name, such as amd64.
+	Architecture string `toml:"architecture"`
+	// ShimCompatibility is equal in two payloads exactly when the shim of each can reach the running sandboxes of the other.
+	ShimCompatibility string `toml:"shimCompatibility"`
+	// OpenShift and Kubernetes are version ranges; empty means any.
+	OpenShift  string      `toml:"openshift"`
+	Kubernetes string      `toml:"kubernetes"`
+	Requires   Requires    `toml:"requires"`
+	Handlers   []Handler   `toml:"handlers"`
+	Components []Component `toml:"components"`
+}
+
+// Requires says what the host must bring.
+type Requires struct {
+	QEMU   bool `toml:"qemu"`
+	Kernel bool `toml:"kernel"`
+}
+
+// Handler is one handler that the payload offers.
+type Handler struct {
+	Name    string `toml:"name"`
+	Type    string `toml:"type"`
+	Shim    string `toml:"shim"`
+	Config  string `toml:"config"`
+	Dialect string `toml:"dialect"`
+}
+
+// Component becomes one layer. Components are listed in order of change rate, slowest first.
+type Component struct {
+	Name string `toml:"name"`
+	// Version is the payload's own where it is left out.
+	Version string `toml:"version"`
+	// Paths are patterns as in manifest.Component; at most one component may have none, and takes the rest.
+	Paths []string `toml:"paths"`
+}
+
+// ParseDescription reads a description. An unknown key is refused by name and line, so that no typing mistake is lost.
+func ParseDescription(text []byte) (Description, error) {
+	var d Description
+	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&d); err != nil {
+		return Description{}, fmt.Errorf("reading description: %w", sentence(err))
+	}
+	return d, nil
+}
+
+// sentence puts the first of the library's findings on one line.
+func sentence(err error) error {
+	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
+		row, _ := strict.Errors[0].Position()
+		return fmt.Errorf("line %d: unknown key %q", row, strings.Join(strict.Errors[0].Key(), "."))
+	}
+	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
+		row, column := bad.Position()
+		return fmt.Errorf("line %d, column %d: %w", row, column, err)
+	}
+	return err
+}
+
+// Set overrides one top-level key, as in Set("version", "2.0.0").
+func (d *Description) Set(key, value string) error {
+	fields := map[string]*string{
+		"name": &d.Name, "version": &d.Version, "architecture": &d.Architecture,
+		"shimCompatibility": &d.ShimCompatibility, "openshift": &d.OpenShift, "kubernetes": &d.Kubernetes,
+	}
+	field, known := fields[key]
+	if !known {
+		return fmt.Errorf("setting %q in the description: the keys that can be set are %s", key, strings.Join(sortedKeys(fields), ", "))
+	}
+	*field = value
+	return nil
+}
+
+func sortedKeys(fields map[string]*string) []string {
+	var keys []string
+	for key := range fields {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// manifest returns the description as a manifest without files.
+func (d Description) manifest() manifest.Manifest {
+	m := manifest.Manifest{
+		Version: manifest.Version, Name: d.Name, PayloadVersion: d.Version, Architecture: d.Architecture,
+		ShimCompatibility: d.ShimCompatibility, OpenShift: d.OpenShift, Kubernetes: d.Kubernetes,
+		Requires: manifest.Requires(d.Requires),
+	}
+	for _, h := range d.Handlers {
+		m.Handlers = append(m.Handlers, manifest.Handler{
+			Name: h.Name, Type: manifest.Type(h.Type), Shim: h.Shim, Config: h.Config, Dialect: manifest.Dialect(h.Dialect),
+		})
+	}
+	for _, c := range d.Components {
+		m.Components = append(m.Components, manifest.Component{Name: c.Name, Version: cmp.Or(c.Version, d.Version), Paths: c.Paths})
+	}
+	return m
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/payload/build"
+)
+
+const text = `
+name = "kata-test"
+version = "1.0.0"
+architecture = "amd64"
+shimCompatibility = "test-1"
+
+[requires]
+qemu = true
+
+[[handlers]]
+name = "kata-oc"
+type = "vm"
+shim = "usr/bin/containerd-shim-kata-v2"
+config = "usr/share/defaults/configuration.toml"
+dialect = "go"
+
+[[components]]
+name = "shim"
+paths = ["usr/bin"]
+`
+
+func TestADescriptionIsRead(t *testing.T) {
+	t.Parallel()
+	d, err := build.ParseDescription([]byte(text))
+	require.NoError(t, err)
+	want := description()
+	want.Requires.QEMU = true
+	want.Components = []build.Component{{Name: "shim", Paths: []string{"usr/bin"}}}
+	assert.Equal(t, want, d)
+}
+
+func TestADescriptionWithAMistakeIsRefusedByLine(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ text, want string }{
+		"unknown key":   {text + "path = 1\n", `reading description: line 20: unknown key "components.path"`},
+		"wrong type":    {text + "version = 1\n", "reading description: line 20, column "},
+		"no TOML":       {"name: x", "reading description: line 1, column "},
+		"defined twice": {text + "[requires]\n", "requires"},
+	} {
+		_, err := build.ParseDescription([]byte(test.text))
+		require.ErrorContains(t, err, test.want, name)
+		assert.NotContains(t, err.Error(), "\n", name)
+	}
+}
+
+func TestKeysOfADescriptionCanBeOverridden(t *testing.T) {
+	t.Parallel()
+	d := description()
+	require.NoError(t, d.Set("version", "2.0.0"))
+	require.NoError(t, d.Set("shimCompatibility", "test-2"))
+	assert.Equal(t, "2.0.0", d.Version)
+	assert.Equal(t, "test-2", d.ShimCompatibility)
+	assert.EqualError(t, d.Set("handlers", "x"),
+		`setting "handlers" in the description: the keys that can be set are architecture, kubernetes, name, openshift, shimCompatibility, version`)
+}
+
+func FuzzParseDescription(f *testing.F) {
+	f.Add([]byte(text))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if _, err := build.ParseDescription(text); err != nil {
+			require.ErrorContains(t, err, "reading description: ")
+		}
+	})
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kata-node/kata-node/payload/manifest"
+)
+
+const modeDirectory = 0o755
+
+// layer is a compressed layer in a file of the work directory.
+type layer struct {
+	file           string
+	size           int64
+	digest, diffID v1.Hash
+}
+
+func (l *layer) Digest() (v1.Hash, error)            { return l.digest, nil }
+func (l *layer) DiffID() (v1.Hash, error)            { return l.diffID, nil }
+func (l *layer) Size() (int64, error)                { return l.size, nil }
+func (l *layer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
+func (l *layer) Compressed() (io.ReadCloser, error)  { return os.Open(l.file) }
+
+// layerWriter writes one layer, hashing it on both sides of the compression. Entries come in sorted order; owners are root,
+// times are all the same, and a directory comes before the first file in it.
+type layerWriter struct {
+	out          *os.File
+	inner, outer hash.Hash
+	zip          *gzip.Writer
+	tar          *tar.Writer
+	mtime        time.Time
+	directories  map[string]bool
+}
+
+func newLayerWriter(dir string, mtime time.Time) (*layerWriter, error) {
+	out, err := os.CreateTemp(dir, "layer-*.tar.gz")
+	if err != nil {
+		return nil, err
+	}
+	w := &layerWriter{out: out, inner: sha256.New(), outer: sha256.New(), mtime: mtime, directories: map[string]bool{".": true}}
+	w.zip = gzip.NewWriter(io.MultiWriter(out, w.outer))
+	w.tar = tar.NewWriter(io.MultiWriter(w.zip, w.inner))
+	return w, nil
+}
+
+// add writes one entry. It returns the digest of what it wrote, or "" for a link.
+func (w *layerWriter) add(ctx context.Context, f manifest.File, content io.Reader) (string, error) {
+	if err := w.addDirectories(path.Dir(f.Path)); err != nil {
+		return "", err
+	}
+	if err := w.tar.WriteHeader(w.header(f)); err != nil || f.Link != "" {
+		return "", err
+	}
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(w.tar, sum), io.LimitReader(interruptible{ctx, content}, f.Size))
+	if err == nil && n != f.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	return hex.EncodeToString(sum.Sum(nil)), err
+}
+
+func (w *layerWriter) header(f manifest.File) *tar.Header {
+	h := &tar.Header{Name: f.Path, Format: tar.FormatPAX, ModTime: w.mtime, Uname: "root", Gname: "root"}
+	if f.Link != "" {
+		h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, f.Link, 0o777
+		return h
+	}
+	h.Typeflag, h.Mode, h.Size = tar.TypeReg, int64(f.Mode), f.Size
+	return h
+}
+
+func (w *layerWriter) addDirectories(dir string) error {
+	if w.directories[dir] {
+		return nil
+	}
+	if err := w.addDirectories(path.Dir(dir)); err != nil {
+		return err
+	}
+	w.directories[dir] = true
+	return w.tar.WriteHeader(&tar.Header{
+		Typeflag: tar.TypeDir, Name: dir + "/", Mode: modeDirectory, Format: tar.FormatPAX, ModTime: w.mtime, Uname: "root", Gname: "root",
+	})
+}
+
+// close ends the layer. Its file stays in the work directory.
+func (w *layerWriter) close() (*layer, error) {
+	for _, end := range []func() error{w.tar.Close, w.zip.Close} {
+		if err := end(); err != nil {
+			return nil, err
+		}
+	}
+	info, err := w.out.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return &layer{file: w.out.Name(), size: info.Size(), digest: v1Hash(w.outer), diffID: v1Hash(w.inner)}, w.out.Close()
+}
+
+func v1Hash(h hash.Hash) v1.Hash {
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
+}
+
+// writeComponent writes the layer of some of the files and fills in their digests.
+func writeComponent(ctx context.Context, in Input, tree *os.Root, files []manifest.File, owned []int) (*layer, error) {
+	w, err := newLayerWriter(in.WorkDir, in.Time)
+	if err != nil {
+		return nil, err
+	}
+	defer w.out.Close() //nolint:errcheck // close has reported it; here it only ends an interrupted layer.
+	for _, i := range owned {
+		if err := writeStaged(ctx, w, tree, &files[i]); err != nil {
+			return nil, fmt.Errorf("%s: %w", files[i].Path, err)
+		}
+	}
+	return w.close()
+}
+
+func writeStaged(ctx context.Context, w *layerWriter, tree *os.Root, f *manifest.File) error {
+	if f.Link != "" {
+		_, err := w.add(ctx, *f, nil)
+		return err
+	}
+	content, err := tree.Open(f.Path)
+	if err != nil {
+		return err
+	}
+	defer content.Close() //nolint:errcheck // Nothing was written.
+	f.SHA256, err = w.add(ctx, *f, content)
+	return err
+}
+
+func writeManifest(ctx context.Context, in Input, document []byte) (*layer, error) {
+	w, err := newLayerWriter(in.WorkDir, in.Time)
+	if err != nil {
+		return nil, err
+	}
+	defer w.out.Close() //nolint:errcheck // close has reported it; here it only ends an interrupted layer.
+	f := manifest.File{Path: manifest.Path, Mode: modeData, Size: int64(len(document))}
+	if _, err := w.add(ctx, f, bytes.NewReader(document)); err != nil {
+		return nil, err
+	}
+	return w.close()
+}
+
+// interruptible ends a copy between two reads when its context ends.
+type interruptible struct {
+	ctx     context.Context //nolint:containedctx // It lives for one copy.
+	content io.Reader
+}
+
+func (r interruptible) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.content.Read(p)
+}

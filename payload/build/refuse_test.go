@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/payload/build"
+)
+
+func TestBuildRefusesWithOneSentenceThatNamesThePath(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		spoil func(t *testing.T, in *build.Input)
+		want  string
+	}{
+		"setuid": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			require.NoError(t, os.Chmod(filepath.Join(root, shim), 0o755|os.ModeSetuid))
+		}), shim + ": has a setuid, setgid or sticky bit: clear it"},
+		"pipe": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			require.NoError(t, syscall.Mkfifo(filepath.Join(root, "usr/pipe"), 0o644))
+		}), "usr/pipe: is neither a regular file, a directory nor a symbolic link"},
+		"socket": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			socket(t, filepath.Join(root, "usr/socket"))
+		}), "usr/socket: is neither a regular file"},
+		"escaping link": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			require.NoError(t, os.Symlink("../../etc", filepath.Join(root, "usr/etc")))
+		}), `link "usr/etc" to "../../etc": leaves the payload`},
+		"absolute link": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			require.NoError(t, os.Symlink("/etc", filepath.Join(root, "usr/etc")))
+		}), `"usr/etc" links to "/etc": links are relative`},
+		"link loop": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			require.NoError(t, os.Symlink("loop", filepath.Join(root, "usr/loop")))
+		}), `link "usr/loop" to "loop": more than 40 symbolic links`},
+		"whiteout": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			put(t, root, "usr/.wh.bin", "", 0o644)
+		}), `"usr/.wh.bin" has the reserved prefix`},
+		"manifest in the tree": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			put(t, root, "usr/share/kata-payload/manifest.json", "{}", 0o644)
+		}), "usr/share/kata-payload/manifest.json: the manifest is written by the build"},
+		"no shim": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			require.NoError(t, os.Remove(filepath.Join(root, shim)))
+		}), `handler "kata-oc": shim "` + shim + `": ` + shim + " is not a file of the payload"},
+		"shim not executable": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			require.NoError(t, os.Chmod(filepath.Join(root, shim), 0o644))
+		}), "is not executable: its mode is 0644"},
+		"no configuration": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			require.NoError(t, os.Remove(filepath.Join(root, config)))
+		}), `config "` + config + `"`},
+		"no tree": {func(t *testing.T, in *build.Input) {
+			t.Helper()
+			in.Tree = filepath.Join(in.Tree, "nowhere")
+		}, "nowhere: no such file or directory"},
+		"two owners": {described(func(d *build.Description) { d.Components[0].Paths = []string{"usr/bin/*", "usr/share/guest"} }),
+			shim + `: components "guest" and "shim" both claim it`},
+		"no owner": {described(func(d *build.Description) { d.Components[2].Paths = []string{config} }),
+			"usr/share/defaults/initrd: belongs to no component"},
+		"nothing owned": {described(func(d *build.Description) { d.Components[0].Paths = []string{"usr/shore"} }),
+			`component "guest" has no file: its paths match nothing that is staged`},
+		"no version":        {described(func(d *build.Description) { d.Version = "" }), `payloadVersion "" does not have the form`},
+		"no work directory": {func(_ *testing.T, in *build.Input) { in.WorkDir = "/nowhere" }, "/nowhere/layer-"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := input(t, stage(t))
+			work := in.WorkDir
+			test.spoil(t, &in)
+			_, err := build.Build(t.Context(), in)
+			require.ErrorContains(t, err, test.want)
+			require.ErrorContains(t, err, "building payload from "+in.Tree+": ")
+			assert.NotContains(t, err.Error(), "\n")
+			left, err := os.ReadDir(work)
+			require.NoError(t, err)
+			assert.Empty(t, left, "nothing is compressed before everything is judged")
+		})
+	}
+}
+
+// socket leaves a socket behind at a path that may be longer than a socket's address.
+func socket(t *testing.T, name string) {
+	t.Helper()
+	short, err := os.MkdirTemp("", "s")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(short)) })
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(short, "s"), Net: "unix"})
+	require.NoError(t, err)
+	l.SetUnlinkOnClose(false)
+	require.NoError(t, l.Close())
+	require.NoError(t, os.Rename(filepath.Join(short, "s"), name))
+}
+
+func staged(spoil func(*testing.T, string)) func(*testing.T, *build.Input) {
+	return func(t *testing.T, in *build.Input) {
+		t.Helper()
+		spoil(t, in.Tree)
+	}
+}
+
+func described(change func(*build.Description)) func(*testing.T, *build.Input) {
+	return func(_ *testing.T, in *build.Input) { change(&in.Description) }
+}
