@@ -88,12 +88,16 @@ ROLE ?= worker
 machineconfig: ## Render MachineConfigs that install the agent from an image [AGENT_IMAGE=registry/repo@sha256:... ROLE=worker]
 	cd ignition && CGO_ENABLED=0 go run ./render --image '$(AGENT_IMAGE)' --role '$(ROLE)' --out $(abspath $(DIST))/machineconfig
 
-images: build ## Build the images of controller and agent as OCI layouts below dist/images
+IMAGE_DIR ?= $(DIST)/images
+BUILDAH = buildah --root $(abspath $(IMAGE_DIR))/.store --runroot $(abspath $(IMAGE_DIR))/.run --storage-driver vfs
+images: $(if $(BIN),,build) ## Build the images of controller and agent as OCI layouts and print their digests [IMAGE_DIR=dist/images BIN=other programs]
 	@command -v buildah >/dev/null || { echo "buildah is missing: run 'sudo make deps', or install buildah" >&2; exit 1; }
-	@mkdir -p $(DIST)/images
-	$(foreach i,controller agent,buildah --root $(abspath $(DIST))/images/.store --runroot $(abspath $(DIST))/images/.run --storage-driver vfs \
-	  bud --isolation chroot --timestamp $(SOURCE_DATE_EPOCH) --build-arg VERSION=$(VERSION) \
-	  -f containerfiles/Containerfile.$(i) -t oci:$(abspath $(DIST))/images/$(i):$(VERSION) bin &&) true
+	@mkdir -p $(IMAGE_DIR)
+	@for i in controller agent; do \
+	  $(BUILDAH) bud --quiet --isolation chroot --timestamp $(SOURCE_DATE_EPOCH) --build-arg VERSION=$(VERSION) -f containerfiles/Containerfile.$$i \
+	    -t oci:$(abspath $(IMAGE_DIR))/$$i:$(VERSION) $(or $(BIN),bin) >/dev/null || exit 1; \
+	  echo "$(IMAGE_DIR)/$$i $$(grep -o 'sha256:[0-9a-f]*' $(IMAGE_DIR)/$$i/index.json)"; done
+	@rm -rf $(IMAGE_DIR)/.store $(IMAGE_DIR)/.run
 
 FUZZTIME ?= 30s
 fuzz: ## Fuzz every target of the root module for a while [FUZZTIME=30s]

@@ -85,3 +85,29 @@ func TestTheLayeredSystemInstallsTheRPMAndCommits(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, matched, "the pattern finds what make rpm builds")
 }
+
+func TestImagesAreTheSameBytesEachTimeTheyAreBuilt(t *testing.T) {
+	t.Parallel()
+	need(t, "make", "buildah")
+	if os.Geteuid() != 0 {
+		t.Skip("building images without user namespaces needs root")
+	}
+	one, other := images(t), images(t)
+	require.Len(t, one, 2, "controller and agent")
+	assert.Equal(t, one, other)
+}
+
+// images builds both images around a small program and returns their digests.
+func images(t *testing.T) (digests []string) {
+	t.Helper()
+	bin := t.TempDir()
+	for _, name := range []string{"kata-controller", "kata-node-agent"} {
+		output(t, "cp", "/bin/true", filepath.Join(bin, name))
+	}
+	for line := range strings.Lines(output(t, "make", "--silent", "--no-print-directory", "-C", "../..", "images", "BIN="+bin, "IMAGE_DIR="+t.TempDir())) {
+		_, digest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		assert.Regexp(t, "^sha256:[0-9a-f]{64}$", digest)
+		digests = append(digests, digest)
+	}
+	return digests
+}
