@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package machine runs Debian machines with a real systemd inside systemd-nspawn: they boot, reboot and lose power.
+// They share network and kernel with the host, have cgroups and a root of their own, and do not outlive the process that started them.
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// path is where programs are looked up, on the host for systemd-nspawn and in the machine for Exec.
+const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Machine is one machine, on or off. Its methods may be called from several goroutines, but its power switch has room for one hand.
+type Machine struct {
+	name string
+	// id is the name among everything on this host: owner and name.
+	id      string
+	dir     string
+	root    string
+	console *os.File
+	done    sync.WaitGroup
+
+	mu      sync.Mutex
+	current *boot
+}
+
+// New makes a machine that is off: its root, its host name, and a machine id that stays the same over its boots.
+// Everything it writes goes below dir, where [Sweep] finds it if this process dies.
+func New(ctx context.Context, dir, name string, disk Disk) (*Machine, error) {
+	owner, err := self()
+	if err != nil {
+		return nil, fmt.Errorf("making machine %q: %w", name, err)
+	}
+	m := &Machine{name: name, id: owner.tag() + "-" + name, dir: filepath.Join(dir, owner.tag(), name)}
+	if err := m.assemble(disk); err != nil {
+		return nil, errors.Join(fmt.Errorf("making machine %q: %w", name, err), m.Remove(ctx))
+	}
+	return m, nil
+}
+
+func (m *Machine) assemble(disk Disk) (err error) {
+	if _, err := os.Stat(m.dir); err == nil {
+		return errors.New("this process has one of that name already; remove it first")
+	}
+	if m.root, err = mountRoot(m.dir, disk); err != nil {
+		return err
+	}
+	if m.console, err = os.OpenFile(filepath.Join(m.dir, "console.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return err
+	}
+	machineID, err := os.ReadFile("/proc/sys/kernel/random/uuid")
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		m.WriteFile("/etc/hostname", []byte(m.name+"\n"), 0o644),
+		m.WriteFile("/etc/machine-id", []byte(strings.ReplaceAll(string(machineID), "-", "")), 0o444),
+	)
+}
+
+// Name is the machine's host name.
+func (m *Machine) Name() string { return m.name }
+
+// Root is the machine's disk as the host sees it: what is there while the machine is off.
+// What the machine mounted, its /run for one, is not there; see [Machine.Live].
+func (m *Machine) Root() string { return m.root }
+
+// Boot switches the machine on and returns when its systemd has reached basic.target. Services may still be starting.
+func (m *Machine) Boot(ctx context.Context) error {
+	m.mu.Lock()
+	if m.current != nil {
+		m.mu.Unlock()
+		return fmt.Errorf("booting %q: it is on", m.name)
+	}
+	first := newBoot()
+	m.current = first
+	m.mu.Unlock()
+	m.done.Go(func() { m.supervise(context.WithoutCancel(ctx), first) })
+	if err := first.await(ctx); err != nil {
+		return fmt.Errorf("booting %q: %w", m.name, err)
+	}
+	return nil
+}
+
+// supervise boots the machine as often as it reboots by itself.
+func (m *Machine) supervise(ctx context.Context, b *boot) {
+	// Never unlocked: the thread ends with this goroutine, see nspawn.
+	runtime.LockOSThread()
+	for b != nil {
+		again, err := m.run(ctx, b)
+		b.err = err
+		if again {
+			b.next = newBoot()
+		}
+		m.mu.Lock()
+		m.current = b.next
+		m.mu.Unlock()
+		close(b.ended)
+		b = b.next
+	}
+}
+
+// Reboot reboots the machine in good order and returns when it is up again.
+func (m *Machine) Reboot(ctx context.Context) error {
+	b, err := m.shutdown(ctx, "reboot")
+	if err != nil {
+		return fmt.Errorf("rebooting %q: %w", m.name, err)
+	}
+	if b.next == nil {
+		return fmt.Errorf("rebooting %q: it went off instead: %w", m.name, b.err)
+	}
+	if err := b.next.await(ctx); err != nil {
+		return fmt.Errorf("rebooting %q: %w", m.name, err)
+	}
+	return nil
+}
+
+// PowerOff shuts the machine down in good order and returns when it is off.
+func (m *Machine) PowerOff(ctx context.Context) error {
+	if _, err := m.shutdown(ctx, "poweroff"); err != nil {
+		return fmt.Errorf("powering off %q: %w", m.name, err)
+	}
+	return nil
+}
+
+func (m *Machine) shutdown(ctx context.Context, verb string) (*boot, error) {
+	b, err := m.running()
+	if err != nil {
+		return nil, err
+	}
+	// The command may be killed by what it asked for, so its end says nothing.
+	_, _ = m.Exec(ctx, "systemctl", verb) //nolint:errcheck // See above; a machine that stays on is seen below.
+	select {
+	case <-b.ended:
+		return b, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// CutPower ends every process of the machine at once and leaves it off: nothing in it can say good-bye.
+// What it had written stays, synced or not, because the host's page cache keeps its power.
+func (m *Machine) CutPower(ctx context.Context) error {
+	b, err := m.running()
+	if err != nil {
+		return fmt.Errorf("cutting power of %q: %w", m.name, err)
+	}
+	if err := b.await(ctx); err != nil {
+		return fmt.Errorf("cutting power of %q: %w", m.name, err)
+	}
+	if err := unix.Kill(int(b.leader.Load()), unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("cutting power of %q: %w", m.name, err)
+	}
+	select {
+	case <-b.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cutting power of %q: %w", m.name, ctx.Err())
+	}
+}
+
+// PowerCut cuts the power and gives it back: an unclean reboot.
+func (m *Machine) PowerCut(ctx context.Context) error {
+	if err := m.CutPower(ctx); err != nil {
+		return err
+	}
+	return m.Boot(ctx)
+}
+
+// running is the boot that the machine is in.
+func (m *Machine) running() (*boot, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.current == nil {
+		return nil, fmt.Errorf("machine %q is off", m.name)
+	}
+	return m.current, nil
+}
+
+// Remove cuts the power and takes away everything that the machine is made of. It may be called again.
+func (m *Machine) Remove(ctx context.Context) error {
+	err := removeCgroups(ctx, m.id)
+	m.done.Wait()
+	if m.console != nil {
+		m.console.Close()
+	}
+	return errors.Join(err, removeCgroups(ctx, m.id), removePropagate(m.id), removeDirectory(m.dir), m.removeOwner())
+}
+
+// removeOwner removes the directory of this process when this was its last machine.
+func (m *Machine) removeOwner() error {
+	err := os.Remove(filepath.Dir(m.dir))
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/spf13/pflag"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+)
+
+// startAPIServer runs the real kube-apiserver inside this process and returns its host:port.
+// It has what our authorization rests on: the Node authorizer, RBAC and NodeRestriction.
+func startAPIServer(ctx context.Context, dir, etcd string, files credentials, fail context.CancelCauseFunc) (string, error) {
+	listener, err := listen(ctx)
+	if err != nil {
+		return "", fmt.Errorf("starting kube-apiserver: %w", err)
+	}
+	completed, err := apiServerOptions(ctx, listener, []string{
+		"--etcd-servers=" + etcd,
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
+		"--client-ca-file=" + files.clientCA,
+		"--tls-cert-file=" + files.cert,
+		"--tls-private-key-file=" + files.key,
+		"--cert-dir=" + dir,
+		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-key-file=" + files.verifier,
+		"--service-account-signing-key-file=" + files.signer,
+		"--service-cluster-ip-range=10.0.0.0/16",
+		"--endpoint-reconciler-type=none",
+		"--allow-privileged=true",
+		"--v=0",
+	})
+	if err != nil {
+		return "", fmt.Errorf("configuring kube-apiserver: %w", err)
+	}
+	go func() { fail(fmt.Errorf("running kube-apiserver: %w", app.Run(ctx, completed))) }()
+	return listener.Addr().String(), nil
+}
+
+func apiServerOptions(ctx context.Context, listener net.Listener, flags []string) (options.CompletedOptions, error) {
+	none := options.CompletedOptions{}
+	server := options.NewServerRunOptions()
+	set := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
+	for _, named := range server.Flags().FlagSets {
+		set.AddFlagSet(named)
+	}
+	if err := set.Parse(flags); err != nil {
+		return none, err
+	}
+	server.SecureServing.Listener = listener
+	server.SecureServing.BindAddress = net.IPv4(127, 0, 0, 1)
+	if err := server.GenericServerRunOptions.ComponentGlobalsRegistry.Set(); err != nil {
+		return none, err
+	}
+	completed, err := server.Complete(ctx)
+	if err != nil {
+		return none, err
+	}
+	return completed, errors.Join(completed.Validate()...)
+}
