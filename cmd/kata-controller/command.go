@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller"
+)
+
+// Limits of the client: a rollout stays below 20 requests per second, whatever the size of the cluster.
+const (
+	requestsPerSecond = 20
+	requestsInBurst   = 40
+)
+
+type options struct {
+	kubeconfig string
+	listen     string
+	logLevel   string
+	settings   controller.Settings
+	election   controller.Election
+}
+
+func command(log *logrus.Logger) *cobra.Command {
+	o := options{settings: controller.Settings{Now: time.Now}}
+	cmd := &cobra.Command{
+		Use:           "kata-controller",
+		Short:         "Brings Kata Containers to the nodes that KataConfigs select",
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return run(cmd.Context(), o, log)
+		},
+	}
+	o.register(cmd)
+	return cmd
+}
+
+func (o *options) register(cmd *cobra.Command) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "credential for the API server; without it, the pod's service account")
+	f.StringVar(&o.settings.DefaultPayload, "default-payload", "", "payload for KataConfigs that name none, as registry/repository@sha256:digest")
+	f.DurationVar(&o.settings.AgentDeadline, "agent-deadline", 5*time.Minute, "how long a node may leave an intent unanswered before it counts as failed")
+	f.DurationVar(&o.settings.Settle, "settle", 200*time.Millisecond, "how long a pass waits for further events")
+	f.StringVar(&o.election.Namespace, "namespace", "kata-node", "namespace of the controller and its lease")
+	f.StringVar(&o.election.Identity, "leader-elect-identity", fmt.Sprintf("%s-%d", host, os.Getpid()), "this instance's name in the lease")
+	f.DurationVar(&o.election.LeaseDuration, "leader-elect-lease-duration", controller.LeaseDuration, "how long others wait before they take over a silent leader's lease")
+	f.DurationVar(&o.election.RenewDeadline, "leader-elect-renew-deadline", controller.RenewDeadline, "how long the leader tries to renew before it gives up")
+	f.DurationVar(&o.election.RetryPeriod, "leader-elect-retry-period", controller.RetryPeriod, "time between attempts")
+	f.StringVar(&o.listen, "listen", ":8080", "address of /healthz and /metrics; empty for neither")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warning or error")
+}
+
+func run(ctx context.Context, o options, log *logrus.Logger) error {
+	level, err := logrus.ParseLevel(o.logLevel)
+	if err != nil {
+		return fmt.Errorf("reading --log-level: %w", err)
+	}
+	log.SetLevel(level)
+	if err := checkPayload(o.settings.DefaultPayload); err != nil {
+		return err
+	}
+	config, err := clientConfig(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	metrics, err := controller.NewMetrics(registry)
+	if err != nil {
+		return err
+	}
+	if o.listen != "" {
+		if err := serve(ctx, o.listen, registry, log); err != nil {
+			return err
+		}
+	}
+	return controller.Lead(ctx, config, o.election, log, func(ctx context.Context) error {
+		return controller.Run(ctx, config, o.settings, metrics, log)
+	})
+}
+
+// checkPayload refuses a tag: it could mean another image on every node.
+func checkPayload(image string) error {
+	if image == "" {
+		return nil
+	}
+	probe := node.Intent{State: node.StateInstalled, Payload: image}.Identify("")
+	if err := probe.Validate(); err != nil {
+		return fmt.Errorf("reading --default-payload: %w", err)
+	}
+	return nil
+}
+
+func clientConfig(kubeconfig string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading the credential: %w", err)
+	}
+	config.QPS, config.Burst = requestsPerSecond, requestsInBurst
+	config.UserAgent = "kata-controller"
+	return config, nil
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/rollout"
+)
+
+// nodePatch has room for the controller's two keys and for what the decision was made from, and for nothing else.
+type nodePatch struct {
+	Metadata struct {
+		UID             string             `json:"uid"`
+		ResourceVersion string             `json:"resourceVersion"`
+		Annotations     map[string]*string `json:"annotations,omitempty"`
+		Labels          map[string]*string `json:"labels,omitempty"`
+	} `json:"metadata"`
+}
+
+// Node makes one change and returns the Node after it.
+func (w *Writer) Node(ctx context.Context, change rollout.Change) (*corev1.Node, error) {
+	patch, err := encode(change)
+	if err != nil {
+		return nil, fmt.Errorf("writing node %q: %w", change.Node.Name, err)
+	}
+	updated, err := w.Kube.CoreV1().Nodes().Patch(ctx, change.Node.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("writing node %q: %w", change.Node.Name, err)
+	}
+	w.Events.Event(reference(change.Node), corev1.EventTypeNormal, change.Event, change.Message)
+	w.Log.WithField("node", change.Node.Name).Infof("%s: %s", change.Event, change.Message)
+	return updated, nil
+}
+
+func encode(change rollout.Change) ([]byte, error) {
+	var p nodePatch
+	p.Metadata.UID, p.Metadata.ResourceVersion = change.Node.UID, change.Node.ResourceVersion
+	switch {
+	case change.ClearIntent:
+		p.Metadata.Annotations = map[string]*string{node.IntentAnnotation: nil}
+	case change.Intent != nil:
+		document, err := change.Intent.Encode()
+		if err != nil {
+			return nil, err
+		}
+		p.Metadata.Annotations = map[string]*string{node.IntentAnnotation: &document}
+	}
+	switch change.Label {
+	case rollout.LabelKept:
+	case rollout.LabelSet:
+		ready := node.ReadyValue
+		p.Metadata.Labels = map[string]*string{node.ReadyLabel: &ready}
+	case rollout.LabelCleared:
+		p.Metadata.Labels = map[string]*string{node.ReadyLabel: nil}
+	}
+	return json.Marshal(p)
+}
+
+// reference names the Node as events about nodes do: by its name in place of its UID, which is how kubectl describe finds them.
+func reference(n facts.Node) *corev1.ObjectReference {
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: n.Name, UID: types.UID(n.Name)}
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package apply is the only part of the controller that writes to the API server.
+// Every write names the version of the object that the decision was made from, so that a stale decision changes nothing.
+package apply
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/sirupsen/logrus"
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/record"
+
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/runtimeclass"
+)
+
+// Writer makes changes and says so, in events and in the log.
+type Writer struct {
+	Kube    kubernetes.Interface
+	Configs *Configs
+	Events  record.EventRecorder
+	Log     logrus.FieldLogger
+}
+
+// Accept puts the finalizer on a KataConfig.
+func (w *Writer) Accept(ctx context.Context, kc *v1.KataConfig) error {
+	w.Log.WithField("kataconfig", kc.Name).Infof("accepting KataConfig")
+	return w.Configs.setFinalizers(ctx, kc, append(slices.Clone(kc.Finalizers), facts.Finalizer))
+}
+
+// Release takes the finalizer off a KataConfig that is being deleted.
+func (w *Writer) Release(ctx context.Context, kc *v1.KataConfig) error {
+	w.Log.WithField("kataconfig", kc.Name).Infof("releasing KataConfig: its nodes are clean")
+	rest := slices.DeleteFunc(slices.Clone(kc.Finalizers), func(f string) bool { return f == facts.Finalizer })
+	return w.Configs.setFinalizers(ctx, kc, rest)
+}
+
+// Status writes the status where it differs, and an event for every condition that changed.
+func (w *Writer) Status(ctx context.Context, kc *v1.KataConfig, status v1.KataConfigStatus) error {
+	if equality.Semantic.DeepEqual(kc.Status, status) {
+		return nil
+	}
+	updated := kc.DeepCopy()
+	updated.Status = status
+	if err := w.Configs.updateStatus(ctx, updated); err != nil {
+		return err
+	}
+	w.announce(kc, status.Conditions)
+	return nil
+}
+
+func (w *Writer) announce(kc *v1.KataConfig, conditions []metav1.Condition) {
+	for _, c := range conditions {
+		before := slices.IndexFunc(kc.Status.Conditions, func(b metav1.Condition) bool {
+			return b.Type == c.Type && b.Status == c.Status && b.Reason == c.Reason
+		})
+		if before >= 0 || c.Status != metav1.ConditionTrue {
+			continue
+		}
+		kind := corev1.EventTypeNormal
+		if c.Type == v1.ConditionFailed {
+			kind = corev1.EventTypeWarning
+		}
+		w.Events.Event(kc, kind, c.Reason, c.Message)
+		w.Log.WithField("kataconfig", kc.Name).Infof("%s, %s: %s", c.Type, c.Reason, c.Message)
+	}
+}
+
+// RuntimeClass makes the object what is desired: created, changed, deleted, or left alone where it is right already.
+func (w *Writer) RuntimeClass(ctx context.Context, existing, desired *nodev1.RuntimeClass) error {
+	client := w.Kube.NodeV1().RuntimeClasses()
+	var err error
+	switch {
+	case existing == nil && desired == nil, existing != nil && runtimeclass.Foreign(existing) != nil:
+		return nil
+	case existing == nil:
+		_, err = client.Create(ctx, desired, metav1.CreateOptions{})
+	case desired == nil:
+		err = client.Delete(ctx, existing.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &existing.UID, ResourceVersion: &existing.ResourceVersion}})
+	case runtimeclass.Same(existing, desired):
+		return nil
+	default:
+		_, err = client.Update(ctx, runtimeclass.Merge(existing, desired), metav1.UpdateOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("writing RuntimeClass: %w", err)
+	}
+	w.Log.Infof("RuntimeClass written")
+	return nil
+}

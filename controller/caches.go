@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/kata-node/kata-node/api/node"
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/apply"
+	"github.com/kata-node/kata-node/controller/facts"
+)
+
+// caches are the informers, and what this instance wrote that they have not seen yet:
+// without it, a pass could spend the same unavailability twice.
+type caches struct {
+	nodes, configs, classes cache.SharedIndexInformer
+
+	mu      sync.Mutex
+	written map[string]*corev1.Node
+}
+
+func newCaches(kube kubernetes.Interface, configs *apply.Configs) (*caches, error) {
+	factory := informers.NewSharedInformerFactory(kube, 0)
+	c := &caches{
+		nodes:   factory.Core().V1().Nodes().Informer(),
+		classes: factory.Node().V1().RuntimeClasses().Informer(),
+		configs: cache.NewSharedIndexInformer(configs.ListWatch(), &v1.KataConfig{}, 0, cache.Indexers{}),
+		written: map[string]*corev1.Node{},
+	}
+	if err := c.nodes.SetTransform(trim); err != nil {
+		return nil, fmt.Errorf("watching nodes: %w", err)
+	}
+	return c, nil
+}
+
+func trim(object any) (any, error) {
+	if n, ok := object.(*corev1.Node); ok {
+		return facts.Trim(n), nil
+	}
+	return object, nil
+}
+
+// start fills the caches, and returns when they have everything: on half a cluster, any decision is wrong.
+func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) error {
+	var synced []cache.InformerSynced
+	for _, informer := range []cache.SharedIndexInformer{c.nodes, c.configs, c.classes} {
+		registration, err := informer.AddEventHandler(handler)
+		if err != nil {
+			return fmt.Errorf("watching the cluster: %w", err)
+		}
+		synced = append(synced, registration.HasSynced)
+		go informer.RunWithContext(ctx)
+	}
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return errors.New("watching the cluster: stopped before everything was read")
+	}
+	return nil
+}
+
+func (c *caches) read() (seen, error) {
+	var out seen
+	for _, object := range c.configs.GetStore().List() {
+		if kc, ok := object.(*v1.KataConfig); ok {
+			out.configs = append(out.configs, kc)
+		}
+	}
+	for _, object := range c.nodes.GetStore().List() {
+		if n, ok := object.(*corev1.Node); ok {
+			out.nodes = append(out.nodes, facts.OfNode(c.newest(n)))
+		}
+	}
+	object, found, err := c.classes.GetStore().GetByKey(node.RuntimeClass)
+	if err != nil {
+		return seen{}, fmt.Errorf("reading RuntimeClass from the cache: %w", err)
+	}
+	if class, ok := object.(*nodev1.RuntimeClass); found && ok {
+		out.runtimeClass = class
+	}
+	return out, nil
+}
+
+// wrote remembers a Node that this instance has written.
+func (c *caches) wrote(n *corev1.Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.written[n.Name] = facts.Trim(n)
+}
+
+// newest returns the cached Node, or what this instance wrote after it, and forgets the latter once the cache has caught up.
+func (c *caches) newest(cached *corev1.Node) *corev1.Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	written, found := c.written[cached.Name]
+	if !found {
+		return cached
+	}
+	order, err := resourceversion.CompareResourceVersion(written.ResourceVersion, cached.ResourceVersion)
+	if err == nil && order > 0 && written.UID == cached.UID {
+		return written
+	}
+	delete(c.written, cached.Name)
+	return cached
+}

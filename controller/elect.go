@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// Durations that OpenShift's conventions ask for: a leader outlives 60 s without an API server.
+const (
+	LeaseDuration = 137 * time.Second
+	RenewDeadline = 107 * time.Second
+	RetryPeriod   = 26 * time.Second
+)
+
+// leaseName is the one Lease that instances compete for.
+const leaseName = "kata-controller"
+
+// Election is how instances agree on the one that works.
+type Election struct {
+	Namespace     string
+	Identity      string
+	LeaseDuration time.Duration
+	RenewDeadline time.Duration
+	RetryPeriod   time.Duration
+}
+
+// Lead runs work while this instance is the leader. It returns when the context ends, with nil, or when the lease is lost or work returns an error:
+// the process should end then, and start again.
+func Lead(ctx context.Context, config *rest.Config, e Election, log logrus.FieldLogger, work func(context.Context) error) error {
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("electing a leader: %w", err)
+	}
+	// The lease is given up after the work has ended, never while a write may be on its way.
+	term, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	var leading atomic.Bool
+	defer context.AfterFunc(ctx, func() {
+		if !leading.Load() {
+			end(nil)
+		}
+	})()
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: &resourcelock.LeaseLock{
+			LeaseMeta:  metav1.ObjectMeta{Namespace: e.Namespace, Name: leaseName},
+			Client:     kube.CoordinationV1(),
+			LockConfig: resourcelock.ResourceLockConfig{Identity: e.Identity},
+		},
+		LeaseDuration:   e.LeaseDuration,
+		RenewDeadline:   e.RenewDeadline,
+		RetryPeriod:     e.RetryPeriod,
+		ReleaseOnCancel: true,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(lease context.Context) {
+				leading.Store(true)
+				end(during(ctx, lease, work))
+			},
+			OnStoppedLeading: func() { log.Infof("not leading any more") },
+			OnNewLeader:      func(identity string) { log.WithField("leader", identity).Infof("leader elected") },
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("electing a leader: %w", err)
+	}
+	elector.Run(term)
+	return outcome(ctx, term)
+}
+
+// during runs work until either context ends.
+func during(ctx, lease context.Context, work func(context.Context) error) error {
+	both, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(lease, cancel)()
+	return work(both)
+}
+
+func outcome(ctx, term context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	if cause := context.Cause(term); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return errors.New("electing a leader: the lease was lost")
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package facts holds what the controller knows of nodes and KataConfigs, read once from the API server's objects.
+// Everything that decides works on these values; nothing here decides or writes.
+package facts
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kata-node/kata-node/api/node"
+)
+
+// Node is one Node as far as the controller cares.
+type Node struct {
+	Name            string
+	UID             string
+	ResourceVersion string
+	Labels          map[string]string
+	// Linux is false only where the node says that it runs something else.
+	Linux bool
+	// Ready is the kubelet's own condition.
+	Ready bool
+	// Cordoned is spec.unschedulable.
+	Cordoned bool
+	// BootID is the kubelet's word on the current boot, empty where it has said nothing.
+	BootID string
+	// Handlers are the kubelet's runtime handlers, empty below Kubernetes 1.31.
+	Handlers []string
+	// HasIntent is true when the annotation is there, readable or not.
+	HasIntent bool
+	// Intent is nil when the node has none, or one that cannot be read.
+	Intent *node.Intent
+	// Report is nil when the node has none, or one that cannot be read.
+	Report *node.Report
+	// ReportProblem says why the report cannot be read.
+	ReportProblem string
+}
+
+// OfNode reads a Node. It never fails: what cannot be read becomes a fact too.
+func OfNode(n *corev1.Node) Node {
+	out := Node{
+		Name:            n.Name,
+		UID:             string(n.UID),
+		ResourceVersion: n.ResourceVersion,
+		Labels:          n.Labels,
+		Linux:           isLinux(n),
+		Ready:           isReady(n),
+		Cordoned:        n.Spec.Unschedulable,
+		BootID:          n.Status.NodeInfo.BootID,
+		Handlers:        handlers(n),
+	}
+	out.readIntent(n.Annotations)
+	out.readReport(n.Annotations)
+	return out
+}
+
+func (n *Node) readIntent(annotations map[string]string) {
+	document, found := annotations[node.IntentAnnotation]
+	n.HasIntent = found
+	if intent, err := node.DecodeIntent(document); found && err == nil {
+		n.Intent = &intent
+	}
+}
+
+func (n *Node) readReport(annotations map[string]string) {
+	document, found := annotations[node.ReportAnnotation]
+	if !found {
+		return
+	}
+	report, err := node.DecodeReport(document)
+	if err != nil {
+		n.ReportProblem = err.Error()
+		return
+	}
+	n.Report = &report
+}
+
+// Labelled is true when the node carries the ready label.
+func (n Node) Labelled() bool {
+	return n.Labels[node.ReadyLabel] != ""
+}
+
+// Available is true when the node takes ordinary pods.
+func (n Node) Available() bool {
+	return n.Ready && !n.Cordoned
+}
+
+// Answered is true when the report is about the intent that the node has.
+func (n Node) Answered() bool {
+	return n.Intent != nil && n.Report != nil && n.Report.IntentID == n.Intent.ID
+}
+
+// Settled is true when the agent has reported that the intent's payload serves new pods.
+func (n Node) Settled() bool {
+	return n.Answered() && n.Intent.State == node.StateInstalled && n.Report.Phase == node.PhaseInstalled
+}
+
+// Installation is true when the report speaks of something on the node that would have to be removed.
+func (n Node) Installation() bool {
+	return n.Report != nil && n.Report.Phase != node.PhaseIdle && n.Report.Phase != node.PhaseAbsent
+}
+
+// HandlerServed is true when the kubelet lists the handler, or is too old to list any.
+func (n Node) HandlerServed() bool {
+	if len(n.Handlers) == 0 {
+		return true
+	}
+	for _, h := range n.Handlers {
+		if h == node.Handler {
+			return true
+		}
+	}
+	return false
+}
+
+// SameBoot is false when kubelet and agent name different boots: the report is from before a reboot.
+func (n Node) SameBoot() bool {
+	if n.BootID == "" || n.Report == nil {
+		return true
+	}
+	return plain(n.BootID) == plain(n.Report.BootID)
+}
+
+// plain removes what distinguishes the two usual spellings of a boot id.
+func plain(bootID string) string {
+	return strings.ToLower(strings.ReplaceAll(bootID, "-", ""))
+}
+
+func isLinux(n *corev1.Node) bool {
+	os := n.Labels[corev1.LabelOSStable]
+	if os == "" {
+		os = n.Status.NodeInfo.OperatingSystem
+	}
+	return os == "" || os == string(corev1.Linux)
+}
+
+func isReady(n *corev1.Node) bool {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func handlers(n *corev1.Node) []string {
+	var names []string
+	for _, h := range n.Status.RuntimeHandlers {
+		if h.Name != "" {
+			names = append(names, h.Name)
+		}
+	}
+	return names
+}

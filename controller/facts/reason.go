@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package facts
+
+import (
+	"slices"
+
+	"github.com/kata-node/kata-node/api/node"
+)
+
+// Reason is one word that a person can look up in docs/status.md.
+type Reason string
+
+// Reasons of a whole KataConfig.
+const (
+	// ReasonInvalidSelector is a stored selector that the API server would refuse today.
+	ReasonInvalidSelector Reason = "InvalidSelector"
+	// ReasonNoPayload is a KataConfig without payload where the controller has no default.
+	ReasonNoPayload Reason = "NoPayload"
+	// ReasonForeignFinalizer is a KataConfig that another product works on.
+	ReasonForeignFinalizer Reason = "ForeignFinalizer"
+	// ReasonRuntimeClassConflict is a RuntimeClass of our name that somebody else made.
+	ReasonRuntimeClassConflict Reason = "RuntimeClassConflict"
+	// ReasonOverlappingSelector is a younger KataConfig that selects nodes of an older one.
+	ReasonOverlappingSelector Reason = "OverlappingSelector"
+	// ReasonNoMatchingNodes is a selector that matches no worker.
+	ReasonNoMatchingNodes Reason = "NoMatchingNodes"
+	// ReasonPaused is spec.config.paused.
+	ReasonPaused Reason = "Paused"
+	// ReasonNodesFailed is at least one failed node.
+	ReasonNodesFailed Reason = "NodesFailed"
+	// ReasonInstalling is a rollout on its way.
+	ReasonInstalling Reason = "Installing"
+	// ReasonUpdating is a rollout on its way while other payloads still serve.
+	ReasonUpdating Reason = "Updating"
+	// ReasonWaiting is a rollout in which no node works at the moment.
+	ReasonWaiting Reason = "Waiting"
+	// ReasonRemoving is a KataConfig that is being deleted.
+	ReasonRemoving Reason = "Removing"
+	// ReasonCompleted is the end of it.
+	ReasonCompleted Reason = "Completed"
+	// ReasonNoFailure is a Failed condition that is False.
+	ReasonNoFailure Reason = "NoFailure"
+)
+
+// Reasons of one node.
+const (
+	// ReasonAgentMissing is a node whose agent has never reported.
+	ReasonAgentMissing Reason = "AgentMissing"
+	// ReasonAgentNotReporting is an intent that nobody answered in time.
+	ReasonAgentNotReporting Reason = "AgentNotReporting"
+	// ReasonReportUnreadable is a report that this controller does not understand.
+	ReasonReportUnreadable Reason = "ReportUnreadable"
+	// ReasonProtocolMismatch is an agent that does not understand this controller.
+	ReasonProtocolMismatch Reason = "ProtocolMismatch"
+	// ReasonHostUnfit is a host that cannot run Kata by its agent's check.
+	ReasonHostUnfit Reason = "HostUnfit"
+	// ReasonNodeNotReady is a node whose kubelet is not Ready.
+	ReasonNodeNotReady Reason = "NodeNotReady"
+	// ReasonNodeCordoned is a node that takes no pods.
+	ReasonNodeCordoned Reason = "NodeCordoned"
+	// ReasonQueued is a node whose turn has not come.
+	ReasonQueued Reason = "Queued"
+	// ReasonAwaitingGrant is a node that waits until it may restart CRI-O.
+	ReasonAwaitingGrant Reason = "AwaitingGrant"
+	// ReasonAwaitingReport is an intent that is not answered yet.
+	ReasonAwaitingReport Reason = "AwaitingReport"
+	// ReasonAwaitingKubelet is a handler that the kubelet does not list yet.
+	ReasonAwaitingKubelet Reason = "AwaitingKubelet"
+	// ReasonAwaitingLabel is a proved node that the scheduler does not know yet.
+	ReasonAwaitingLabel Reason = "AwaitingLabel"
+	// ReasonRebooted is a report from before the node's last boot.
+	ReasonRebooted Reason = "Rebooted"
+	// ReasonKataPodsRunning is a removal that bound kata pods hold up.
+	ReasonKataPodsRunning Reason = "KataPodsRunning"
+	// ReasonAgentError is an error that the agent reported.
+	ReasonAgentError Reason = "AgentError"
+)
+
+// Obstacle says why the node cannot be given new work at this moment, or is empty.
+func (n Node) Obstacle() Reason {
+	switch {
+	case n.ReportProblem != "":
+		return ReasonReportUnreadable
+	case !n.Ready:
+		return ReasonNodeNotReady
+	case n.Report == nil:
+		return ReasonAgentMissing
+	case len(n.Report.Speaks) > 0 && !slices.Contains(n.Report.Speaks, node.Version):
+		return ReasonProtocolMismatch
+	case n.Cordoned:
+		return ReasonNodeCordoned
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package facts
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kata-node/kata-node/api/node"
+)
+
+// Trim returns a copy of the Node with nothing but what OfNode reads: a cache of thousands of whole Nodes would cost ten times the memory.
+func Trim(n *corev1.Node) *corev1.Node {
+	out := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
+		Name:            n.Name,
+		UID:             n.UID,
+		ResourceVersion: n.ResourceVersion,
+		Labels:          n.Labels,
+	}}
+	for _, key := range []string{node.IntentAnnotation, node.ReportAnnotation} {
+		if value, found := n.Annotations[key]; found {
+			metav1.SetMetaDataAnnotation(&out.ObjectMeta, key, value)
+		}
+	}
+	out.Spec.Unschedulable = n.Spec.Unschedulable
+	out.Status.NodeInfo.BootID = n.Status.NodeInfo.BootID
+	out.Status.NodeInfo.OperatingSystem = n.Status.NodeInfo.OperatingSystem
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			out.Status.Conditions = []corev1.NodeCondition{{Type: c.Type, Status: c.Status}}
+		}
+	}
+	for _, h := range n.Status.RuntimeHandlers {
+		out.Status.RuntimeHandlers = append(out.Status.RuntimeHandlers, corev1.NodeRuntimeHandler{Name: h.Name})
+	}
+	return out
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are the figures of the last pass.
+type Metrics struct {
+	nodes  *prometheus.GaugeVec
+	passes prometheus.Counter
+	writes prometheus.Counter
+}
+
+// NewMetrics registers the figures.
+func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		nodes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "kata_controller_nodes",
+			Help: "Nodes of a KataConfig by state.",
+		}, []string{"kataconfig", "state"}),
+		passes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kata_controller_passes_total",
+			Help: "Passes over the whole cluster.",
+		}),
+		writes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kata_controller_node_changes_total",
+			Help: "Changes to Nodes that were decided.",
+		}),
+	}
+	for _, c := range []prometheus.Collector{m.nodes, m.passes, m.writes} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *Metrics) observe(d decision) {
+	m.passes.Inc()
+	m.writes.Add(float64(len(d.changes)))
+	m.nodes.Reset()
+	for _, s := range d.statuses {
+		for state, count := range map[string]int32{
+			"completed":   s.status.CompletedNodesCount,
+			"in_progress": s.status.InProgressNodesCount,
+			"waiting":     s.status.WaitingNodesCount,
+			"failed":      s.status.FailedNodesCount,
+		} {
+			m.nodes.WithLabelValues(s.config.Name, state).Set(float64(count))
+		}
+	}
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
+)
+
+// leaving walks the handshake of a removal: Absent is written, the agent answers it, label and intent go.
+func leaving(n facts.Node, owner node.Owner, now time.Time) Change {
+	wanted := node.Intent{Owner: owner, State: node.StateAbsent}.Identify(n.UID)
+	switch {
+	case !Carries(n, wanted):
+		wanted.Issued = now
+		return Change{Node: n, Intent: &wanted, Event: EventRemove, Message: "Kata is no longer wanted on this node"}
+	case !n.Answered():
+		return Change{Node: n}
+	case n.Report.Phase == node.PhaseAbsent:
+		return Change{Node: n, ClearIntent: true, Label: cleared(n), Event: EventRemoved, Message: "nothing of Kata is left on this node"}
+	case n.Report.BoundPods.Count == 0 && n.Labelled():
+		return Change{Node: n, Label: LabelCleared, Event: EventWithdraw, Message: "no kata pod is bound any more: none will be scheduled here"}
+	default:
+		return Change{Node: n}
+	}
+}
+
+// unowned cleans a node whose KataConfig is gone. The label stays as long as nobody can say that no kata pod is bound:
+// a restarting kubelet would reject every one of them.
+func unowned(n facts.Node, now time.Time) Change {
+	switch {
+	case n.Intent != nil:
+		return leaving(n, n.Intent.Owner, now)
+	case n.HasIntent || n.Installation():
+		return leaving(n, node.Owner{}, now)
+	case n.Labelled() && n.Report != nil && n.Report.BoundPods.Count == 0:
+		return Change{Node: n, Label: LabelCleared, Event: EventWithdraw, Message: fmt.Sprintf("the agent's phase is %s: nothing serves kata pods here", n.Report.Phase)}
+	default:
+		return Change{Node: n}
+	}
+}
+
+func cleared(n facts.Node) Label {
+	if n.Labelled() {
+		return LabelCleared
+	}
+	return LabelKept
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rollout decides what changes on each node next: its intent, its one-shot grants and its ready label.
+// It is a pure function of a pool and the time; two calls with the same facts return the same changes.
+package rollout
+
+import (
+	"time"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/selection"
+)
+
+// Label is what happens to the ready label.
+type Label int
+
+// What may happen to the ready label.
+const (
+	LabelKept Label = iota
+	LabelSet
+	LabelCleared
+)
+
+// Change is everything that one patch does to one node.
+type Change struct {
+	Node facts.Node
+	// Intent is the new intent, nil when the present one stays.
+	Intent *node.Intent
+	// ClearIntent removes the intent: the node answered its Absent.
+	ClearIntent bool
+	Label       Label
+	// Event is one word and Message one sentence for the node's events.
+	Event   string
+	Message string
+}
+
+// Events of changes.
+const (
+	EventInstall  = "KataInstall"
+	EventUpdate   = "KataUpdate"
+	EventGrant    = "KataRestartGranted"
+	EventReady    = "KataReady"
+	EventRemove   = "KataRemove"
+	EventWithdraw = "KataWithdrawn"
+	EventRemoved  = "KataRemoved"
+)
+
+// Plan returns the changes to a pool's nodes. Paused, it returns none, unless the KataConfig is being deleted.
+func Plan(p selection.Pool, now time.Time) []Change {
+	if p.Config.Paused && !p.Config.Deleting {
+		return nil
+	}
+	var changes []Change
+	started, granted := starts(p), grants(p)
+	for _, n := range p.Members {
+		changes = appendChange(changes, member(p.Config, n, started[n.Name], granted[n.Name], now))
+	}
+	for _, n := range p.Leaving {
+		changes = appendChange(changes, leaving(n, node.Owner{Name: p.Config.Name, UID: p.Config.UID}, now))
+	}
+	return changes
+}
+
+// PlanUnowned returns the changes to nodes that belong to no KataConfig: whatever is installed there goes.
+func PlanUnowned(nodes []facts.Node, now time.Time) []Change {
+	var changes []Change
+	for _, n := range nodes {
+		changes = appendChange(changes, unowned(n, now))
+	}
+	return changes
+}
+
+func appendChange(changes []Change, c Change) []Change {
+	if c.Intent == nil && !c.ClearIntent && c.Label == LabelKept {
+		return changes
+	}
+	return append(changes, c)
+}
+
+// Wanted returns the intent that a member should have; false when its KataConfig has no payload.
+func Wanted(c facts.Config, n facts.Node) (node.Intent, bool) {
+	if c.Payload == "" {
+		return node.Intent{}, false
+	}
+	intent := node.Intent{
+		Owner:        node.Owner{Name: c.Name, UID: c.UID},
+		State:        node.StateInstalled,
+		Payload:      c.Payload,
+		HostPackages: c.HostPackages,
+	}
+	return intent.Identify(n.UID), true
+}
+
+// Carries is true when the node has this intent, whatever its grants. The id alone is not believed: content that was edited gets another one.
+func Carries(n facts.Node, wanted node.Intent) bool {
+	return n.Intent != nil && n.Intent.ID == wanted.ID && n.Intent.Identify(n.UID).ID == wanted.ID
+}
+
+func member(c facts.Config, n facts.Node, start, grant bool, now time.Time) Change {
+	change := Change{Node: n}
+	switch wanted, ok := Wanted(c, n); {
+	case ok && start:
+		change.Intent, change.Event, change.Message = begin(wanted, n, now)
+	case grant:
+		change.Intent = granted(*n.Intent, n.Report.BootID)
+		change.Event, change.Message = EventGrant, "CRI-O may be restarted once in this boot"
+	case proved(n) && !n.Labelled():
+		change.Label, change.Event, change.Message = LabelSet, EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
+	}
+	return change
+}
+
+func begin(wanted node.Intent, n facts.Node, now time.Time) (intent *node.Intent, event, message string) {
+	wanted.Issued = now
+	if outstanding(n) {
+		wanted.Grants = n.Intent.Grants
+	}
+	if n.Labelled() {
+		return &wanted, EventUpdate, "to serve " + wanted.Payload
+	}
+	return &wanted, EventInstall, "to install " + wanted.Payload
+}
+
+// granted leaves the time of issue as it is: the intent was answered, and its id does not change.
+func granted(intent node.Intent, bootID string) *node.Intent {
+	intent.Grants.RestartCRIO = bootID
+	return &intent
+}
+
+// proved asks both witnesses: the agent started a sandbox, and the kubelet knows the handler.
+func proved(n facts.Node) bool {
+	return n.Settled() && n.SameBoot() && n.HandlerServed()
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package selection
+
+import (
+	"slices"
+
+	"github.com/kata-node/kata-node/controller/facts"
+)
+
+// Role labels, as OpenShift and kubeadm set them.
+const (
+	roleWorker       = "node-role.kubernetes.io/worker"
+	roleControlPlane = "node-role.kubernetes.io/control-plane"
+	roleMaster       = "node-role.kubernetes.io/master"
+)
+
+// workers returns what makes a node a worker in this cluster: Linux and the role label, or, where no node has that label, Linux and no part of the control plane.
+func workers(nodes []facts.Node) func(facts.Node) bool {
+	if slices.ContainsFunc(nodes, func(n facts.Node) bool { return has(n, roleWorker) }) {
+		return func(n facts.Node) bool { return n.Linux && has(n, roleWorker) }
+	}
+	return func(n facts.Node) bool {
+		return n.Linux && !has(n, roleControlPlane) && !has(n, roleMaster)
+	}
+}
+
+func has(n facts.Node, label string) bool {
+	_, found := n.Labels[label]
+	return found
+}

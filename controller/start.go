@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sirupsen/logrus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/apply"
+)
+
+// component is how events name this program.
+const component = "kata-controller"
+
+// begin wires a Controller and fills its caches.
+func begin(ctx context.Context, config *rest.Config, settings Settings, metrics *Metrics, log logrus.FieldLogger) (*Controller, error) {
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	configs, err := apply.NewConfigs(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := own(ctx, kube); err != nil {
+		return nil, err
+	}
+	events, err := recorder(ctx, kube)
+	if err != nil {
+		return nil, err
+	}
+	watched, err := newCaches(kube, configs)
+	if err != nil {
+		return nil, err
+	}
+	c := &Controller{
+		settings: settings,
+		writer:   &apply.Writer{Kube: kube, Configs: configs, Events: events, Log: log},
+		caches:   watched,
+		queue:    workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]()),
+		metrics:  metrics,
+		log:      log,
+	}
+	return c, watched.start(ctx, c.wake())
+}
+
+// recorder sends events until the context ends.
+func recorder(ctx context.Context, kube kubernetes.Interface) (record.EventRecorder, error) {
+	scheme := runtime.NewScheme()
+	if err := corev1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("preparing events: %w", err)
+	}
+	if err := v1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("preparing events: %w", err)
+	}
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	// Nodes and KataConfigs have no namespace; their events belong into "default", the only namespace where the controller may write any.
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: kube.CoreV1().Events(metav1.NamespaceDefault)})
+	return broadcaster.NewRecorder(scheme, corev1.EventSource{Component: component}), nil
+}

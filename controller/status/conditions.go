@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/facts"
+)
+
+// verdicts of a whole KataConfig: one line of the truth table in docs/status.md.
+type line struct {
+	inProgress, completed, failed bool
+	reason                        facts.Reason
+	message                       string
+}
+
+// conditions returns all three. Times move only where a status does.
+func conditions(in Input, t tally) []metav1.Condition {
+	l := lineOf(in, t)
+	out := slices.Clone(in.Previous.Conditions)
+	set := func(kind string, status bool, reason facts.Reason) {
+		meta.SetStatusCondition(&out, metav1.Condition{
+			Type:               kind,
+			Status:             boolStatus(status),
+			Reason:             string(reason),
+			Message:            l.message,
+			ObservedGeneration: in.Pool.Config.Generation,
+			LastTransitionTime: metav1.NewTime(in.Now),
+		})
+	}
+	set(v1.ConditionInProgress, l.inProgress, l.reason)
+	set(v1.ConditionCompleted, l.completed, l.reason)
+	set(v1.ConditionFailed, l.failed, failedReason(l))
+	return slices.DeleteFunc(out, func(c metav1.Condition) bool {
+		return c.Type != v1.ConditionInProgress && c.Type != v1.ConditionCompleted && c.Type != v1.ConditionFailed
+	})
+}
+
+func failedReason(l line) facts.Reason {
+	if l.failed {
+		return l.reason
+	}
+	return facts.ReasonNoFailure
+}
+
+func boolStatus(status bool) metav1.ConditionStatus {
+	if status {
+		return metav1.ConditionTrue
+	}
+	return metav1.ConditionFalse
+}
+
+// lineOf is the truth table. The first line that fits holds.
+func lineOf(in Input, t tally) line {
+	c, moving := in.Pool.Config, t.count(InProgress)+t.count(Waiting) > 0
+	lost := lostNodes(in)
+	switch {
+	case c.Deleting:
+		return line{inProgress: moving, failed: t.count(Failed) > 0, reason: facts.ReasonRemoving, message: sentence("removing", t)}
+	case c.Refused != nil:
+		return line{failed: true, reason: c.Refused.Reason, message: c.Refused.Message}
+	case t.count(Failed) > 0:
+		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonNodesFailed, message: sentence("", t)}
+	case lost != "":
+		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonOverlappingSelector, message: lost}
+	case len(t.nodes) == 0:
+		return line{completed: true, reason: facts.ReasonNoMatchingNodes, message: "kataConfigPoolSelector matches no worker"}
+	case moving && c.Paused:
+		return line{reason: facts.ReasonPaused, message: sentence("paused", t)}
+	case moving:
+		return line{inProgress: true, reason: movingReason(in, t), message: sentence("", t)}
+	default:
+		return line{completed: true, reason: facts.ReasonCompleted, message: sentence("", t)}
+	}
+}
+
+func movingReason(in Input, t tally) facts.Reason {
+	switch {
+	case t.count(InProgress) == 0:
+		return facts.ReasonWaiting
+	case slices.ContainsFunc(in.Pool.Members, facts.Node.Labelled) && servesOther(in):
+		return facts.ReasonUpdating
+	default:
+		return facts.ReasonInstalling
+	}
+}
+
+func servesOther(in Input) bool {
+	return slices.ContainsFunc(payloads(in), func(p v1.PayloadStatus) bool { return p.Image != in.Pool.Config.Payload })
+}
+
+// lostNodes says which nodes belong to older KataConfigs.
+func lostNodes(in Input) string {
+	var out []string
+	for _, o := range in.Pool.Overlaps {
+		if !o.Owns {
+			out = append(out, fmt.Sprintf("KataConfig %q is older and owns %s", o.Other, list(o.Nodes)))
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return strings.Join(out, "; ") + ": make the selectors disjoint"
+}
+
+func list(nodes []string) string {
+	shown := strings.Join(nodes[:min(len(nodes), maxNames)], ", ")
+	if rest := len(nodes) - maxNames; rest > 0 {
+		return fmt.Sprintf("%s and %d more", shown, rest)
+	}
+	return shown
+}
+
+// sentence counts, and names what does not get on.
+func sentence(prefix string, t tally) string {
+	parts := []string{fmt.Sprintf("%d of %d nodes complete", t.count(Completed), len(t.nodes))}
+	if prefix == "removing" {
+		parts = []string{fmt.Sprintf("%d nodes left to clean", len(t.nodes))}
+	}
+	if working := t.of(InProgress); len(working) > 0 {
+		parts = append(parts, fmt.Sprintf("working: %s", names(working)))
+	}
+	for _, w := range t.waiting() {
+		parts = append(parts, fmt.Sprintf("waiting (%s): %s", w.Reason, w.Message))
+	}
+	if broken := t.of(Failed); len(broken) > 0 {
+		parts = append(parts, fmt.Sprintf("failed: %s, see status.failedNodes", names(broken)))
+	}
+	if prefix == "paused" {
+		parts = append([]string{"paused"}, parts...)
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/facts"
+)
+
+type judged struct {
+	name string
+	Verdict
+}
+
+// tally is every node of a pool with its verdict, sorted by name.
+type tally struct {
+	nodes []judged
+	next  time.Time
+}
+
+func newTally(in Input) tally {
+	j := judge{config: in.Pool.Config, deadline: in.Deadline, now: in.Now}
+	var t tally
+	for _, n := range in.Pool.Members {
+		t.add(n.Name, j.member(n))
+	}
+	for _, n := range in.Pool.Leaving {
+		t.add(n.Name, j.leaver(n))
+	}
+	slices.SortFunc(t.nodes, func(a, b judged) int { return cmp.Compare(a.name, b.name) })
+	return t
+}
+
+func (t *tally) add(name string, v Verdict) {
+	t.nodes = append(t.nodes, judged{name, v})
+	if !v.Until.IsZero() && (t.next.IsZero() || v.Until.Before(t.next)) {
+		t.next = v.Until
+	}
+}
+
+func (t tally) of(c Class) []judged {
+	var out []judged
+	for _, n := range t.nodes {
+		if n.Class == c {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func (t tally) count(c Class) int32 { return count32(t.of(c)) }
+
+func count32[T any](of []T) int32 { return int32(min(len(of), math.MaxInt32)) }
+
+func (t tally) failedNodes() []v1.FailedNode {
+	nodes := t.of(Failed)
+	out := make([]v1.FailedNode, 0, min(len(nodes), v1.MaxFailedNodes))
+	for _, n := range nodes[:min(len(nodes), v1.MaxFailedNodes)] {
+		out = append(out, v1.FailedNode{Name: n.name, Error: fmt.Sprintf("%s (%s)", bounded(n.Sentence), n.Reason)})
+	}
+	return out
+}
+
+// bounded keeps a sentence from making the object large: what a node reports is not trusted to be short.
+func bounded(sentence string) string {
+	if runes := []rune(sentence); len(runes) > maxSentence {
+		return string(runes[:maxSentence]) + "…"
+	}
+	return sentence
+}
+
+// waiting sums up by reason, in the order of the reasons' names.
+func (t tally) waiting() []v1.WaitingNodes {
+	byReason := map[facts.Reason][]judged{}
+	for _, n := range t.of(Waiting) {
+		byReason[n.Reason] = append(byReason[n.Reason], n)
+	}
+	out := make([]v1.WaitingNodes, 0, len(byReason))
+	for reason, nodes := range byReason {
+		out = append(out, v1.WaitingNodes{
+			Reason:  string(reason),
+			Message: fmt.Sprintf("%s: %s", waitsFor(reason), names(nodes)),
+			Nodes:   count32(nodes),
+		})
+	}
+	slices.SortFunc(out, func(a, b v1.WaitingNodes) int { return cmp.Compare(a.Reason, b.Reason) })
+	return out
+}
+
+// names lists the first nodes, each with what it has to say for itself.
+func names(nodes []judged) string {
+	var out []string
+	for _, n := range nodes[:min(len(nodes), maxNames)] {
+		if n.Sentence != "" && n.Class == Waiting {
+			out = append(out, fmt.Sprintf("%s (%s)", n.name, n.Sentence))
+			continue
+		}
+		out = append(out, n.name)
+	}
+	if rest := len(nodes) - len(out); rest > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(out, ", "), rest)
+	}
+	return strings.Join(out, ", ")
+}
+
+func waitsFor(reason facts.Reason) string {
+	switch reason { //nolint:exhaustive // the other reasons never make a node wait
+	case facts.ReasonAgentMissing:
+		return "no agent has reported, bring kata-agent.service to the node"
+	case facts.ReasonNodeNotReady:
+		return "the kubelet is not Ready"
+	case facts.ReasonNodeCordoned:
+		return "the node is cordoned"
+	case facts.ReasonQueued:
+		return "other nodes go first"
+	case facts.ReasonAwaitingGrant:
+		return "CRI-O has to be restarted once, and maxUnavailable nodes are unavailable"
+	case facts.ReasonKataPodsRunning:
+		return "kata pods are still running"
+	case facts.ReasonPaused:
+		return "spec.config.paused is true"
+	default:
+		return "nothing is started for this KataConfig"
+	}
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/rollout"
+)
+
+// Class is the one count that a node is in.
+type Class int
+
+// The classes. Every node of a pool is in exactly one, so that the counts add up by construction.
+const (
+	Waiting Class = iota
+	InProgress
+	Completed
+	Failed
+)
+
+// Verdict is what is said of one node.
+type Verdict struct {
+	Class  Class
+	Reason facts.Reason
+	// Sentence is for people, and only filled where Class is Failed or the reason needs one.
+	Sentence string
+	// Until is when the verdict changes without anybody writing anything; zero if it does not.
+	Until time.Time
+}
+
+// judge holds what every verdict of a pool depends on.
+type judge struct {
+	config   facts.Config
+	deadline time.Duration
+	now      time.Time
+}
+
+// member judges a node that should have the payload.
+func (j judge) member(n facts.Node) Verdict {
+	wanted, known := rollout.Wanted(j.config, n)
+	if v, broken := unusable(n); broken {
+		return v
+	}
+	switch {
+	case !n.Ready:
+		return Verdict{Class: Waiting, Reason: facts.ReasonNodeNotReady}
+	case n.Report == nil && n.Intent == nil:
+		return Verdict{Class: Waiting, Reason: facts.ReasonAgentMissing}
+	case !known || !rollout.Carries(n, wanted):
+		return j.queued(n)
+	case !n.Answered():
+		return j.unanswered(n)
+	default:
+		return answered(n)
+	}
+}
+
+// unusable is what no intent can mend.
+func unusable(n facts.Node) (Verdict, bool) {
+	switch {
+	case n.ReportProblem != "":
+		return failed(facts.ReasonReportUnreadable, n.ReportProblem), true
+	case n.Obstacle() == facts.ReasonProtocolMismatch:
+		return failed(facts.ReasonProtocolMismatch, fmt.Sprintf("the agent understands intent versions %v and not %d: bring controller and agent to neighbouring versions", n.Report.Speaks, node.Version)), true
+	case errorHolds(n):
+		return failed(facts.ReasonAgentError, agentError(*n.Report.Error)), true
+	default:
+		return Verdict{}, false
+	}
+}
+
+// errorHolds is true unless the error is about an intent that the node does not have any more.
+func errorHolds(n facts.Node) bool {
+	return n.Report != nil && n.Report.Error != nil && (n.Report.IntentID == "" || n.Answered())
+}
+
+func agentError(e node.Error) string {
+	sentence := e.Message
+	if sentence == "" {
+		sentence = e.Reason
+	}
+	if e.Step == "" || strings.HasPrefix(sentence, e.Step) {
+		return sentence
+	}
+	return e.Step + ": " + sentence
+}
+
+// queued is a member whose turn has not come.
+func (j judge) queued(n facts.Node) Verdict {
+	switch {
+	case j.config.Refused != nil:
+		return Verdict{Class: Waiting, Reason: j.config.Refused.Reason}
+	case j.config.Paused:
+		return Verdict{Class: Waiting, Reason: facts.ReasonPaused}
+	case n.Obstacle() != "":
+		return Verdict{Class: Waiting, Reason: n.Obstacle()}
+	default:
+		return Verdict{Class: Waiting, Reason: facts.ReasonQueued}
+	}
+}
+
+// unanswered turns into a failure at the deadline.
+func (j judge) unanswered(n facts.Node) Verdict {
+	due := n.Intent.Issued.Add(j.deadline)
+	if j.now.Before(due) {
+		return Verdict{Class: InProgress, Reason: facts.ReasonAwaitingReport, Until: due}
+	}
+	return failed(facts.ReasonAgentNotReporting, fmt.Sprintf("no answer to the intent of %s: look at kata-agent.service on the node%s", n.Intent.Issued.UTC().Format(time.RFC3339), notReady(n)))
+}
+
+func notReady(n facts.Node) string {
+	if n.Ready {
+		return ""
+	}
+	return ", which is not Ready"
+}
+
+func answered(n facts.Node) Verdict {
+	switch {
+	case n.Report.Phase == node.PhaseAwaitingGrant:
+		return Verdict{Class: Waiting, Reason: facts.ReasonAwaitingGrant}
+	case n.Report.Phase != node.PhaseInstalled && n.Report.HostCheck != "":
+		return failed(facts.ReasonHostUnfit, n.Report.HostCheck)
+	case n.Report.Phase != node.PhaseInstalled:
+		return Verdict{Class: InProgress, Reason: facts.ReasonInstalling}
+	case !n.SameBoot():
+		return Verdict{Class: InProgress, Reason: facts.ReasonRebooted}
+	case !n.HandlerServed():
+		return Verdict{Class: InProgress, Reason: facts.ReasonAwaitingKubelet}
+	case !n.Labelled():
+		return Verdict{Class: InProgress, Reason: facts.ReasonAwaitingLabel}
+	default:
+		return Verdict{Class: Completed, Reason: facts.ReasonCompleted}
+	}
+}
+
+// leaver judges a node that Kata is being removed from.
+func (j judge) leaver(n facts.Node) Verdict {
+	if v, broken := unusable(n); broken {
+		return v
+	}
+	absent := n.Intent != nil && n.Intent.State == node.StateAbsent
+	switch {
+	case !absent && j.config.Paused && !j.config.Deleting:
+		return Verdict{Class: Waiting, Reason: facts.ReasonPaused}
+	case !absent:
+		return Verdict{Class: InProgress, Reason: facts.ReasonRemoving}
+	case !n.Answered():
+		return j.unanswered(n)
+	case n.Report.BoundPods.Count > 0:
+		return Verdict{Class: Waiting, Reason: facts.ReasonKataPodsRunning, Sentence: podNames(n.Report.BoundPods)}
+	default:
+		return Verdict{Class: InProgress, Reason: facts.ReasonRemoving}
+	}
+}
+
+func podNames(pods node.BoundPods) string {
+	names := strings.Join(pods.Names, ", ")
+	if rest := pods.Count - len(pods.Names); rest > 0 && names != "" {
+		return fmt.Sprintf("%s and %d more", names, rest)
+	}
+	return names
+}
+
+func failed(reason facts.Reason, sentence string) Verdict {
+	return Verdict{Class: Failed, Reason: reason, Sentence: sentence}
+}
