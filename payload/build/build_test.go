@@ -223,7 +223,8 @@ func unpack(t *testing.T, image v1.Image, root string) {
 			b, err := io.ReadAll(content)
 			require.NoError(t, err)
 			require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
-			require.NoError(t, os.WriteFile(name, b, h.FileInfo().Mode()))
+			require.NoError(t, os.WriteFile(name, b, 0o600))
+			require.NoError(t, os.Chmod(name, h.FileInfo().Mode()))
 		}
 	})
 }

@@ -49,7 +49,8 @@ func write(t *testing.T, root, path, content string, mode manifest.Mode) manifes
 	t.Helper()
 	name := filepath.Join(root, path)
 	require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
-	require.NoError(t, os.WriteFile(name, []byte(content), mode.Perm()))
+	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
+	require.NoError(t, os.Chmod(name, mode.Perm()))
 	sum := sha256.Sum256([]byte(content))
 	return manifest.File{Path: path, Mode: mode, Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])}
 }

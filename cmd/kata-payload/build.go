@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/spf13/cobra"
+
+	"github.com/kata-node/kata-node/payload/build"
+	"github.com/kata-node/kata-node/payload/publish"
+)
+
+type buildFlags struct {
+	from, describe, to string
+	set                []string
+	registry           registryFlags
+}
+
+func newBuild() *cobra.Command {
+	var f buildFlags
+	cmd := &cobra.Command{
+		Use:   "build --from DIR --describe FILE --to TARGET",
+		Short: "Build an image from a staged directory, publish it, and print its name by digest",
+		Long: `Build an image from a staged directory, publish it, and print its name by digest as the last line.
+
+The same directory and description give the same digest, whatever the machine, umask or clock. SOURCE_DATE_EPOCH is the time
+of all files (seconds; default 0).`,
+		Example: "  kata-payload build --from stage --describe payload.toml --to oci:payload:v1\n" +
+			"  kata-payload build --from stage --describe payload.toml --set version=2.0.0 --to docker://registry.example/kata/payload:2.0.0",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.from, "from", "", "staged directory: the root of the image")
+	flags.StringVar(&f.describe, "describe", "", "description of that directory (TOML)")
+	flags.StringVar(&f.to, "to", "", "oci:DIR[:TAG] or docker://registry/repository[:TAG]")
+	flags.StringArrayVar(&f.set, "set", nil, "override a key of the description, as in version=2.0.0 (repeatable)")
+	f.registry.add(flags)
+	for _, required := range []string{"from", "describe", "to"} {
+		cobra.CheckErr(cmd.MarkFlagRequired(required))
+	}
+	return cmd
+}
+
+func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err error) {
+	target, err := publish.ParseTarget(f.to)
+	if err != nil {
+		return err
+	}
+	in, err := f.input()
+	if err != nil {
+		return err
+	}
+	if in.WorkDir, err = os.MkdirTemp("", "kata-payload-"); err != nil {
+		return fmt.Errorf("making a directory for the layers: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(in.WorkDir)) }()
+	p, err := build.Build(ctx, in)
+	if err != nil {
+		return err
+	}
+	for _, l := range p.Layers {
+		fmt.Fprintf(progress, "layer %-12s %10s  %s\n", l.Component, units.HumanSize(float64(l.Size)), l.Digest)
+	}
+	fmt.Fprintf(progress, "publishing to %s\n", target)
+	published, err := publish.Push(ctx, p.Image, target, f.registry.options())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, published.Name)
+	return err
+}
+
+func (f *buildFlags) input() (build.Input, error) {
+	text, err := os.ReadFile(filepath.Clean(f.describe))
+	if err != nil {
+		return build.Input{}, fmt.Errorf("reading description: %w", err)
+	}
+	d, err := build.ParseDescription(text)
+	if err != nil {
+		return build.Input{}, fmt.Errorf("%s: %w", f.describe, err)
+	}
+	for _, assignment := range f.set {
+		key, value, ok := strings.Cut(assignment, "=")
+		if !ok {
+			return build.Input{}, fmt.Errorf("--set %q: write it as key=value", assignment)
+		}
+		if err := d.Set(key, value); err != nil {
+			return build.Input{}, err
+		}
+	}
+	epoch, err := sourceDate(os.Getenv("SOURCE_DATE_EPOCH"))
+	return build.Input{Tree: f.from, Description: d, Time: epoch}, err
+}
+
+// sourceDate reads SOURCE_DATE_EPOCH (reproducible-builds.org): seconds since 1970.
+func sourceDate(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds < 0 {
+		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is %q: must be a number of seconds since 1970", text)
+	}
+	return time.Unix(seconds, 0), nil
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command kata-payload builds payload images, and looks into them.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set by the linker.
+var version = "unreleased"
+
+func main() {
+	os.Exit(run())
+}
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot(version)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(root.ErrOrStderr(), "kata-payload: %v\n", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main_test
+
+import (
+	"bytes"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/payload/inspect"
+)
+
+// repository is the root of the source tree, where `make payload` runs.
+const repository = "../.."
+
+// program builds kata-payload as it is shipped.
+func program(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "kata-payload")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-o", name, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return name
+}
+
+// run returns what the program printed on its two outputs.
+func run(t *testing.T, name string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, diag bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = repository, &out, &diag
+	err = cmd.Run()
+	return out.String(), diag.String(), err
+}
+
+// stage is the default payload's tree with any program in the shim's place.
+func stage(t *testing.T, shim string) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(repository, "test/payload/tree"))))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "usr/bin"), 0o755))
+	content, err := os.ReadFile(shim)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "usr/bin/containerd-shim-kata-v2"), content, 0o755))
+	return dir
+}
+
+func TestTheDefaultPayloadIsBuiltAndShown(t *testing.T) {
+	t.Parallel()
+	kataPayload := program(t)
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	image := strings.TrimPrefix(server.URL, "http://") + "/kata/payload"
+	layout := filepath.Join(t.TempDir(), "layout")
+
+	var digests []string
+	for _, to := range []string{"oci:" + layout + ":v1", "docker://" + image + ":v1"} {
+		out, diag, err := run(t, kataPayload, "build", "--from", stage(t, kataPayload), "--describe", "test/payload/payload.toml", "--to", to, "--set", "version=1.2.3")
+		require.NoError(t, err, diag)
+		assert.Contains(t, diag, "layer shim ")
+		name, digest, _ := strings.Cut(strings.TrimSpace(out), "@")
+		assert.Contains(t, []string{image, "oci:" + layout}, name)
+		digests = append(digests, digest)
+
+		out, diag, err = run(t, kataPayload, "inspect", to)
+		require.NoError(t, err, diag)
+		assert.Contains(t, out, "kata-test 1.2.3 (amd64)")
+		assert.Contains(t, out, "usr/bin/containerd-shim-kata-v2")
+	}
+	assert.Equal(t, digests[0], digests[1], "staged and published apart")
+
+	document, diag, err := run(t, kataPayload, "inspect", "--json", "oci:"+layout+"@"+digests[0])
+	require.NoError(t, err, diag)
+	unpacked := stage(t, kataPayload)
+	at := filepath.Join(unpacked, "usr/share/kata-payload/manifest.json")
+	require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o755))
+	require.NoError(t, os.WriteFile(at, []byte(document), 0o600))
+	m, _, err := inspect.Read(unpacked)
+	require.NoError(t, err)
+	for _, f := range m.Files {
+		require.NoError(t, os.Chmod(filepath.Join(unpacked, f.Path), f.Mode.Perm()))
+	}
+	out, diag, err := run(t, kataPayload, "verify", unpacked)
+	require.NoError(t, err, diag)
+	assert.Regexp(t, `^sha256:[0-9a-f]{64}\n$`, out)
+	require.NoError(t, os.Remove(filepath.Join(unpacked, "usr/bin/containerd-shim-kata-v2")))
+	_, diag, err = run(t, kataPayload, "verify", unpacked)
+	require.Error(t, err)
+	assert.Equal(t, "kata-payload: verifying payload: usr/bin/containerd-shim-kata-v2: is missing\n", diag)
+}
+
+func TestMistakesEndWithOneSentenceAndExitCodeOne(t *testing.T) {
+	t.Parallel()
+	kataPayload := program(t)
+	for want, args := range map[string][]string{
+		`required flag(s) "describe", "from", "to" not set`:         {"build"},
+		`begin it with oci: or docker://`:                           {"build", "--from", ".", "--describe", "x", "--to", "payload:v1"},
+		`reading description: open /nowhere: no such file`:          {"build", "--from", ".", "--describe", "/nowhere", "--to", "oci:x"},
+		`--set "version": write it as key=value`:                    {"build", "--from", ".", "--describe", "test/payload/payload.toml", "--to", "oci:x", "--set", "version"},
+		`the keys that can be set are`:                              {"build", "--from", ".", "--describe", "test/payload/payload.toml", "--to", "oci:x", "--set", "a=b"},
+		`name a directory, oci:DIR or docker://registry/repository`: {"inspect", "nowhere"},
+		`opening oci:nowhere:v1: `:                                  {"inspect", "oci:nowhere:v1"},
+		`reading payload manifest: `:                                {"verify", "."},
+		`unknown command "push" for "kata-payload"`:                 {"push"},
+	} {
+		out, diag, err := run(t, kataPayload, args...)
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, want)
+		assert.Equal(t, 1, exit.ExitCode(), want)
+		assert.Empty(t, out, want)
+		assert.Contains(t, diag, want)
+		assert.Equal(t, 1, strings.Count(diag, "\n"), diag)
+	}
+}

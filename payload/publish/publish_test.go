@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/payload/build"
+	"github.com/kata-node/kata-node/payload/manifest"
+	"github.com/kata-node/kata-node/payload/publish"
+)
+
+const (
+	shim   = "usr/bin/containerd-shim-kata-v2"
+	config = "usr/share/configuration.toml"
+)
+
+// payload builds the smallest payload of a version.
+func payload(t *testing.T, version string) build.Payload {
+	t.Helper()
+	tree := t.TempDir()
+	for path, mode := range map[string]os.FileMode{shim: 0o755, config: 0o644} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(tree, path)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(tree, path), []byte(version), mode))
+	}
+	p, err := build.Build(t.Context(), build.Input{Tree: tree, WorkDir: t.TempDir(), Description: build.Description{
+		Name: "kata-test", Version: version, Architecture: "amd64", ShimCompatibility: "test-1",
+		Handlers:   []build.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
+		Components: []build.Component{{Name: "all"}},
+	}})
+	require.NoError(t, err)
+	return p
+}
+
+func target(t *testing.T, text string) publish.Target {
+	t.Helper()
+	parsed, err := publish.ParseTarget(text)
+	require.NoError(t, err)
+	return parsed
+}
+
+// serve returns the host of a registry behind a filter, which answers a request itself when it returns true.
+func serve(t *testing.T, start func(http.Handler) *httptest.Server, filter func(http.ResponseWriter, *http.Request) bool) string {
+	t.Helper()
+	store := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if filter == nil || !filter(w, r) {
+			store.ServeHTTP(w, r)
+		}
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(server.Close)
+	_, host, _ := strings.Cut(server.URL, "://")
+	return host
+}
+
+func TestARegistryHasWhatWasPushed(t *testing.T) {
+	t.Parallel()
+	host := serve(t, httptest.NewServer, nil)
+	p := payload(t, "1.0.0")
+	to := target(t, "docker://"+host+"/kata/payload:v1")
+	var complete, total atomic.Int64
+	got, err := publish.Push(t.Context(), p.Image, to, publish.Options{Progress: func(c, all int64) {
+		complete.Store(c)
+		total.Store(all)
+	}})
+	require.NoError(t, err)
+	assert.Equal(t, publish.Published{Name: host + "/kata/payload@" + p.Digest, Digest: p.Digest}, got)
+	assert.Equal(t, total.Load(), complete.Load())
+	assert.Positive(t, total.Load())
+	for _, name := range []string{to.String(), "docker://" + got.Name} {
+		sameManifest(t, p, target(t, name))
+	}
+}
+
+func sameManifest(t *testing.T, p build.Payload, at publish.Target) {
+	t.Helper()
+	image, err := publish.Open(t.Context(), at, publish.Options{})
+	require.NoError(t, err)
+	require.NoError(t, validate.Image(image))
+	digest, err := image.Digest()
+	require.NoError(t, err)
+	assert.Equal(t, p.Digest, digest.String())
+	m, document, err := publish.Manifest(image)
+	require.NoError(t, err)
+	assert.Equal(t, p.Manifest.Files, m.Files)
+	want, err := manifest.Encode(p.Manifest)
+	require.NoError(t, err)
+	assert.Equal(t, want, document)
+}
+
+func TestCredentialsComeFromTheFile(t *testing.T) {
+	t.Parallel()
+	right := "Basic " + base64.StdEncoding.EncodeToString([]byte("somebody:secret"))
+	host := serve(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Authorization") == right {
+			return false
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	})
+	to := target(t, "docker://"+host+"/kata/team/payload:v1")
+	image := payload(t, "1.0.0").Image
+	for _, scope := range []string{"/kata/team/payload", "/kata", ""} {
+		_, err := publish.Push(t.Context(), image, to, publish.Options{AuthFile: authFile(t, host+scope)})
+		require.NoError(t, err, scope)
+	}
+	_, err := publish.Push(t.Context(), image, to, publish.Options{AuthFile: authFile(t, host+"/elsewhere")})
+	require.ErrorContains(t, err, "publishing to "+to.String()+": ")
+	require.ErrorContains(t, err, "401 Unauthorized")
+	assert.NotContains(t, err.Error(), "secret")
+	_, err = publish.Push(t.Context(), image, to, publish.Options{AuthFile: "/nowhere"})
+	require.ErrorContains(t, err, "reading credentials from /nowhere: ")
+}
+
+func authFile(t *testing.T, scope string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "auth.json")
+	text := fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, scope, base64.StdEncoding.EncodeToString([]byte("somebody:secret")))
+	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	return name
+}
+
+func TestAnUnknownCertificateIsAcceptedOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	host := serve(t, httptest.NewTLSServer, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.TLS == nil {
+			http.Error(w, "speak TLS", http.StatusTeapot)
+		}
+		return r.TLS == nil
+	})
+	to := target(t, "docker://"+host+"/kata/payload:v1")
+	image := payload(t, "1.0.0").Image
+	_, err := publish.Push(t.Context(), image, to, publish.Options{})
+	require.Error(t, err)
+	_, err = publish.Push(t.Context(), image, to, publish.Options{SkipTLSVerify: true})
+	require.NoError(t, err)
+}
+
+func TestARefusingRegistryIsNamedAndKeepsItsTag(t *testing.T) {
+	t.Parallel()
+	var refuse atomic.Bool
+	host := serve(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) bool {
+		if !refuse.Load() || r.Method == http.MethodGet || r.Method == http.MethodHead {
+			return false
+		}
+		http.Error(w, "quota exceeded", http.StatusForbidden)
+		return true
+	})
+	to := target(t, "docker://"+host+"/kata/payload:latest")
+	first := payload(t, "1.0.0")
+	_, err := publish.Push(t.Context(), first.Image, to, publish.Options{})
+	require.NoError(t, err)
+	refuse.Store(true)
+	_, err = publish.Push(t.Context(), payload(t, "2.0.0").Image, to, publish.Options{})
+	require.ErrorContains(t, err, "publishing to "+to.String()+": ")
+	require.ErrorContains(t, err, "403 Forbidden")
+	sameManifest(t, first, to)
+}
+
+func TestPublishingStopsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	host := serve(t, httptest.NewServer, nil)
+	image := payload(t, "1.0.0").Image
+	for _, to := range []string{"docker://" + host + "/kata/payload", "oci:" + filepath.Join(t.TempDir(), "layout")} {
+		_, err := publish.Push(ctx, image, target(t, to), publish.Options{})
+		assert.ErrorIs(t, err, context.Canceled, to)
+	}
+}
+
+func TestAnImageThatIsNoPayloadHasNoManifest(t *testing.T) {
+	t.Parallel()
+	image, err := random.Image(100, 1)
+	require.NoError(t, err)
+	_, _, err = publish.Manifest(image)
+	assert.ErrorContains(t, err, "has no label io.kata-node.payload.manifest: it is no payload")
+}

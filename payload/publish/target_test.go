@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/payload/publish"
+)
+
+func TestTargetsAreReadAsSkopeoReadsThem(t *testing.T) {
+	t.Parallel()
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	for text, want := range map[string]string{
+		"oci:dist/payload":                          "",
+		"oci:/var/tmp/payload:v1":                   "",
+		"oci:dist/payload@" + digest:                "",
+		"oci:./dist//payload:v1":                    "oci:dist/payload:v1",
+		"docker://registry.example/kata/payload":    "docker://registry.example/kata/payload:latest",
+		"docker://registry.example:5000/payload:v1": "",
+		"docker://127.0.0.1:5000/payload@" + digest: "",
+	} {
+		if want == "" {
+			want = text
+		}
+		parsed, err := publish.ParseTarget(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, parsed.String())
+	}
+}
+
+func TestTargetsThatMeanNothingAreRefusedWithARemedy(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"registry.example/payload:v1": "begin it with oci: or docker://",
+		"":                            "begin it with oci: or docker://",
+		"oci:":                        "no directory: write oci:DIR",
+		"oci:dir:a:b":                 `"a:b" is no tag`,
+		"oci:dir:":                    `"" is no tag`,
+		"oci:dir@sha256:ab":           `"sha256:ab" is no digest`,
+		"docker://":                   `target "docker://": `,
+		"docker://Registry/UPPER":     `target "docker://Registry/UPPER": `,
+	} {
+		_, err := publish.ParseTarget(text)
+		require.ErrorContains(t, err, want, text)
+		assert.NotContains(t, err.Error(), "\n", text)
+	}
+}
+
+func FuzzParseTarget(f *testing.F) {
+	f.Add("oci:dir:tag")
+	f.Add("docker://registry.example/kata/payload@sha256:" + strings.Repeat("ab", 32))
+	f.Fuzz(func(t *testing.T, text string) {
+		parsed, err := publish.ParseTarget(text)
+		if err != nil {
+			return
+		}
+		again, err := publish.ParseTarget(parsed.String())
+		require.NoError(t, err, parsed.String())
+		require.Equal(t, parsed, again)
+	})
+}
