@@ -42,7 +42,9 @@ func run(args []string, stdout io.Writer) error {
 		if err := os.WriteFile(path, f.Content, 0o644); err != nil { //nolint:gosec // manifests for everybody to read
 			return fmt.Errorf("writing %s: %w", path, err)
 		}
-		fmt.Fprintf(stdout, "%-75s %s\n", path, f.Purpose)
+		if _, err := fmt.Fprintf(stdout, "%-75s %s\n", path, f.Purpose); err != nil {
+			return fmt.Errorf("printing what was written: %w", err)
+		}
 	}
 	return nil
 }
