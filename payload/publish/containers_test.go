@@ -12,9 +12,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.podman.io/image/v5/copy"
+	"go.podman.io/image/v5/directory"
 	imagemanifest "go.podman.io/image/v5/manifest"
+	ocilayout "go.podman.io/image/v5/oci/layout"
 	"go.podman.io/image/v5/signature"
-	"go.podman.io/image/v5/transports/alltransports"
 	"go.podman.io/image/v5/types"
 )
 
@@ -27,9 +28,9 @@ func TestContainersImageReadsTheLayout(t *testing.T) {
 	push(t, payload(t, "2.0.0"), "oci:"+dir+":v2")
 
 	copied := filepath.Join(t.TempDir(), "copied")
-	source, err := alltransports.ParseImageName("oci:" + dir + ":v1")
+	source, err := ocilayout.ParseReference(dir + ":v1")
 	require.NoError(t, err)
-	destination, err := alltransports.ParseImageName("dir:" + copied)
+	destination, err := directory.NewReference(copied)
 	require.NoError(t, err)
 	policy, err := signature.NewPolicyContext(&signature.Policy{Default: []signature.PolicyRequirement{signature.NewPRInsecureAcceptAnything()}})
 	require.NoError(t, err)
