@@ -131,3 +131,14 @@ func (i Intent) validatePackages() error {
 		return fmt.Errorf("hostPackages %q is unknown: use Auto, Extension, Layered or None", i.HostPackages)
 	}
 }
+
+// IntentID returns the id in an intent's document even where the rest of it cannot be followed, else "". A report of the problem can then answer it.
+func IntentID(document string) string {
+	var i struct {
+		ID string `json:"id"`
+	}
+	if err := decode(document, &i); err != nil {
+		return ""
+	}
+	return cut(i.ID, maxShortText)
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command kata-node-agent runs Kata on a node: see kata-agent.service.
+// Called by the name of a Kata shim it is the shim of a node that serves no payload, and says why.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.podman.io/storage/pkg/reexec"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
+)
+
+func main() {
+	// Image layers are unpacked by this program called again inside a chroot.
+	if reexec.Init() {
+		return
+	}
+	if filepath.Base(os.Args[0]) == host.Shim {
+		os.Exit(pendingShim(os.Args[1:], os.Stdout, os.Stderr, os.ReadFile))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "kata-node-agent:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	root := "/"
+	c := &cobra.Command{
+		Use:           "kata-node-agent",
+		Short:         "Mounts Kata payloads on this node and keeps CRI-O's handlers for them",
+		SilenceErrors: true, SilenceUsage: true,
+	}
+	c.PersistentFlags().StringVar(&root, "root", root, "directory that stands for the host's root")
+	c.AddCommand(runCommand(&root), statusCommand(&root))
+	return c
+}

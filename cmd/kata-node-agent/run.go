@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/kata-node/kata-node/nodeagent"
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/nodeclient"
+	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/step"
+)
+
+func runCommand(root *string) *cobra.Command {
+	dry := false
+	c := &cobra.Command{
+		Use: "run", Short: "Follow this node's intent until told to stop", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			w, err := wire(*root)
+			if err != nil {
+				return err
+			}
+			log := logger()
+			client := nodeclient.New(w.kubeconfig(*root), log)
+			if dry {
+				return dryRun(c.Context(), w, client, c.OutOrStdout())
+			}
+			return serve(c.Context(), w, client, log)
+		},
+	}
+	c.Flags().BoolVar(&dry, "dry-run", false, "print the plan for this node and change nothing")
+	return c
+}
+
+// logger leaves times to the journal.
+func logger() *logrus.Logger {
+	log := logrus.New()
+	log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true, DisableColors: true})
+	return log
+}
+
+// serve is READY at once: CRI-O starts after this service, and the links current and proof resolve already.
+func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus.FieldLogger) error {
+	if err := w.store.Prune(); err != nil {
+		return err
+	}
+	notify(log, daemon.SdNotifyReady)
+	var group wait.Group
+	group.StartWithContext(ctx, client.Run)
+	tell := func(sentence string) { notify(log, "STATUS="+sentence) }
+	agent := &nodeagent.Agent{
+		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
+		Stepper: step.Runner{Host: w.host, Self: w.self, Tell: tell},
+		Log:     log, Now: time.Now, Say: sayer(w.host.Files, tell, log),
+	}
+	ticker := time.NewTicker(watchdogInterval())
+	defer ticker.Stop()
+	agent.Run(ctx, client.Changed(), ticker.C, func() { notify(log, daemon.SdNotifyWatchdog) })
+	notify(log, daemon.SdNotifyStopping)
+	group.Wait()
+	return nil
+}
+
+func notify(log logrus.FieldLogger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.WithError(err).Warnf("systemd is not told %q", state)
+	}
+}
+
+// watchdogInterval is half of what systemd allows, and a minute where it watches nothing.
+func watchdogInterval() time.Duration {
+	allowed, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || allowed == 0 {
+		return time.Minute
+	}
+	return allowed / 2
+}
+
+// sayer passes the agent's sentence on: to systemctl status, and to the shim that pods meet while nothing is served.
+func sayer(files host.Files, tell func(string), log logrus.FieldLogger) func(string, bool) {
+	said := ""
+	return func(sentence string, serving bool) {
+		tell(sentence)
+		if sentence == said {
+			return
+		}
+		said = sentence
+		log.Infof("Status: %s", sentence)
+		if serving || !exists(files, host.IntentFile) {
+			return
+		}
+		if err := files.Write(host.PendingReason, []byte(sentence+"\n"), 0o644); err != nil {
+			log.WithError(err).Warnf("Pods on this node do not learn why Kata is not ready")
+		}
+	}
+}
+
+func exists(files host.FileReader, path string) bool {
+	_, err := files.Read(path)
+	return err == nil
+}
+
+// apiPatience is how long a dry run waits for the API server before it plans from the disk's intent.
+const apiPatience = 10 * time.Second
+
+func dryRun(ctx context.Context, w *wiring, client *nodeclient.Client, out io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go client.Run(ctx)
+	select {
+	case <-client.Changed():
+	case <-time.After(apiPatience):
+		fmt.Fprintln(os.Stderr, "the API server does not answer; planning for the intent on disk")
+	}
+	facts, err := observe.Observer{Host: w.host, Self: w.self}.Look(ctx, client.Told())
+	if err != nil {
+		return err
+	}
+	return printPlan(out, plan.Make(facts))
+}
+
+func printPlan(out io.Writer, p plan.Plan) error {
+	_, err := fmt.Fprintf(out, "phase: %s\n", p.Phase)
+	for _, s := range append(p.Steps, p.Tidy...) {
+		if err == nil {
+			_, err = fmt.Fprintf(out, "step:  %s\n", s)
+		}
+	}
+	if p.Wait != "" && err == nil {
+		_, err = fmt.Fprintf(out, "then waits for %s\n", p.Wait)
+	}
+	return err
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+func statusCommand(root *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show what this node serves, what it is to serve, and who holds what", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			w, err := wire(*root)
+			if err != nil {
+				return err
+			}
+			facts, err := observe.Observer{Host: w.host, Self: w.self}.Look(c.Context(), observe.Told{})
+			if err != nil {
+				return err
+			}
+			sentence, err := w.sentence(c.Context())
+			if err != nil {
+				return err
+			}
+			return printStatus(c.OutOrStdout(), sentence, facts)
+		},
+	}
+}
+
+func printStatus(out io.Writer, sentence string, f plan.Facts) error {
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"agent", sentence},
+		{"intent", intentLine(f.Wanted)},
+		{"current", versionLine(f, f.Current)},
+		{"proof", versionLine(f, f.Proof)},
+		{"drop-in", dropInLine(f)},
+		{"CRI-O", crioLine(f.CRIO)},
+		{"host", orElse(f.HostProblem, "fit")},
+	} {
+		fmt.Fprintf(table, "%s:\t%s\n", row[0], row[1])
+	}
+	for _, v := range f.Versions {
+		fmt.Fprintf(table, "version:\t%s\tpayload %s\t%s\theld by %s\n", v.ID, v.Release, stateOf(v), orElse(strings.Join(v.Holders, ", "), "nobody"))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func intentLine(i *node.Intent) string {
+	if i == nil {
+		return "none"
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s (id %s, KataConfig %s)", i.State, i.Payload, i.ID, orElse(i.Owner.Name, "none")))
+}
+
+func versionLine(f plan.Facts, id string) string {
+	for _, v := range f.Versions {
+		if v.ID == id {
+			return fmt.Sprintf("%s, payload %s %s", id, v.Release, v.Payload)
+		}
+	}
+	return id
+}
+
+func dropInLine(f plan.Facts) string {
+	switch {
+	case !f.DropIn.Exists:
+		return "none"
+	case !f.DropIn.Right:
+		return "changed by somebody else"
+	case f.DropIn.BootID == f.BootID && f.DropIn.Invocation == f.CRIO.Invocation:
+		return "written, and not yet read by the running CRI-O"
+	default:
+		return "written and read by the running CRI-O"
+	}
+}
+
+func crioLine(c plan.CRIO) string {
+	switch {
+	case !c.Active:
+		return "not running"
+	case !c.Answers:
+		return "running, does not answer over CRI"
+	default:
+		return fmt.Sprintf("running, %d kata sandboxes", len(c.Sandboxes))
+	}
+}
+
+func stateOf(v plan.Version) string {
+	var words []string
+	for _, w := range []struct {
+		holds bool
+		word  string
+	}{{v.Mounted, "mounted"}, {v.Verified, "verified"}, {v.Configured, "configured"}, {v.Proved, "proved"}} {
+		if w.holds {
+			words = append(words, w.word)
+		}
+	}
+	return orElse(strings.Join(words, " "), "empty")
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}

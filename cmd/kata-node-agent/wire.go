@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/crio"
+	"github.com/kata-node/kata-node/nodeagent/host/files"
+	"github.com/kata-node/kata-node/nodeagent/host/images"
+	"github.com/kata-node/kata-node/nodeagent/host/mounts"
+	"github.com/kata-node/kata-node/nodeagent/host/proc"
+	"github.com/kata-node/kata-node/nodeagent/host/systemd"
+	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/settings"
+)
+
+// wiring is the agent's host with the adapters that have a life of their own.
+type wiring struct {
+	host     host.Host
+	settings settings.Settings
+	store    *images.Store
+	cri      *crio.Client
+	self     observe.Self
+}
+
+func wire(root string) (*wiring, error) {
+	tree := files.Below(root)
+	s, err := settings.Load(tree)
+	if err != nil {
+		return nil, err
+	}
+	cri, err := crio.Dial(tree.Path(s.CRISocket))
+	if err != nil {
+		return nil, err
+	}
+	self, err := identify(s.CRIOUnit)
+	if err != nil {
+		return nil, err
+	}
+	store := images.Below(root, host.StoreDir, host.StoreRunDir, s.PullSecret)
+	return &wiring{
+		settings: s, store: store, cri: cri, self: self,
+		host: host.Host{
+			Files: tree, Services: systemd.Manager{}, Images: store,
+			Mounts: mounts.Below(root, label(s.SELinuxContext)), Sandboxes: cri, Processes: proc.Below(root),
+		},
+	}, nil
+}
+
+// label is empty on hosts without SELinux, whose kernel refuses the mount option.
+func label(context string) string {
+	if _, err := os.Stat("/sys/fs/selinux/enforce"); err != nil {
+		return ""
+	}
+	return context
+}
+
+func identify(crioUnit string) (observe.Self, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return observe.Self{}, fmt.Errorf("reading the boot id: %w", err)
+	}
+	var kernel unix.Utsname
+	if err := unix.Uname(&kernel); err != nil {
+		return observe.Self{}, fmt.Errorf("reading the kernel release: %w", err)
+	}
+	return observe.Self{
+		BootID: strings.TrimSpace(string(boot)), Architecture: runtime.GOARCH,
+		Kernel: unix.ByteSliceToString(kernel.Release[:]), CRIOUnit: crioUnit,
+	}, nil
+}
+
+// agentUnit is the service that this program runs as.
+const agentUnit = "kata-agent.service"
+
+// sentence is what systemctl status shows of the agent.
+func (w *wiring) sentence(ctx context.Context) (string, error) {
+	unit, err := w.host.Services.Unit(ctx, agentUnit)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s: %s", unit.ActiveState, unit.Status), nil
+}
+
+// kubeconfig is below the root as everything else.
+func (w *wiring) kubeconfig(root string) string { return filepath.Join(root, w.settings.Kubeconfig) }

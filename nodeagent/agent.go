@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package nodeagent is the story of a node: intent, facts, plan, report, step, and again until nothing is left to do.
+// It keeps no progress of its own: any pass may be the first one after a crash.
+package nodeagent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/nodeclient"
+	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/report"
+)
+
+// API is what the agent needs of the API server.
+type API interface {
+	Told() observe.Told
+	Reported() node.Report
+	Publish(ctx context.Context, r node.Report, c report.Condition, now time.Time) error
+}
+
+// Looker observes.
+type Looker interface {
+	Look(ctx context.Context, told observe.Told) (plan.Facts, error)
+}
+
+// Stepper carries out steps.
+type Stepper interface {
+	Run(ctx context.Context, s plan.Step, f plan.Facts) error
+}
+
+// Agent works on one node.
+type Agent struct {
+	API     API
+	Looker  Looker
+	Stepper Stepper
+	Log     logrus.FieldLogger
+	// Say is given the sentence that systemctl status and the pending shim show.
+	Say func(sentence string, serving bool)
+	Now func() time.Time
+
+	attempts attempts
+}
+
+// Pass is one turn of the story. It returns when to take the next one at the latest.
+func (a *Agent) Pass(ctx context.Context) time.Duration {
+	facts, err := a.Looker.Look(ctx, a.API.Told())
+	if err != nil {
+		a.Log.WithError(err).Errorf("Nothing is changed before the host can be observed")
+		a.Say(err.Error(), false)
+		return blindRetry
+	}
+	p := plan.Make(facts)
+	a.attempts.forget(p)
+	a.tell(ctx, facts, p)
+	a.tidy(ctx, facts, p)
+	if len(p.Steps) == 0 {
+		return rest(facts, p)
+	}
+	return a.step(ctx, p.Steps[0], facts)
+}
+
+// How soon the agent looks again by itself. Events bring most looks sooner.
+const (
+	// blindRetry is for a host that could not be observed.
+	blindRetry = 5 * time.Second
+	// waitingLook is for things that send no event: a process that ends, a CRI-O that starts.
+	waitingLook = 2 * time.Second
+	// restingLook notices what other hands did.
+	restingLook = time.Minute
+)
+
+func rest(f plan.Facts, p plan.Plan) time.Duration {
+	if p.Wait != "" || len(p.Tidy) > 0 || len(plan.Held(f)) > 0 {
+		return waitingLook
+	}
+	return restingLook
+}
+
+// tell says where the node stands, before the step that may take long.
+func (a *Agent) tell(ctx context.Context, f plan.Facts, p plan.Plan) {
+	r := report.Make(f, p, a.attempts.failure(), a.API.Reported(), a.Now())
+	sentence := report.Sentence(r, p)
+	a.Say(sentence, r.Payload != "")
+	err := a.API.Publish(ctx, r, report.MakeCondition(r, sentence), a.Now())
+	if err != nil && !errors.Is(err, nodeclient.ErrUnknownNode) {
+		a.Log.WithError(err).Warnf("The report is not written; it is tried again")
+	}
+}
+
+// step carries out the plan's first step, unless it failed a moment ago.
+func (a *Agent) step(ctx context.Context, s plan.Step, f plan.Facts) time.Duration {
+	if wait := a.attempts.wait(s, a.Now()); wait > 0 {
+		return min(wait, restingLook)
+	}
+	err := a.run(ctx, s, f)
+	if ctx.Err() != nil {
+		return 0
+	}
+	return a.attempts.note(s, err, a.Now())
+}
+
+// tidy carries out steps that nothing waits for. What does not work now is tried at a later look.
+func (a *Agent) tidy(ctx context.Context, f plan.Facts, p plan.Plan) {
+	for _, s := range p.Tidy {
+		if err := a.run(ctx, s, f); err != nil {
+			return
+		}
+	}
+}
+
+func (a *Agent) run(ctx context.Context, s plan.Step, f plan.Facts) error {
+	log := a.Log.WithField("step", string(s.Kind)).WithField("payload", s.Payload)
+	if f.Wanted != nil {
+		log = log.WithField("intent", f.Wanted.ID)
+	}
+	log.Infof("Started: %s", s)
+	begun := a.Now()
+	if err := a.Stepper.Run(ctx, s, f); err != nil {
+		log.WithError(err).Errorf("Failed: %s", s)
+		return fmt.Errorf("%w", err)
+	}
+	log.Infof("Finished: %s in %s", s, a.Now().Sub(begun).Round(time.Millisecond))
+	return nil
+}

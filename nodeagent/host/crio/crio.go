@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package crio speaks CRI to CRI-O about sandboxes of the agent's handlers, and starts the sandbox that proves a payload.
+package crio
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
+)
+
+// Client is CRI-O behind its socket. It connects when it is asked something, so CRI-O may come and go.
+type Client struct {
+	conn *grpc.ClientConn
+	cri  cri.RuntimeServiceClient
+}
+
+// Dial returns a client for the socket at a path.
+func Dial(socket string) (*Client, error) {
+	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, fmt.Errorf("dialling CRI-O at %s: %w", socket, err)
+	}
+	return &Client{conn: conn, cri: cri.NewRuntimeServiceClient(conn)}, nil
+}
+
+// Close gives the connection up.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// List returns the sandboxes of these handlers.
+func (c *Client) List(ctx context.Context, handlers ...string) ([]host.Sandbox, error) {
+	answer, err := c.cri.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("listing sandboxes: %w", err)
+	}
+	var sandboxes []host.Sandbox
+	for _, s := range answer.GetItems() {
+		if slices.Contains(handlers, s.GetRuntimeHandler()) {
+			sandboxes = append(sandboxes, host.Sandbox{
+				ID: s.GetId(), Handler: s.GetRuntimeHandler(), Ready: s.GetState() == cri.PodSandboxState_SANDBOX_READY,
+				Namespace: s.GetMetadata().GetNamespace(), Name: s.GetMetadata().GetName(),
+			})
+		}
+	}
+	return sandboxes, nil
+}
+
+// Prove starts a sandbox on the host's network: OpenShift gives no pod network to a sandbox that no pod stands behind.
+func (c *Client) Prove(ctx context.Context, handler, name string) (string, error) {
+	answer, err := c.cri.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{RuntimeHandler: handler, Config: proof(name)})
+	if err != nil {
+		return "", explain(handler, err)
+	}
+	return answer.GetPodSandboxId(), nil
+}
+
+// Namespace is the namespace that proof sandboxes claim; no pod of it exists in the API.
+const Namespace = "kata-agent"
+
+func proof(name string) *cri.PodSandboxConfig {
+	return &cri.PodSandboxConfig{
+		Metadata:    &cri.PodSandboxMetadata{Name: name, Namespace: Namespace, Uid: name},
+		Hostname:    name,
+		Labels:      map[string]string{"app.kubernetes.io/managed-by": "kata-agent", "app.kubernetes.io/component": "proof"},
+		Annotations: map[string]string{},
+		Linux: &cri.LinuxPodSandboxConfig{SecurityContext: &cri.LinuxSandboxSecurityContext{
+			NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE},
+		}},
+	}
+}
+
+// unknownHandler is how CRI-O begins its answer for a handler that it was started without.
+const unknownHandler = "failed to find runtime handler"
+
+func explain(handler string, err error) error {
+	said := status.Convert(err).Message()
+	err = fmt.Errorf("starting a sandbox of handler %s: %s", handler, said)
+	if strings.Contains(said, unknownHandler) {
+		return &host.UnknownHandler{Handler: handler, Err: err}
+	}
+	return err
+}
+
+// Remove stops and removes a sandbox. The kubelet removes sandboxes that it does not know, so it may be gone at any moment.
+func (c *Client) Remove(ctx context.Context, id string) error {
+	if _, err := c.cri.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: id}); err != nil && !gone(err) {
+		return fmt.Errorf("stopping sandbox %s: %w", id, err)
+	}
+	if _, err := c.cri.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: id}); err != nil && !gone(err) {
+		return fmt.Errorf("removing sandbox %s: %w", id, err)
+	}
+	return nil
+}
+
+func gone(err error) bool { return status.Code(err) == codes.NotFound }

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package host names every effect that the agent may have on its host, as small ports, and the values that pass through them.
+// The adapters below it each wrap one library; nothing else in the agent touches the host.
+package host
+
+import (
+	"context"
+	"io/fs"
+)
+
+// Host is the set of ports that the agent works through.
+type Host struct {
+	Files     Files
+	Services  Services
+	Images    Images
+	Mounts    Mounts
+	Sandboxes Sandboxes
+	Processes Processes
+}
+
+// Files is everything the agent does with files.
+type Files interface {
+	FileReader
+	FileWriter
+}
+
+// FileReader reads small files. Paths are absolute and resolved below the agent's root.
+type FileReader interface {
+	// Path returns where a path of the host lies for this process.
+	Path(path string) string
+	// Read returns a file's content; the error is fs.ErrNotExist where there is none.
+	Read(path string) ([]byte, error)
+	// Readlink returns a link's target; the error is fs.ErrNotExist where there is none.
+	Readlink(path string) (string, error)
+	// List returns the names in a directory, sorted; none where there is no directory.
+	List(dir string) ([]string, error)
+}
+
+// FileWriter changes small files.
+type FileWriter interface {
+	// Write replaces a file by rename and returns once file and directory are on disk. It makes missing parents and leaves an equal file alone.
+	Write(path string, content []byte, mode fs.FileMode) error
+	// Link makes path a symbolic link to target by rename, and leaves an equal link alone.
+	Link(path, target string) error
+	// Remove deletes a file or a tree, on one file system only, and returns nil where there is none.
+	Remove(path string) error
+}
+
+// Unit is what systemd says of a service.
+type Unit struct {
+	ActiveState string
+	// Invocation identifies one start of the unit, empty while it never started.
+	Invocation string
+	// MainPID is 0 while the service does not run.
+	MainPID int
+	// Status is the sentence that the service last gave systemd.
+	Status string
+}
+
+// Active reports whether the service is up.
+func (u Unit) Active() bool { return u.ActiveState == "active" }
+
+// Services reads and restarts systemd units.
+type Services interface {
+	Unit(ctx context.Context, name string) (Unit, error)
+	// Restart returns when the restart job has ended; the error carries the job's result and the unit's state.
+	Restart(ctx context.Context, name string) error
+}
+
+// Image is a payload in the agent's own store.
+type Image struct {
+	// ID is the digest of the image's configuration, without algorithm.
+	ID string
+	// Digests are the manifest and index digests under which the image was asked for, as sha256:hex.
+	Digests []string
+	// Platform is the digest of the manifest for this platform.
+	Platform string
+	// Manifest is the sha256:hex of the payload manifest inside, from a label of the image.
+	Manifest string
+	// Version is what the payload calls itself.
+	Version string
+}
+
+// Progress is how far a pull has come, in bytes fetched and bytes in all (0 while unknown).
+type Progress struct{ Done, Total int64 }
+
+// Images keeps payload images in a store that belongs to the agent alone.
+type Images interface {
+	// List returns no images, and makes no store, where there is no store yet.
+	List(ctx context.Context) ([]Image, error)
+	// Pull fetches an image named by digest under the host's own signature policy, mirrors and credentials, and pins it.
+	Pull(ctx context.Context, image string, progress func(Progress)) error
+	// Layers returns the directories of an image's layers, uppermost first.
+	Layers(ctx context.Context, id string) ([]string, error)
+	// Delete unpins and deletes an image that nothing mounts any more.
+	Delete(ctx context.Context, id string) error
+	// Discard deletes a damaged image with every layer whose content is not what was pulled, so that the next pull reuses none of it.
+	Discard(ctx context.Context, id string) error
+	Store
+}
+
+// Store is the place where images are kept.
+type Store interface {
+	// Exists tells whether there is anything of a store on disk.
+	Exists() bool
+	// Destroy deletes the store and everything in it.
+	Destroy(ctx context.Context) error
+}
+
+// Mounts makes and removes the agent's own read-only mounts.
+type Mounts interface {
+	// Overlay mounts layers (uppermost first) read-only at target, which it makes.
+	Overlay(layers []string, target string) error
+	// Unmount takes the mount at target away; in use it fails with EBUSY, and nothing is detached behind anybody's back.
+	Unmount(target string) error
+	// Below returns the mount points at or below a directory as seen by a process; pid 0 is the agent itself.
+	Below(dir string, pid int) ([]string, error)
+	// Private tells whether the agent's mounts would stay invisible to PID 1 and so to CRI-O.
+	Private() (bool, error)
+}
+
+// Sandbox is a pod sandbox of one of our handlers.
+type Sandbox struct {
+	ID, Handler, Namespace, Name string
+	Ready                        bool
+}
+
+// Sandboxes speaks CRI to the node's container runtime.
+type Sandboxes interface {
+	List(ctx context.Context, handlers ...string) ([]Sandbox, error)
+	// Prove starts a sandbox on the host's network and leaves it to Remove. The error is what the runtime said; UnknownHandler where it does not know the handler.
+	Prove(ctx context.Context, handler, name string) (id string, err error)
+	// Remove stops and removes a sandbox; one that is gone is no error.
+	Remove(ctx context.Context, id string) error
+}
+
+// UnknownHandler is the error of a runtime that was started without a handler.
+type UnknownHandler struct {
+	Handler string
+	Err     error
+}
+
+func (e *UnknownHandler) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the runtime said.
+func (e *UnknownHandler) Unwrap() error { return e.Err }
+
+// Process is one that executes, maps or names files below a directory.
+type Process struct {
+	PID  int
+	Args []string
+	// Paths are the files below the directory that it executes, maps or names in its arguments.
+	Paths []string
+}
+
+// Processes looks at the processes of the host.
+type Processes interface {
+	Using(dir string) ([]Process, error)
+}

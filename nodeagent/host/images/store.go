@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package images keeps payload images in a containers/storage store that belongs to the agent alone: CRI-O's own store wipes and unmounts behind other people's backs.
+// It pulls under the host's signature policy, mirrors and credentials, and pins every image, because the store deletes one that is merely mounted.
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"go.podman.io/image/v5/types"
+	"go.podman.io/storage"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
+)
+
+// Store is the agent's image store. It is opened at its first use and makes nothing on disk before a pull.
+type Store struct {
+	graph, run string
+	system     *types.SystemContext
+
+	mu   sync.Mutex
+	open storage.Store
+}
+
+// Below returns the store of a root; "/" is the host itself. The run directory must be on a file system that forgets at a reboot.
+func Below(root, graph, run, authFile string) *Store {
+	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run)}
+	s.system = &types.SystemContext{
+		BigFilesTemporaryDir: filepath.Join(s.graph, "downloads"),
+		BlobInfoCacheDir:     filepath.Join(s.graph, "blobs"),
+	}
+	if root != "/" {
+		s.system.RootForImplicitAbsolutePaths = root
+	}
+	if auth := filepath.Join(root, authFile); isFile(auth) {
+		s.system.AuthFilePath = auth
+	}
+	return s
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// Exists tells whether there is anything of the store on disk.
+func (s *Store) Exists() bool {
+	_, err := os.Stat(s.graph)
+	return err == nil
+}
+
+// store opens the store once.
+func (s *Store) store() (storage.Store, error) {
+	if s.open != nil {
+		return s.open, nil
+	}
+	open, err := storage.GetStore(s.options())
+	if err != nil {
+		return nil, fmt.Errorf("opening image store %s: %w", s.graph, err)
+	}
+	s.open = open
+	return open, nil
+}
+
+// Prune deletes what killed pulls left behind: no later pull would find it. Only the agent that pulls may call it.
+func (s *Store) Prune() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.Exists() {
+		return nil
+	}
+	if err := os.RemoveAll(s.system.BigFilesTemporaryDir); err != nil {
+		return fmt.Errorf("removing interrupted downloads: %w", err)
+	}
+	if _, err := s.store(); err != nil {
+		return err
+	}
+	return s.close()
+}
+
+// close shuts the store down, which prunes staged layers, and takes it out of the library's list of open ones.
+func (s *Store) close() error {
+	if s.open == nil {
+		return nil
+	}
+	defer s.open.Free()
+	_, err := s.open.Shutdown(false)
+	s.open = nil
+	if err != nil {
+		return fmt.Errorf("closing image store %s: %w", s.graph, err)
+	}
+	return nil
+}
+
+// options flush layers before they are marked present: without that, a power cut leaves empty files in a layer that calls itself complete.
+// The store's home is not made a private mount, so that what is below it may be mounted elsewhere for all to see.
+func (s *Store) options() storage.StoreOptions {
+	return storage.StoreOptions{
+		GraphRoot: s.graph, RunRoot: s.run, GraphDriverName: "overlay",
+		GraphDriverOptions: []string{"overlay.skip_mount_home=true", "overlay.sync=filesystem"},
+		PullOptions:        map[string]string{"enable_partial_images": "true", "use_hard_links": "true"},
+	}
+}
+
+// List returns the images of the store.
+func (s *Store) List(context.Context) ([]host.Image, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.Exists() {
+		return nil, nil
+	}
+	store, err := s.store()
+	if err != nil {
+		return nil, err
+	}
+	records, err := store.Images()
+	if err != nil {
+		return nil, fmt.Errorf("listing images: %w", err)
+	}
+	var images []host.Image
+	for _, record := range records {
+		image, err := describe(store, record)
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, image)
+	}
+	return images, nil
+}
+
+// Layers returns the directories of an image's layers, uppermost first.
+func (s *Store) Layers(_ context.Context, id string) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	store, err := s.store()
+	if err != nil {
+		return nil, err
+	}
+	image, err := store.Image(id)
+	if err != nil {
+		return nil, fmt.Errorf("looking up image %s: %w", id, err)
+	}
+	var dirs []string
+	for layer := image.TopLayer; layer != ""; {
+		record, err := store.Layer(layer)
+		if err != nil {
+			return nil, fmt.Errorf("looking up layer %s: %w", layer, err)
+		}
+		dir, err := store.DifferTarget(layer)
+		if err != nil {
+			return nil, fmt.Errorf("locating layer %s: %w", layer, err)
+		}
+		dirs, layer = append(dirs, dir), record.Parent
+	}
+	return dirs, nil
+}
+
+// Delete unpins and deletes an image.
+func (s *Store) Delete(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	store, err := s.store()
+	if err != nil {
+		return err
+	}
+	if err := unpin(store, id); err != nil {
+		return err
+	}
+	if _, err := store.DeleteImage(id, true); err != nil && !errors.Is(err, storage.ErrImageUnknown) {
+		return fmt.Errorf("deleting image %s: %w", id, err)
+	}
+	return nil
+}
+
+// Discard deletes a damaged image and repairs the store, which compares every remaining layer with what was pulled.
+func (s *Store) Discard(ctx context.Context, id string) error {
+	if err := s.Delete(ctx, id); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	store, err := s.store()
+	if err != nil {
+		return err
+	}
+	damage, err := store.Check(storage.CheckMost())
+	if err != nil {
+		return fmt.Errorf("checking image store %s: %w", s.graph, err)
+	}
+	if errs := store.Repair(damage, storage.RepairEverything()); len(errs) > 0 {
+		return fmt.Errorf("repairing image store %s: %w", s.graph, errors.Join(errs...))
+	}
+	return nil
+}
+
+// Destroy closes the store and deletes it.
+func (s *Store) Destroy(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.close(); err != nil {
+		return err
+	}
+	for _, dir := range []string{s.graph, s.run} {
+		if err := os.RemoveAll(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("deleting image store %s: %w", dir, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeclient
+
+// Keys of the machine-config daemon on a Node (openshift/machine-config-operator, pkg/daemon/constants).
+const (
+	mcoPrefix        = "machineconfiguration.openshift.io/"
+	mcoState         = mcoPrefix + "state"
+	mcoCurrent       = mcoPrefix + "currentConfig"
+	mcoDesired       = mcoPrefix + "desiredConfig"
+	mcoDesiredDrain  = mcoPrefix + "desiredDrain"
+	mcoLastDrain     = mcoPrefix + "lastAppliedDrain"
+	mcoDone          = "Done"
+	busyMachineState = "the machine-config daemon, which is at work on this node"
+)
+
+// Busy says whom CRI-O's restart would disturb, empty when nobody. Nodes without the machine-config operator carry none of its keys.
+func Busy(annotations map[string]string) string {
+	state, managed := annotations[mcoState]
+	if !managed {
+		return ""
+	}
+	quiet := state == mcoDone && annotations[mcoCurrent] == annotations[mcoDesired] && annotations[mcoDesiredDrain] == annotations[mcoLastDrain]
+	if quiet {
+		return ""
+	}
+	return busyMachineState
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package nodeclient is the agent's view of the API server through the kubelet's own credential: its own Node, its own pods, and one patch.
+// It survives an API server that is away and the rotation of the credential's file.
+package nodeclient
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/sirupsen/logrus"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/observe"
+)
+
+// Requests of one node's agent and kubelet share a queue of the API server, so the agent keeps far below the kubelet's own rate.
+const (
+	requestsPerSecond = 2
+	burst             = 5
+)
+
+// Client holds what the API server last said.
+type Client struct {
+	kubeconfig string
+	log        logrus.FieldLogger
+	changed    chan struct{}
+
+	mu   sync.Mutex
+	view view
+}
+
+// New returns a client for the credential in a kubeconfig file, which need not be there yet.
+func New(kubeconfig string, log logrus.FieldLogger) *Client {
+	return &Client{kubeconfig: kubeconfig, log: log, changed: make(chan struct{}, 1)}
+}
+
+// Changed receives after anything that Told returns may have changed.
+func (c *Client) Changed() <-chan struct{} { return c.changed }
+
+func (c *Client) tell() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Told returns what the API server last said.
+func (c *Client) Told() observe.Told {
+	v := c.current()
+	pods, known := v.bound()
+	told := observe.Told{Pods: pods, PodsKnown: known}
+	if n := v.node(); n != nil {
+		told.Known, told.Intent, told.Busy = true, n.Annotations[node.IntentAnnotation], Busy(n.Annotations)
+	}
+	return told
+}
+
+// Reported returns the report that the Node carries, the zero value where it has none that can be read.
+func (c *Client) Reported() node.Report {
+	n := c.current().node()
+	if n == nil {
+		return node.Report{}
+	}
+	r, err := node.DecodeReport(n.Annotations[node.ReportAnnotation])
+	if err != nil {
+		return node.Report{}
+	}
+	return r
+}
+
+func (c *Client) current() view {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.view
+}
+
+func (c *Client) connect() (kubernetes.Interface, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubelet's credential: %w", err)
+	}
+	config.QPS, config.Burst, config.UserAgent = requestsPerSecond, burst, "kata-agent"
+	api, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("using the kubelet's credential %s: %w", c.kubeconfig, err)
+	}
+	return api, nil
+}
+
+// userPrefix begins the user name of every kubelet.
+const userPrefix = "system:node:"
+
+// whoami asks the API server for the node's name: it need not be the host's.
+func whoami(ctx context.Context, api kubernetes.Interface) (string, error) {
+	review, err := api.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("asking the API server for this node's name: %w", err)
+	}
+	user := review.Status.UserInfo.Username
+	name, ok := strings.CutPrefix(user, userPrefix)
+	if !ok {
+		return "", fmt.Errorf("the credential belongs to %q, not to a node: use the kubelet's", user)
+	}
+	return name, nil
+}
+
+// isKata tells a pod that holds the node's Kata: it names the RuntimeClass and has not ended.
+func isKata(p *corev1.Pod) bool {
+	ended := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+	return p.Spec.RuntimeClassName != nil && *p.Spec.RuntimeClassName == node.RuntimeClass && !ended
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"fmt"
+
+	"github.com/kata-node/kata-node/api/node"
+)
+
+// remove takes everything away once no kata pod is bound and none of its sandboxes runs. It needs no restart of CRI-O.
+func remove(f Facts) Plan {
+	if !installed(f) {
+		return removed(f)
+	}
+	if wait := blocked(f); wait != "" {
+		return Plan{Phase: node.PhaseBlocked, Wait: wait}
+	}
+	p := &planner{facts: f, plan: Plan{Phase: node.PhaseRemoving}}
+	p.pointAway()
+	p.removeSandboxes()
+	if f.DropIn.Exists {
+		p.do(RemoveDropIn, "", "")
+	}
+	for _, v := range f.Versions {
+		if len(v.Holders) > 0 {
+			p.waitFor(fmt.Sprintf("%s, which still uses payload version %s", v.Holders[0], v.ID))
+			return p.plan
+		}
+		p.do(Unmount, "", v.ID)
+	}
+	p.do(Clear, "", "")
+	return p.plan
+}
+
+// removed answers the intent, and forgets it when the controller has read the answer and cleared the Node.
+func removed(f Facts) Plan {
+	if f.Cleared {
+		return Plan{Phase: node.PhaseIdle, Steps: []Step{{Kind: Forget}}}
+	}
+	return Plan{Phase: node.PhaseAbsent}
+}
+
+func installed(f Facts) bool {
+	return f.DropIn.Exists || f.Current != Pending || f.Proof != Pending || len(f.Versions) > 0 || f.StoreExists || f.Served != nil || len(f.Leftovers) > 0
+}
+
+// blocked says who still needs Kata on this node. Not knowing counts as a need: a pod whose handler went cannot even be deleted.
+func blocked(f Facts) string {
+	switch {
+	case !f.PodsKnown:
+		return "the API server, to learn which kata pods are bound to this node"
+	case len(f.BoundPods) > 0:
+		return "kata pods to end: " + quoted(f.BoundPods)
+	case f.DropIn.Exists && !f.CRIO.Answers:
+		return "CRI-O to answer, to learn which kata sandboxes run"
+	}
+	for _, s := range f.CRIO.Sandboxes {
+		if s.Ready && s.Handler != node.ProofHandler {
+			return fmt.Sprintf("kata sandbox %s (%s) to end", s.Name, s.ID)
+		}
+	}
+	return ""
+}
+
+func (p *planner) pointAway() {
+	if p.facts.Current != Pending {
+		p.do(PointCurrent, "", Pending)
+	}
+	if p.facts.Proof != Pending {
+		p.do(PointProof, "", Pending)
+	}
+}
+
+func (p *planner) removeSandboxes() {
+	for _, s := range p.facts.CRIO.Sandboxes {
+		p.plan.Steps = append(p.plan.Steps, Step{Kind: RemoveSandbox, Object: s.ID})
+	}
+}

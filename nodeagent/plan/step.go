@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/kata-node/kata-node/api/node"
+)
+
+// Kind names a step.
+type Kind string
+
+// The steps. Each checks, changes atomically, can be repeated, and is undone by the removal's.
+const (
+	// Keep writes the intent to disk, so that the next boot acts before the API server is there.
+	Keep Kind = "keep intent"
+	// Pull fetches the payload into the store.
+	Pull Kind = "pull payload"
+	// Mount mounts the payload's layers at the version's directory.
+	Mount Kind = "mount payload"
+	// Verify compares every mounted file with the payload's manifest.
+	Verify Kind = "verify payload"
+	// Configure renders the handlers' directories beside the mount.
+	Configure Kind = "configure handlers"
+	// WriteDropIn tells CRI-O about our handlers, at its next start.
+	WriteDropIn Kind = "write drop-in"
+	// RestartCRIO makes CRI-O read the drop-in.
+	RestartCRIO Kind = "restart CRI-O"
+	// PointProof makes the version the one that the proof handler runs.
+	PointProof Kind = "point proof"
+	// Prove starts a sandbox of the proof handler.
+	Prove Kind = "prove payload"
+	// PointCurrent makes the version the one that new pods get.
+	PointCurrent Kind = "point current"
+	// Record writes down what current serves.
+	Record Kind = "record payload"
+	// Unmount takes a version away that nobody holds.
+	Unmount Kind = "unmount payload"
+	// DeleteImage takes an image away that no version needs.
+	DeleteImage Kind = "delete image"
+	// RemoveSandbox stops and removes a finished sandbox of our handlers.
+	RemoveSandbox Kind = "remove sandbox"
+	// RemoveDropIn lets CRI-O forget our handlers at its next natural start.
+	RemoveDropIn Kind = "remove drop-in"
+	// Clear deletes store and records.
+	Clear Kind = "clear store and state"
+	// Forget deletes the intent from disk after the controller has taken it off the Node.
+	Forget Kind = "forget intent"
+)
+
+// Step is one change to the host.
+type Step struct {
+	Kind Kind
+	// Payload is the image by digest; Version the version's id, empty while the payload is not in the store; Object a sandbox or image id.
+	Payload, Version, Object string
+}
+
+// String is the step as --dry-run prints and the journal logs it.
+func (s Step) String() string {
+	words := []string{string(s.Kind)}
+	for _, word := range []string{s.Payload, s.Version, s.Object} {
+		if word != "" {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// Plan is what is left to do, in order, as far as these facts tell.
+type Plan struct {
+	Steps []Step
+	// Tidy are steps that nothing waits for and that wait for nothing: they go on while Steps fail.
+	Tidy  []Step
+	Phase node.Phase
+	// Wait says what the plan waits for once its steps are done, empty when nothing is.
+	Wait string
+}
+
+// VersionID names a payload as prepared for this host: equal ids mean equal content, on any node.
+func VersionID(platform, kernel, settings string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n", platform, kernel, settings))
+	return hex.EncodeToString(sum[:])[:16]
+}

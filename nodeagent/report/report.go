@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package report turns facts, plan and the last failure into what the agent says of its node: to the controller, in a Node condition, and in a sentence for people.
+// It is pure, and everything is computed once per pass.
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+// Failure is a step that failed.
+type Failure struct {
+	Step plan.Kind
+	Err  error
+}
+
+// Make returns the report. An error that was there before, at the same step for the same reason, keeps its time.
+func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now time.Time) node.Report {
+	r := node.Report{
+		Version: node.Version, Speaks: []int{node.Version},
+		IntentID: intentID(f), BootID: f.BootID, Architecture: f.Architecture, HostCheck: f.HostProblem, Phase: p.Phase,
+		InUse:     inUse(f),
+		BoundPods: node.BoundPods{Count: len(f.BoundPods), Names: f.BoundPods},
+		Error:     problem(f, failure),
+	}
+	if v, serving := f.Serving(); serving {
+		r.Payload, r.PayloadVersion = node.Digest(v.Payload), v.Release
+	}
+	if r.Error != nil {
+		r.Error.Since = since(*r.Error, before.Error, now)
+	}
+	return r
+}
+
+func intentID(f plan.Facts) string {
+	switch {
+	case f.IntentID != "":
+		return f.IntentID
+	case f.Wanted != nil && !(f.Cleared && f.Wanted.State == node.StateAbsent):
+		return f.Wanted.ID
+	default:
+		return ""
+	}
+}
+
+func inUse(f plan.Facts) []string {
+	var digests []string
+	for _, v := range plan.Held(f) {
+		digests = append(digests, node.Digest(v.Payload))
+	}
+	slices.Sort(digests)
+	return slices.Compact(digests)
+}
+
+// problem returns the one thing to mend first.
+func problem(f plan.Facts, failure *Failure) *node.Error {
+	switch {
+	case f.IntentProblem != "":
+		return &node.Error{Step: "read intent", Reason: "InvalidIntent", Message: f.IntentProblem}
+	case f.HostProblem != "" && f.Wanted != nil && f.Wanted.State == node.StateInstalled:
+		return &node.Error{Step: "check host", Reason: "HostUnfit", Message: f.HostProblem}
+	case failure != nil:
+		return &node.Error{Step: string(failure.Step), Reason: Reason(failure.Step), Message: failure.Err.Error()}
+	default:
+		return nil
+	}
+}
+
+func since(e node.Error, before *node.Error, now time.Time) time.Time {
+	if before != nil && before.Step == e.Step && before.Reason == e.Reason {
+		return before.Since
+	}
+	return now.UTC().Truncate(time.Second)
+}
+
+// Reason is a step's failure as one word.
+func Reason(k plan.Kind) string {
+	var b strings.Builder
+	for word := range strings.FieldsFuncSeq(string(k), func(r rune) bool { return r == ' ' || r == '-' }) {
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return b.String() + "Failed"
+}
+
+// Sentence says for a person where the node stands.
+func Sentence(r node.Report, p plan.Plan) string {
+	serving := "no payload serves"
+	if r.Payload != "" {
+		serving = fmt.Sprintf("payload %s (%s) serves new pods", r.PayloadVersion, short(r.Payload))
+	}
+	switch {
+	case r.Error != nil:
+		return fmt.Sprintf("%s; %s", r.Error.Message, serving)
+	case p.Wait != "":
+		return fmt.Sprintf("waiting for %s; %s", p.Wait, serving)
+	}
+	return standing(r, serving)
+}
+
+func standing(r node.Report, serving string) string {
+	switch r.Phase {
+	case node.PhaseIdle:
+		return "nothing is installed and nothing is wanted: no KataConfig selects this node"
+	case node.PhaseInstalling, node.PhaseAwaitingGrant:
+		return "installing; " + serving
+	case node.PhaseInstalled:
+		return serving + older(r)
+	case node.PhaseRemoving, node.PhaseBlocked:
+		return "removing; " + serving
+	case node.PhaseAbsent:
+		return "everything is removed"
+	}
+	return serving
+}
+
+func older(r node.Report) string {
+	if len(r.InUse) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; running sandboxes hold %d older", len(r.InUse))
+}
+
+// short keeps the part of a digest that people compare.
+func short(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }
+
+// Equal reports whether two reports say the same.
+func Equal(a, b node.Report) bool {
+	one, errA := a.Encode()
+	other, errB := b.Encode()
+	return errA == nil && errB == nil && one == other
+}

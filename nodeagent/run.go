@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeagent
+
+import (
+	"context"
+	"time"
+)
+
+// Run takes passes until ctx ends: at once, when changed receives, and when the last pass asked for it.
+// The passes run beside this loop, which calls alive at every tick, so that a pull of an hour is no reason to restart the agent.
+func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan time.Time, alive func()) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var current pass
+	for {
+		select {
+		case <-ctx.Done():
+			current.await()
+			return
+		case <-tick:
+			alive()
+		case <-changed:
+			current.outdate(a.API.Told().Intent)
+			timer.Reset(0)
+		case <-timer.C:
+			if !current.running() {
+				current = a.begin(ctx)
+			}
+		case wait := <-current.done:
+			current = pass{}
+			timer.Reset(wait)
+		}
+	}
+}
+
+// pass is one turn that is under way; its zero value is none.
+type pass struct {
+	intent string
+	cancel context.CancelFunc
+	done   chan time.Duration
+}
+
+func (a *Agent) begin(ctx context.Context) pass {
+	ctx, cancel := context.WithCancel(ctx)
+	p := pass{intent: a.API.Told().Intent, cancel: cancel, done: make(chan time.Duration, 1)}
+	go func() {
+		defer cancel()
+		p.done <- a.Pass(ctx)
+	}()
+	return p
+}
+
+func (p pass) running() bool { return p.done != nil }
+
+func (p pass) await() {
+	if p.running() {
+		<-p.done
+	}
+}
+
+// outdate ends a pass that works for an intent which has been replaced: nobody wants that pull any more.
+func (p pass) outdate(intent string) {
+	if p.running() && p.intent != intent {
+		p.cancel()
+	}
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package settings reads the agent's own settings from TOML fragments: the vendor's, then the run time's, then the administrator's, by file name, later ones winning.
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Settings are what an administrator may change about the agent.
+type Settings struct {
+	// Kubeconfig is the kubelet's own credential.
+	Kubeconfig string `toml:"kubeconfig"`
+	// PullSecret holds the node's registry credentials.
+	PullSecret string `toml:"pull_secret"`
+	// CRISocket is where CRI-O listens.
+	CRISocket string `toml:"cri_socket"`
+	// CRIOUnit is the systemd unit to restart.
+	CRIOUnit string `toml:"crio_unit"`
+	// SELinuxContext labels everything in a mounted payload, where SELinux is on.
+	SELinuxContext string `toml:"selinux_context"`
+}
+
+// Default returns the settings of an OpenShift, OKD or Fedora CoreOS node.
+func Default() Settings {
+	return Settings{
+		Kubeconfig: "/var/lib/kubelet/kubeconfig",
+		PullSecret: "/var/lib/kubelet/config.json",
+		CRISocket:  "/run/crio/crio.sock",
+		CRIOUnit:   "crio.service",
+		// The type under which CRI-O's domain starts shims, see container-selinux.
+		SELinuxContext: "system_u:object_r:container_runtime_exec_t:s0",
+	}
+}
+
+// directories hold fragments, in order of precedence.
+func directories() []string {
+	return []string{"/usr/lib/kata-agent", "/run/kata-agent/settings.d", "/etc/kata-agent"}
+}
+
+// Files is what Load reads through.
+type Files interface {
+	Read(path string) ([]byte, error)
+	List(dir string) ([]string, error)
+}
+
+// Load merges all fragments over the defaults. An unknown key is an error that names file and key: a misspelt setting must not be ignored.
+func Load(files Files) (Settings, error) {
+	s := Default()
+	for _, dir := range directories() {
+		names, err := files.List(dir)
+		if err != nil {
+			return s, fmt.Errorf("reading settings in %s: %w", dir, err)
+		}
+		names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".toml") })
+		for _, name := range names {
+			if err := merge(files, path.Join(dir, name), &s); err != nil {
+				return s, err
+			}
+		}
+	}
+	return s, nil
+}
+
+func merge(files Files, file string, into *Settings) error {
+	content, err := files.Read(file)
+	if err != nil {
+		return fmt.Errorf("reading settings: %w", err)
+	}
+	err = toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields().Decode(into)
+	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		return fmt.Errorf("reading settings %s: unknown key %s", file, strings.Join(strict.Errors[0].Key(), "."))
+	}
+	if err != nil {
+		return fmt.Errorf("reading settings %s: %w", file, err)
+	}
+	return nil
+}
