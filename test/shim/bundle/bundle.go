@@ -43,17 +43,18 @@ func (b Bundle) SandboxOf(id string) string {
 	return id
 }
 
-// HostNetwork is true when the spec gives the sandbox no network namespace of its own.
-func (b Bundle) HostNetwork() bool {
+// NetworkNamespace is the path of the namespace the sandbox is to live in; empty means that the runtime makes one.
+// For a sandbox in the host's network CRI-O names a process of the host here.
+func (b Bundle) NetworkNamespace() string {
 	if b.spec.Linux == nil {
-		return true
+		return ""
 	}
 	for _, ns := range b.spec.Linux.Namespaces {
 		if ns.Type == specs.NetworkNamespace {
-			return false
+			return ns.Path
 		}
 	}
-	return true
+	return ""
 }
 
 // CgroupsPath is where the shim belongs, relative to each hierarchy's root; empty means "stay".

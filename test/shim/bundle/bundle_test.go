@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	podNetwork  = `{"linux": {"namespaces": [{"type": "network", "path": "/run/netns/x"}], "cgroupsPath": "/kubepods/x"}}`
-	hostNetwork = `{"linux": {"namespaces": [{"type": "ipc"}]}}`
-	workload    = `{"annotations": {"io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri-o.SandboxID": "sandbox1"}}`
-	itself      = `{"annotations": {"io.kubernetes.cri-o.ContainerType": "sandbox", "io.kubernetes.cri-o.SandboxID": "one"}}`
+	podNetwork = `{"linux": {"namespaces": [{"type": "network", "path": "/run/netns/x"}], "cgroupsPath": "/kubepods/x"}}`
+	ownNetwork = `{"linux": {"namespaces": [{"type": "ipc"}, {"type": "network"}]}}`
+	workload   = `{"annotations": {"io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri-o.SandboxID": "sandbox1"}}`
+	itself     = `{"annotations": {"io.kubernetes.cri-o.ContainerType": "sandbox", "io.kubernetes.cri-o.SandboxID": "one"}}`
 )
 
 func TestNetworkComesFromTheNamespaces(t *testing.T) {
 	t.Parallel()
-	assert.False(t, read(t, podNetwork).HostNetwork())
-	assert.True(t, read(t, hostNetwork).HostNetwork())
-	assert.True(t, read(t, `{}`).HostNetwork())
+	assert.Equal(t, "/run/netns/x", read(t, podNetwork).NetworkNamespace())
+	assert.Empty(t, read(t, ownNetwork).NetworkNamespace())
+	assert.Empty(t, read(t, `{}`).NetworkNamespace())
 	assert.Equal(t, "/kubepods/x", read(t, podNetwork).CgroupsPath())
 	assert.Empty(t, read(t, `{}`).CgroupsPath())
 }

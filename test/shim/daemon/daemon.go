@@ -85,12 +85,22 @@ func (p *place) admit(_ context.Context, dir, configPath string) error {
 	if err != nil {
 		return err
 	}
-	if b.HostNetwork() {
+	if isOwnNamespace(b.NetworkNamespace()) {
 		if err := c.AdmitsHostNetwork(); err != nil {
 			return err
 		}
 	}
 	return p.join(b.CgroupsPath())
+}
+
+// isOwnNamespace tells whether path is the network namespace of this process, which is the host's.
+func isOwnNamespace(path string) bool {
+	other, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	own, err := os.Stat("/proc/self/ns/net")
+	return err == nil && os.SameFile(own, other)
 }
 
 func (p *place) join(path string) error {

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+const (
+	patience = 30 * time.Second
+	interval = 20 * time.Millisecond
+)
+
+// node is a directory with everything one CRI-O needs, and its process while it runs.
+type node struct {
+	dir, binary string
+	cri         runtimeapi.RuntimeServiceClient
+	process     *process
+	ids         []string // of the sandboxes it ran
+}
+
+// process is one start of CRI-O.
+type process struct {
+	cmd   *exec.Cmd
+	log   *logBuffer
+	ended chan struct{} // closed when the process is gone
+}
+
+const mainConfig = `
+[crio]
+root = "DIR/root"
+runroot = "DIR/runroot"
+storage_driver = "vfs"
+log_dir = "DIR/log"
+version_file = "DIR/version"
+version_file_persist = ""
+clean_shutdown_file = ""
+internal_wipe = false
+[crio.api]
+listen = "DIR/crio.sock"
+[crio.runtime]
+default_runtime = "ordinary"
+cgroup_manager = "cgroupfs"
+conmon_cgroup = "pod"
+namespaces_dir = "DIR/ns"
+container_exits_dir = "DIR/exits"
+container_attach_socket_dir = "DIR/attach"
+hooks_dir = ["DIR/hooks"]
+irqbalance_config_restore_file = "disable"
+[crio.runtime.runtimes.ordinary]
+runtime_path = "DIR/bin/ordinary"
+[crio.image]
+pause_image = "PAUSE"
+signature_policy = "DIR/policy.json"
+[crio.network]
+network_dir = "DIR/cni"
+plugin_dirs = ["DIR/cni-bin"]
+[crio.nri]
+enable_nri = false
+`
+
+func newNode(t *testing.T, binary string) *node {
+	t.Helper()
+	n := &node{dir: t.TempDir(), binary: binary}
+	pause := pauseImage(t)
+	write(t, n.path("crio.conf"), strings.NewReplacer("DIR", n.dir, "PAUSE", pause).Replace(mainConfig))
+	write(t, n.path("registries.conf"), fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", filepath.Dir(pause)))
+	write(t, n.path("policy.json"), `{"default": [{"type": "insecureAcceptAnything"}]}`)
+	write(t, n.path("bin/ordinary"), "#!/bin/sh\necho ordinary 1.0\n")
+	require.NoError(t, os.Chmod(n.path("bin/ordinary"), 0o755))
+	require.NoError(t, os.MkdirAll(n.path("conf.d"), 0o755))
+	t.Cleanup(func() { n.cleanUp(t) })
+	return n
+}
+
+func (n *node) path(name string) string { return filepath.Join(n.dir, name) }
+
+// dropIn writes a file into the drop-in directory, whatever it is called.
+func (n *node) dropIn(t *testing.T, name, content string) {
+	t.Helper()
+	write(t, n.path(filepath.Join("conf.d", name)), content)
+}
+
+func (n *node) removeDropIn(t *testing.T, name string) {
+	t.Helper()
+	require.NoError(t, os.Remove(n.path(filepath.Join("conf.d", name))))
+}
+
+func (n *node) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(n.binary, append([]string{"--config", n.path("crio.conf"), "--config-dir", n.path("conf.d")}, args...)...)
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(n.binary)+":"+os.Getenv("PATH"),
+		"CONTAINER_REGISTRIES_CONF="+n.path("registries.conf"), "INVOCATION_ID=", "NOTIFY_SOCKET=")
+	return cmd
+}
+
+func (n *node) launch(t *testing.T) *process {
+	t.Helper()
+	p := &process{cmd: n.command(), log: &logBuffer{}, ended: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.WaitDelay = time.Second
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.ended)
+	}()
+	return p
+}
+
+// start launches CRI-O and waits until it answers.
+func (n *node) start(t *testing.T) {
+	t.Helper()
+	n.process = n.launch(t)
+	if n.cri == nil {
+		conn, err := grpc.NewClient("unix://"+n.path("crio.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: patience}))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		n.cri = runtimeapi.NewRuntimeServiceClient(conn)
+	}
+	require.Eventually(t, func() bool {
+		_, err := n.cri.Version(t.Context(), &runtimeapi.VersionRequest{}, grpc.WaitForReady(true))
+		return err == nil || n.process.hasEnded()
+	}, patience, interval, "CRI-O does not answer")
+	require.False(t, n.process.hasEnded(), "CRI-O did not start: %s", n.process.log)
+}
+
+// refuses launches CRI-O, expects it to give up with exit code 1, and returns what it said.
+func (n *node) refuses(t *testing.T) string {
+	t.Helper()
+	p := n.launch(t)
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		_ = p.cmd.Process.Kill()
+		t.Fatalf("CRI-O started, or hangs: %s", p.log)
+	}
+	require.Equal(t, 1, p.cmd.ProcessState.ExitCode(), p.log.String())
+	return p.log.String()
+}
+
+func (n *node) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, n.process.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-n.process.ended:
+	case <-time.After(patience):
+		t.Fatalf("CRI-O does not end: %s", n.process.log)
+	}
+}
+
+func (n *node) restart(t *testing.T) {
+	t.Helper()
+	n.stop(t)
+	n.start(t)
+}
+
+// reload sends SIGHUP and waits for CRI-O to say how it went; it returns what it logged meanwhile.
+func (n *node) reload(t *testing.T) (log string, completed bool) {
+	t.Helper()
+	before := len(n.process.log.String())
+	require.NoError(t, n.process.cmd.Process.Signal(syscall.SIGHUP))
+	require.Eventually(t, func() bool {
+		log = n.process.log.String()[before:]
+		completed = strings.Contains(log, "Configuration reload completed")
+		return completed || strings.Contains(log, "Unable to reload configuration")
+	}, patience, interval)
+	return log, completed
+}
+
+// shown lists the handlers in CRI Status, the default's empty name included.
+func (n *node) shown(t *testing.T) []string {
+	t.Helper()
+	status, err := n.cri.Status(t.Context(), &runtimeapi.StatusRequest{})
+	require.NoError(t, err)
+	var names []string
+	for _, h := range status.GetRuntimeHandlers() {
+		names = append(names, h.GetName())
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// logBuffer collects output while a test reads it.
+type logBuffer struct {
+	mu   sync.Mutex
+	data bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.data.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.data.String()
+}
+
+// vmHandler is the table of a vm handler.
+func vmHandler(name, shim string, more ...string) string {
+	return fmt.Sprintf("[crio.runtime.runtimes.%s]\nruntime_path = %q\nruntime_type = \"vm\"\nruntime_root = \"/run/vc\"\n%s\n",
+		name, shim, strings.Join(more, "\n"))
+}
