@@ -82,7 +82,8 @@ type Report struct {
 	// PayloadVersion is the version that payload calls itself, for people.
 	PayloadVersion string `json:"payloadVersion,omitempty"`
 	// InUse lists the digests of older payloads that running sandboxes hold.
-	InUse          []string  `json:"inUse,omitempty"`
+	InUse []string `json:"inUse,omitempty"`
+	// BoundPods are the pods that a removal waits for; it is empty while nothing is to be removed.
 	BoundPods      BoundPods `json:"boundPods"`
 	Error          *Error    `json:"error,omitempty"`
 	RebootRequired bool      `json:"rebootRequired,omitempty"`

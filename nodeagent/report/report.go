@@ -26,7 +26,7 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 		Version: node.Version, Speaks: []int{node.Version},
 		IntentID: intentID(f), BootID: f.BootID, Architecture: f.Architecture, HostCheck: f.HostProblem, Phase: p.Phase,
 		InUse:     inUse(f),
-		BoundPods: node.BoundPods{Count: len(f.BoundPods), Names: f.BoundPods},
+		BoundPods: boundPods(f),
 		Error:     problem(f, failure),
 	}
 	if v, serving := f.Serving(); serving {
@@ -47,6 +47,14 @@ func intentID(f plan.Facts) string {
 	default:
 		return ""
 	}
+}
+
+// boundPods are told only while a removal waits for them: at any other time each pod that comes or goes would cost a write of the whole Node.
+func boundPods(f plan.Facts) node.BoundPods {
+	if f.Wanted == nil || f.Wanted.State != node.StateAbsent {
+		return node.BoundPods{}
+	}
+	return node.BoundPods{Count: len(f.BoundPods), Names: f.BoundPods}
 }
 
 func inUse(f plan.Facts) []string {
