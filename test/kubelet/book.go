@@ -5,7 +5,7 @@ package kubelet
 import (
 	"sync"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -14,7 +14,7 @@ import (
 
 // entry is one pod as last seen, with the verdict of its one admission.
 type entry struct {
-	pod       *v1.Pod
+	pod       *corev1.Pod
 	rejection *admit.Rejection
 }
 
@@ -26,14 +26,14 @@ type book struct {
 
 func newBook() *book { return &book{pods: map[types.UID]entry{}} }
 
-func (b *book) add(pod *v1.Pod, rejection *admit.Rejection) {
+func (b *book) add(pod *corev1.Pod, rejection *admit.Rejection) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pods[pod.UID] = entry{pod: pod, rejection: rejection}
 }
 
 // update keeps the verdict and reports whether there is something new to act upon; the kubelet's own writes to a status are not.
-func (b *book) update(pod *v1.Pod) bool {
+func (b *book) update(pod *corev1.Pod) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old := b.pods[pod.UID]
@@ -60,7 +60,7 @@ func (b *book) knows(uid types.UID) bool {
 }
 
 // actionable compares what a kubelet reacts to at once; everything else waits for the next resync.
-func actionable(old, pod *v1.Pod) bool {
+func actionable(old, pod *corev1.Pod) bool {
 	return !equality.Semantic.DeepEqual(old.DeletionTimestamp, pod.DeletionTimestamp) ||
 		!equality.Semantic.DeepEqual(old.Spec, pod.Spec) ||
 		!equality.Semantic.DeepEqual(old.Labels, pod.Labels) ||

@@ -49,7 +49,7 @@ func (r *runtime) Run(_ context.Context, config *cri.PodSandboxConfig, handler s
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !slices.Contains(r.handlers, handler) {
-		return "", fmt.Errorf("failed to find runtime handler %s", handler)
+		return "", fmt.Errorf("no runtime handler %s", handler)
 	}
 	return r.make(config.GetMetadata(), handler), nil
 }

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	listers "k8s.io/client-go/listers/core/v1"
 
@@ -23,12 +23,12 @@ import (
 type gate struct {
 	Options
 	nodes    listers.NodeLister
-	newest   *v1.Node
+	newest   *corev1.Node
 	rejected int
 }
 
 // judge returns nil for a pod that may run. A pod whose phase is final is not judged again.
-func (g *gate) judge(ctx context.Context, pod *v1.Pod) *admit.Rejection {
+func (g *gate) judge(ctx context.Context, pod *corev1.Pod) *admit.Rejection {
 	if podstatus.Final(pod) {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (g *gate) judge(ctx context.Context, pod *v1.Pod) *admit.Rejection {
 }
 
 // cached is the newest Node seen; without any, the kubelet judges by the labels it would register with.
-func (g *gate) cached() *v1.Node {
+func (g *gate) cached() *corev1.Node {
 	listed, err := g.nodes.Get(g.Machine.Name)
 	switch {
 	case err == nil && (g.newest == nil || version(listed) >= version(g.newest)):
@@ -55,7 +55,7 @@ func (g *gate) cached() *v1.Node {
 }
 
 // again asks the API server for the Node before labels alone turn a pod away; without an answer the first verdict stands.
-func (g *gate) again(ctx context.Context, pod *v1.Pod, first *admit.Rejection) *admit.Rejection {
+func (g *gate) again(ctx context.Context, pod *corev1.Pod, first *admit.Rejection) *admit.Rejection {
 	node, err := g.Client.CoreV1().Nodes().Get(ctx, g.Machine.Name, metav1.GetOptions{})
 	if err != nil {
 		g.Log.WithError(err).Warn("reading the node once more before rejecting a pod")
@@ -65,18 +65,18 @@ func (g *gate) again(ctx context.Context, pod *v1.Pod, first *admit.Rejection) *
 	return admit.Check(pod, node)
 }
 
-func (g *gate) record(pod *v1.Pod, why *admit.Rejection) {
+func (g *gate) record(pod *corev1.Pod, why *admit.Rejection) {
 	g.rejected++
 	g.Log.WithField("pod", pod.Namespace+"/"+pod.Name).WithField("uid", pod.UID).WithField("rejections", g.rejected).
 		Warnf("pod rejected: %s: %s", why.Reason, why.Message)
-	g.Events.Event(pod, v1.EventTypeWarning, why.Reason, why.Message)
+	g.Events.Event(pod, corev1.EventTypeWarning, why.Reason, why.Message)
 	if err := appendRejection(g.Rejections, pod, why); err != nil {
 		g.Log.WithError(err).Error("keeping count of rejections")
 	}
 }
 
 // appendRejection writes one line to a file that lasts longer than a kubelet, so that a test can ask whether there ever was a rejection.
-func appendRejection(path string, pod *v1.Pod, why *admit.Rejection) error {
+func appendRejection(path string, pod *corev1.Pod, why *admit.Rejection) error {
 	if path == "" {
 		return nil
 	}
@@ -97,7 +97,7 @@ func appendRejection(path string, pod *v1.Pod, why *admit.Rejection) error {
 }
 
 // version orders Nodes of one cluster; 0 stands for one that cannot be ordered.
-func version(node *v1.Node) int64 {
+func version(node *corev1.Node) int64 {
 	n, err := strconv.ParseInt(node.ResourceVersion, 10, 64)
 	if err != nil {
 		return 0

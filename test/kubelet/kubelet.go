@@ -47,8 +47,8 @@ type Periods struct {
 	Startup time.Duration
 }
 
-// KubeletPeriods are the defaults of the kubelet.
-func KubeletPeriods() Periods {
+// DefaultPeriods are the defaults of the kubelet.
+func DefaultPeriods() Periods {
 	return Periods{
 		Relist: time.Second, Housekeeping: 2 * time.Second,
 		RuntimeCheck: 5 * time.Second, NodeStatus: 10 * time.Second, NodeReport: 5 * time.Minute,

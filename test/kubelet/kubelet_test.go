@@ -15,7 +15,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -83,10 +83,10 @@ func (b *bench) eventually(what string, holds func() bool) {
 	require.Eventually(b, holds, patience, tick, what)
 }
 
-func (b *bench) node() *v1.Node {
+func (b *bench) node() *corev1.Node {
 	node, err := b.api.CoreV1().Nodes().Get(b.Context(), "n1", metav1.GetOptions{})
 	if err != nil {
-		return &v1.Node{}
+		return &corev1.Node{}
 	}
 	return node
 }
@@ -98,11 +98,11 @@ func (b *bench) label(patch string) {
 	require.NoError(b, err)
 }
 
-func (b *bench) create(name string, change ...func(*v1.Pod)) {
+func (b *bench) create(name string, change ...func(*corev1.Pod)) {
 	b.Helper()
-	pod := &v1.Pod{
+	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", UID: types.UID("uid-of-" + name)},
-		Spec:       v1.PodSpec{NodeName: "n1", RestartPolicy: v1.RestartPolicyAlways, Containers: []v1.Container{{Name: "c"}}},
+		Spec:       corev1.PodSpec{NodeName: "n1", RestartPolicy: corev1.RestartPolicyAlways, Containers: []corev1.Container{{Name: "c"}}},
 	}
 	for _, c := range change {
 		c(pod)
@@ -111,12 +111,12 @@ func (b *bench) create(name string, change ...func(*v1.Pod)) {
 	require.NoError(b, err)
 }
 
-func kata(pod *v1.Pod) {
+func kata(pod *corev1.Pod) {
 	pod.Spec.RuntimeClassName = new("kata-oc")
 	pod.Spec.NodeSelector = map[string]string{readyLabel: "true"}
 }
 
-func (b *bench) pod(name string) *v1.Pod {
+func (b *bench) pod(name string) *corev1.Pod {
 	pod, err := b.api.CoreV1().Pods("default").Get(b.Context(), name, metav1.GetOptions{})
 	if err != nil {
 		return nil
@@ -124,7 +124,7 @@ func (b *bench) pod(name string) *v1.Pod {
 	return pod
 }
 
-func (b *bench) phase(name string, want v1.PodPhase) {
+func (b *bench) phase(name string, want corev1.PodPhase) {
 	b.Helper()
 	b.eventually(name+" reaches phase "+string(want), func() bool { p := b.pod(name); return p != nil && p.Status.Phase == want })
 }
@@ -183,7 +183,7 @@ func TestAConditionOfAnotherWriterSurvivesTheKubeletsPatches(t *testing.T) {
 	require.NoError(t, err)
 	b.runtime.change(func() { b.runtime.handlers = append(b.runtime.handlers, "kata-oc") })
 	b.eventually("the kubelet patches", func() bool { return len(b.handlers()) == 2 })
-	assert.Contains(t, b.node().Status.Conditions, v1.NodeCondition{Type: "KataRuntimeReady", Status: v1.ConditionTrue})
+	assert.Contains(t, b.node().Status.Conditions, corev1.NodeCondition{Type: "KataRuntimeReady", Status: corev1.ConditionTrue})
 }
 
 func TestANodeDeletedUnderARunningKubeletComesBackOnlyWithItsRestart(t *testing.T) {
@@ -192,11 +192,11 @@ func TestANodeDeletedUnderARunningKubeletComesBackOnlyWithItsRestart(t *testing.
 	stop := b.start()
 	b.registered()
 	b.create("p")
-	b.phase("p", v1.PodRunning)
+	b.phase("p", corev1.PodRunning)
 	require.NoError(t, b.api.CoreV1().Nodes().Delete(t.Context(), "n1", metav1.DeleteOptions{}))
 	b.runtime.change(func() { b.runtime.handlers = append(b.runtime.handlers, "kata-oc") })
 	b.create("q") // runs although the Node is away: proof that the kubelet went on for a while
-	b.phase("q", v1.PodRunning)
+	b.phase("q", corev1.PodRunning)
 	assert.Empty(t, b.node().Name)
 	stop()
 	b.start()
@@ -212,8 +212,8 @@ func TestAPodRunsUnderTheHandlerOfItsRuntimeClass(t *testing.T) {
 	b.label(`"` + readyLabel + `":"true"`)
 	b.create("vm", kata)
 	b.create("plain")
-	b.phase("vm", v1.PodRunning)
-	b.phase("plain", v1.PodRunning)
+	b.phase("vm", corev1.PodRunning)
+	b.phase("plain", corev1.PodRunning)
 	for id := range b.runtime.ready("uid-of-vm") {
 		assert.Equal(t, "kata-oc", b.runtime.ran[id])
 	}
@@ -230,15 +230,15 @@ func TestAPodWaitsWithTheRuntimesSentenceUntilItsHandlerIsThere(t *testing.T) {
 	b.label(`"` + readyLabel + `":"true"`)
 	b.create("vm", kata)
 	b.eventually("an event says why", func() bool {
-		return b.heard("FailedCreatePodSandBox Failed to create pod sandbox: failed to find runtime handler kata-oc")
+		return b.heard("FailedCreatePodSandBox Failed to create pod sandbox: no runtime handler kata-oc")
 	})
 	b.eventually("so does the pod", func() bool {
 		containers := b.pod("vm").Status.ContainerStatuses
-		return len(containers) == 1 && containers[0].State.Waiting != nil && strings.Contains(containers[0].State.Waiting.Message, "failed to find runtime handler")
+		return len(containers) == 1 && containers[0].State.Waiting != nil && strings.Contains(containers[0].State.Waiting.Message, "no runtime handler")
 	})
-	assert.Equal(t, v1.PodPending, b.pod("vm").Status.Phase)
+	assert.Equal(t, corev1.PodPending, b.pod("vm").Status.Phase)
 	b.runtime.change(func() { b.runtime.handlers = append(b.runtime.handlers, "kata-oc") })
-	b.phase("vm", v1.PodRunning)
+	b.phase("vm", corev1.PodRunning)
 }
 
 func TestADeletedPodGoesAfterItsSandbox(t *testing.T) {
@@ -247,7 +247,7 @@ func TestADeletedPodGoesAfterItsSandbox(t *testing.T) {
 	b.start()
 	b.registered()
 	b.create("p")
-	b.phase("p", v1.PodRunning)
+	b.phase("p", corev1.PodRunning)
 	b.runtime.change(func() { b.runtime.stuck = errors.New("the VM does not answer") })
 	b.terminate("p")
 	assert.Never(t, func() bool { return b.pod("p") == nil }, 40*tick, tick, "a pod whose sandbox does not stop stays Terminating")
@@ -262,7 +262,7 @@ func TestASandboxThatDiedIsReplacedByTheNextAttempt(t *testing.T) {
 	b.start()
 	b.registered()
 	b.create("p")
-	b.phase("p", v1.PodRunning)
+	b.phase("p", corev1.PodRunning)
 	b.runtime.change(func() { b.runtime.kill("sandbox-1") })
 	b.eventually("a second sandbox", func() bool { return b.runtime.ready("uid-of-p")["sandbox-2"] == 1 })
 	b.eventually("the dead one is removed", func() bool { return b.runtime.total() == 1 })
@@ -274,7 +274,7 @@ func TestASandboxNobodyAskedForIsRemoved(t *testing.T) {
 	b.start()
 	b.registered()
 	b.create("p")
-	b.phase("p", v1.PodRunning)
+	b.phase("p", corev1.PodRunning)
 	b.runtime.plant("proof", "proof")
 	b.eventually("the planted sandbox is gone", func() bool { return b.runtime.total() == 1 })
 	assert.Len(t, b.runtime.ready("uid-of-p"), 1)
@@ -298,7 +298,7 @@ func TestARestartedKubeletKeepsSandboxesOfItsPods(t *testing.T) {
 	b.registered()
 	b.label(`"` + readyLabel + `":"true"`)
 	b.create("vm", kata)
-	b.phase("vm", v1.PodRunning)
+	b.phase("vm", corev1.PodRunning)
 	stop()
 	b.runtime.plant("stranger", "stranger")
 	b.start()
@@ -314,14 +314,14 @@ func TestALabelTakenFromARunningNodeKillsThePodAtTheNextStartOnly(t *testing.T) 
 	b.registered()
 	b.label(`"` + readyLabel + `":"true"`)
 	b.create("vm", kata)
-	b.phase("vm", v1.PodRunning)
+	b.phase("vm", corev1.PodRunning)
 	b.label(`"` + readyLabel + `":null`)
 	b.runtime.plant("stranger", "stranger")
 	b.eventually("housekeeping runs", func() bool { return len(b.runtime.ready("stranger")) == 0 })
 	require.Len(t, b.runtime.ready("uid-of-vm"), 1)
 	stop()
 	b.start()
-	b.phase("vm", v1.PodFailed)
+	b.phase("vm", corev1.PodFailed)
 	b.eventually("its VM is gone", func() bool { return b.runtime.total() == 0 })
 	assert.Equal(t, "NodeAffinity", b.pod("vm").Status.Reason)
 	assert.True(t, b.heard("NodeAffinity"))
@@ -336,7 +336,7 @@ func TestARejectedPodCanBeDeleted(t *testing.T) {
 	b.start()
 	b.registered()
 	b.create("vm", kata)
-	b.phase("vm", v1.PodFailed)
+	b.phase("vm", corev1.PodFailed)
 	b.terminate("vm")
 	b.eventually("the pod is gone", func() bool { return b.pod("vm") == nil })
 }
@@ -347,7 +347,7 @@ func TestAfterARebootBoundPodsGetNewSandboxes(t *testing.T) {
 	stop := b.start()
 	b.registered()
 	b.create("p")
-	b.phase("p", v1.PodRunning)
+	b.phase("p", corev1.PodRunning)
 	stop()
 	b.runtime.change(func() { b.runtime.sandboxes = nil })
 	b.start()

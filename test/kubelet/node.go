@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -142,7 +142,7 @@ func (k *nodeKeeper) tryUpdate(ctx context.Context, try int) (ready bool, err er
 }
 
 // read serves the first try from the watch and all further tries from the API server.
-func (k *nodeKeeper) read(ctx context.Context, try int) (*v1.Node, error) {
+func (k *nodeKeeper) read(ctx context.Context, try int) (*corev1.Node, error) {
 	if try == 0 {
 		return k.nodes.Get(k.Machine.Name)
 	}
@@ -150,7 +150,7 @@ func (k *nodeKeeper) read(ctx context.Context, try int) (*v1.Node, error) {
 }
 
 // patch sends the difference only, merged by condition type: conditions of other writers are not part of it.
-func (k *nodeKeeper) patch(from, to *v1.Node) error {
+func (k *nodeKeeper) patch(from, to *corev1.Node) error {
 	_, _, err := nodeutil.PatchNodeStatus(k.Heartbeat.CoreV1(), types.NodeName(k.Machine.Name), from, to)
 	return err
 }

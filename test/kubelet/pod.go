@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -55,7 +55,7 @@ func (w *workers) endUnknown(ctx context.Context, uid types.UID, own []*cri.PodS
 func (w *workers) reject(ctx context.Context, known entry, own []*cri.PodSandbox) error {
 	var err error
 	if !podstatus.Final(known.pod) {
-		err = w.write(ctx, known.pod, func(pod *v1.Pod) v1.PodStatus {
+		err = w.write(ctx, known.pod, func(pod *corev1.Pod) corev1.PodStatus {
 			return podstatus.Rejected(pod, known.rejection.Reason, known.rejection.Message, time.Now())
 		})
 	}
@@ -63,7 +63,7 @@ func (w *workers) reject(ctx context.Context, known entry, own []*cri.PodSandbox
 }
 
 // finish ends a pod's sandboxes and then, when its deletion was asked for, lets its object go.
-func (w *workers) finish(ctx context.Context, pod *v1.Pod, own []*cri.PodSandbox) error {
+func (w *workers) finish(ctx context.Context, pod *corev1.Pod, own []*cri.PodSandbox) error {
 	if err := w.end(ctx, own); err != nil || pod.DeletionTimestamp == nil {
 		return err
 	}
@@ -86,13 +86,13 @@ func (w *workers) end(ctx context.Context, own []*cri.PodSandbox) error {
 }
 
 // serve makes sure that exactly one ready sandbox stands behind the pod, and says so in its status.
-func (w *workers) serve(ctx context.Context, pod *v1.Pod, own []*cri.PodSandbox) error {
+func (w *workers) serve(ctx context.Context, pod *corev1.Pod, own []*cri.PodSandbox) error {
 	plan := sandbox.ForRunning(pod, own)
 	if err := w.stop(ctx, plan.Stop); err != nil {
 		return err
 	}
 	if plan.Over {
-		return w.write(ctx, pod, func(pod *v1.Pod) v1.PodStatus { return podstatus.Died(pod, time.Now()) })
+		return w.write(ctx, pod, func(pod *corev1.Pod) corev1.PodStatus { return podstatus.Died(pod, time.Now()) })
 	}
 	serving := plan.Keep
 	if plan.Create {
@@ -104,7 +104,7 @@ func (w *workers) serve(ctx context.Context, pod *v1.Pod, own []*cri.PodSandbox)
 	return errors.Join(w.writeRunning(ctx, pod, serving), w.remove(ctx, plan.Remove))
 }
 
-func (w *workers) create(ctx context.Context, pod *v1.Pod, attempt uint32) (*cri.PodSandbox, error) {
+func (w *workers) create(ctx context.Context, pod *corev1.Pod, attempt uint32) (*cri.PodSandbox, error) {
 	w.writeWaiting(ctx, pod, podstatus.WaitingMessage(pod))
 	handler, err := w.handler(pod)
 	if err != nil {
@@ -119,7 +119,7 @@ func (w *workers) create(ctx context.Context, pod *v1.Pod, attempt uint32) (*cri
 }
 
 // handler looks up the pod's RuntimeClass; a pod without one gets the runtime's default.
-func (w *workers) handler(pod *v1.Pod) (string, error) {
+func (w *workers) handler(pod *corev1.Pod) (string, error) {
 	if pod.Spec.RuntimeClassName == nil || *pod.Spec.RuntimeClassName == "" {
 		return "", nil
 	}
@@ -131,9 +131,9 @@ func (w *workers) handler(pod *v1.Pod) (string, error) {
 }
 
 // failed tells the pod's owner, by event and status, in the runtime's own words. It keeps silent when the pod or the kubelet ended meanwhile.
-func (w *workers) failed(ctx context.Context, pod *v1.Pod, cause error) error {
+func (w *workers) failed(ctx context.Context, pod *corev1.Pod, cause error) error {
 	if now, known := w.book.get(pod.UID); ctx.Err() == nil && known && now.pod.DeletionTimestamp == nil {
-		w.Events.Eventf(pod, v1.EventTypeWarning, failedCreate, "Failed to create pod sandbox: %v", cause)
+		w.Events.Eventf(pod, corev1.EventTypeWarning, failedCreate, "Failed to create pod sandbox: %v", cause)
 		w.writeWaiting(ctx, pod, cause.Error())
 	}
 	return fmt.Errorf("creating a sandbox for pod %s/%s: %w", pod.Namespace, pod.Name, cause)

@@ -6,7 +6,7 @@ import (
 	"context"
 	"sync"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	listers "k8s.io/client-go/listers/node/v1"
@@ -33,15 +33,15 @@ func newWorkers(options Options, known *book, classes listers.RuntimeClassLister
 
 // events admits every pod at its first sight, in the informer's own goroutine, and hands it to a worker.
 func (w *workers) events(ctx context.Context, gate *gate) cache.ResourceEventHandler {
-	added := func(pod *v1.Pod) {
+	added := func(pod *corev1.Pod) {
 		w.book.add(pod, gate.judge(ctx, pod))
 		w.queue.Add(pod.UID)
 	}
-	removed := func(pod *v1.Pod) {
+	removed := func(pod *corev1.Pod) {
 		w.book.remove(pod.UID)
 		w.queue.Add(pod.UID)
 	}
-	updated := func(old, pod *v1.Pod) {
+	updated := func(old, pod *corev1.Pod) {
 		if old.UID != pod.UID { // deleted and made again between two listings
 			removed(old)
 			added(pod)
@@ -54,17 +54,17 @@ func (w *workers) events(ctx context.Context, gate *gate) cache.ResourceEventHan
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: func(object any) { onPod(object, added) },
 		UpdateFunc: func(old, object any) {
-			onPod(old, func(o *v1.Pod) { onPod(object, func(p *v1.Pod) { updated(o, p) }) })
+			onPod(old, func(o *corev1.Pod) { onPod(object, func(p *corev1.Pod) { updated(o, p) }) })
 		},
 		DeleteFunc: func(object any) { onPod(object, removed) },
 	}
 }
 
-func onPod(object any, do func(*v1.Pod)) {
+func onPod(object any, do func(*corev1.Pod)) {
 	if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
 		object = gone.Obj
 	}
-	if pod, ok := object.(*v1.Pod); ok {
+	if pod, ok := object.(*corev1.Pod); ok {
 		do(pod)
 	}
 }

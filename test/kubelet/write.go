@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,21 +22,21 @@ import (
 // writeTimeout bounds one status write, so that an absent API server does not hold up sandboxes.
 const writeTimeout = 10 * time.Second
 
-func (w *workers) writeRunning(ctx context.Context, pod *v1.Pod, serving *cri.PodSandbox) error {
+func (w *workers) writeRunning(ctx context.Context, pod *corev1.Pod, serving *cri.PodSandbox) error {
 	by := podstatus.Sandbox{ID: serving.GetId(), Attempt: serving.GetMetadata().GetAttempt(), Created: time.Unix(0, serving.GetCreatedAt())}
-	return w.write(ctx, pod, func(pod *v1.Pod) v1.PodStatus { return podstatus.Running(pod, by, w.Machine.IP, time.Now()) })
+	return w.write(ctx, pod, func(pod *corev1.Pod) corev1.PodStatus { return podstatus.Running(pod, by, w.Machine.IP, time.Now()) })
 }
 
 // writeWaiting is for information only: the pod's sandbox does not wait for the API server.
-func (w *workers) writeWaiting(ctx context.Context, pod *v1.Pod, message string) {
-	err := w.write(ctx, pod, func(pod *v1.Pod) v1.PodStatus { return podstatus.Waiting(pod, message, time.Now()) })
+func (w *workers) writeWaiting(ctx context.Context, pod *corev1.Pod, message string) {
+	err := w.write(ctx, pod, func(pod *corev1.Pod) corev1.PodStatus { return podstatus.Waiting(pod, message, time.Now()) })
 	if err != nil {
 		w.Log.WithError(err).Warn("writing that a pod waits")
 	}
 }
 
 // write computes a pod's status from its newest object and patches the difference. A pod that is gone or was made again under its name is left alone.
-func (w *workers) write(ctx context.Context, pod *v1.Pod, status func(*v1.Pod) v1.PodStatus) error {
+func (w *workers) write(ctx context.Context, pod *corev1.Pod, status func(*corev1.Pod) corev1.PodStatus) error {
 	if equality.Semantic.DeepEqual(pod.Status, status(pod)) {
 		return nil
 	}
@@ -61,19 +61,19 @@ func (w *workers) write(ctx context.Context, pod *v1.Pod, status func(*v1.Pod) v
 }
 
 // statusPatch is nil when nothing differs; it names the UID, so it cannot hit another pod of the same name.
-func statusPatch(pod *v1.Pod, status v1.PodStatus) ([]byte, error) {
+func statusPatch(pod *corev1.Pod, status corev1.PodStatus) ([]byte, error) {
 	if equality.Semantic.DeepEqual(pod.Status, status) {
 		return nil, nil
 	}
-	before, err := json.Marshal(v1.Pod{Status: pod.Status})
+	before, err := json.Marshal(corev1.Pod{Status: pod.Status})
 	if err != nil {
 		return nil, fmt.Errorf("encoding a pod's old status: %w", err)
 	}
-	after, err := json.Marshal(v1.Pod{ObjectMeta: metav1.ObjectMeta{UID: pod.UID}, Status: status})
+	after, err := json.Marshal(corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: pod.UID}, Status: status})
 	if err != nil {
 		return nil, fmt.Errorf("encoding a pod's new status: %w", err)
 	}
-	patch, err := strategicpatch.CreateTwoWayMergePatch(before, after, v1.Pod{})
+	patch, err := strategicpatch.CreateTwoWayMergePatch(before, after, corev1.Pod{})
 	if err != nil {
 		return nil, fmt.Errorf("comparing a pod's old and new status: %w", err)
 	}

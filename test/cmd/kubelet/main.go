@@ -75,7 +75,7 @@ func run(ctx context.Context, f flags) error {
 	defer stop()
 	node := kubelet.New(kubelet.Options{
 		Machine: host, Client: clients.pods, Heartbeat: clients.node, Runtime: runtime,
-		Events: recorder, Log: log.WithField("node", name), Periods: kubelet.KubeletPeriods(), Rejections: f.rejections,
+		Events: recorder, Log: log.WithField("node", name), Periods: kubelet.DefaultPeriods(), Rejections: f.rejections,
 	})
 	// Like the kubelet, ready means started: the API server may be away.
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {

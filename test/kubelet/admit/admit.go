@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"slices"
 
-	v1 "k8s.io/api/core/v1"
-	corev1 "k8s.io/component-helpers/scheduling/corev1"
+	corev1 "k8s.io/api/core/v1"
+	scheduling "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
 )
@@ -23,7 +23,7 @@ const (
 )
 
 // nodeOS is the only operating system a node of this test bed has.
-const nodeOS = v1.Linux
+const nodeOS = corev1.Linux
 
 // Rejection says why a pod may not run on its node.
 type Rejection struct {
@@ -37,11 +37,11 @@ type Rejection struct {
 
 type predicate struct {
 	name, complaint string
-	holds           func(*v1.Pod, *v1.Node) bool
+	holds           func(*corev1.Pod, *corev1.Node) bool
 }
 
 // Check returns nil when the pod may run on the node, and otherwise the first reason against it.
-func Check(pod *v1.Pod, node *v1.Node) *Rejection {
+func Check(pod *corev1.Pod, node *corev1.Node) *Rejection {
 	if pod.Spec.OS != nil && pod.Spec.OS.Name != nodeOS {
 		return &Rejection{Reason: PodOSUnsupported, Message: "Failed to admit pod as the OS field doesn't match node OS"}
 	}
@@ -66,18 +66,18 @@ func predicates() []predicate {
 }
 
 // matchesLabels covers spec.nodeSelector, into which the API server has merged the RuntimeClass's selector, and required node affinity.
-func matchesLabels(pod *v1.Pod, node *v1.Node) bool {
+func matchesLabels(pod *corev1.Pod, node *corev1.Node) bool {
 	matches, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node)
 	return err == nil && matches
 }
 
-func isBoundHere(pod *v1.Pod, node *v1.Node) bool {
+func isBoundHere(pod *corev1.Pod, node *corev1.Node) bool {
 	return pod.Spec.NodeName == "" || pod.Spec.NodeName == node.Name
 }
 
 // toleratesTaints looks at NoExecute taints only, as the kubelet does.
-func toleratesTaints(pod *v1.Pod, node *v1.Node) bool {
-	noExecute := func(t *v1.Taint) bool { return t.Effect == v1.TaintEffectNoExecute }
-	_, untolerated := corev1.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, pod.Spec.Tolerations, noExecute, false)
+func toleratesTaints(pod *corev1.Pod, node *corev1.Node) bool {
+	noExecute := func(t *corev1.Taint) bool { return t.Effect == corev1.TaintEffectNoExecute }
+	_, untolerated := scheduling.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, pod.Spec.Tolerations, noExecute, false)
 	return !untolerated
 }

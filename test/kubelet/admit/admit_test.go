@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kata-node/kata-node/test/kubelet/admit"
@@ -15,29 +15,29 @@ import (
 
 const readyLabel = "node-restriction.kubernetes.io/kata-oc"
 
-func node(labels map[string]string, taints ...v1.Taint) *v1.Node {
-	return &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: labels}, Spec: v1.NodeSpec{Taints: taints}}
+func node(labels map[string]string, taints ...corev1.Taint) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: labels}, Spec: corev1.NodeSpec{Taints: taints}}
 }
 
-func pod(change ...func(*v1.Pod)) *v1.Pod {
-	p := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1.PodSpec{NodeName: "n1"}}
+func pod(change ...func(*corev1.Pod)) *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: corev1.PodSpec{NodeName: "n1"}}
 	for _, c := range change {
 		c(p)
 	}
 	return p
 }
 
-func selecting(labels map[string]string) func(*v1.Pod) {
-	return func(p *v1.Pod) { p.Spec.NodeSelector = labels }
+func selecting(labels map[string]string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Spec.NodeSelector = labels }
 }
 
-func running(p *v1.Pod) { p.Status.Phase = v1.PodRunning }
+func running(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning }
 
-func requiring(key string) func(*v1.Pod) {
-	term := v1.NodeSelectorTerm{MatchExpressions: []v1.NodeSelectorRequirement{{Key: key, Operator: v1.NodeSelectorOpExists}}}
-	return func(p *v1.Pod) {
-		p.Spec.Affinity = &v1.Affinity{NodeAffinity: &v1.NodeAffinity{
-			RequiredDuringSchedulingIgnoredDuringExecution: &v1.NodeSelector{NodeSelectorTerms: []v1.NodeSelectorTerm{term}},
+func requiring(key string) func(*corev1.Pod) {
+	term := corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: key, Operator: corev1.NodeSelectorOpExists}}}
+	return func(p *corev1.Pod) {
+		p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{term}},
 		}}
 	}
 }
@@ -45,10 +45,10 @@ func requiring(key string) func(*v1.Pod) {
 func TestPodsThatFitTheirNodeAreAdmitted(t *testing.T) {
 	t.Parallel()
 	ready := map[string]string{readyLabel: "true"}
-	noSchedule := v1.Taint{Key: "busy", Effect: v1.TaintEffectNoSchedule}
+	noSchedule := corev1.Taint{Key: "busy", Effect: corev1.TaintEffectNoSchedule}
 	for name, c := range map[string]struct {
-		pod  *v1.Pod
-		node *v1.Node
+		pod  *corev1.Pod
+		node *corev1.Node
 	}{
 		"without a selector":                 {pod(), node(nil)},
 		"with a selector that matches":       {pod(selecting(ready)), node(ready)},
@@ -65,11 +65,11 @@ func TestPodsThatFitTheirNodeAreAdmitted(t *testing.T) {
 func TestPodsThatDoNotFitAreRejectedInTheKubeletsWords(t *testing.T) {
 	t.Parallel()
 	ready := map[string]string{readyLabel: "true"}
-	evicting := v1.Taint{Key: "gone", Effect: v1.TaintEffectNoExecute}
+	evicting := corev1.Taint{Key: "gone", Effect: corev1.TaintEffectNoExecute}
 	const affinity = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
 	for name, c := range map[string]struct {
-		pod  *v1.Pod
-		node *v1.Node
+		pod  *corev1.Pod
+		node *corev1.Node
 		want admit.Rejection
 	}{
 		"label gone":                 {pod(selecting(ready)), node(nil), admit.Rejection{Reason: "NodeAffinity", Message: affinity, LabelsOnly: true}},
@@ -80,10 +80,10 @@ func TestPodsThatDoNotFitAreRejectedInTheKubeletsWords(t *testing.T) {
 		"tainted": {pod(), node(nil, evicting), admit.Rejection{
 			Reason: "TaintToleration", Message: "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
 		}},
-		"another node": {pod(func(p *v1.Pod) { p.Spec.NodeName = "n2" }), node(nil), admit.Rejection{
+		"another node": {pod(func(p *corev1.Pod) { p.Spec.NodeName = "n2" }), node(nil), admit.Rejection{
 			Reason: "NodeName", Message: "Predicate NodeName failed: node(s) didn't match the requested node name",
 		}},
-		"another system": {pod(func(p *v1.Pod) { p.Spec.OS = &v1.PodOS{Name: v1.Windows} }), node(nil), admit.Rejection{
+		"another system": {pod(func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }), node(nil), admit.Rejection{
 			Reason: "PodOSNotSupported", Message: "Failed to admit pod as the OS field doesn't match node OS",
 		}},
 	} {

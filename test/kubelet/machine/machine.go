@@ -13,7 +13,7 @@ import (
 	"runtime"
 	"strings"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kata-node/kata-node/test/kubelet/nodestatus"
@@ -42,11 +42,11 @@ func Read(root, name string) (nodestatus.Machine, error) {
 		MachineID:     line(filepath.Join(root, "etc/machine-id")),
 		KernelVersion: line(filepath.Join(root, "proc/sys/kernel/osrelease")),
 		OSImage:       value(filepath.Join(root, "etc/os-release"), "PRETTY_NAME="),
-		Capacity: v1.ResourceList{
-			v1.ResourceCPU:              *resource.NewQuantity(int64(runtime.NumCPU()), resource.DecimalSI),
-			v1.ResourceMemory:           memory,
-			v1.ResourcePods:             resource.MustParse(maxPods),
-			v1.ResourceEphemeralStorage: resource.MustParse(ephemeralGiB),
+		Capacity: corev1.ResourceList{
+			corev1.ResourceCPU:              *resource.NewQuantity(int64(runtime.NumCPU()), resource.DecimalSI),
+			corev1.ResourceMemory:           memory,
+			corev1.ResourcePods:             resource.MustParse(maxPods),
+			corev1.ResourceEphemeralStorage: resource.MustParse(ephemeralGiB),
 		},
 	}, nil
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/kata-node/kata-node/test/kubelet/nodestatus"
@@ -36,7 +36,7 @@ func machine() nodestatus.Machine {
 	return nodestatus.Machine{Name: "n1", IP: "10.0.0.1", BootID: "boot-1", KernelVersion: "6.1", OSImage: "Test"}
 }
 
-func find(t *testing.T, node *v1.Node, kind v1.NodeConditionType) v1.NodeCondition {
+func find(t *testing.T, node *corev1.Node, kind corev1.NodeConditionType) corev1.NodeCondition {
 	t.Helper()
 	for _, c := range node.Status.Conditions {
 		if c.Type == kind {
@@ -44,10 +44,10 @@ func find(t *testing.T, node *v1.Node, kind v1.NodeConditionType) v1.NodeConditi
 		}
 	}
 	require.Fail(t, "no condition "+string(kind))
-	return v1.NodeCondition{}
+	return corev1.NodeCondition{}
 }
 
-func names(handlers []v1.NodeRuntimeHandler) []string {
+func names(handlers []corev1.NodeRuntimeHandler) []string {
 	var out []string
 	for _, h := range handlers {
 		out = append(out, h.Name)
@@ -59,8 +59,8 @@ func TestANewNodeHasDefaultLabelsOnly(t *testing.T) {
 	t.Parallel()
 	node := nodestatus.Initial(machine(), healthy("crun"), at(1))
 	assert.Equal(t, "n1", node.Name)
-	assert.Equal(t, "n1", node.Labels[v1.LabelHostname])
-	assert.Equal(t, "linux", node.Labels[v1.LabelOSStable])
+	assert.Equal(t, "n1", node.Labels[corev1.LabelHostname])
+	assert.Equal(t, "linux", node.Labels[corev1.LabelOSStable])
 	assert.NotContains(t, node.Labels, "node-restriction.kubernetes.io/kata-oc")
 	assert.Equal(t, "v1.37.2", node.Status.NodeInfo.KubeletVersion)
 	assert.Equal(t, "cri-o://1.37.0", node.Status.NodeInfo.ContainerRuntimeVersion)
@@ -87,8 +87,8 @@ func TestASilentRuntimeIsDownAfterHalfAMinute(t *testing.T) {
 	require.NoError(t, runtime.Problem(at(29)))
 	node, changed := nodestatus.Update(nodestatus.Initial(machine(), runtime, at(0)), machine(), runtime, at(30))
 	assert.True(t, changed)
-	ready := find(t, node, v1.NodeReady)
-	assert.Equal(t, v1.ConditionFalse, ready.Status)
+	ready := find(t, node, corev1.NodeReady)
+	assert.Equal(t, corev1.ConditionFalse, ready.Status)
 	assert.Equal(t, "container runtime is down", ready.Message)
 	assert.True(t, ready.LastTransitionTime.Time.Equal(at(30)))
 	assert.Equal(t, []string{"crun"}, names(node.Status.RuntimeHandlers), "what it last said stays on the node")
@@ -106,14 +106,14 @@ func TestAHeartbeatAloneIsNoChange(t *testing.T) {
 	first := nodestatus.Initial(machine(), healthy("crun"), at(0))
 	next, changed := nodestatus.Update(first, machine(), healthy("crun"), at(10))
 	assert.False(t, changed)
-	assert.True(t, find(t, next, v1.NodeReady).LastHeartbeatTime.Time.Equal(at(10)))
-	assert.True(t, find(t, next, v1.NodeReady).LastTransitionTime.Time.Equal(at(0)))
+	assert.True(t, find(t, next, corev1.NodeReady).LastHeartbeatTime.Time.Equal(at(10)))
+	assert.True(t, find(t, next, corev1.NodeReady).LastTransitionTime.Time.Equal(at(0)))
 }
 
 func TestConditionsAndLabelsOfOthersAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	node := nodestatus.Initial(machine(), healthy("crun"), at(0))
-	foreign := v1.NodeCondition{Type: "KataRuntimeReady", Status: v1.ConditionTrue, Message: "ok"}
+	foreign := corev1.NodeCondition{Type: "KataRuntimeReady", Status: corev1.ConditionTrue, Message: "ok"}
 	node.Status.Conditions = append(node.Status.Conditions, foreign)
 	node.Labels["node-restriction.kubernetes.io/kata-oc"] = "true"
 	updated, _ := nodestatus.Update(node, machine(), healthy("crun", "kata-oc"), at(10))

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -20,7 +20,7 @@ const silence = 30 * time.Second
 type Runtime struct {
 	// Name and Version come from CRI Version, Handlers (sorted by name) from CRI Status and from nowhere else.
 	Name, Version string
-	Handlers      []v1.NodeRuntimeHandler
+	Handlers      []corev1.NodeRuntimeHandler
 	lastReady     time.Time
 	problem       error
 	network       error
@@ -61,14 +61,14 @@ func condition(status *cri.StatusResponse, kind, complaint string) error {
 	return fmt.Errorf("%s: the runtime does not report %s", complaint, kind)
 }
 
-func handlers(status *cri.StatusResponse) []v1.NodeRuntimeHandler {
-	var out []v1.NodeRuntimeHandler
+func handlers(status *cri.StatusResponse) []corev1.NodeRuntimeHandler {
+	var out []corev1.NodeRuntimeHandler
 	for _, h := range status.GetRuntimeHandlers() {
-		out = append(out, v1.NodeRuntimeHandler{Name: h.GetName(), Features: &v1.NodeRuntimeHandlerFeatures{
+		out = append(out, corev1.NodeRuntimeHandler{Name: h.GetName(), Features: &corev1.NodeRuntimeHandlerFeatures{
 			RecursiveReadOnlyMounts: new(h.GetFeatures().GetRecursiveReadOnlyMounts()),
 			UserNamespaces:          new(h.GetFeatures().GetUserNamespaces()),
 		}})
 	}
-	slices.SortFunc(out, func(a, b v1.NodeRuntimeHandler) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b corev1.NodeRuntimeHandler) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }

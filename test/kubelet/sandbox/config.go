@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"maps"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -18,7 +18,7 @@ const (
 )
 
 // Config describes the sandbox to make for a pod, with the fields that a runtime needs to tell pods and their networks apart.
-func Config(pod *v1.Pod, attempt uint32) *cri.PodSandboxConfig {
+func Config(pod *corev1.Pod, attempt uint32) *cri.PodSandboxConfig {
 	return &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Name: pod.Name, Namespace: pod.Namespace, Uid: string(pod.UID), Attempt: attempt},
 		Hostname:     hostname(pod),
@@ -32,7 +32,7 @@ func Config(pod *v1.Pod, attempt uint32) *cri.PodSandboxConfig {
 }
 
 // hostname stays empty with host network: such a pod has the node's name.
-func hostname(pod *v1.Pod) string {
+func hostname(pod *corev1.Pod) string {
 	switch {
 	case pod.Spec.HostNetwork:
 		return ""
@@ -43,7 +43,7 @@ func hostname(pod *v1.Pod) string {
 	}
 }
 
-func labels(pod *v1.Pod) map[string]string {
+func labels(pod *corev1.Pod) map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, pod.Labels)
 	out[PodNameLabel] = pod.Name
@@ -52,7 +52,7 @@ func labels(pod *v1.Pod) map[string]string {
 	return out
 }
 
-func namespaces(pod *v1.Pod) *cri.NamespaceOption {
+func namespaces(pod *corev1.Pod) *cri.NamespaceOption {
 	mode := func(host bool) cri.NamespaceMode {
 		if host {
 			return cri.NamespaceMode_NODE
@@ -66,7 +66,7 @@ func namespaces(pod *v1.Pod) *cri.NamespaceOption {
 	return options
 }
 
-func privileged(pod *v1.Pod) bool {
+func privileged(pod *corev1.Pod) bool {
 	for _, c := range pod.Spec.Containers {
 		if sc := c.SecurityContext; sc != nil && sc.Privileged != nil && *sc.Privileged {
 			return true

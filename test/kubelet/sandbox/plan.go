@@ -8,7 +8,7 @@ import (
 	"cmp"
 	"slices"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
@@ -30,7 +30,7 @@ type Plan struct {
 
 // ForRunning plans for a pod that is to run, given its own sandboxes.
 // Any doubt about the newest sandbox leads to a new one with the next attempt number: that is how a pod survives a reboot and the death of its VM.
-func ForRunning(pod *v1.Pod, own []*cri.PodSandbox) Plan {
+func ForRunning(pod *corev1.Pod, own []*cri.PodSandbox) Plan {
 	own = newestFirst(own)
 	ready := len(slices.DeleteFunc(slices.Clone(own), notReady))
 	switch {
@@ -38,7 +38,7 @@ func ForRunning(pod *v1.Pod, own []*cri.PodSandbox) Plan {
 		return Plan{Create: true}
 	case ready == 1 && !notReady(own[0]):
 		return Plan{Keep: own[0], Remove: ids(own[1:])}
-	case pod.Spec.RestartPolicy == v1.RestartPolicyNever:
+	case pod.Spec.RestartPolicy == corev1.RestartPolicyNever:
 		return Plan{Over: true, Stop: ids(own)}
 	default:
 		return Plan{Create: true, Attempt: own[0].GetMetadata().GetAttempt() + 1, Stop: ids(own), Remove: ids(own)}

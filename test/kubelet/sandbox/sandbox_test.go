@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -23,28 +23,28 @@ func one(id, uid string, attempt uint32, state cri.PodSandboxState) *cri.PodSand
 	return &cri.PodSandbox{Id: id, Metadata: &cri.PodSandboxMetadata{Uid: uid, Attempt: attempt}, State: state, CreatedAt: int64(attempt)}
 }
 
-func restarting(policy v1.RestartPolicy) *v1.Pod {
-	return &v1.Pod{Spec: v1.PodSpec{RestartPolicy: policy}}
+func restarting(policy corev1.RestartPolicy) *corev1.Pod {
+	return &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: policy}}
 }
 
 func TestPlanForARunningPod(t *testing.T) {
 	t.Parallel()
 	served := one("b", "u", 1, up)
 	for name, c := range map[string]struct {
-		policy v1.RestartPolicy
+		policy corev1.RestartPolicy
 		own    []*cri.PodSandbox
 		want   sandbox.Plan
 	}{
-		"no sandbox yet":           {v1.RestartPolicyAlways, nil, sandbox.Plan{Create: true}},
-		"one that is ready":        {v1.RestartPolicyAlways, []*cri.PodSandbox{served}, sandbox.Plan{Keep: served}},
-		"ready after a dead one":   {v1.RestartPolicyAlways, []*cri.PodSandbox{one("a", "u", 0, down), served}, sandbox.Plan{Keep: served, Remove: []string{"a"}}},
-		"dead":                     {v1.RestartPolicyAlways, []*cri.PodSandbox{one("a", "u", 4, down)}, sandbox.Plan{Create: true, Attempt: 5, Stop: []string{"a"}, Remove: []string{"a"}}},
-		"dead after a ready one":   {v1.RestartPolicyAlways, []*cri.PodSandbox{one("a", "u", 0, up), one("c", "u", 2, down)}, sandbox.Plan{Create: true, Attempt: 3, Stop: []string{"c", "a"}, Remove: []string{"c", "a"}}},
-		"two that are ready":       {v1.RestartPolicyAlways, []*cri.PodSandbox{one("a", "u", 0, up), served}, sandbox.Plan{Create: true, Attempt: 2, Stop: []string{"b", "a"}, Remove: []string{"b", "a"}}},
-		"dead, on failure":         {v1.RestartPolicyOnFailure, []*cri.PodSandbox{one("a", "u", 0, down)}, sandbox.Plan{Create: true, Attempt: 1, Stop: []string{"a"}, Remove: []string{"a"}}},
-		"dead, never to restart":   {v1.RestartPolicyNever, []*cri.PodSandbox{one("a", "u", 0, down)}, sandbox.Plan{Over: true, Stop: []string{"a"}}},
-		"never, not started yet":   {v1.RestartPolicyNever, nil, sandbox.Plan{Create: true}},
-		"never, and it is serving": {v1.RestartPolicyNever, []*cri.PodSandbox{served}, sandbox.Plan{Keep: served}},
+		"no sandbox yet":           {corev1.RestartPolicyAlways, nil, sandbox.Plan{Create: true}},
+		"one that is ready":        {corev1.RestartPolicyAlways, []*cri.PodSandbox{served}, sandbox.Plan{Keep: served}},
+		"ready after a dead one":   {corev1.RestartPolicyAlways, []*cri.PodSandbox{one("a", "u", 0, down), served}, sandbox.Plan{Keep: served, Remove: []string{"a"}}},
+		"dead":                     {corev1.RestartPolicyAlways, []*cri.PodSandbox{one("a", "u", 4, down)}, sandbox.Plan{Create: true, Attempt: 5, Stop: []string{"a"}, Remove: []string{"a"}}},
+		"dead after a ready one":   {corev1.RestartPolicyAlways, []*cri.PodSandbox{one("a", "u", 0, up), one("c", "u", 2, down)}, sandbox.Plan{Create: true, Attempt: 3, Stop: []string{"c", "a"}, Remove: []string{"c", "a"}}},
+		"two that are ready":       {corev1.RestartPolicyAlways, []*cri.PodSandbox{one("a", "u", 0, up), served}, sandbox.Plan{Create: true, Attempt: 2, Stop: []string{"b", "a"}, Remove: []string{"b", "a"}}},
+		"dead, on failure":         {corev1.RestartPolicyOnFailure, []*cri.PodSandbox{one("a", "u", 0, down)}, sandbox.Plan{Create: true, Attempt: 1, Stop: []string{"a"}, Remove: []string{"a"}}},
+		"dead, never to restart":   {corev1.RestartPolicyNever, []*cri.PodSandbox{one("a", "u", 0, down)}, sandbox.Plan{Over: true, Stop: []string{"a"}}},
+		"never, not started yet":   {corev1.RestartPolicyNever, nil, sandbox.Plan{Create: true}},
+		"never, and it is serving": {corev1.RestartPolicyNever, []*cri.PodSandbox{served}, sandbox.Plan{Keep: served}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,7 +83,7 @@ func TestSandboxesThatNoPodStandsBehindAreUnknown(t *testing.T) {
 
 func TestConfigTellsTheRuntimeWhosePodItIs(t *testing.T) {
 	t.Parallel()
-	pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns", UID: "u", Labels: map[string]string{"app": "x", sandbox.PodUIDLabel: "a lie"}}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns", UID: "u", Labels: map[string]string{"app": "x", sandbox.PodUIDLabel: "a lie"}}}
 	got := sandbox.Config(pod, 3)
 	assert.Equal(t, &cri.PodSandboxMetadata{Name: "p", Namespace: "ns", Uid: "u", Attempt: 3}, got.GetMetadata())
 	assert.Equal(t, map[string]string{"app": "x", sandbox.PodNameLabel: "p", sandbox.PodNamespaceLabel: "ns", sandbox.PodUIDLabel: "u"}, got.GetLabels())
@@ -93,7 +93,7 @@ func TestConfigTellsTheRuntimeWhosePodItIs(t *testing.T) {
 
 func TestConfigHonoursHostNamespaces(t *testing.T) {
 	t.Parallel()
-	pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1.PodSpec{HostNetwork: true, HostIPC: true, HostPID: true}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: corev1.PodSpec{HostNetwork: true, HostIPC: true, HostPID: true}}
 	got := sandbox.Config(pod, 0)
 	options := got.GetLinux().GetSecurityContext().GetNamespaceOptions()
 	assert.Equal(t, cri.NamespaceMode_NODE, options.GetNetwork())
