@@ -7,8 +7,8 @@ VERSION ?= 0.1.0
 GOLANGCI_LINT_VERSION := v2.15.0
 # (controller-gen is pinned beside what it generates, in api/v1/generate.go.)
 
-# Debian packages beyond Go, gcc, make and git that tests, demo and packaging use.
-PACKAGES := buildah ca-certificates cpio debootstrap iproute2 nftables rpm rpmlint systemd-container util-linux
+# Debian packages that tests, demo and packaging use, beside Go, make and git.
+PACKAGES := binutils buildah ca-certificates cpio debootstrap gcc iproute2 libc6-dev rpm rpm2cpio rpmlint systemd systemd-container tar util-linux
 
 # What is expensive and the same for every checkout: tools, the Debian tree of the test nodes, the test control plane.
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kata-node

@@ -34,12 +34,12 @@ func run(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(*out, 0o755); err != nil { //nolint:gosec // manifests for everybody to read
+	if err := os.MkdirAll(*out, 0o755); err != nil {
 		return fmt.Errorf("making %s: %w", *out, err)
 	}
 	for _, f := range rendered {
 		path := filepath.Join(*out, f.Name)
-		if err := os.WriteFile(path, f.Content, 0o644); err != nil { //nolint:gosec // manifests for everybody to read
+		if err := os.WriteFile(path, f.Content, 0o644); err != nil {
 			return fmt.Errorf("writing %s: %w", path, err)
 		}
 		if _, err := fmt.Fprintf(stdout, "%-75s %s\n", path, f.Purpose); err != nil {

@@ -59,7 +59,7 @@ func TestOurImagesHoldOneProgramAndNoSystem(t *testing.T) {
 		assert.Equal(t, "0755", copies[0].Chmod)
 		entry := commands[*instructions.EntrypointCommand](stage)
 		require.Len(t, entry, 1, name)
-		assert.Equal(t, []string{program}, []string(entry[0].CmdLine))
+		assert.Equal(t, []string{program}, entry[0].CmdLine)
 	}
 }
 

@@ -72,7 +72,7 @@ func TestThePresetOfTheRPMEnablesTheUnit(t *testing.T) {
 
 func TestTheRPMOwnsNothingThatNodesWrite(t *testing.T) {
 	t.Parallel()
-	for _, path := range strings.Fields(output(t, "rpm", "-qpl", pack(t))) {
+	for path := range strings.FieldsSeq(output(t, "rpm", "-qpl", pack(t))) {
 		assert.True(t, strings.HasPrefix(path, "/usr/"), "%s: on ostree hosts only /usr comes from packages", path)
 		assert.NotContains(t, path, ".build-id")
 	}
