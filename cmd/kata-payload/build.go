@@ -71,16 +71,23 @@ func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	for _, l := range p.Layers {
-		fmt.Fprintf(progress, "layer %-12s %10s  %s\n", l.Component, units.HumanSize(float64(l.Size)), l.Digest)
+	if _, err := fmt.Fprintf(progress, "%spublishing to %s\n", table(p.Layers), target); err != nil {
+		return err
 	}
-	fmt.Fprintf(progress, "publishing to %s\n", target)
 	published, err := publish.Push(ctx, p.Image, target, f.registry.options())
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(out, published.Name)
 	return err
+}
+
+func table(layers []build.Layer) string {
+	var lines string
+	for _, l := range layers {
+		lines += fmt.Sprintf("layer %-12s %10s  %s\n", l.Component, units.HumanSize(float64(l.Size)), l.Digest)
+	}
+	return lines
 }
 
 func (f *buildFlags) input() (build.Input, error) {

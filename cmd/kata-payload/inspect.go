@@ -55,7 +55,9 @@ func newVerify() *cobra.Command {
 			if err := inspect.Tree(cmd.Context(), args[0], m); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "%d files are as the manifest says\n", len(m.Files))
+			if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "%d files are as the manifest says\n", len(m.Files)); err != nil {
+				return err
+			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), manifest.Digest(document))
 			return err
 		},

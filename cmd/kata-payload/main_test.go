@@ -4,12 +4,11 @@ package main_test
 
 import (
 	"bytes"
-	"io"
-	"log"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -60,7 +59,7 @@ func stage(t *testing.T, shim string) string {
 func TestTheDefaultPayloadIsBuiltAndShown(t *testing.T) {
 	t.Parallel()
 	kataPayload := program(t)
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(registry.New())
 	t.Cleanup(server.Close)
 	image := strings.TrimPrefix(server.URL, "http://") + "/kata/payload"
 	layout := filepath.Join(t.TempDir(), "layout")
@@ -76,7 +75,7 @@ func TestTheDefaultPayloadIsBuiltAndShown(t *testing.T) {
 
 		out, diag, err = run(t, kataPayload, "inspect", to)
 		require.NoError(t, err, diag)
-		assert.Contains(t, out, "kata-test 1.2.3 (amd64)")
+		assert.Contains(t, out, "kata-test 1.2.3 ("+runtime.GOARCH+")")
 		assert.Contains(t, out, "usr/bin/containerd-shim-kata-v2")
 	}
 	assert.Equal(t, digests[0], digests[1], "staged and published apart")

@@ -3,6 +3,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -62,12 +63,12 @@ func build(ctx context.Context, in Input) (Payload, error) {
 	if err != nil {
 		return Payload{}, err
 	}
-	defer tree.Close() //nolint:errcheck // Nothing was written.
+	defer tree.Close()
 	m := in.Description.manifest()
 	if m.Files, err = survey(ctx, tree); err != nil {
 		return Payload{}, err
 	}
-	if err := judge(m); err != nil {
+	if err := cmp.Or(judge(m), judgeMachines(tree, m)); err != nil {
 		return Payload{}, err
 	}
 	owned, err := assign(m)

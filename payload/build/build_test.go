@@ -199,7 +199,7 @@ func list(t *testing.T, l v1.Layer) []string {
 
 func walk(t *testing.T, archive io.ReadCloser, each func(*tar.Header, io.Reader)) {
 	t.Helper()
-	defer archive.Close()
+	defer func() { assert.NoError(t, archive.Close()) }()
 	for r := tar.NewReader(archive); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -21,7 +22,7 @@ import (
 type Description struct {
 	Name    string `toml:"name"`
 	Version string `toml:"version"`
-	// Architecture is a Go architecture name, such as amd64.
+	// Architecture is a Go architecture name, such as amd64. Empty means that of the program that builds.
 	Architecture string `toml:"architecture"`
 	// ShimCompatibility is equal in two payloads exactly when the shim of each can reach the running sandboxes of the other.
 	ShimCompatibility string `toml:"shimCompatibility"`
@@ -105,7 +106,7 @@ func sortedKeys(fields map[string]*string) []string {
 // manifest returns the description as a manifest without files.
 func (d Description) manifest() manifest.Manifest {
 	m := manifest.Manifest{
-		Version: manifest.Version, Name: d.Name, PayloadVersion: d.Version, Architecture: d.Architecture,
+		Version: manifest.Version, Name: d.Name, PayloadVersion: d.Version, Architecture: cmp.Or(d.Architecture, runtime.GOARCH),
 		ShimCompatibility: d.ShimCompatibility, OpenShift: d.OpenShift, Kubernetes: d.Kubernetes,
 		Requires: manifest.Requires(d.Requires),
 	}

@@ -3,6 +3,9 @@
 package build_test
 
 import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"net"
 	"os"
 	"path/filepath"
@@ -69,12 +72,13 @@ func TestBuildRefusesWithOneSentenceThatNamesThePath(t *testing.T) {
 			t.Helper()
 			in.Tree = filepath.Join(in.Tree, "nowhere")
 		}, "nowhere: no such file or directory"},
-		"two owners": {described(func(d *build.Description) { d.Components[0].Paths = []string{"usr/bin/*", "usr/share/guest"} }),
-			shim + `: components "guest" and "shim" both claim it`},
-		"no owner": {described(func(d *build.Description) { d.Components[2].Paths = []string{config} }),
-			"usr/share/defaults/initrd: belongs to no component"},
-		"nothing owned": {described(func(d *build.Description) { d.Components[0].Paths = []string{"usr/shore"} }),
-			`component "guest" has no file: its paths match nothing that is staged`},
+		"two owners":    {claims(0, "usr/bin/*", "usr/share/guest"), shim + `: components "guest" and "shim" both claim it`},
+		"no owner":      {claims(2, config), "usr/share/defaults/initrd: belongs to no component"},
+		"nothing owned": {claims(0, "usr/shore"), `component "guest" has no file: its paths match nothing that is staged`},
+		"shim of another machine": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			put(t, root, shim, elfHeader(elf.EM_AARCH64), 0o755)
+		}), shim + ": is a program for EM_AARCH64, the payload's architecture is amd64"},
 		"no version":        {described(func(d *build.Description) { d.Version = "" }), `payloadVersion "" does not have the form`},
 		"no work directory": {func(_ *testing.T, in *build.Input) { in.WorkDir = "/nowhere" }, "/nowhere/layer-"},
 	} {
@@ -97,7 +101,7 @@ func TestBuildRefusesWithOneSentenceThatNamesThePath(t *testing.T) {
 // socket leaves a socket behind at a path that may be longer than a socket's address.
 func socket(t *testing.T, name string) {
 	t.Helper()
-	short, err := os.MkdirTemp("", "s")
+	short, err := os.MkdirTemp("", "s") //nolint:usetesting // t.TempDir's path is too long for the address of a socket.
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(short)) })
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(short, "s"), Net: "unix"})
@@ -112,6 +116,22 @@ func staged(spoil func(*testing.T, string)) func(*testing.T, *build.Input) {
 		t.Helper()
 		spoil(t, in.Tree)
 	}
+}
+
+func claims(component int, paths ...string) func(*testing.T, *build.Input) {
+	return described(func(d *build.Description) { d.Components[component].Paths = paths })
+}
+
+// elfHeader is all that tells a program's machine (elf(5)).
+func elfHeader(machine elf.Machine) string {
+	h := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT), Ehsize: 64}
+	copy(h.Ident[:], elf.ELFMAG)
+	h.Ident[elf.EI_CLASS], h.Ident[elf.EI_DATA], h.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)
+	var text bytes.Buffer
+	if err := binary.Write(&text, binary.LittleEndian, h); err != nil {
+		return err.Error()
+	}
+	return text.String()
 }
 
 func described(change func(*build.Description)) func(*testing.T, *build.Input) {

@@ -116,12 +116,12 @@ func judgeDocument(e entry) string {
 }
 
 func kind(mode fs.FileMode) string {
-	switch mode.Type() {
-	case 0:
+	switch {
+	case mode.IsRegular():
 		return "regular file"
-	case fs.ModeDir:
+	case mode.IsDir():
 		return "directory"
-	case fs.ModeSymlink:
+	case mode.Type() == fs.ModeSymlink:
 		return "symbolic link"
 	default:
 		return "special file"

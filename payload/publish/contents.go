@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -51,8 +52,8 @@ func search(image v1.Image) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := len(layers) - 1; i >= 0; i-- {
-		document, err := searchLayer(layers[i])
+	for _, layer := range slices.Backward(layers) {
+		document, err := searchLayer(layer)
 		if document != nil || err != nil {
 			return document, err
 		}

@@ -6,8 +6,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -59,13 +57,12 @@ func target(t *testing.T, text string) publish.Target {
 // serve returns the host of a registry behind a filter, which answers a request itself when it returns true.
 func serve(t *testing.T, start func(http.Handler) *httptest.Server, filter func(http.ResponseWriter, *http.Request) bool) string {
 	t.Helper()
-	store := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	store := registry.New()
 	server := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if filter == nil || !filter(w, r) {
 			store.ServeHTTP(w, r)
 		}
 	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(server.Close)
 	_, host, _ := strings.Cut(server.URL, "://")
 	return host

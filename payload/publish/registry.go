@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/docker/cli/cli/config"
@@ -59,7 +60,7 @@ func (o Options) transport() (http.RoundTripper, error) {
 
 // authFromFile looks for the most specific entry: registry/a/b, registry/a, registry (containers-auth.json(5)).
 func authFromFile(file string, repository name.Repository) (authn.Authenticator, error) {
-	f, err := os.Open(file)
+	f, err := os.Open(filepath.Clean(file))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build_test
+
+import (
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/payload/build"
+	"github.com/kata-node/kata-node/payload/manifest"
+)
+
+func TestTheDefaultPayloadAsksNothingOfTheHost(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../test/payload/payload.toml")
+	require.NoError(t, err)
+	d, err := build.ParseDescription(text)
+	require.NoError(t, err)
+	tree := t.TempDir()
+	require.NoError(t, os.CopyFS(tree, os.DirFS("../../test/payload/tree")))
+	put(t, tree, shim, "any program", 0o755)
+	p := mustBuild(t, build.Input{Tree: tree, Description: d, WorkDir: t.TempDir()})
+	assert.Equal(t, manifest.Requires{}, p.Manifest.Requires)
+	assert.Equal(t, runtime.GOARCH, p.Manifest.Architecture)
+	h, found := p.Manifest.Handler("kata-oc")
+	assert.True(t, found)
+	assert.Equal(t, manifest.Handler{
+		Name: "kata-oc", Type: manifest.TypeVM, Shim: shim, Dialect: manifest.DialectGo,
+		Config: "usr/share/kata-containers/defaults/configuration.toml",
+	}, h)
+}
