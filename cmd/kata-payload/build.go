@@ -83,11 +83,11 @@ func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err erro
 }
 
 func table(layers []build.Layer) string {
-	var lines string
+	var lines []string
 	for _, l := range layers {
-		lines += fmt.Sprintf("layer %-12s %10s  %s\n", l.Component, units.HumanSize(float64(l.Size)), l.Digest)
+		lines = append(lines, fmt.Sprintf("layer %-12s %10s  %s\n", l.Component, units.HumanSize(float64(l.Size)), l.Digest))
 	}
-	return lines
+	return strings.Join(lines, "")
 }
 
 func (f *buildFlags) input() (build.Input, error) {

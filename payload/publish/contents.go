@@ -67,7 +67,7 @@ func searchLayer(layer v1.Layer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer content.Close() //nolint:errcheck // Nothing was written.
+	defer content.Close()
 	for archive := tar.NewReader(content); ; {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
