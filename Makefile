@@ -23,8 +23,8 @@ GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags '$(call LDFLAGS,$(1))'
 GO_TEST  = CGO_ENABLED=1 go test -race
 MODULES := . ignition test
 
-# Same sources, same bytes: times in packages and images are those of the last commit.
-export SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+# Same sources, same bytes: times in packages and images are those of the last commit. Payloads have none unless it is set outside.
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
@@ -63,10 +63,10 @@ PAYLOAD_VERSION ?= 1.0.0
 TO ?= oci:$(DIST)/payload:latest
 payload: ## Build the test payload and push it [PAYLOAD_VERSION=1.0.0 TO=oci:dist/payload:latest]
 	@rm -rf $(DIST)/payload-stage && mkdir -p $(DIST)/payload-stage/usr/bin
-	cp -R test/payload/tree/. $(DIST)/payload-stage/
+	cp -R test/payload/tree/. $(DIST)/payload-stage/ && chmod -R u=rwX,go=rX $(DIST)/payload-stage
 	cd test && $(call GO_BUILD,$(PAYLOAD_VERSION)) -o $(abspath $(DIST))/payload-stage/usr/bin/containerd-shim-kata-v2 ./cmd/containerd-shim-kata-v2
 	$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/kata-payload
-	bin/kata-payload build --from $(DIST)/payload-stage --describe test/payload/payload.toml --to $(TO)
+	bin/kata-payload build --from $(DIST)/payload-stage --describe test/payload/payload.toml --set version=$(PAYLOAD_VERSION) --to $(TO)
 
 demo: deps ## Show the whole story on three systemd nodes, as root [KEEP=1 leaves it running]
 	cd test && CGO_ENABLED=0 go run ./cmd/demo $(if $(KEEP),--keep)
@@ -78,7 +78,7 @@ rpm: ## Build the agent's RPM and print its path [RPM_DIR=dist AGENT_BINARY=othe
 	@command -v rpmbuild >/dev/null || { echo "rpmbuild is missing: run 'sudo make deps', or install rpm-build" >&2; exit 1; }
 	$(if $(AGENT_BINARY),,$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/kata-node-agent)
 	@mkdir -p $(RPM_DIR)
-	rpmbuild -bb --quiet --build-in-place --nodeps \
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) rpmbuild -bb --quiet --build-in-place --nodeps \
 	  -D '_topdir $(abspath $(RPM_DIR))/rpmbuild' -D '_rpmdir $(abspath $(RPM_DIR))' -D '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' \
 	  -D '_binary_payload w3.zstdio' -D 'dist %{nil}' \
 	  -D 'agent_version $(VERSION)' -D 'agent_binary $(abspath $(or $(AGENT_BINARY),bin/kata-node-agent))' rpmspec/kata-agent.spec
