@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package factstest builds nodes and KataConfigs in named states, for tests.
+// A state is a function over a node, so that a test reads as the list of what happened to it.
+package factstest
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/rollout"
+)
+
+// Payloads that tests install.
+const (
+	PayloadA = "registry.example.com/kata/payload@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	PayloadB = "registry.example.com/kata/payload@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+)
+
+// Noon is when tests happen.
+func Noon() time.Time { return time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC) }
+
+// State is something that happened to a node.
+type State func(*facts.Node)
+
+// Worker is a Ready Linux worker without an agent, and what happened to it since.
+func Worker(name string, states ...State) facts.Node {
+	n := facts.Node{
+		Name:            name,
+		UID:             "uid-of-" + name,
+		ResourceVersion: "1",
+		Labels:          map[string]string{"node-role.kubernetes.io/worker": ""},
+		Linux:           true,
+		Ready:           true,
+		BootID:          "boot-1",
+	}
+	for _, state := range states {
+		state(&n)
+	}
+	return n
+}
+
+// With is a label on the node.
+func With(key, value string) State {
+	return func(n *facts.Node) { n.Labels[key] = value }
+}
+
+// Without is a label taken away.
+func Without(key string) State {
+	return func(n *facts.Node) { delete(n.Labels, key) }
+}
+
+// Ready carries the ready label.
+func Ready(n *facts.Node) { n.Labels[node.ReadyLabel] = node.ReadyValue }
+
+// NotReady has lost its kubelet.
+func NotReady(n *facts.Node) { n.Ready = false }
+
+// Cordoned takes no pods.
+func Cordoned(n *facts.Node) { n.Cordoned = true }
+
+// Serves lists the kubelet's handlers.
+func Serves(handlers ...string) State {
+	return func(n *facts.Node) { n.Handlers = handlers }
+}
+
+// Rebooted has a kubelet that knows a newer boot than the agent has reported.
+func Rebooted(n *facts.Node) { n.BootID = "boot-2" }
+
+// Idle has an agent that answers no intent.
+func Idle(n *facts.Node) { Reports(node.PhaseIdle)(n) }
+
+// Reports has an agent in this phase, about the intent that the node has.
+func Reports(phase node.Phase) State {
+	return func(n *facts.Node) {
+		r := node.Report{Version: node.Version, Speaks: []int{node.Version}, BootID: "boot-1", Architecture: "amd64", Phase: phase}
+		if n.Intent != nil && phase != node.PhaseIdle {
+			r.IntentID = n.Intent.ID
+		}
+		if n.Intent != nil && phase == node.PhaseInstalled {
+			r.Payload = node.Digest(n.Intent.Payload)
+		}
+		n.Report = &r
+	}
+}
+
+// Unreadable has a report that nobody understands.
+func Unreadable(n *facts.Node) {
+	n.Report, n.ReportProblem = nil, "reading report: version 9 is not one that this program speaks (1)"
+}
+
+// Fails has an error beside whatever it reports.
+func Fails(step, message string) State {
+	return func(n *facts.Node) {
+		n.Report.Error = &node.Error{Step: step, Reason: "Broken", Message: message, Since: Noon()}
+	}
+}
+
+// Unfit has a host that cannot run Kata.
+func Unfit(n *facts.Node) { n.Report.HostCheck = "the host has no /dev/kvm" }
+
+// Pods has this many kata pods bound.
+func Pods(count int, names ...string) State {
+	return func(n *facts.Node) { n.Report.BoundPods = node.BoundPods{Count: count, Names: names} }
+}
+
+// Wanted carries the intent that the KataConfig wants.
+func Wanted(c facts.Config) State {
+	return func(n *facts.Node) {
+		intent, _ := rollout.Wanted(c, *n)
+		intent.Issued = Noon()
+		n.HasIntent, n.Intent = true, &intent
+	}
+}
+
+// Unwanted carries Absent on behalf of the KataConfig.
+func Unwanted(c facts.Config) State {
+	return func(n *facts.Node) {
+		intent := node.Intent{Owner: node.Owner{Name: c.Name, UID: c.UID}, State: node.StateAbsent, Issued: Noon()}.Identify(n.UID)
+		n.HasIntent, n.Intent = true, &intent
+	}
+}
+
+// Granted may restart CRI-O in the boot that it reported.
+func Granted(n *facts.Node) { n.Intent.Grants.RestartCRIO = "boot-1" }
+
+// Vanished has lost its intent.
+func Vanished(n *facts.Node) { n.HasIntent, n.Intent = false, nil }
+
+// Done is Installed, proved and labelled.
+func Done(c facts.Config) State {
+	return func(n *facts.Node) {
+		Wanted(c)(n)
+		Reports(node.PhaseInstalled)(n)
+		Ready(n)
+	}
+}
+
+// Change is something about a KataConfig.
+type Change func(*facts.Config)
+
+// Config is an accepted KataConfig for all workers.
+func Config(name string, changes ...Change) facts.Config {
+	c := facts.Config{
+		Name:           name,
+		UID:            "uid-of-" + name,
+		Generation:     1,
+		Created:        Noon().Add(-time.Hour),
+		Accepted:       true,
+		Selector:       labels.Everything(),
+		Payload:        PayloadA,
+		HostPackages:   node.HostPackagesAuto,
+		MaxParallel:    facts.DefaultMaxParallel,
+		MaxUnavailable: intstr.FromInt32(facts.DefaultMaxUnavailable),
+	}
+	for _, change := range changes {
+		change(&c)
+	}
+	return c
+}
+
+// Deleted is on its way out.
+func Deleted(c *facts.Config) { c.Deleting = true }
+
+// Paused is on hold.
+func Paused(c *facts.Config) { c.Paused = true }
+
+// Younger was made later.
+func Younger(c *facts.Config) { c.Created = c.Created.Add(time.Minute) }
+
+// Selects chooses by one label.
+func Selects(key, value string) Change {
+	return func(c *facts.Config) { c.Selector = labels.SelectorFromSet(labels.Set{key: value}) }
+}
+
+// Payload installs another image.
+func Payload(image string) Change {
+	return func(c *facts.Config) { c.Payload = image }
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
+	. "github.com/kata-node/kata-node/controller/facts/factstest"
+	"github.com/kata-node/kata-node/controller/rollout"
+	"github.com/kata-node/kata-node/controller/selection"
+)
+
+func plan(c facts.Config, nodes ...facts.Node) []rollout.Change {
+	d := selection.Divide([]facts.Config{c}, nodes)
+	return append(rollout.Plan(d.Pools[0], Noon()), rollout.PlanUnowned(d.Unowned, Noon())...)
+}
+
+// said is what happens to each node, in short.
+func said(changes []rollout.Change) []string {
+	out := []string{}
+	for _, c := range changes {
+		out = append(out, c.Node.Name+" "+c.Event)
+	}
+	return out
+}
+
+func TestTheFirstNodeGoesAlone(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	changes := plan(c, Worker("b", Idle), Worker("a", Idle), Worker("c", Idle))
+	require.Equal(t, []string{"a KataInstall"}, said(changes))
+	intent := changes[0].Intent
+	assert.Equal(t, node.StateInstalled, intent.State)
+	assert.Equal(t, PayloadA, intent.Payload)
+	assert.Equal(t, node.Owner{Name: "c", UID: "uid-of-c"}, intent.Owner)
+	assert.Equal(t, Noon(), intent.Issued)
+	assert.Equal(t, intent.Identify("uid-of-a").ID, intent.ID)
+	assert.NoError(t, intent.Validate())
+}
+
+func TestTheOthersFollowWhenTheFirstHasProvedThePayload(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	assert.Equal(t, []string{"b KataInstall", "c KataInstall"}, said(plan(c, Worker("a", Done(c)), Worker("b", Idle), Worker("c", Idle))))
+}
+
+func TestAFailedFirstNodeHoldsTheOthers(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	broken := Worker("a", Wanted(c), Reports(node.PhaseInstalling), Fails("proof", "the shim exited with 1"))
+	assert.Empty(t, said(plan(c, broken, Worker("b", Idle))))
+}
+
+func TestAHostThatCannotRunKataHoldsNobody(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	unfit := Worker("a", Wanted(c), Reports(node.PhaseInstalling), Unfit)
+	assert.Equal(t, []string{"b KataInstall"}, said(plan(c, unfit, Worker("b", Idle))))
+}
+
+func TestFitHostsGoFirst(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []string{"b KataInstall"}, said(plan(Config("c"), Worker("a", Idle, Unfit), Worker("b", Idle))))
+}
+
+func TestNoMoreThanMaxParallelNodesAreOnTheirWay(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	c.MaxParallel = 3
+	nodes := []facts.Node{Worker("done", Done(c)), Worker("busy", Wanted(c), Reports(node.PhaseInstalling))}
+	for i := range 5 {
+		nodes = append(nodes, Worker(fmt.Sprintf("w%d", i), Idle))
+	}
+	assert.Equal(t, []string{"w0 KataInstall", "w1 KataInstall"}, said(plan(c, nodes...)))
+}
+
+func TestNodesThatCannotBeginWait(t *testing.T) {
+	t.Parallel()
+	for name, n := range map[string]facts.Node{
+		"no agent":          Worker("w"),
+		"NotReady":          Worker("w", Idle, NotReady),
+		"cordoned":          Worker("w", Idle, Cordoned),
+		"unreadable report": Worker("w", Unreadable),
+		"older protocol":    Worker("w", Idle, func(n *facts.Node) { n.Report.Speaks = []int{0} }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Empty(t, said(plan(Config("c"), n)))
+			assert.Equal(t, []string{"x KataInstall"}, said(plan(Config("c"), n, Worker("x", Idle))), "the next one is the first")
+		})
+	}
+}
+
+func TestNothingIsStartedForAKataConfigThatIsNotGood(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]Change{
+		"paused":        Paused,
+		"not accepted":  func(c *facts.Config) { c.Accepted = false },
+		"refused":       func(c *facts.Config) { c.Refused = &facts.Refusal{Reason: facts.ReasonRuntimeClassConflict} },
+		"without image": func(c *facts.Config) { c.Payload, c.Refused = "", &facts.Refusal{Reason: facts.ReasonNoPayload} },
+		"bad selector": func(c *facts.Config) {
+			c.Selector, c.Refused = nil, &facts.Refusal{Reason: facts.ReasonInvalidSelector}
+		},
+		"being deleted":  Deleted,
+		"selects others": Selects("a", "b"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Empty(t, said(plan(Config("c", change), Worker("w", Idle))))
+		})
+	}
+}
+
+func TestPausedWritesNoNode(t *testing.T) {
+	t.Parallel()
+	c := Config("c", Paused, Selects("kata", "yes"))
+	kata := With("kata", "yes")
+	assert.Empty(t, said(plan(c,
+		Worker("new", kata, Idle),
+		Worker("proved", kata, Wanted(c), Reports(node.PhaseInstalled)),
+		Worker("asks", kata, Wanted(c), Reports(node.PhaseAwaitingGrant)),
+		Worker("left", Done(c)),
+		Worker("gone", Unwanted(c), Reports(node.PhaseAbsent)),
+	)))
+}
+
+func TestAnUpdateKeepsLabelAndGrants(t *testing.T) {
+	t.Parallel()
+	before, after := Config("c"), Config("c", Payload(PayloadB))
+	changes := plan(after, Worker("a", Done(before)))
+	require.Equal(t, []string{"a KataUpdate"}, said(changes))
+	assert.Equal(t, PayloadB, changes[0].Intent.Payload)
+	assert.Equal(t, rollout.LabelKept, changes[0].Label)
+	assert.Empty(t, changes[0].Intent.Grants.RestartCRIO, "a used grant is not given again")
+
+	midway := Worker("a", Wanted(before), Granted, Reports(node.PhaseInstalling))
+	changes = plan(after, midway)
+	require.Equal(t, []string{"a KataInstall"}, said(changes))
+	assert.Equal(t, "boot-1", changes[0].Intent.Grants.RestartCRIO, "CRI-O may be restarting at this moment: that still counts")
+}
+
+func TestANodeStuckWithABadPayloadIsTheFirstToGetTheNextOne(t *testing.T) {
+	t.Parallel()
+	before, after := Config("c"), Config("c", Payload(PayloadB))
+	stuck := Worker("z", Wanted(before), Reports(node.PhaseInstalling), Fails("proof", "no"))
+	assert.Equal(t, []string{"z KataInstall"}, said(plan(after, Worker("a", Idle), stuck)))
+}
+
+func TestAnIntentThatVanishedIsGivenBack(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	for name, nodes := range map[string][]facts.Node{
+		"at work":        {Worker("w", Wanted(c), Reports(node.PhaseInstalling), Vanished)},
+		"installed":      {Worker("w", Done(c), Vanished)},
+		"others at work": {Worker("w", Done(c), Vanished), Worker("x", Wanted(c), Reports(node.PhaseInstalling))},
+		"edited":         {Worker("w", Done(c), func(n *facts.Node) { n.Intent.Payload = PayloadB })},
+		"unreadable":     {Worker("w", Done(c), func(n *facts.Node) { n.Intent = nil })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changes := plan(c, nodes...)
+			require.Len(t, changes, 1)
+			wanted, _ := rollout.Wanted(c, nodes[0])
+			assert.Equal(t, wanted.ID, changes[0].Intent.ID)
+			assert.Equal(t, PayloadA, changes[0].Intent.Payload)
+			assert.Equal(t, rollout.LabelKept, changes[0].Label)
+		})
+	}
+}
+
+func TestANodeMadeAgainUnderAnotherUIDGetsAnIntentOfItsOwn(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	old := Worker("w", Done(c))
+	again := Worker("w", Done(c), Vanished, Without(node.ReadyLabel), func(n *facts.Node) { n.UID = "another" })
+	changes := plan(c, again)
+	require.Equal(t, []string{"w KataInstall"}, said(changes))
+	assert.NotEqual(t, old.Intent.ID, changes[0].Intent.ID)
+}
+
+func TestTheLabelNeedsBothWitnesses(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	for name, x := range map[string]struct {
+		node facts.Node
+		want []string
+	}{
+		"both":                {Worker("w", Wanted(c), Reports(node.PhaseInstalled), Serves("runc", node.Handler)), []string{"w KataReady"}},
+		"kubelet lists none":  {Worker("w", Wanted(c), Reports(node.PhaseInstalled)), []string{"w KataReady"}},
+		"kubelet knows not":   {Worker("w", Wanted(c), Reports(node.PhaseInstalled), Serves("runc")), []string{}},
+		"agent still at work": {Worker("w", Wanted(c), Reports(node.PhaseInstalling), Serves(node.Handler)), []string{}},
+		"report of old boot":  {Worker("w", Wanted(c), Reports(node.PhaseInstalled), Rebooted), []string{}},
+		"answers another intent": {
+			Worker("w", Wanted(c), Reports(node.PhaseInstalled), func(n *facts.Node) { n.Report.IntentID = "other" }), []string{},
+		},
+		"labelled already": {Worker("w", Done(c)), []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, x.want, said(plan(c, x.node)))
+		})
+	}
+}
+
+func TestNothingButRemovalTakesTheLabelAway(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	for name, n := range map[string]facts.Node{
+		"error":      Worker("w", Done(c), Fails("proof", "no")),
+		"reboot":     Worker("w", Done(c), Rebooted),
+		"NotReady":   Worker("w", Done(c), NotReady),
+		"stale":      Worker("w", Done(c), func(n *facts.Node) { n.Report.IntentID = "older" }),
+		"silent":     Worker("w", Done(c), func(n *facts.Node) { n.Report = nil }),
+		"unreadable": Worker("w", Done(c), Unreadable),
+		"no handler": Worker("w", Done(c), Serves("runc")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Empty(t, plan(c, n))
+		})
+	}
+}
+
+func TestRestartsStayWithinMaxUnavailable(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	asks := func(name string, more ...State) facts.Node {
+		return Worker(name, append([]State{Wanted(c), Reports(node.PhaseAwaitingGrant)}, more...)...)
+	}
+	two, half := intstr.FromInt32(2), intstr.FromString("50%")
+	for name, x := range map[string]struct {
+		budget *intstr.IntOrString
+		nodes  []facts.Node
+		want   []string
+	}{
+		"one by default":                    {nil, []facts.Node{asks("a"), asks("b")}, []string{"a KataRestartGranted"}},
+		"two":                               {&two, []facts.Node{asks("a"), asks("b"), asks("c")}, []string{"a KataRestartGranted", "b KataRestartGranted"}},
+		"half of five, rounded down":        {&half, []facts.Node{asks("a"), asks("b"), asks("c"), asks("d"), asks("e")}, []string{"a KataRestartGranted", "b KataRestartGranted"}},
+		"half of one is one":                {&half, []facts.Node{asks("a")}, []string{"a KataRestartGranted"}},
+		"a NotReady node counts":            {nil, []facts.Node{asks("a"), Worker("b", NotReady)}, []string{}},
+		"a cordoned node counts":            {nil, []facts.Node{asks("a"), Worker("b", Cordoned)}, []string{}},
+		"an outstanding grant counts":       {nil, []facts.Node{asks("a"), asks("b", Granted)}, []string{}},
+		"a restarting node counts":          {nil, []facts.Node{asks("a"), Worker("b", Wanted(c), Granted, Reports(node.PhaseInstalling))}, []string{}},
+		"a used grant does not":             {nil, []facts.Node{asks("a"), Worker("b", Wanted(c), Granted, Reports(node.PhaseInstalled), Ready)}, []string{"a KataRestartGranted"}},
+		"a grant of another boot does not":  {nil, []facts.Node{asks("a"), asks("b", func(n *facts.Node) { n.Intent.Grants.RestartCRIO = "boot-0" })}, []string{"a KataRestartGranted"}},
+		"who is down already costs nothing": {nil, []facts.Node{asks("a", NotReady), asks("b")}, []string{"a KataRestartGranted"}},
+		"asking for an older intent":        {nil, []facts.Node{asks("a", func(n *facts.Node) { n.Report.IntentID = "older" })}, []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := c
+			if x.budget != nil {
+				c.MaxUnavailable = *x.budget
+			}
+			changes := plan(c, x.nodes...)
+			assert.Equal(t, x.want, said(changes))
+			for _, change := range changes {
+				assert.Equal(t, "boot-1", change.Intent.Grants.RestartCRIO)
+				assert.Equal(t, change.Node.Intent.ID, change.Intent.ID, "a grant is not a new intent")
+				assert.Equal(t, change.Node.Intent.Issued, change.Intent.Issued)
+			}
+		})
+	}
+}
