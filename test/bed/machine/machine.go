@@ -35,13 +35,16 @@ type Machine struct {
 }
 
 // New makes a machine that is off: its root, its host name, and a machine id that stays the same over its boots.
-// Everything it writes goes below dir, where [Sweep] finds it if this process dies.
-func New(ctx context.Context, dir, name string, disk Disk) (*Machine, error) {
-	owner, err := self()
-	if err != nil {
-		return nil, fmt.Errorf("making machine %q: %w", name, err)
+// Everything it writes goes below home, see [Home].
+func New(ctx context.Context, home, name string, disk Disk) (*Machine, error) {
+	tag := filepath.Base(home)
+	if _, ours := parseTag(tag); !ours {
+		return nil, fmt.Errorf("making machine %q: %s was not made by machine.Home", name, home)
 	}
-	m := &Machine{name: name, id: owner.tag() + "-" + name, dir: filepath.Join(dir, owner.tag(), name)}
+	m := &Machine{name: name, id: tag + "-" + name, dir: filepath.Join(home, name)}
+	if _, err := os.Stat(m.dir); err == nil {
+		return nil, fmt.Errorf("making machine %q: there is one of that name; remove it first", name)
+	}
 	if err := m.assemble(disk); err != nil {
 		return nil, errors.Join(fmt.Errorf("making machine %q: %w", name, err), m.Remove(ctx))
 	}
@@ -49,9 +52,6 @@ func New(ctx context.Context, dir, name string, disk Disk) (*Machine, error) {
 }
 
 func (m *Machine) assemble(disk Disk) (err error) {
-	if _, err := os.Stat(m.dir); err == nil {
-		return errors.New("this process has one of that name already; remove it first")
-	}
 	if m.root, err = mountRoot(m.dir, disk); err != nil {
 		return err
 	}
@@ -194,14 +194,5 @@ func (m *Machine) Remove(ctx context.Context) error {
 	if m.console != nil {
 		m.console.Close()
 	}
-	return errors.Join(err, removeCgroups(ctx, m.id), removePropagate(m.id), removeDirectory(m.dir), m.removeOwner())
-}
-
-// removeOwner removes the directory of this process when this was its last machine.
-func (m *Machine) removeOwner() error {
-	err := os.Remove(filepath.Dir(m.dir))
-	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
+	return errors.Join(err, removeCgroups(ctx, m.id), removePropagate(m.id), removeDirectory(m.dir))
 }

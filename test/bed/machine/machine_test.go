@@ -121,7 +121,10 @@ func off(t *testing.T, name string) *machine.Machine {
 	cache := cacheDir(t)
 	base, err := machine.Base(t.Context(), cache, t.Output())
 	require.NoError(t, err)
-	m, err := machine.New(t.Context(), filepath.Join(cache, "machines"), name, machine.Disk{Layers: []string{base}, Real: []string{"/var/lib/real"}})
+	home, err := machine.Home(filepath.Join(cache, "machines"))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, machine.RemoveHome(home)) })
+	m, err := machine.New(t.Context(), home, name, machine.Disk{Layers: []string{base}, Real: []string{"/var/lib/real"}})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Remove(context.WithoutCancel(t.Context()))) })
 	return m

@@ -19,14 +19,25 @@ type owner struct {
 	start uint64
 }
 
-// self is this process.
-func self() (owner, error) {
+// Home makes a directory below parent for the machines of one cluster. Its name says which process owns it,
+// so that [Sweep] finds it and them when that process died.
+func Home(parent string) (string, error) {
 	start, err := startTick(os.Getpid())
-	return owner{pid: os.Getpid(), start: start}, err
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", fmt.Errorf("making home of machines: %w", err)
+	}
+	home, err := os.MkdirTemp(parent, fmt.Sprintf("%s%d-%d-", prefix, os.Getpid(), start))
+	if err != nil {
+		return "", fmt.Errorf("making home of machines: %w", err)
+	}
+	return home, os.Chmod(home, 0o755)
 }
 
-// tag names the owner in names of directories, cgroups and machines.
-func (o owner) tag() string { return fmt.Sprintf("%s%d-%d", prefix, o.pid, o.start) }
+// RemoveHome removes a home with all that is in it. Its machines have to be removed before.
+func RemoveHome(home string) error { return removeDirectory(home) }
 
 // parseTag reads a tag at the start of a name; ok is false for a name that is not ours.
 func parseTag(name string) (o owner, ok bool) {

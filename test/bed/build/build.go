@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package build builds the programs that a test cluster consists of into one directory.
+// It leaves to the go command what is out of date, except for the large programs, which it does not even look at while their sources are the same.
+package build
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kata-node/kata-node/test/bed/progress"
+)
+
+// Options of [All].
+type Options struct {
+	// Repository is the root of the checkout.
+	Repository string
+	// Bin is where the programs go.
+	Bin string
+	// Only builds the named programs; empty means every one.
+	Only []string
+	// Race builds our own programs, not the stand-ins, with the race detector. They then need a C library at run time.
+	Race bool
+}
+
+// All builds the programs one after the other, and says so in out.
+func All(ctx context.Context, out io.Writer, options Options) error {
+	if err := os.MkdirAll(options.Bin, 0o755); err != nil {
+		return fmt.Errorf("building: %w", err)
+	}
+	unlock, err := lock(filepath.Join(options.Bin, "build.lock"))
+	if err != nil {
+		return fmt.Errorf("building: %w", err)
+	}
+	defer unlock()
+	programs := Programs()
+	for _, name := range options.Only {
+		if !slices.ContainsFunc(programs, func(p Program) bool { return p.Name == name }) {
+			return fmt.Errorf("building %q: there is no program of that name", name)
+		}
+	}
+	for _, program := range programs {
+		if len(options.Only) == 0 || slices.Contains(options.Only, program.Name) {
+			if err := program.build(ctx, out, options); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// build builds one program unless it is known to be up to date.
+func (p Program) build(ctx context.Context, out io.Writer, options Options) error {
+	target := filepath.Join(options.Bin, p.Name)
+	key, err := p.key(options.Repository)
+	if err != nil {
+		return fmt.Errorf("building %s: %w", p.Name, err)
+	}
+	if upToDate(target, key) {
+		return nil
+	}
+	args := append([]string{"build", "-v", "-buildvcs=false", "-o", target}, p.flags(options.Race)...)
+	command := exec.CommandContext(ctx, "go", append(args, p.Package)...)
+	command.Dir = filepath.Join(options.Repository, p.Module)
+	command.Env = append(os.Environ(), p.environment(options.Race)...)
+	if err := progress.Run(ctx, out, "building "+p.Name+p.Note, command); err != nil {
+		return err
+	}
+	return remember(target, key)
+}
+
+func (p Program) flags(race bool) []string {
+	var flags []string
+	if race && p.Product {
+		flags = append(flags, "-race")
+	} else {
+		flags = append(flags, "-ldflags=-s -w "+p.LDFlags)
+	}
+	if len(p.Tags) > 0 {
+		flags = append(flags, "-tags="+strings.Join(p.Tags, ","))
+	}
+	return flags
+}
+
+func (p Program) environment(race bool) []string {
+	if race && p.Product {
+		return []string{"CGO_ENABLED=1"}
+	}
+	return []string{"CGO_ENABLED=0"}
+}
+
+// upToDate is true when target was built from what key stands for.
+func upToDate(target, key string) bool {
+	built, err := os.ReadFile(target + ".key")
+	if err != nil || key == "" || string(built) != key {
+		return false
+	}
+	_, err = os.Stat(target)
+	return err == nil
+}
+
+func remember(target, key string) error {
+	if key == "" {
+		return nil
+	}
+	return os.WriteFile(target+".key", []byte(key), 0o600)
+}
+
+// lock keeps test programs that run at the same time from building the same.
+func lock(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return func() { file.Close() }, nil
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bed_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/test/bed"
+	"github.com/kata-node/kata-node/test/bed/fault"
+	"github.com/kata-node/kata-node/test/bed/snapshot"
+)
+
+func TestNodeReachesTheClusterThroughItsOwnForwarders(t *testing.T) {
+	t.Parallel()
+	bed.Require(t)
+	cluster := start(t)
+	node, err := cluster.AddNode(t.Context(), "n1", bed.NodeOptions{Bare: true})
+	require.NoError(t, err)
+	conf, err := node.ReadFile(t.Context(), "/etc/containers/registries.conf")
+	require.NoError(t, err)
+	assert.Contains(t, string(conf), node.Images.Address())
+	config, err := node.ReadFile(t.Context(), "/var/lib/kubelet/kubeconfig")
+	require.NoError(t, err)
+	assert.Contains(t, string(config), node.API.Address())
+
+	connect := []string{"bash", "-c", "exec 3<>/dev/tcp/" + strings.Replace(node.Images.Address(), ":", "/", 1) +
+		"; printf 'GET /v2/kata/blobs/sha256:aa HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"}
+	stall := node.Images.Stall(fault.Blobs)
+	answer := make(chan string)
+	go func() {
+		out, err := node.Exec(t.Context(), connect...)
+		assert.NoError(t, err)
+		answer <- string(out)
+	}()
+	<-stall.Reached()
+	undo := node.Images.Refuse(fault.Blobs, http.StatusTeapot)
+	stall.Release()
+	assert.Contains(t, <-answer, "404 Not Found", "what was held goes on as it would have")
+	undo()
+}
+
+func TestNodeSnapshotSeesOneChangedByte(t *testing.T) {
+	t.Parallel()
+	bed.Require(t)
+	node, err := start(t).AddNode(t.Context(), "n1", bed.NodeOptions{Bare: true, Files: map[string]string{"/etc/kata-test/file": "one"}})
+	require.NoError(t, err)
+	_, err = node.Exec(t.Context(), "sh", "-c", "echo volatile > /run/volatile; echo store > /var/lib/kata-containers/file")
+	require.NoError(t, err)
+	paths := []string{"/etc", "/run/volatile", "/var/lib/kata-*"}
+	before, err := node.Snapshot(t.Context(), paths...)
+	require.NoError(t, err)
+	require.Contains(t, before, "/run/volatile")
+	require.Contains(t, before, "/var/lib/kata-containers/file")
+
+	require.NoError(t, node.Reboot(t.Context()))
+	after, err := node.Snapshot(t.Context(), paths...)
+	require.NoError(t, err)
+	diff := snapshot.Diff(before, after)
+	require.Len(t, diff, 1, "a reboot takes away what was in /run, and nothing else")
+	assert.Contains(t, diff[0], "/run/volatile: gone")
+
+	require.NoError(t, node.WriteFile("/etc/kata-test/file", []byte("two"), 0o644))
+	after, err = node.Snapshot(t.Context(), "/etc")
+	require.NoError(t, err)
+	assert.Len(t, snapshot.Diff(before.Without("/run", "/var"), after), 1)
+}
+
+func TestThreeNodesWithStandInsRegister(t *testing.T) {
+	t.Parallel()
+	bed.Require(t)
+	cluster := start(t, "crio", "kubelet")
+	started := time.Now()
+	for _, name := range []string{"n1", "n2", "n3"} {
+		_, err := cluster.AddNode(t.Context(), name, bed.NodeOptions{})
+		require.NoError(t, err)
+	}
+	t.Logf("three nodes were up after %s", time.Since(started).Round(time.Millisecond))
+	for _, node := range cluster.Nodes() {
+		_, err := cluster.AwaitNode(t.Context(), node.Name(), "is ready", bed.NodeReady)
+		require.NoError(t, err)
+	}
+	t.Logf("three nodes were ready after %s", time.Since(started).Round(time.Millisecond))
+	worker := ""
+	require.NoError(t, cluster.LabelNode(t.Context(), "n1", map[string]*string{"node-role.kubernetes.io/worker": &worker}))
+}

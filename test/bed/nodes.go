@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kata-node/kata-node/test/bed/fault"
+	"github.com/kata-node/kata-node/test/bed/machine"
+	"github.com/kata-node/kata-node/test/bed/snapshot"
+)
+
+// closeLimit is for shutting down everything on a machine that is busy with other things.
+const closeLimit = 2 * time.Minute
+
+// storeDir is on a real file system in every node, because an overlay's layers cannot be on an overlay.
+const storeDir = "/var/lib/kata-containers"
+
+// Node is one machine of the cluster and what lies between it and the control plane.
+type Node struct {
+	*machine.Machine
+
+	// API is the only way from the node to the API server.
+	API *fault.Forwarder
+	// Images is the only way from the node to the registry.
+	Images *fault.Registry
+
+	cluster *Cluster
+}
+
+// NodeOptions say what a node has beside Debian and the stand-ins.
+type NodeOptions struct {
+	// Layers are directory trees laid over the node's root, the topmost first, such as an unpacked package.
+	// They are used where they are: nobody may write to them while the node exists.
+	Layers []string
+	// Files are written to the node's disk before it boots, mode 0644.
+	Files map[string]string
+	// Programs are built programs by the path at which the node has them, beside the stand-ins.
+	Programs map[string]string
+	// Preset are units for which `systemctl preset` decides, before the first boot, whether they are enabled.
+	Preset []string
+	// Bare leaves out the stand-ins for CRI-O and the kubelet.
+	Bare bool
+	// Off leaves the node switched off; the caller boots it.
+	Off bool
+}
+
+// AddNode makes a node and boots it. It returns when the node's systemd has reached basic.target; services may still be starting.
+func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions) (*Node, error) {
+	base, err := machine.Base(ctx, c.workspace.cache(), c.options.Progress)
+	if err != nil {
+		return nil, fmt.Errorf("adding node %q: %w", name, err)
+	}
+	n := &Node{cluster: c}
+	if err := n.connect(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("adding node %q: %w", name, err), n.Remove(ctx))
+	}
+	disk := machine.Disk{Layers: append(slices.Clone(options.Layers), base), Real: []string{storeDir}}
+	if n.Machine, err = machine.New(ctx, c.home, name, disk); err != nil {
+		return nil, errors.Join(fmt.Errorf("adding node %q: %w", name, err), n.Remove(ctx))
+	}
+	c.mu.Lock()
+	c.nodes = append(c.nodes, n)
+	c.mu.Unlock()
+	if err := n.install(ctx, options); err != nil {
+		return nil, fmt.Errorf("adding node %q: %w", name, err)
+	}
+	if options.Off {
+		return n, nil
+	}
+	return n, n.Boot(ctx)
+}
+
+// connect opens the node's ways out.
+func (n *Node) connect(ctx context.Context) (err error) {
+	if n.API, err = fault.Forward(ctx, n.cluster.endpoints.APIServer); err != nil {
+		return err
+	}
+	n.Images, err = fault.NewRegistry(ctx, n.cluster.Registry)
+	return err
+}
+
+// Snapshot records files of the node as it sees them now, see [snapshot.Take].
+func (n *Node) Snapshot(ctx context.Context, patterns ...string) (snapshot.Snapshot, error) {
+	root, err := n.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	taken, err := snapshot.Take(root, patterns...)
+	if err != nil {
+		return nil, fmt.Errorf("node %q: %w", n.Name(), err)
+	}
+	return taken, nil
+}
+
+// Remove takes the machine and its connections away; its Node object stays in the cluster, as after the loss of a machine.
+func (n *Node) Remove(ctx context.Context) error {
+	var errs []error
+	if n.Machine != nil {
+		errs = append(errs, n.Machine.Remove(ctx))
+	}
+	if n.API != nil {
+		errs = append(errs, n.API.Close())
+	}
+	if n.Images != nil {
+		errs = append(errs, n.Images.Close())
+	}
+	n.cluster.forget(n)
+	return errors.Join(errs...)
+}
+
+func (c *Cluster) forget(n *Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes = slices.DeleteFunc(c.nodes, func(other *Node) bool { return other == n })
+}
+
+// removeAll removes nodes at the same time.
+func removeAll(ctx context.Context, nodes []*Node) error {
+	errs := make([]error, len(nodes))
+	var removals sync.WaitGroup
+	for i, n := range nodes {
+		removals.Go(func() { errs[i] = n.Remove(ctx) })
+	}
+	removals.Wait()
+	return errors.Join(errs...)
+}
