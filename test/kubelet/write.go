@@ -23,7 +23,7 @@ import (
 const writeTimeout = 10 * time.Second
 
 func (w *workers) writeRunning(ctx context.Context, pod *corev1.Pod, serving *cri.PodSandbox) error {
-	by := podstatus.Sandbox{ID: serving.GetId(), Attempt: serving.GetMetadata().GetAttempt(), Created: time.Unix(0, serving.GetCreatedAt())}
+	by := podstatus.Sandbox{Attempt: serving.GetMetadata().GetAttempt(), Created: time.Unix(0, serving.GetCreatedAt())}
 	return w.write(ctx, pod, func(pod *corev1.Pod) corev1.PodStatus { return podstatus.Running(pod, by, w.Machine.IP, time.Now()) })
 }
 

@@ -13,7 +13,6 @@ import (
 
 // Sandbox is what a status needs to know about the sandbox that serves a pod.
 type Sandbox struct {
-	ID      string
 	Attempt uint32
 	Created time.Time
 }

@@ -42,7 +42,7 @@ func TestAWaitingPodSaysWhy(t *testing.T) {
 func TestARunningPodIsReady(t *testing.T) {
 	t.Parallel()
 	before := pod(podstatus.Waiting(pod(corev1.PodStatus{}), "", at(0)))
-	got := podstatus.Running(before, podstatus.Sandbox{ID: "s", Attempt: 2, Created: at(0)}, "10.0.0.1", at(1))
+	got := podstatus.Running(before, podstatus.Sandbox{Attempt: 2, Created: at(0)}, "10.0.0.1", at(1))
 	assert.Equal(t, corev1.PodRunning, got.Phase)
 	assert.Equal(t, corev1.ConditionTrue, holds(got, corev1.PodReady))
 	assert.Equal(t, "10.0.0.1", got.HostIP)
@@ -62,7 +62,7 @@ func TestAPodWithHostNetworkHasTheNodesAddress(t *testing.T) {
 
 func TestAStatusSaidTwiceIsTheSame(t *testing.T) {
 	t.Parallel()
-	by := podstatus.Sandbox{ID: "s", Created: at(0).Add(time.Millisecond)}
+	by := podstatus.Sandbox{Created: at(0).Add(time.Millisecond)}
 	once := podstatus.Running(pod(corev1.PodStatus{}), by, "10.0.0.1", at(0))
 	assert.Equal(t, once, podstatus.Running(pod(once), by, "10.0.0.1", at(1)))
 }
