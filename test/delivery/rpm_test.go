@@ -28,7 +28,7 @@ func need(t *testing.T, programs ...string) {
 
 func output(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput() //nolint:gosec // programs of the test
+	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
 	require.NoError(t, err, "%s %v: %s", program, args, out)
 	return string(out)
 }
