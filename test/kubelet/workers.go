@@ -4,6 +4,7 @@ package kubelet
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -105,7 +106,7 @@ func (w *workers) relist(ctx context.Context) {
 	var both sync.WaitGroup
 	changed := func(now sandbox.Picture) []types.UID {
 		defer func() { before = now }()
-		return sandbox.Changed(before, now)
+		return slices.DeleteFunc(sandbox.Changed(before, now), func(uid types.UID) bool { return !w.book.knows(uid) })
 	}
 	unknown := func(now sandbox.Picture) []types.UID { return now.Unknown(w.book.knows) }
 	both.Go(func() { every(ctx, w.Periods.Relist, func(ctx context.Context) { w.look(ctx, changed) }) })
