@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller_test
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// request is one call of the controller to the API server.
+type request struct {
+	method string
+	url    url.URL
+	status int
+}
+
+// recorder remembers every request of the controller.
+type recorder struct {
+	mu   sync.Mutex
+	seen []request
+}
+
+func (r *recorder) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(q *http.Request) (*http.Response, error) {
+		response, err := next.RoundTrip(q)
+		if err == nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.seen = append(r.seen, request{q.Method, *q.URL, response.StatusCode})
+		}
+		return response, err
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(q *http.Request) (*http.Response, error) { return f(q) }
+
+func (r *recorder) all() []request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.seen)
+}
+
+// forbidden lists what the API server refused for want of a right.
+func (r *recorder) forbidden() []string {
+	var out []string
+	for _, q := range r.all() {
+		if q.status == http.StatusForbidden {
+			out = append(out, q.method+" "+q.url.String())
+		}
+	}
+	return out
+}
+
+// writes lists every request that changes something, the lease of the leader excepted.
+func (r *recorder) writes() []string {
+	var out []string
+	for _, q := range r.all() {
+		if q.method != http.MethodGet && !strings.Contains(q.url.Path, "/leases") {
+			out = append(out, q.method+" "+q.url.Path)
+		}
+	}
+	return out
+}
+
+// nodeWrites counts the patches of one Node.
+func (r *recorder) nodeWrites(name string) int {
+	count := 0
+	for _, w := range r.writes() {
+		if w == "PATCH /api/v1/nodes/"+name {
+			count++
+		}
+	}
+	return count
+}
+
+// rights is every verb and resource that was used, as RBAC names them.
+func (r *recorder) rights() map[string]bool {
+	out := map[string]bool{}
+	for _, q := range r.all() {
+		group, resource, named := parse(q.url.Path)
+		out[verb(q, named)+" "+group+"/"+resource] = true
+	}
+	return out
+}
+
+// parse takes an API path apart: its group, its resource with subresource, and whether it names one object.
+func parse(path string) (group, resource string, named bool) {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	if parts[0] == "api" {
+		parts = parts[2:]
+	} else {
+		group, parts = parts[1], parts[3:]
+	}
+	if parts[0] == "namespaces" && len(parts) > 2 {
+		parts = parts[2:]
+	}
+	resource, named = parts[0], len(parts) > 1
+	if len(parts) > 2 {
+		resource += "/" + parts[2]
+	}
+	return group, resource, named
+}
+
+func verb(q request, named bool) string {
+	switch q.method {
+	case http.MethodPost:
+		return "create"
+	case http.MethodPut:
+		return "update"
+	case http.MethodPatch:
+		return "patch"
+	case http.MethodDelete:
+		return "delete"
+	}
+	switch {
+	case q.url.Query().Get("watch") != "":
+		return "watch"
+	case named:
+		return "get"
+	default:
+		return "list"
+	}
+}
