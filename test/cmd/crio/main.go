@@ -38,9 +38,6 @@ func command(log *logrus.Logger) *cobra.Command {
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) { options.Source.Required = cmd.Flags().Changed("config") },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options.Log, options.Reload = log, hangups()
-			if os.Getenv("INVOCATION_ID") != "" {
-				options.CgroupParent = "/kubepods"
-			}
 			return daemon.Run(cmd.Context(), options)
 		},
 	}
@@ -50,6 +47,7 @@ func command(log *logrus.Logger) *cobra.Command {
 	flags.StringVarP(&options.Source.Dir, "config-dir", "d", "/etc/crio/crio.conf.d", "drop-in directory")
 	flags.StringVar(&options.Kubeconfig, "cni-kubeconfig", "/var/lib/kubelet/kubeconfig", "credential with which the pod network finds pods")
 	flags.StringVar((*string)(&options.Faults), "fault-dir", "/run/crio-standin", "where tests put FIFOs to hold this process")
+	flags.StringVar(&options.CgroupParent, "shim-cgroup-parent", cgroupParent(), "cgroup below which shims live; empty leaves them in this process's")
 	root.AddCommand(showConfig(&options))
 	return root
 }
@@ -66,6 +64,14 @@ func showConfig(options *daemon.Options) *cobra.Command {
 			return toml.NewEncoder(cmd.OutOrStdout()).Encode(c)
 		},
 	}
+}
+
+// cgroupParent takes shims out of the service that systemd would otherwise end together with this process.
+func cgroupParent() string {
+	if os.Getenv("INVOCATION_ID") == "" {
+		return ""
+	}
+	return "/kubepods"
 }
 
 func hangups() <-chan os.Signal {

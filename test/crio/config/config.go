@@ -44,6 +44,7 @@ func Default() Config {
 	c.Crio.API.Listen = "/run/crio/crio.sock"
 	c.Crio.Runtime.DefaultRuntime = defaultRuntime
 	c.Crio.Runtime.LogLevel = "info"
+	c.Crio.Runtime.DropInfraCtr = true
 	c.Crio.Runtime.Runtimes = map[string]*Handler{defaultRuntime: {RuntimeType: TypeOCI, RuntimeRoot: "/run/crun"}}
 	return c
 }

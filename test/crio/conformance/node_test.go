@@ -31,6 +31,7 @@ type node struct {
 	dir, binary string
 	cri         runtimeapi.RuntimeServiceClient
 	process     *process
+	args        []string // beyond those that say where the configuration is
 	ids         []string // of the sandboxes it ran
 }
 
@@ -110,7 +111,7 @@ func (n *node) command(args ...string) *exec.Cmd {
 
 func (n *node) launch(t *testing.T) *process {
 	t.Helper()
-	p := &process{cmd: n.command(), log: &logBuffer{}, ended: make(chan struct{})}
+	p := &process{cmd: n.command(n.args...), log: &logBuffer{}, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.WaitDelay = time.Second
 	require.NoError(t, p.cmd.Start())

@@ -44,11 +44,12 @@ func run(m *testing.M) int {
 func buildAll(dir string) error {
 	shim := "../../cmd/containerd-shim-kata-v2"
 	for out, args := range map[string][]string{
-		built.standIn:                   {"../../cmd/crio"},
-		shimPath(dir, "v1"):             {"-ldflags=-X main.version=1", shim},
-		shimPath(dir, "v2"):             {"-ldflags=-X main.version=2", shim},
-		shimPath(dir, "broken"):         {"-ldflags=-X 'main.fail=the guest image is missing'", shim},
-		filepath.Join(dir, "pause-bin"): {"./testdata/pause"},
+		built.standIn:                     {"../../cmd/crio"},
+		shimPath(dir, "v1"):               {"-ldflags=-X main.version=1", shim},
+		shimPath(dir, "v2"):               {"-ldflags=-X main.version=2", shim},
+		shimPath(dir, "broken"):           {"-ldflags=-X 'main.fail=the guest image is missing'", shim},
+		filepath.Join(dir, "pause-bin"):   {"./testdata/pause"},
+		filepath.Join(dir, "oci-runtime"): {"./testdata/oci-runtime"},
 	} {
 		cmd := exec.Command("go", append([]string{"build", "-o", out}, args...)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

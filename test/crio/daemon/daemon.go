@@ -69,7 +69,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	service := server.New(ctx, server.Parts{
 		Handlers: table, Store: store, Network: network.Pods{Kubeconfig: o.Kubeconfig},
-		Faults: o.Faults, CgroupParent: o.CgroupParent, Log: o.Log,
+		Faults: o.Faults, DropInfra: c.Crio.Runtime.DropInfraCtr, CgroupParent: o.CgroupParent, Log: o.Log,
 	})
 	return serve(ctx, o, listener, service, table)
 }

@@ -17,6 +17,18 @@ const (
 	labelUID       = "io.kubernetes.pod.uid"
 )
 
+// Infra says what keeps a sandbox.
+type Infra string
+
+const (
+	// InfraNone means that the sandbox is a record alone: CRI-O drops the infra container where nothing needs it.
+	InfraNone Infra = ""
+	// InfraShim means that a vm handler's shim keeps it.
+	InfraShim Infra = "shim"
+	// InfraOCI means that a container of an OCI runtime keeps it.
+	InfraOCI Infra = "oci"
+)
+
 // Record is one sandbox. Stopped is the only field that changes during its life.
 type Record struct {
 	ID          string            `json:"id"`
@@ -28,7 +40,7 @@ type Record struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Handler     string            `json:"handler"`
 	HostNetwork bool              `json:"hostNetwork"`
-	Shim        bool              `json:"shim"` // whether a shim serves it
+	Infra       Infra             `json:"infra"`
 	CreatedAt   time.Time         `json:"createdAt"`
 	Stopped     bool              `json:"stopped"`
 }

@@ -11,7 +11,7 @@ import (
 
 // restore finds a sandbox's shim again. It never gives the sandbox up: what cannot be reached is reported as it was last known.
 func (s *Server) restore(ctx context.Context, r sandbox.Record) {
-	if !r.Shim || r.Stopped {
+	if r.Infra != sandbox.InfraShim || r.Stopped {
 		return
 	}
 	log := s.Log.WithField("sandbox", r.ID)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kata-node/kata-node/test/crio/config"
 	"github.com/kata-node/kata-node/test/crio/fault"
+	"github.com/kata-node/kata-node/test/crio/oci"
 	"github.com/kata-node/kata-node/test/crio/sandbox"
 	"github.com/kata-node/kata-node/test/crio/vm"
 )
@@ -66,14 +67,38 @@ func (s *Server) start(ctx context.Context, r sandbox.Record) error {
 	if err := s.Faults.Hold(ctx, fault.StallRun); err != nil {
 		return err
 	}
-	if h.RuntimeType != config.TypeVM {
-		return s.Store.Save(r)
-	}
-	r.Shim = true
-	if err := s.startShim(ctx, h, r); err != nil {
+	r.Infra = s.infra(h)
+	if err := s.startInfra(ctx, h, r); err != nil {
 		return errors.Join(err, s.Store.Remove(r.ID))
 	}
 	return nil
+}
+
+func (s *Server) infra(h *config.Handler) sandbox.Infra {
+	switch {
+	case h.RuntimeType == config.TypeVM:
+		return sandbox.InfraShim
+	case s.DropInfra:
+		return sandbox.InfraNone
+	}
+	return sandbox.InfraOCI
+}
+
+func (s *Server) startInfra(ctx context.Context, h *config.Handler, r sandbox.Record) error {
+	bundle := s.Store.Bundle(r.ID)
+	if err := writeBundle(bundle, r, s.CgroupParent); err != nil {
+		return err
+	}
+	switch r.Infra {
+	case sandbox.InfraShim:
+		return s.startShim(ctx, h, r)
+	case sandbox.InfraOCI:
+		if err := (oci.Container{Handler: h, ID: r.ID, Bundle: bundle}).Run(ctx); err != nil {
+			return err
+		}
+	case sandbox.InfraNone:
+	}
+	return s.Store.Save(r)
 }
 
 func (s *Server) attach(ctx context.Context, r sandbox.Record) error {
@@ -87,11 +112,7 @@ func (s *Server) attach(ctx context.Context, r sandbox.Record) error {
 }
 
 func (s *Server) startShim(ctx context.Context, h *config.Handler, r sandbox.Record) error {
-	bundle := s.Store.Bundle(r.ID)
-	if err := writeBundle(bundle, r, s.CgroupParent); err != nil {
-		return err
-	}
-	shim, err := vm.Launch(ctx, h, r.ID, bundle)
+	shim, err := vm.Launch(ctx, h, r.ID, s.Store.Bundle(r.ID))
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package server is the CRI v1 runtime service of the CRI-O stand-in: status and pod sandboxes, no containers and no images.
-// Sandboxes of vm handlers have a shim process, those of other handlers are records alone, as CRI-O's without infra container are.
+// Sandboxes of vm handlers have a shim process; those of other handlers are records alone where the infra container is dropped.
 package server
 
 import (
@@ -26,12 +26,13 @@ type Network interface {
 	Attach(ctx context.Context, namespace, name, uid string) error
 }
 
-// Parts is what the server is made of; every field is needed but CgroupParent.
+// Parts is what the server is made of; CgroupParent and DropInfra may be empty.
 type Parts struct {
 	Handlers     *handler.Table
 	Store        *sandbox.Store
 	Network      Network
 	Faults       fault.Dir
+	DropInfra    bool   // whether sandboxes of OCI runtimes have no container
 	CgroupParent string // where shims go, below each hierarchy's root; empty leaves them beside the server
 	Log          logrus.FieldLogger
 }

@@ -49,7 +49,7 @@ func newServer(t *testing.T, dir string) *server.Server {
 	store, err := sandbox.Open(filepath.Join(dir, "sandboxes"))
 	require.NoError(t, err)
 	return server.New(t.Context(), server.Parts{
-		Handlers: table, Store: store, Network: onlyKnown{}, Faults: fault.Dir(dir), Log: log,
+		Handlers: table, Store: store, Network: onlyKnown{}, Faults: fault.Dir(dir), DropInfra: true, Log: log,
 	})
 }
 

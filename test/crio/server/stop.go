@@ -12,6 +12,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/kata-node/kata-node/test/crio/fault"
+	"github.com/kata-node/kata-node/test/crio/oci"
 	"github.com/kata-node/kata-node/test/crio/sandbox"
 	"github.com/kata-node/kata-node/test/crio/vm"
 )
@@ -64,11 +65,23 @@ func (s *Server) find(id string) (sandbox.Record, bool, error) {
 	return r, ok, nil
 }
 
-// stop needs the handler even though the shim is there: without it CRI-O cannot say how to reach the shim.
+// stop needs the handler even where a shim is there: without it CRI-O cannot say how to reach what keeps the sandbox.
 func (s *Server) stop(ctx context.Context, r sandbox.Record) error {
-	if !r.Shim {
-		return nil
+	switch r.Infra {
+	case sandbox.InfraShim:
+		return s.stopShim(ctx, r)
+	case sandbox.InfraOCI:
+		c, err := s.container(r)
+		if err != nil {
+			return err
+		}
+		return c.Stop(ctx)
+	case sandbox.InfraNone:
 	}
+	return nil
+}
+
+func (s *Server) stopShim(ctx context.Context, r sandbox.Record) error {
 	shim, err := s.reach(r)
 	if err != nil {
 		return err
@@ -85,14 +98,27 @@ func (s *Server) stop(ctx context.Context, r sandbox.Record) error {
 }
 
 func (s *Server) release(ctx context.Context, r sandbox.Record) error {
-	if !r.Shim {
-		return nil
+	switch r.Infra {
+	case sandbox.InfraShim:
+		shim, err := s.reach(r)
+		if err != nil {
+			return err
+		}
+		return shim.Delete(ctx)
+	case sandbox.InfraOCI:
+		c, err := s.container(r)
+		if err != nil {
+			return err
+		}
+		return c.Delete(ctx)
+	case sandbox.InfraNone:
 	}
-	shim, err := s.reach(r)
-	if err != nil {
-		return err
-	}
-	return shim.Delete(ctx)
+	return nil
+}
+
+func (s *Server) container(r sandbox.Record) (oci.Container, error) {
+	h, err := s.Handlers.Find(r.Handler)
+	return oci.Container{Handler: h, ID: r.ID, Bundle: s.Store.Bundle(r.ID)}, err
 }
 
 // reach panics, as CRI-O does, over a shim that was found dead when this process started: nothing was connected then,
