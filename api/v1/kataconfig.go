@@ -28,6 +28,7 @@ type KataConfig struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// +optional
+	// +nullable
 	Spec KataConfigSpec `json:"spec,omitempty"`
 	// +optional
 	Status KataConfigStatus `json:"status,omitempty"`
@@ -44,6 +45,7 @@ type KataConfigList struct {
 }
 
 // KataConfigSpec is what the administrator wants.
+// Its objects may be null: that is what server-side apply makes of one whose last field was taken away.
 type KataConfigSpec struct {
 	// kataConfigPoolSelector chooses among the cluster's workers by their labels. Absent or empty, it chooses all of them.
 	//
@@ -53,6 +55,7 @@ type KataConfigSpec struct {
 	// config tunes the installation. Every field has a working default.
 	//
 	// +optional
+	// +nullable
 	Config KataInstallConfig `json:"config,omitempty"`
 }
 
@@ -71,6 +74,7 @@ type KataInstallConfig struct {
 	// overhead is what one sandbox costs beside its containers. It becomes part of RuntimeClass kata-oc.
 	//
 	// +optional
+	// +nullable
 	Overhead *Overhead `json:"overhead,omitempty"`
 	// maxParallel is how many nodes may work on an installation or an update at the same time. The default is 10.
 	//
@@ -99,6 +103,7 @@ type Overhead struct {
 	// podFixed lists cpu, memory and ephemeral-storage.
 	//
 	// +optional
+	// +nullable
 	// +kubebuilder:validation:MaxProperties=3
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'])",message="overhead.podFixed names a resource other than cpu, memory and ephemeral-storage: remove it, a sandbox costs nothing else"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, type(self[k]) == int ? self[k] >= 0 : !string(self[k]).startsWith('-'))",message="overhead.podFixed has a quantity below zero: write what a sandbox costs, such as cpu: 250m and memory: 350Mi"

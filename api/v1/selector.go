@@ -14,12 +14,14 @@ type PoolSelector struct {
 	// matchLabels are labels that a node has, each with exactly this value.
 	//
 	// +optional
+	// +nullable
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="matchLabels has a key that no node can carry: write name or domain/name with letters, digits, '-', '_' and '.'"
 	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
 	// matchExpressions are requirements that a node meets, all of them.
 	//
 	// +optional
+	// +nullable
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	MatchExpressions []Requirement `json:"matchExpressions,omitempty"`

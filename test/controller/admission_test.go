@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestABadKataConfigIsRefusedWithFieldAndRemedy(t *testing.T) {
+	t.Parallel()
+	c := control(t)
+	require.NoError(t, c.Apply(t.Context(), c.workspace.Path("deploy", "10-crd.yaml")))
+	expression := func(e string) string { return "{kataConfigPoolSelector: {matchExpressions: [" + e + "]}}" }
+	labels := func(l string) string { return "{kataConfigPoolSelector: {matchLabels: {" + l + "}}}" }
+	config := func(f string) string { return "{config: {" + f + "}}" }
+	for name, x := range map[string]struct{ spec, field, remedy string }{
+		"unknown operator":        {expression("{key: a, operator: Equals, values: [b]}"), "matchExpressions[0].operator", `supported values: "In", "NotIn", "Exists", "DoesNotExist"`},
+		"In without values":       {expression("{key: a, operator: In}"), "matchExpressions[0]", "operators In and NotIn need at least one value"},
+		"NotIn with none":         {expression("{key: a, operator: NotIn, values: []}"), "matchExpressions[0]", "operators In and NotIn need at least one value"},
+		"Exists with values":      {expression("{key: a, operator: Exists, values: [b]}"), "matchExpressions[0]", "Exists and DoesNotExist take none, remove them"},
+		"key with a space":        {expression("{key: 'a b', operator: Exists}"), "matchExpressions[0].key", "write name or domain/name"},
+		"empty key":               {expression("{key: '', operator: Exists}"), "matchExpressions[0].key", "at least 1 char"},
+		"value with a slash":      {expression("{key: a, operator: In, values: ['b/c']}"), "matchExpressions[0].values[0]", "beginning and ending with a letter or digit"},
+		"label key":               {labels("'-a': b"), "matchLabels", "write name or domain/name"},
+		"label key is too long":   {labels("'" + strings.Repeat("a", 64) + "': b"), "matchLabels", "write name or domain/name"},
+		"label value":             {labels("a: 'b c'"), "matchLabels[a]", "beginning and ending with a letter or digit"},
+		"label value is too long": {labels("a: " + strings.Repeat("b", 64)), "matchLabels.a", "63"},
+		"a tag":                   {config("payloadImage: 'quay.io/kata/payload:1.0'"), "config.payloadImage", "write registry/repository@sha256:<64 hex digits>"},
+		"a short digest":          {config("payloadImage: 'quay.io/kata/payload@sha256:abc'"), "config.payloadImage", "write registry/repository@sha256:<64 hex digits>"},
+		"no registry":             {config("payloadImage: 'payload@sha256:" + strings.Repeat("a", 64) + "'"), "config.payloadImage", "write registry/repository@sha256:<64 hex digits>"},
+		"unknown host packages":   {config("hostPackages: Sometimes"), "config.hostPackages", `supported values: "Auto", "Extension", "Layered", "None"`},
+		"nobody in parallel":      {config("maxParallel: 0"), "config.maxParallel", "allow at least one node at a time"},
+		"negative parallel":       {config("maxParallel: -3"), "config.maxParallel", "allow at least one node at a time"},
+		"nobody unavailable":      {config("maxUnavailable: 0"), "config.maxUnavailable", "allow at least one node"},
+		"zero percent":            {config("maxUnavailable: 0%"), "config.maxUnavailable", "write 2 or 10%"},
+		"above 100 percent":       {config("maxUnavailable: 101%"), "config.maxUnavailable", "write 2 or 10%"},
+		"a number as text":        {config("maxUnavailable: '2'"), "config.maxUnavailable", "write 2 or 10%"},
+		"foreign resource":        {config("overhead: {podFixed: {nvidia.com/gpu: 1}}"), "config.overhead.podFixed", "cpu, memory and ephemeral-storage"},
+		"negative overhead":       {config("overhead: {podFixed: {cpu: -250m}}"), "config.overhead.podFixed", "write what a sandbox costs"},
+		"negative number":         {config("overhead: {podFixed: {cpu: -1}}"), "config.overhead.podFixed", "write what a sandbox costs"},
+		"no quantity":             {config("overhead: {podFixed: {memory: much}}"), "config.overhead.podFixed.memory", "should match"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := c.apply(t, document("bad", x.spec))
+			require.Error(t, err)
+			assert.ErrorContains(t, err, x.field)
+			assert.ErrorContains(t, err, x.remedy)
+		})
+	}
+}
+
+func TestEveryGoodKataConfigIsTaken(t *testing.T) {
+	t.Parallel()
+	c := control(t)
+	require.NoError(t, c.Apply(t.Context(), c.workspace.Path("deploy", "10-crd.yaml")))
+	require.NoError(t, c.Apply(t.Context(), c.workspace.Path("deploy", "samples", "kataconfig.yaml")), "the proposal's sample")
+	for _, spec := range []string{
+		"{}",
+		"{config: {}}",
+		"{kataConfigPoolSelector: null}",
+		"{kataConfigPoolSelector: {}}",
+		"{kataConfigPoolSelector: {matchLabels: {a: '', example.com/b: c, node.openshift.io/os_id: rhcos}}}",
+		"{kataConfigPoolSelector: {matchExpressions: [{key: a, operator: In, values: [b, '']}, {key: node-role.kubernetes.io/worker, operator: Exists}, {key: c, operator: DoesNotExist}, {key: d, operator: NotIn, values: [e]}]}}",
+		"{config: {payloadImage: 'localhost:5000/kata/payload@sha256:" + strings.Repeat("0", 64) + "', hostPackages: None, paused: true, maxParallel: 1, maxUnavailable: 1}}",
+		"{config: {maxUnavailable: 1%, overhead: {podFixed: {cpu: 1, memory: 350Mi, ephemeral-storage: 1Gi}}}}",
+		"{config: {maxUnavailable: 100%, overhead: {podFixed: {cpu: 250m}}}}",
+		"{config: {overhead: {}}}",
+		"{config: {payloadImage: 'localhost/payload@sha256:" + strings.Repeat("0", 64) + "'}}",
+		"{config: {}}",
+		"{kataConfigPoolSelector: {matchLabels: {a: b}}}",
+		"{kataConfigPoolSelector: {matchLabels: {}}}",
+		"{kataConfigPoolSelector: {matchExpressions: [{key: a, operator: Exists}]}}",
+		"{kataConfigPoolSelector: {}}",
+		"{}",
+	} {
+		assert.NoError(t, c.apply(t, document("good", spec)), spec)
+	}
+	assert.NoError(t, c.apply(t, "apiVersion: kataconfiguration.openshift.io/v1\nkind: KataConfig\nmetadata: {name: nothing-at-all}\n"))
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/kata-node/kata-node/api/node"
+)
+
+// attempt is one write to one Node.
+type attempt struct {
+	node, subresource, patch string
+}
+
+func (a attempt) by(ctx context.Context, kube *kubernetes.Clientset) error {
+	var subresources []string
+	if a.subresource != "" {
+		subresources = []string{a.subresource}
+	}
+	_, err := kube.CoreV1().Nodes().Patch(ctx, a.node, types.StrategicMergePatchType, []byte(a.patch), metav1.PatchOptions{}, subresources...)
+	return err
+}
+
+func annotate(key, value string) string {
+	return merge(map[string]any{"metadata": map[string]any{"annotations": map[string]string{key: value}}})
+}
+
+func labelled(key, value string) string {
+	return merge(map[string]any{"metadata": map[string]any{"labels": map[string]string{key: value}}})
+}
+
+func condition(status string) string {
+	return merge(map[string]any{"status": map[string]any{"conditions": []any{map[string]any{"type": node.ReadyCondition, "status": status}}}})
+}
+
+func merge(patch map[string]any) string {
+	document, err := json.Marshal(patch)
+	if err != nil {
+		panic(err)
+	}
+	return string(document)
+}
+
+func TestANodeSpeaksForItselfAlone(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	one, two := c.worker(t, "one"), c.worker(t, "two")
+	two.reports(t, node.PhaseIdle)
+
+	for _, subresource := range []string{"", "status"} {
+		for name, a := range map[string]attempt{
+			"another node's report":      {"two", subresource, annotate(node.ReportAnnotation, "x")},
+			"another node's condition":   {"two", "status", condition("True")},
+			"another node's intent":      {"two", subresource, annotate(node.IntentAnnotation, "x")},
+			"another node's ready label": {"two", subresource, labelled(node.ReadyLabel, "true")},
+			"its own ready label":        {"one", subresource, labelled(node.ReadyLabel, "true")},
+			"its own intent":             {"one", subresource, annotate(node.IntentAnnotation, "x")},
+		} {
+			assert.Error(t, a.by(t.Context(), one.kube), "%s through nodes/%s", name, subresource)
+		}
+	}
+	assert.NoError(t, attempt{"one", "status", annotate(node.ReportAnnotation, "x")}.by(t.Context(), one.kube))
+	assert.NoError(t, attempt{"one", "", annotate(node.ReportAnnotation, "y")}.by(t.Context(), one.kube))
+	assert.NoError(t, attempt{"one", "status", condition("True")}.by(t.Context(), one.kube))
+	assert.NoError(t, attempt{"one", "status", `{"status":{"conditions":[{"type":"KataRuntimeReady","$patch":"delete"}]}}`}.by(t.Context(), one.kube))
+}
+
+// TestPoliciesStandWithoutNodeRestriction lets an administrator try what a node may not: the policies themselves refuse it, not only the admission plugin.
+func TestPoliciesNameTheOnlyWriterOfEachKey(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	one := c.worker(t, "one")
+	for _, x := range []struct {
+		attempt attempt
+		says    string
+	}{
+		{attempt{"one", "", annotate(node.IntentAnnotation, "x")}, "change the KataConfig instead"},
+		{attempt{"one", "status", annotate(node.IntentAnnotation, "x")}, "change the KataConfig instead"},
+		{attempt{"one", "", labelled(node.ReadyLabel, "true")}, "after the node has proved"},
+		{attempt{"one", "status", labelled(node.ReadyLabel, "true")}, "after the node has proved"},
+		{attempt{"one", "", annotate(node.ReportAnnotation, "x")}, "written by the node itself alone"},
+		{attempt{"one", "status", annotate(node.ReportAnnotation, "x")}, "written by the node itself alone"},
+		{attempt{"one", "status", condition("True")}, "written by the node itself alone"},
+	} {
+		assert.ErrorContains(t, x.attempt.by(t.Context(), c.kube), x.says)
+	}
+	_ = one
+}
+
+func TestNoNodeIsCreatedWithKeysOfOthers(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	config, err := c.NodeUser("fresh")
+	require.NoError(t, err)
+	kubelet, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	ready := corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: node.ReadyCondition, Status: corev1.ConditionTrue}}}
+	for name, n := range map[string]*corev1.Node{
+		"intent": {ObjectMeta: metav1.ObjectMeta{Name: "fresh", Annotations: map[string]string{node.IntentAnnotation: "x"}}},
+		"label":  {ObjectMeta: metav1.ObjectMeta{Name: "fresh", Labels: map[string]string{node.ReadyLabel: "true"}}},
+	} {
+		_, err := kubelet.CoreV1().Nodes().Create(t.Context(), n, metav1.CreateOptions{})
+		assert.Error(t, err, "a node with its own %s", name)
+		_, err = c.kube.CoreV1().Nodes().Create(t.Context(), n, metav1.CreateOptions{})
+		assert.Error(t, err, "an administrator with a node's %s", name)
+	}
+	_, err = c.kube.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "fresh"}, Status: ready}, metav1.CreateOptions{})
+	assert.Error(t, err, "an administrator with a node's condition")
+	_, err = kubelet.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: "fresh", Annotations: map[string]string{node.ReportAnnotation: "x"}}, Status: ready,
+	}, metav1.CreateOptions{})
+	assert.NoError(t, err, "a node with its own report and condition")
+}
+
+func TestHeartbeatsAlwaysPass(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	bare, err := c.kube.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "bare"}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	assert.Empty(t, bare.Annotations)
+	config, err := c.NodeUser("bare")
+	require.NoError(t, err)
+	kubelet, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	for _, patch := range []string{
+		`{"status":{"conditions":[{"type":"Ready","status":"True"}]}}`,
+		`{"status":{"conditions":[{"type":"Ready","status":"Unknown"}]},"metadata":{"annotations":{"volumes.kubernetes.io/controller-managed-attach-detach":"true"}}}`,
+	} {
+		assert.NoError(t, attempt{"bare", "status", patch}.by(t.Context(), kubelet))
+	}
+	assert.NoError(t, attempt{"bare", "", labelled("a", "b")}.by(t.Context(), c.kube))
+	assert.NoError(t, attempt{"bare", "", `{"spec":{"unschedulable":true}}`}.by(t.Context(), c.kube))
+}
+
+// TestTheControllersAccountIsHeldToItsTwoKeys gives the account every right first: what is refused is refused by the policy.
+func TestTheControllersAccountIsHeldToItsTwoKeys(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	one := c.worker(t, "one", "team=a")
+	one.reports(t, node.PhaseIdle)
+	require.NoError(t, attempt{"one", "", `{"metadata":{"annotations":{"a":"b"},"finalizers":["example.com/f"]}}`}.by(t.Context(), c.kube))
+	mighty := c.as(t, rest.ImpersonationConfig{UserName: "system:serviceaccount:" + namespace + ":" + account, Groups: []string{"system:masters"}})
+	for name, a := range map[string]attempt{
+		"adds a label":           {"one", "", labelled("x", "y")},
+		"changes a label":        {"one", "", labelled("team", "b")},
+		"removes a label":        {"one", "", `{"metadata":{"labels":{"team":null}}}`},
+		"adds an annotation":     {"one", "", annotate("x", "y")},
+		"changes an annotation":  {"one", "", annotate("a", "c")},
+		"removes an annotation":  {"one", "", `{"metadata":{"annotations":{"a":null}}}`},
+		"writes a report":        {"one", "", annotate(node.ReportAnnotation, "x")},
+		"cordons":                {"one", "", `{"spec":{"unschedulable":true}}`},
+		"taints":                 {"one", "", `{"spec":{"taints":[{"key":"a","effect":"NoExecute"}]}}`},
+		"writes status":          {"one", "status", `{"status":{"conditions":[{"type":"Ready","status":"False"}]}}`},
+		"writes capacity":        {"one", "status", `{"status":{"capacity":{"example.com/x":"1"}}}`},
+		"adds a finalizer":       {"one", "", `{"metadata":{"finalizers":["example.com/g"]}}`},
+		"removes the finalizers": {"one", "", `{"metadata":{"finalizers":[],"$deleteFromPrimitiveList/finalizers":["example.com/f"]}}`},
+		"names an owner":         {"one", "", `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"one","uid":"x"}]}}`},
+		"label through status":   {"one", "status", labelled("x", "y")},
+	} {
+		assert.ErrorContains(t, a.by(t.Context(), mighty), "denied request", name)
+	}
+	_, err := mighty.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "new"}}, metav1.CreateOptions{})
+	assert.ErrorContains(t, err, "creates no Nodes")
+	assert.NoError(t, attempt{"one", "", annotate(node.IntentAnnotation, "x")}.by(t.Context(), mighty))
+	assert.NoError(t, attempt{"one", "", labelled(node.ReadyLabel, "true")}.by(t.Context(), mighty))
+	assert.NoError(t, attempt{"one", "", `{"metadata":{"annotations":{"kataconfiguration.openshift.io/intent":null},"labels":{"node-restriction.kubernetes.io/kata-oc":null}}}`}.by(t.Context(), mighty))
+}
+
+func TestWhoMayDeleteThePolicyMayRemoveAKey(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	one := c.worker(t, "one")
+	one.reports(t, node.PhaseIdle)
+	mighty := c.as(t, rest.ImpersonationConfig{UserName: "system:serviceaccount:" + namespace + ":" + account, Groups: []string{"system:masters"}})
+	require.NoError(t, attempt{"one", "", annotate(node.IntentAnnotation, "x")}.by(t.Context(), mighty))
+	require.NoError(t, attempt{"one", "", labelled(node.ReadyLabel, "true")}.by(t.Context(), mighty))
+
+	require.NoError(t, c.apply(t, `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: edits-nodes}, rules: [{apiGroups: [""], resources: [nodes], verbs: [patch]}]}`))
+	require.NoError(t, c.apply(t, `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: edits-nodes}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edits-nodes}, subjects: [{kind: User, name: alice}]}`))
+	alice := c.as(t, rest.ImpersonationConfig{UserName: "alice"})
+	eventually(t, func(t *assert.CollectT, ctx context.Context) {
+		assert.NoError(t, attempt{"one", "", labelled("alice", "here")}.by(ctx, alice))
+	})
+	for _, patch := range []string{
+		`{"metadata":{"annotations":{"kataconfiguration.openshift.io/intent":null}}}`,
+		`{"metadata":{"annotations":{"kataconfiguration.openshift.io/report":null}}}`,
+		`{"metadata":{"labels":{"node-restriction.kubernetes.io/kata-oc":null}}}`,
+	} {
+		assert.ErrorContains(t, attempt{"one", "", patch}.by(t.Context(), alice), "denied request", patch)
+		assert.NoError(t, attempt{"one", "", patch}.by(t.Context(), c.kube), patch)
+	}
+}
