@@ -3,7 +3,8 @@
 package bed_test
 
 import (
-	"net/http"
+	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -29,20 +30,31 @@ func TestNodeReachesTheClusterThroughItsOwnForwarders(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(config), node.API.Address())
 
-	connect := []string{"bash", "-c", "exec 3<>/dev/tcp/" + strings.Replace(node.Images.Address(), ":", "/", 1) +
-		"; printf 'GET /v2/kata/blobs/sha256:aa HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"}
 	stall := node.Images.Stall(fault.Blobs)
 	answer := make(chan string)
 	go func() {
-		out, err := node.Exec(t.Context(), connect...)
-		assert.NoError(t, err)
-		answer <- string(out)
+		answer <- fetch(t, node, node.Images.Address(), "/v2/kata/blobs/sha256:"+strings.Repeat("a", 64))
 	}()
 	<-stall.Reached()
-	undo := node.Images.Refuse(fault.Blobs, http.StatusTeapot)
 	stall.Release()
-	assert.Contains(t, <-answer, "404 Not Found", "what was held goes on as it would have")
-	undo()
+	assert.Contains(t, <-answer, "BLOB_UNKNOWN", "what was held goes on to the registry")
+
+	require.Contains(t, fetch(t, node, node.API.Address(), "/"), "HTTP/1.0 400", "plain HTTP to a TLS port")
+	node.API.Cut()
+	assert.Empty(t, fetch(t, node, node.API.Address(), "/"))
+	node.API.Restore()
+	assert.NotEmpty(t, fetch(t, node, node.API.Address(), "/"))
+}
+
+// fetch asks from inside the node, with what a minimal Debian has.
+func fetch(t *testing.T, node *bed.Node, address, path string) string {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	script := fmt.Sprintf(`trap '' PIPE; exec 3<>/dev/tcp/%s/%s; printf 'GET %s HTTP/1.0\r\n\r\n' >&3; cat <&3; exit 0`, host, port, path)
+	out, err := node.Exec(t.Context(), "bash", "-c", script)
+	require.NoError(t, err)
+	return string(out)
 }
 
 func TestNodeSnapshotSeesOneChangedByte(t *testing.T) {

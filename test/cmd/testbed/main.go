@@ -12,6 +12,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/kata-node/kata-node/test/bed/endpoints"
 	"github.com/kata-node/kata-node/test/bed/machine"
@@ -24,19 +27,56 @@ func main() {
 	}
 }
 
-// errAsked is why the program ends in good order.
-var errAsked = errors.New("asked to end")
+var (
+	errAsked     = errors.New("asked to end")
+	errOwnerGone = errors.New("owner is gone")
+)
 
 // run takes one optional argument: the directory of machines to sweep at the end, see [machine.Sweep].
 func run(args []string) error {
+	owner := os.Getppid()
 	ctx, end := context.WithCancelCause(context.Background())
 	go endWhenAsked(end)
+	go endWithOwner(end)
+	err := serve(ctx, end)
+	if len(args) == 0 {
+		return err
+	}
+	if errors.Is(context.Cause(ctx), errOwnerGone) {
+		awaitOrphaned(owner)
+	}
+	return errors.Join(err, machine.Sweep(context.Background(), args[0]))
+}
+
+// endWhenAsked waits for a signal.
+func endWhenAsked(end context.CancelCauseFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	<-ctx.Done()
+	end(errAsked)
+}
+
+// endWithOwner waits for the end of stdin, whose other end only the owner has.
+func endWithOwner(end context.CancelCauseFunc) {
+	io.Copy(io.Discard, os.Stdin) //nolint:errcheck // However it ends, the owner is gone.
+	end(errOwnerGone)
+}
+
+// awaitOrphaned waits until the owner has ended: its files are closed a moment before, and a sweep spares the living.
+func awaitOrphaned(owner int) {
+	ctx := context.Background()
+	_ = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+		return os.Getppid() != owner, nil
+	})
+}
+
+// serve runs the servers until the program shall end, and returns why if that was not in good order.
+func serve(ctx context.Context, end context.CancelCauseFunc) error {
 	dir, err := os.MkdirTemp("", "testbed-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-
 	ready, err := start(ctx, dir, end)
 	if err == nil {
 		err = ready.Write(os.Stdout)
@@ -45,21 +85,10 @@ func run(args []string) error {
 		end(err)
 	}
 	<-ctx.Done()
-	if err := context.Cause(ctx); !errors.Is(err, errAsked) {
-		return errors.Join(err, sweep(args))
+	if cause := context.Cause(ctx); !errors.Is(cause, errAsked) && !errors.Is(cause, errOwnerGone) {
+		return cause
 	}
-	return sweep(args)
-}
-
-// endWhenAsked waits for a signal or for the owner of this process to be gone.
-func endWhenAsked(end context.CancelCauseFunc) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	go func() {
-		defer stop()
-		io.Copy(io.Discard, os.Stdin) //nolint:errcheck // However it ends, the owner is gone.
-	}()
-	<-ctx.Done()
-	end(errAsked)
+	return nil
 }
 
 // start returns when all servers answer; a server that ends later cancels ctx through fail.
@@ -80,12 +109,4 @@ func start(ctx context.Context, dir string, fail context.CancelCauseFunc) (e end
 		return e, err
 	}
 	return e, awaitReady(ctx, e, authorities.clients)
-}
-
-// sweep removes what a crashed owner left behind; it does nothing for an owner that is alive and cleans up by itself.
-func sweep(args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return machine.Sweep(context.Background(), args[0])
 }

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bed_test
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/test/bed"
+)
+
+// asOwner tells a child of this test program to start a cluster and wait for its end.
+const asOwner = "BED_TEST_OWNER"
+
+func TestClusterOfAKilledTestIsCleanedUp(t *testing.T) {
+	t.Parallel()
+	bed.Require(t)
+	if os.Getenv(asOwner) != "" {
+		beOwner(t)
+	}
+	owner := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	owner.Env = append(os.Environ(), asOwner+"=yes")
+	out, err := owner.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, owner.Start())
+	home := ""
+	for lines := bufio.NewScanner(out); home == "" && lines.Scan(); {
+		_, home, _ = strings.Cut(lines.Text(), "home of the orphan: ")
+	}
+	require.NotEmpty(t, home)
+	require.NotEmpty(t, remains(t, home))
+
+	require.NoError(t, owner.Process.Kill())
+	require.Error(t, owner.Wait())
+	assert.Eventually(t, func() bool { return len(remains(t, home)) == 0 }, 30*time.Second, 50*time.Millisecond)
+	assert.Empty(t, remains(t, home))
+}
+
+func beOwner(t *testing.T) {
+	t.Helper()
+	cluster := start(t)
+	_, err := cluster.AddNode(t.Context(), "orphan", bed.NodeOptions{Bare: true})
+	require.NoError(t, err)
+	os.Stdout.WriteString("home of the orphan: " + filepath.Dir(filepath.Dir(cluster.Kubeconfig)) + "\n")
+	<-t.Context().Done()
+}
+
+// remains lists what this host has of a cluster: its directory, cgroups, mounts and processes.
+func remains(t *testing.T, home string) []string {
+	t.Helper()
+	var found []string
+	for _, pattern := range []string{home, "/sys/fs/cgroup/" + filepath.Base(home) + "*", "/sys/fs/cgroup/*/" + filepath.Base(home) + "*"} {
+		matches, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		found = append(found, matches...)
+	}
+	for _, pattern := range []string{"/proc/self/mountinfo", "/proc/[0-9]*/cmdline", "/proc/[0-9]*/environ"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			if content, _ := os.ReadFile(file); strings.Contains(string(content), home) {
+				found = append(found, file)
+			}
+		}
+	}
+	return found
+}
