@@ -5,6 +5,7 @@ package conformance_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -178,6 +179,22 @@ func TestASandboxThatEndedWhileCrioWasDownIsNotReady(t *testing.T) {
 		n.start(t)
 		assert.Equal(t, notReady, n.state(t, id))
 		require.NoError(t, n.stopSandbox(t, id))
+		require.NoError(t, n.removeSandbox(t, id))
+		requireNoShim(t, id)
+	})
+}
+
+func TestASandboxThatEndsByItselfAfterARestartStaysReady(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	each(t, func(t *testing.T, n *node) {
+		withKata(t, n)
+		id := n.run(t, "a", "kata")
+		n.restart(t)
+		endVM(t, id)
+		require.Never(t, func() bool { return n.state(t, id) != ready }, time.Second, interval)
+		require.NoError(t, n.stopSandbox(t, id))
+		assert.Equal(t, notReady, n.state(t, id))
 		require.NoError(t, n.removeSandbox(t, id))
 		requireNoShim(t, id)
 	})

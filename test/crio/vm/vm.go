@@ -18,6 +18,7 @@ import (
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
+	tasktypes "github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/ttrpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -93,6 +94,12 @@ func (s *Shim) Run(ctx context.Context, h *config.Handler) error {
 func (s *Shim) Wait(ctx context.Context) error {
 	_, err := s.task.Wait(ctx, &taskapi.WaitRequest{ID: s.id})
 	return plain(err)
+}
+
+// Stopped asks the shim once whether the sandbox has ended.
+func (s *Shim) Stopped(ctx context.Context) (bool, error) {
+	state, err := s.task.State(ctx, &taskapi.StateRequest{ID: s.id})
+	return state.GetStatus() == tasktypes.Status_STOPPED, plain(err)
 }
 
 // Kill sends a signal to the sandbox.
