@@ -16,7 +16,7 @@ import (
 
 func TestThin(t *testing.T) {
 	bed.Require(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	s, err := stage.Set(ctx, stage.Options{Progress: os.Stderr})
 	require.NoError(t, err)
@@ -31,7 +31,9 @@ func TestThin(t *testing.T) {
 	require.NoError(t, s.StartController(ctx, v1))
 	n, err := s.AddNode(ctx, "worker-0")
 	require.NoError(t, err)
-	require.NoError(t, n.AwaitAgent(ctx))
+	early, c3 := context.WithTimeout(ctx, 45*time.Second)
+	defer c3()
+	require.NoError(t, n.AwaitAgent(early))
 	require.NoError(t, s.Select(ctx, "worker-0"))
 	require.NoError(t, s.ApplySample(ctx))
 	short, cancel2 := context.WithTimeout(ctx, 90*time.Second)
