@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
@@ -72,4 +73,8 @@ func (c *cluster) awaitRuntimeClass(t *testing.T, key string) {
 			assert.Contains(t, class.Scheduling.NodeSelector, key)
 		}
 	})
+}
+
+func crdResource() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 }

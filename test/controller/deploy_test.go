@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller"
+	"github.com/kata-node/kata-node/test/bed"
+)
+
+func TestKubectlAppliesDeployInOneGo(t *testing.T) {
+	t.Parallel()
+	c := control(t)
+	programs, err := c.workspace.Build(t.Context(), os.Stderr, bed.BuildOptions{Only: []string{"kubectl"}})
+	require.NoError(t, err)
+	kubectl := func(args ...string) string {
+		out, err := exec.CommandContext(t.Context(), programs.Path("kubectl"), append([]string{"--kubeconfig", c.Kubeconfig}, args...)...).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	first := kubectl("apply", "-k", c.workspace.Path("deploy"))
+	assert.NotContains(t, first, "Warning", "nothing deprecated, and the pod security of the namespace is kept")
+	for line := range strings.Lines(kubectl("apply", "-k", c.workspace.Path("deploy"))) {
+		assert.Contains(t, line, "unchanged")
+	}
+	kubectl("apply", "-f", c.workspace.Path("deploy", "samples"))
+	assert.Contains(t, kubectl("get", "kc"), "install-kata-1.0")
+
+	deployment, err := c.kube.AppsV1().Deployments(namespace).Get(t.Context(), "kata-controller", metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Regexp(t, `^.+@sha256:[0-9a-f]{64}$`, deployment.Spec.Template.Spec.Containers[0].Image)
+	podSecurity(t, c, deployment)
+}
+
+// podSecurity makes the Deployment's pod: the namespace enforces the restricted standard.
+func podSecurity(t *testing.T, c *cluster, deployment *appsv1.Deployment) {
+	t.Helper()
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe", Namespace: namespace}, Spec: deployment.Spec.Template.Spec}
+	_, err := c.kube.CoreV1().Pods(namespace).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	require.NoError(t, err)
+	pod.Spec.Containers[0].SecurityContext = nil
+	_, err = c.kube.CoreV1().Pods(namespace).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	require.ErrorContains(t, err, "PodSecurity", "the standard is enforced")
+}
+
+func TestTheControllerRefusesADefinitionThatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	c := control(t)
+	begin := func() error {
+		config, err := c.Admin()
+		require.NoError(t, err)
+		metrics, err := controller.NewMetrics(prometheus.NewRegistry())
+		require.NoError(t, err)
+		log := logrus.New()
+		log.SetOutput(t.Output())
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		return controller.Run(ctx, config, settings(), metrics, log)
+	}
+	assert.ErrorContains(t, begin(), "does not exist: apply deploy/ first")
+	require.NoError(t, c.Apply(t.Context(), c.workspace.Path("deploy", "10-crd.yaml")))
+	crds := c.dynamic.Resource(crdResource())
+	_, err := crds.Patch(t.Context(), "kataconfigs.kataconfiguration.openshift.io", types.MergePatchType,
+		[]byte(`{"metadata":{"annotations":{"kataconfiguration.openshift.io/implementation":null}}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
+	assert.ErrorContains(t, begin(), "belongs to another product")
+}
+
+// TestRolesGrantExactlyWhatTheControllerCalls tells the whole story once, and compares what the controller asked for with what deploy/ grants.
+func TestRolesGrantExactlyWhatTheControllerCalls(t *testing.T) {
+	t.Parallel()
+	c, seen, workers := installed(t, "w")
+	w := workers["w"]
+	for range 2 { // The same event twice is one event with a count.
+		require.NoError(t, attempt{"w", "", `{"metadata":{"annotations":{"kataconfiguration.openshift.io/intent":null}}}`}.by(t.Context(), c.kube))
+		w.awaitIntent(t, node.StateInstalled, payloadA)
+	}
+	c.delete(t, "kata")
+	w.removes(t)
+	c.awaitGone(t, "kata")
+	c.awaitRuntimeClass(t, "")
+
+	granted := map[string]bool{}
+	add := func(rules []rbacv1.PolicyRule) {
+		for _, rule := range rules {
+			for _, group := range rule.APIGroups {
+				for _, resource := range rule.Resources {
+					for _, verb := range rule.Verbs {
+						assert.NotContains(t, []string{group, resource, verb}, "*")
+						granted[verb+" "+group+"/"+resource] = true
+					}
+				}
+			}
+		}
+	}
+	cluster, err := c.kube.RbacV1().ClusterRoles().Get(t.Context(), "kata-controller", metav1.GetOptions{})
+	require.NoError(t, err)
+	add(cluster.Rules)
+	for space, name := range map[string]string{namespace: "kata-controller-leader", metav1.NamespaceDefault: "kata-controller-events"} {
+		role, err := c.kube.RbacV1().Roles(space).Get(t.Context(), name, metav1.GetOptions{})
+		require.NoError(t, err)
+		add(role.Rules)
+	}
+	eventually(t, func(t *assert.CollectT, _ context.Context) {
+		used := seen.rights()
+		for right := range used {
+			assert.Contains(t, granted, right)
+		}
+		for right := range granted {
+			// API servers below 1.34 do not stream lists: there the informers list before they watch.
+			if !strings.HasPrefix(right, "list ") {
+				assert.Contains(t, used, right)
+			}
+		}
+	})
+	assert.NotContains(t, granted, "get /secrets")
+}
+
+func TestNothingIsWrittenAtRest(t *testing.T) {
+	t.Parallel()
+	c, seen, workers := installed(t, "a", "b", "c")
+	c.awaitCounts(t, "kata", "3/0/0/0 of 3 Completed")
+	quiet := func() int { return len(seen.writes()) }
+	steady(t, quiet)
+	before := quiet()
+	for i := range 10 {
+		for _, w := range workers { // A kubelet's heartbeat wakes the controller, and changes nothing.
+			require.NoError(t, w.patchStatus(t.Context(), map[string]any{"status": map[string]any{"conditions": []any{
+				map[string]any{"type": "Ready", "status": "True", "lastHeartbeatTime": time.Now().Add(time.Duration(i) * time.Second).UTC().Format(time.RFC3339)},
+			}}}))
+		}
+	}
+	steady(t, quiet)
+	assert.Equal(t, before, quiet(), "%v", seen.writes()[before:])
+}
+
+func TestANewLeaderWritesNothingEither(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	_, stop := c.run(t, settings())
+	c.kataConfig(t, "kata", "{}")
+	w := c.worker(t, "w")
+	w.reports(t, node.PhaseIdle)
+	w.installs(t, payloadA)
+	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+	stop()
+
+	seen, _ := c.run(t, settings())
+	eventually(t, func(t *assert.CollectT, _ context.Context) { assert.NotEmpty(t, seen.all()) })
+	w.reports(t, node.PhaseInstalled, fails("noticed by the new leader"))
+	c.awaitCounts(t, "kata", "0/0/0/1 of 1 NodesFailed")
+	for _, write := range seen.writes() {
+		assert.NotContains(t, write, "/nodes")
+		assert.NotContains(t, write, "/runtimeclasses")
+	}
+}
+
+// steady waits until a figure has been the same for a second.
+func steady(t *testing.T, figure func() int) {
+	t.Helper()
+	last, since := figure(), time.Now()
+	require.Eventually(t, func() bool {
+		if now := figure(); now != last {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) > time.Second
+	}, patience, 50*time.Millisecond)
+}
+
+func TestEveryTransitionIsAnEventOnce(t *testing.T) {
+	t.Parallel()
+	c, _, workers := installed(t, "w")
+	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+	c.delete(t, "kata")
+	workers["w"].removes(t)
+	c.awaitGone(t, "kata")
+	eventually(t, func(t *assert.CollectT, ctx context.Context) {
+		events, err := c.kube.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{})
+		if !assert.NoError(t, err) {
+			return
+		}
+		count := map[string]int{}
+		for _, e := range events.Items {
+			count[e.InvolvedObject.Kind+" "+e.Reason] += int(e.Count)
+		}
+		for _, want := range []string{"Node KataInstall", "Node KataRestartGranted", "Node KataReady", "Node KataRemove", "Node KataWithdrawn", "Node KataRemoved", "KataConfig Completed"} {
+			assert.Equal(t, 1, count[want], "%s in %v", want, count)
+		}
+	})
+	_, err := c.kube.CoreV1().Nodes().Get(t.Context(), "w", metav1.GetOptions{})
+	assert.False(t, apierrors.IsNotFound(err))
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	nodev1 "k8s.io/api/node/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kata-node/kata-node/api/node"
+	v1 "github.com/kata-node/kata-node/api/v1"
+)
+
+// installed is a cluster with one KataConfig for all workers, each of them Installed and labelled.
+func installed(t *testing.T, names ...string) (*cluster, *recorder, map[string]*worker) {
+	t.Helper()
+	c := start(t)
+	seen, _ := c.run(t, settings())
+	c.kataConfig(t, "kata", "{}")
+	workers := map[string]*worker{}
+	for _, name := range names {
+		workers[name] = c.worker(t, name)
+		workers[name].reports(t, node.PhaseIdle)
+		workers[name].installs(t, payloadA)
+	}
+	return c, seen, workers
+}
+
+func (w *worker) remove(t *testing.T) {
+	t.Helper()
+	require.NoError(t, w.cluster.kube.CoreV1().Nodes().Delete(t.Context(), w.name, metav1.DeleteOptions{}))
+}
+
+func TestANodeMadeAgainUnderAnotherUIDIsInstalledByItsNewID(t *testing.T) {
+	t.Parallel()
+	c, _, workers := installed(t, "w")
+	w := workers["w"]
+	before := w.intent(t)
+	w.remove(t)
+	c.awaitCounts(t, "kata", "0/0/0/0 of 0 NoMatchingNodes")
+
+	w.register(t)
+	w.reports(t, node.PhaseInstalled, func(r *node.Report) { r.IntentID, r.Payload = before.ID, node.Digest(payloadA) })
+	w.awaitIntent(t, node.StateInstalled, payloadA)
+	assert.NotEqual(t, before.ID, w.intent(t).ID)
+	w.reports(t, node.PhaseInstalled)
+	w.awaitLabel(t, true)
+	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+}
+
+func TestAnIntentThatVanishedComesBackAndNothingIsTornDown(t *testing.T) {
+	t.Parallel()
+	c, _, workers := installed(t, "w")
+	w := workers["w"]
+	before := w.intent(t)
+	require.NoError(t, attempt{"w", "", `{"metadata":{"annotations":{"kataconfiguration.openshift.io/intent":null}}}`}.by(t.Context(), c.kube))
+	w.awaitIntent(t, node.StateInstalled, payloadA)
+	assert.Equal(t, before.ID, w.intent(t).ID)
+	w.awaitLabel(t, true)
+	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+}
+
+func TestAKataConfigIsDeletedWhileANodeIsSilent(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	s := settings()
+	s.AgentDeadline = 500 * time.Millisecond
+	c.run(t, s)
+	c.kataConfig(t, "kata", "{}")
+	alive, dead := c.worker(t, "alive"), c.worker(t, "dead")
+	for _, w := range []*worker{alive, dead} {
+		w.reports(t, node.PhaseIdle)
+		w.installs(t, payloadA)
+	}
+	dead.ready(t, false)
+	c.delete(t, "kata")
+	alive.removes(t)
+	kc := c.awaitCounts(t, "kata", "0/0/0/1 of 1 Removing")
+	assert.Equal(t, "dead", kc.Status.FailedNodes[0].Name)
+	assert.Contains(t, kc.Status.FailedNodes[0].Error, "which is not Ready (AgentNotReporting)")
+	dead.awaitLabel(t, true)
+
+	// The documented way out: the administrator takes the finalizer off. The node is cleaned when it returns.
+	resource := c.dynamic.Resource(v1.GroupVersion().WithResource(v1.Resource))
+	_, err := resource.Patch(t.Context(), "kata", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
+	c.awaitGone(t, "kata")
+	assert.Equal(t, node.StateAbsent, dead.intent(t).State)
+	dead.ready(t, true)
+	dead.removes(t)
+	assert.Nil(t, dead.intent(t))
+}
+
+func TestAnInstallationThatNobodyWantsIsRemoved(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	c.run(t, settings())
+	w := c.worker(t, "back-from-the-dead")
+	w.reports(t, node.PhaseInstalled, func(r *node.Report) { r.IntentID, r.Payload = "0123456789abcdef", node.Digest(payloadA) })
+	w.removes(t)
+	assert.Nil(t, w.intent(t))
+}
+
+func TestANodeThatLosesItsLabelIsCleanedWhenItsPodsEnd(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	seen, _ := c.run(t, settings())
+	c.kataConfig(t, "kata", "{kataConfigPoolSelector: {matchLabels: {kata: 'yes'}}}")
+	stays, leaves := c.worker(t, "stays", "kata=yes"), c.worker(t, "leaves", "kata=yes")
+	for _, w := range []*worker{stays, leaves} {
+		w.reports(t, node.PhaseIdle)
+	}
+	// The first in the order of names goes alone.
+	leaves.installs(t, payloadA)
+	stays.installs(t, payloadA)
+	before := seen.nodeWrites("stays")
+
+	leaves.reports(t, node.PhaseInstalled, pods("shop/cart"))
+	leaves.unlabel(t, "kata")
+	leaves.awaitIntent(t, node.StateAbsent, "")
+	leaves.reports(t, node.PhaseBlocked, pods("shop/cart"))
+	kc := c.awaitCounts(t, "kata", "1/0/1/0 of 2 Waiting")
+	assert.Equal(t, "kata pods are still running: leaves (shop/cart)", kc.Status.Waiting[0].Message)
+	leaves.awaitLabel(t, true)
+
+	leaves.removes(t)
+	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+	assert.Equal(t, before, seen.nodeWrites("stays"))
+}
+
+func TestTheSentenceOfAFailedNodeIsInTheStatusUntilItIsMended(t *testing.T) {
+	t.Parallel()
+	c, _, workers := installed(t, "a", "b")
+	broken, garbled := c.worker(t, "c"), c.worker(t, "d")
+	broken.reports(t, node.PhaseIdle)
+	broken.awaitIntent(t, node.StateInstalled, payloadA)
+	broken.reports(t, node.PhaseInstalling, fails("the registry answered 500"))
+	garbled.writes(t, `{"version":9}`)
+	kc := c.awaitCounts(t, "kata", "2/0/0/2 of 4 NodesFailed")
+	assert.Equal(t, []v1.FailedNode{
+		{Name: "c", Error: "pull: the registry answered 500 (AgentError)"},
+		{Name: "d", Error: "reading report: version 9 is not one that this program speaks (1) (ReportUnreadable)"},
+	}, kc.Status.FailedNodes)
+
+	broken.installs(t, payloadA)
+	garbled.reports(t, node.PhaseIdle)
+	garbled.installs(t, payloadA)
+	c.awaitCounts(t, "kata", "4/0/0/0 of 4 Completed")
+	workers["a"].awaitLabel(t, true)
+}
+
+func TestOfTwoOverlappingKataConfigsTheOlderOwnsTheNodeAndThenHandsItOver(t *testing.T) {
+	t.Parallel()
+	c, _, workers := installed(t, "w")
+	w := workers["w"]
+	// Ages count in seconds; the wait is for the API server's clock, which the test cannot turn.
+	old, err := c.get(t.Context(), "kata")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return time.Since(old.CreationTimestamp.Time) > 2*time.Second }, patience, 100*time.Millisecond)
+	c.kataConfig(t, "younger", "{config: {payloadImage: '"+payloadB+"'}}")
+	kc := c.awaitCounts(t, "younger", "0/0/0/0 of 0 OverlappingSelector")
+	assert.Equal(t, []v1.Conflict{{KataConfig: "kata", NodesCount: 1, Nodes: []string{"w"}}}, kc.Status.Conflicts)
+	assert.Equal(t, payloadA, w.intent(t).Payload)
+	kc = c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+	eventually(t, func(t *assert.CollectT, ctx context.Context) {
+		kc, err := c.get(ctx, "kata")
+		assert.NoError(t, err)
+		assert.Equal(t, []v1.Conflict{{KataConfig: "younger", Owns: true, NodesCount: 1, Nodes: []string{"w"}}}, kc.Status.Conflicts)
+	})
+
+	c.delete(t, "kata")
+	c.awaitGone(t, "kata")
+	w.awaitIntent(t, node.StateInstalled, payloadB)
+	w.awaitLabel(t, true)
+	w.reports(t, node.PhaseInstalled)
+	c.awaitCounts(t, "younger", "1/0/0/0 of 1 Completed")
+	c.awaitRuntimeClass(t, node.ReadyLabel)
+}
+
+func TestARuntimeClassOfSomebodyElseIsRefusedByNameAndLeftAlone(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	foreign := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: "kata-oc"}, Handler: "kata"}
+	_, err := c.kube.NodeV1().RuntimeClasses().Create(t.Context(), foreign, metav1.CreateOptions{})
+	require.NoError(t, err)
+	c.run(t, settings())
+	w := c.worker(t, "w")
+	w.reports(t, node.PhaseIdle)
+	c.kataConfig(t, "kata", "{}")
+	kc := c.awaitCounts(t, "kata", "0/0/1/0 of 1 RuntimeClassConflict")
+	assert.Contains(t, kc.Status.Conditions[2].Message, `RuntimeClass "kata-oc" exists and was not made by this controller`)
+	assert.Nil(t, w.intent(t))
+
+	require.NoError(t, c.kube.NodeV1().RuntimeClasses().Delete(t.Context(), "kata-oc", metav1.DeleteOptions{}))
+	c.awaitRuntimeClass(t, node.ReadyLabel)
+	w.installs(t, payloadA)
+}
+
+func TestTheRuntimeClassIsRepaired(t *testing.T) {
+	t.Parallel()
+	c, _, _ := installed(t, "w")
+	classes := c.kube.NodeV1().RuntimeClasses()
+	class, err := classes.Get(t.Context(), node.RuntimeClass, metav1.GetOptions{})
+	require.NoError(t, err)
+	class.Scheduling.NodeSelector = map[string]string{"anything": "else"}
+	_, err = classes.Update(t.Context(), class, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	c.awaitRuntimeClass(t, node.ReadyLabel)
+	require.NoError(t, classes.Delete(t.Context(), node.RuntimeClass, metav1.DeleteOptions{}))
+	c.awaitRuntimeClass(t, node.ReadyLabel)
+}
+
+func TestPausedWritesNoNodeUntilItIsNot(t *testing.T) {
+	t.Parallel()
+	c, seen, _ := installed(t, "a")
+	c.kataConfig(t, "kata", "{config: {paused: true, payloadImage: '"+payloadB+"'}}")
+	c.awaitCounts(t, "kata", "0/0/1/0 of 1 Paused")
+	before := seen.nodeWrites("a")
+	late := c.worker(t, "late")
+	late.reports(t, node.PhaseIdle)
+	c.awaitCounts(t, "kata", "0/0/2/0 of 2 Paused")
+	assert.Equal(t, before, seen.nodeWrites("a"))
+	assert.Zero(t, seen.nodeWrites("late"))
+	c.delete(t, "kata")
+	eventually(t, func(t *assert.CollectT, _ context.Context) { assert.Greater(t, seen.nodeWrites("a"), before) })
+}
+
+func TestNotReadyAndCordonedNodesWaitWithoutFailing(t *testing.T) {
+	t.Parallel()
+	c, _, workers := installed(t, "a")
+	b := c.worker(t, "b")
+	require.NoError(t, attempt{"b", "", `{"spec":{"unschedulable":true}}`}.by(t.Context(), c.kube))
+	b.reports(t, node.PhaseIdle)
+	workers["a"].ready(t, false)
+	kc := c.awaitCounts(t, "kata", "0/0/2/0 of 2 Waiting")
+	assert.Equal(t, "NodeCordoned", kc.Status.Waiting[0].Reason)
+	assert.Equal(t, "NodeNotReady", kc.Status.Waiting[1].Reason)
+	workers["a"].ready(t, true)
+	require.NoError(t, attempt{"b", "", `{"spec":{"unschedulable":null}}`}.by(t.Context(), c.kube))
+	b.installs(t, payloadA)
+	c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
+}
+
+func TestAnAgentThatDoesNotAnswerIsNamedAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	s := settings()
+	s.AgentDeadline = time.Second
+	c.run(t, s)
+	w := c.worker(t, "w")
+	w.reports(t, node.PhaseIdle)
+	c.kataConfig(t, "kata", "{}")
+	kc := c.awaitCounts(t, "kata", "0/0/0/1 of 1 NodesFailed")
+	assert.Contains(t, kc.Status.FailedNodes[0].Error, "look at kata-agent.service on the node (AgentNotReporting)")
+	w.installs(t, payloadA)
+	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+}
