@@ -23,9 +23,9 @@ func starts(p selection.Pool) map[string]bool {
 	busy, proven := 0, false
 	var queue []facts.Node
 	for _, n := range p.Members {
-		wanted, _ := Wanted(p.Config, n)
+		wanted, _ := p.Config.Wanted(n)
 		switch {
-		case Carries(n, wanted):
+		case n.Carries(wanted):
 			proven = proven || n.Settled()
 			busy += onTheWay(n)
 		case resumes(n, wanted):

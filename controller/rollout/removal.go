@@ -3,7 +3,6 @@
 package rollout
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -14,7 +13,7 @@ import (
 func leaving(n facts.Node, owner node.Owner, now time.Time) Change {
 	wanted := node.Intent{Owner: owner, State: node.StateAbsent}.Identify(n.UID)
 	switch {
-	case !Carries(n, wanted):
+	case !n.Carries(wanted):
 		wanted.Issued = now
 		return Change{Node: n, Intent: &wanted, Event: EventRemove, Message: "Kata is no longer wanted on this node"}
 	case !n.Answered():
@@ -28,16 +27,14 @@ func leaving(n facts.Node, owner node.Owner, now time.Time) Change {
 	}
 }
 
-// unowned cleans a node whose KataConfig is gone. The label stays as long as nobody can say that no kata pod is bound:
-// a restarting kubelet would reject every one of them.
+// unowned cleans a node whose KataConfig is gone. A label that was left behind is reason enough to ask the agent for an Absent:
+// only its answer says that no kata pod is bound, and a restarting kubelet would reject every one of them without the label.
 func unowned(n facts.Node, now time.Time) Change {
 	switch {
 	case n.Intent != nil:
 		return leaving(n, n.Intent.Owner, now)
-	case n.HasIntent || n.Installation():
+	case n.HasIntent, n.Installation(), n.Labelled() && n.Report != nil:
 		return leaving(n, node.Owner{}, now)
-	case n.Labelled() && n.Report != nil && n.Report.BoundPods.Count == 0:
-		return Change{Node: n, Label: LabelCleared, Event: EventWithdraw, Message: fmt.Sprintf("the agent's phase is %s: nothing serves kata pods here", n.Report.Phase)}
 	default:
 		return Change{Node: n}
 	}

@@ -81,8 +81,7 @@ func TestWhatNobodyWantsGoes(t *testing.T) {
 		"an agent that idles":             {Worker("w", Idle), []string{}},
 		"no agent":                        {Worker("w"), []string{}},
 		"has answered, intent is cleared": {Worker("w", Reports(node.PhaseAbsent)), []string{}},
-		"a label that was left behind":    {Worker("w", Idle, Ready), []string{"w KataWithdrawn"}},
-		"a label and bound pods":          {Worker("w", Idle, Ready, Pods(1)), []string{}},
+		"a label that was left behind":    {Worker("w", Idle, Ready), []string{"w KataRemove"}},
 		"a label and nobody to ask":       {Worker("w", Ready), []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -78,28 +78,9 @@ func appendChange(changes []Change, c Change) []Change {
 	return append(changes, c)
 }
 
-// Wanted returns the intent that a member should have; false when its KataConfig has no payload.
-func Wanted(c facts.Config, n facts.Node) (node.Intent, bool) {
-	if c.Payload == "" {
-		return node.Intent{}, false
-	}
-	intent := node.Intent{
-		Owner:        node.Owner{Name: c.Name, UID: c.UID},
-		State:        node.StateInstalled,
-		Payload:      c.Payload,
-		HostPackages: c.HostPackages,
-	}
-	return intent.Identify(n.UID), true
-}
-
-// Carries is true when the node has this intent, whatever its grants. The id alone is not believed: content that was edited gets another one.
-func Carries(n facts.Node, wanted node.Intent) bool {
-	return n.Intent != nil && n.Intent.ID == wanted.ID && n.Intent.Identify(n.UID).ID == wanted.ID
-}
-
 func member(c facts.Config, n facts.Node, start, grant bool, now time.Time) Change {
 	change := Change{Node: n}
-	switch wanted, ok := Wanted(c, n); {
+	switch wanted, ok := c.Wanted(n); {
 	case ok && start:
 		change.Intent, change.Event, change.Message = begin(wanted, n, now)
 	case grant:

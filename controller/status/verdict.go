@@ -9,7 +9,6 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
-	"github.com/kata-node/kata-node/controller/rollout"
 )
 
 // Class is the one count that a node is in.
@@ -42,7 +41,7 @@ type judge struct {
 
 // member judges a node that should have the payload.
 func (j judge) member(n facts.Node) Verdict {
-	wanted, known := rollout.Wanted(j.config, n)
+	wanted, known := j.config.Wanted(n)
 	if v, broken := unusable(n); broken {
 		return v
 	}
@@ -51,7 +50,7 @@ func (j judge) member(n facts.Node) Verdict {
 		return Verdict{Class: Waiting, Reason: facts.ReasonNodeNotReady}
 	case n.Report == nil && n.Intent == nil:
 		return Verdict{Class: Waiting, Reason: facts.ReasonAgentMissing}
-	case !known || !rollout.Carries(n, wanted):
+	case !known || !n.Carries(wanted):
 		return j.queued(n)
 	case !n.Answered():
 		return j.unanswered(n)
@@ -76,7 +75,7 @@ func unusable(n facts.Node) (Verdict, bool) {
 
 // errorHolds is true unless the error is about an intent that the node does not have any more.
 func errorHolds(n facts.Node) bool {
-	return n.Report != nil && n.Report.Error != nil && (n.Report.IntentID == "" || n.Answered())
+	return n.Report != nil && n.Report.Error != nil && (n.Intent == nil || n.Report.IntentID == "" || n.Answered())
 }
 
 func agentError(e node.Error) string {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
-	"github.com/kata-node/kata-node/controller/rollout"
 )
 
 // Payloads that tests install.
@@ -111,7 +110,7 @@ func Pods(count int, names ...string) State {
 // Wanted carries the intent that the KataConfig wants.
 func Wanted(c facts.Config) State {
 	return func(n *facts.Node) {
-		intent, _ := rollout.Wanted(c, *n)
+		intent, _ := c.Wanted(*n)
 		intent.Issued = Noon()
 		n.HasIntent, n.Intent = true, &intent
 	}
