@@ -10,10 +10,9 @@ GOLANGCI_LINT_VERSION := v2.15.0
 # Debian packages that tests, demo and packaging use, beside Go, make and git.
 PACKAGES := binutils buildah ca-certificates cpio debootstrap gcc iproute2 libc6-dev rpm rpm2cpio rpmlint systemd systemd-container tar util-linux
 
-# What is expensive and the same for every checkout: tools, the Debian tree of the test nodes, the test control plane.
-CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kata-node
-DIST  ?= dist
-export KATA_CACHE := $(CACHE)
+# What is expensive and kept: tools here, the Debian tree and the programs of the test nodes beside them.
+CACHE ?= $(CURDIR)/.cache
+DIST ?= dist
 
 # The Go flags of the whole repository. Shipped programs are static; the race detector needs cgo.
 TAGS := containers_image_openpgp,exclude_graphdriver_btrfs,containers_image_ostree_stub
