@@ -91,7 +91,7 @@ func (c *Config) decode(path string) error {
 		return err
 	}
 	if _, err := toml.Decode(string(data), c); err != nil {
-		return fmt.Errorf("unable to decode configuration %s: %w", path, err)
+		return fmt.Errorf("unable to decode configuration %s: %w", path, err) //nolint:revive // CRI-O's own words
 	}
 	return nil
 }

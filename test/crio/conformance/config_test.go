@@ -13,14 +13,14 @@ import (
 )
 
 // unreadable are the drop-ins that CRI-O cannot decode.
-var unreadable = map[string]func(t *testing.T, n *node){
-	"bad TOML":   func(t *testing.T, n *node) { n.dropIn(t, "70-bad", "[crio.runtime\n") },
-	"wrong type": func(t *testing.T, n *node) { n.dropIn(t, "70-bad", "[crio.runtime.runtimes.kata]\nruntime_path = 5\n") },
-	"half-written temp file": func(t *testing.T, n *node) {
-		n.dropIn(t, ".70-bad.tmp1234", "[crio.runtime.runtimes.kata]\nruntime_pa")
+var unreadable = map[string]func(n *node){
+	"bad TOML":   func(n *node) { n.dropIn("70-bad", "[crio.runtime\n") },
+	"wrong type": func(n *node) { n.dropIn("70-bad", "[crio.runtime.runtimes.kata]\nruntime_path = 5\n") },
+	"half-written temp file": func(n *node) {
+		n.dropIn(".70-bad.tmp1234", "[crio.runtime.runtimes.kata]\nruntime_pa")
 	},
-	"dangling symlink": func(t *testing.T, n *node) {
-		require.NoError(t, os.Symlink("/nowhere", n.path("conf.d/70-bad")))
+	"dangling symlink": func(n *node) {
+		require.NoError(n, os.Symlink("/nowhere", n.path("conf.d/70-bad")))
 	},
 }
 
@@ -45,11 +45,11 @@ func TestAnUnreadableDropInRefusesTheStartUntilItIsGone(t *testing.T) {
 	for name, spoil := range unreadable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, n *node) {
-				spoil(t, n)
-				n.refuses(t)
-				require.NoError(t, os.RemoveAll(n.path("conf.d")))
-				n.start(t)
+			each(t, func(n *node) {
+				spoil(n)
+				n.refuses()
+				require.NoError(n, os.RemoveAll(n.path("conf.d")))
+				n.start()
 			})
 		})
 	}
@@ -60,15 +60,15 @@ func TestAnUnreadableDropInFailsTheReloadAndKeepsTheTable(t *testing.T) {
 	for name, spoil := range unreadable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, n *node) {
-				n.dropIn(t, "60-kata", vmHandler("kata", shimOf("v1")))
-				n.start(t)
-				before := n.shown(t)
-				spoil(t, n)
-				_, completed := n.reload(t)
-				assert.False(t, completed)
-				assert.Equal(t, before, n.shown(t))
-				assert.Contains(t, before, "kata")
+			each(t, func(n *node) {
+				n.dropIn("60-kata", vmHandler("kata", shimOf("v1")))
+				n.start()
+				before := n.shown()
+				spoil(n)
+				_, completed := n.reload()
+				assert.False(n, completed)
+				assert.Equal(n, before, n.shown())
+				assert.Contains(n, before, "kata")
 			})
 		})
 	}
@@ -79,13 +79,13 @@ func TestAnUnusableHandlerIsIgnoredAtStart(t *testing.T) {
 	for name, table := range unusable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, n *node) {
-				n.dropIn(t, "60-kata", withShim(table))
-				n.start(t)
-				assert.NotContains(t, n.shown(t), "kata")
-				assert.Contains(t, n.process.log.String(), `Runtime handler \"kata\" is being ignored due to: `)
-				_, err := n.tryRun(t, "a", "kata")
-				assert.ErrorContains(t, err, "failed to find runtime handler kata from runtime list map[")
+			each(t, func(n *node) {
+				n.dropIn("60-kata", withShim(table))
+				n.start()
+				assert.NotContains(n, n.shown(), "kata")
+				assert.Contains(n, n.process.log.String(), `Runtime handler \"kata\" is being ignored due to: `)
+				_, err := n.tryRun("a", "kata")
+				assert.ErrorContains(n, err, "failed to find runtime handler kata from runtime list map[")
 			})
 		})
 	}
@@ -97,15 +97,15 @@ func TestAnUnusableHandlerLosesItsPlaceInStatusOnReload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			needRoot(t)
-			each(t, func(t *testing.T, n *node) {
-				n.dropIn(t, "60-kata", n.hostNetworkHandler(t, "kata", shimOf("v1")))
-				n.start(t)
-				n.dropIn(t, "60-kata", withShim(table))
-				log, completed := n.reload(t)
-				assert.True(t, completed)
-				assert.Contains(t, log, `Runtime handler \"kata\" is being ignored due to: `)
-				assert.NotContains(t, n.shown(t), "kata")
-				n.run(t, "still-starts", "kata")
+			each(t, func(n *node) {
+				n.dropIn("60-kata", n.hostNetworkHandler("kata", shimOf("v1")))
+				n.start()
+				n.dropIn("60-kata", withShim(table))
+				log, completed := n.reload()
+				assert.True(n, completed)
+				assert.Contains(n, log, `Runtime handler \"kata\" is being ignored due to: `)
+				assert.NotContains(n, n.shown(), "kata")
+				n.run("still-starts", "kata")
 			})
 		})
 	}
@@ -113,13 +113,13 @@ func TestAnUnusableHandlerLosesItsPlaceInStatusOnReload(t *testing.T) {
 
 func TestAnUnknownKeyIsAccepted(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, n *node) {
-		n.dropIn(t, "60-kata", vmHandler("kata", shimOf("v1"), `no_such_key = "x"`)+"[no.such.table]\nx = 1\n")
-		n.start(t)
-		assert.Contains(t, n.shown(t), "kata")
-		_, completed := n.reload(t)
-		assert.True(t, completed)
-		assert.Contains(t, n.shown(t), "kata")
+	each(t, func(n *node) {
+		n.dropIn("60-kata", vmHandler("kata", shimOf("v1"), `no_such_key = "x"`)+"[no.such.table]\nx = 1\n")
+		n.start()
+		assert.Contains(n, n.shown(), "kata")
+		_, completed := n.reload()
+		assert.True(n, completed)
+		assert.Contains(n, n.shown(), "kata")
 	})
 }
 
@@ -128,9 +128,9 @@ func TestAWrongDefaultRuntimeRefusesTheStart(t *testing.T) {
 	for name, table := range wrongDefaults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, n *node) {
-				n.dropIn(t, "70-default", table)
-				n.refuses(t)
+			each(t, func(n *node) {
+				n.dropIn("70-default", table)
+				n.refuses()
 			})
 		})
 	}
@@ -141,19 +141,19 @@ func TestAWrongDefaultRuntimeFailsTheReloadUntilTheNextGoodOne(t *testing.T) {
 	for name, table := range wrongDefaults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, n *node) {
-				n.start(t)
-				assert.Contains(t, n.shown(t), "")
-				n.dropIn(t, "70-default", table)
-				_, completed := n.reload(t)
-				assert.False(t, completed)
+			each(t, func(n *node) {
+				n.start()
+				assert.Contains(n, n.shown(), "")
+				n.dropIn("70-default", table)
+				_, completed := n.reload()
+				assert.False(n, completed)
 				if name == "unknown" {
-					assert.NotContains(t, n.shown(t), "")
+					assert.NotContains(n, n.shown(), "")
 				}
-				n.removeDropIn(t, "70-default")
-				_, completed = n.reload(t)
-				assert.True(t, completed)
-				assert.Contains(t, n.shown(t), "")
+				n.removeDropIn("70-default")
+				_, completed = n.reload()
+				assert.True(n, completed)
+				assert.Contains(n, n.shown(), "")
 			})
 		})
 	}
@@ -161,16 +161,16 @@ func TestAWrongDefaultRuntimeFailsTheReloadUntilTheNextGoodOne(t *testing.T) {
 
 func TestEveryRegularFileIsReadInLexicalOrderAndTheLastWinsWhole(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, n *node) {
-		n.dropIn(t, ".hidden", vmHandler("hidden", shimOf("v1")))
-		n.dropIn(t, "50-backup.bak~", vmHandler("backup", shimOf("v1")))
-		n.dropIn(t, "sub/dir/no-suffix", vmHandler("nested", shimOf("v1")))
-		n.dropIn(t, "60-a", vmHandler("kata", shimOf("v1"), `runtime_config_path = "/nowhere"`))
-		n.dropIn(t, "61-b", vmHandler("kata", shimOf("v1")))
-		n.start(t)
-		shown := n.shown(t)
+	each(t, func(n *node) {
+		n.dropIn(".hidden", vmHandler("hidden", shimOf("v1")))
+		n.dropIn("50-backup.bak~", vmHandler("backup", shimOf("v1")))
+		n.dropIn("sub/dir/no-suffix", vmHandler("nested", shimOf("v1")))
+		n.dropIn("60-a", vmHandler("kata", shimOf("v1"), `runtime_config_path = "/nowhere"`))
+		n.dropIn("61-b", vmHandler("kata", shimOf("v1")))
+		n.start()
+		shown := n.shown()
 		for _, want := range []string{"hidden", "backup", "nested", "kata"} {
-			assert.Contains(t, shown, want)
+			assert.Contains(n, shown, want)
 		}
 	})
 }
@@ -180,18 +180,18 @@ func TestTheConfigCommandOnlyDecodes(t *testing.T) {
 	for name, spoil := range unreadable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, n *node) {
-				spoil(t, n)
-				assert.Error(t, n.command("config").Run())
+			each(t, func(n *node) {
+				spoil(n)
+				assert.Error(n, n.command("config").Run())
 			})
 		})
 	}
 	for name, table := range unusable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, n *node) {
-				n.dropIn(t, "60-kata", withShim(table))
-				assert.NoError(t, n.command("config").Run())
+			each(t, func(n *node) {
+				n.dropIn("60-kata", withShim(table))
+				assert.NoError(n, n.command("config").Run())
 			})
 		})
 	}
@@ -202,25 +202,25 @@ func withShim(table string) string { return strings.ReplaceAll(table, "SHIM", sh
 
 func TestItAnswersSoonAfterItsStart(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, n *node) {
+	each(t, func(n *node) {
 		begin := time.Now()
-		n.start(t)
+		n.start()
 		took := time.Since(begin)
-		t.Logf("answered after %s", took.Round(time.Millisecond))
-		assert.Less(t, took, 15*time.Second)
+		n.Logf("answered after %s", took.Round(time.Millisecond))
+		assert.Less(n, took, 15*time.Second)
 	})
 }
 
 func TestEveryHandlersBinaryIsAskedForItsVersionAtStart(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, n *node) {
-		script := write(t, n.path("silent/containerd-shim-kata-v2"), "#!/bin/sh\necho \"$@\" >> "+n.path("asked")+"\nexit 1\n")
-		require.NoError(t, os.Chmod(script, 0o755))
-		n.dropIn(t, "60-kata", vmHandler("kata", script))
-		n.start(t)
+	each(t, func(n *node) {
+		script := write(n, n.path("silent/containerd-shim-kata-v2"), "#!/bin/sh\necho \"$@\" >> "+n.path("asked")+"\nexit 1\n")
+		require.NoError(n, os.Chmod(script, 0o755))
+		n.dropIn("60-kata", vmHandler("kata", script))
+		n.start()
 		asked, err := os.ReadFile(n.path("asked"))
-		require.NoError(t, err)
-		assert.Equal(t, "--version\n", string(asked))
-		assert.Contains(t, n.shown(t), "kata", "a binary that fails is no reason to drop its handler")
+		require.NoError(n, err)
+		assert.Equal(n, "--version\n", string(asked))
+		assert.Contains(n, n.shown(), "kata", "a binary that fails is no reason to drop its handler")
 	})
 }

@@ -15,218 +15,218 @@ import (
 )
 
 // withKata starts CRI-O with a handler "kata" that takes host network.
-func withKata(t *testing.T, n *node) {
-	t.Helper()
-	n.dropIn(t, "60-kata", n.hostNetworkHandler(t, "kata", shimOf("v1")))
-	n.start(t)
+func withKata(tb testing.TB, n *node) {
+	tb.Helper()
+	n.dropIn("60-kata", n.hostNetworkHandler("kata", shimOf("v1")))
+	n.start()
 }
 
 func TestASandboxLivesFromRunToRemove(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		requireShim(t, id)
-		assert.Equal(t, ready, n.state(t, id))
-		require.NoError(t, n.stopSandbox(t, id))
-		assert.Equal(t, notReady, n.state(t, id))
-		require.NoError(t, n.stopSandbox(t, id), "stopping twice is fine")
-		require.NoError(t, n.removeSandbox(t, id))
-		requireNoShim(t, id)
-		assert.Empty(t, n.list(t, nil))
-		require.NoError(t, n.removeSandbox(t, id), "removing twice is fine")
-		_, err := n.cri.PodSandboxStatus(t.Context(), &runtimeapi.PodSandboxStatusRequest{PodSandboxId: id})
-		assert.Equal(t, codes.NotFound, status.Code(err))
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		requireShim(n, id)
+		assert.Equal(n, ready, n.state(id))
+		require.NoError(n, n.stopSandbox(id))
+		assert.Equal(n, notReady, n.state(id))
+		require.NoError(n, n.stopSandbox(id), "stopping twice is fine")
+		require.NoError(n, n.removeSandbox(id))
+		requireNoShim(n, id)
+		assert.Empty(n, n.list(nil))
+		require.NoError(n, n.removeSandbox(id), "removing twice is fine")
+		_, err := n.cri.PodSandboxStatus(n.Context(), &runtimeapi.PodSandboxStatusRequest{PodSandboxId: id})
+		assert.Equal(n, codes.NotFound, status.Code(err))
 	})
 }
 
 func TestASecondRequestForTheSameSandboxGetsTheFirst(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		assert.Equal(t, id, n.run(t, "a", "kata"))
-		assert.Len(t, n.list(t, nil), 1)
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		assert.Equal(n, id, n.run("a", "kata"))
+		assert.Len(n, n.list(nil), 1)
 	})
 }
 
 func TestSandboxesAreListedByIDStateAndLabels(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		a, b := n.run(t, "a", "kata"), n.run(t, "b", "kata")
-		require.NoError(t, n.stopSandbox(t, b))
-		assert.ElementsMatch(t, []string{a, b}, n.list(t, nil))
-		assert.Equal(t, []string{a}, n.list(t, &runtimeapi.PodSandboxFilter{Id: a}))
-		assert.Equal(t, []string{a}, n.list(t, &runtimeapi.PodSandboxFilter{Id: a[:13]}))
-		assert.Empty(t, n.list(t, &runtimeapi.PodSandboxFilter{Id: "nobody"}))
-		assert.Equal(t, []string{b}, n.list(t, &runtimeapi.PodSandboxFilter{State: &runtimeapi.PodSandboxStateValue{State: notReady}}))
-		assert.Equal(t, []string{a}, n.list(t, &runtimeapi.PodSandboxFilter{State: &runtimeapi.PodSandboxStateValue{State: ready}}))
-		assert.Equal(t, []string{b}, n.list(t, &runtimeapi.PodSandboxFilter{LabelSelector: map[string]string{"app": "b"}}))
-		assert.Empty(t, n.list(t, &runtimeapi.PodSandboxFilter{Id: a, LabelSelector: map[string]string{"app": "b"}}))
+	each(t, func(n *node) {
+		withKata(n, n)
+		a, b := n.run("a", "kata"), n.run("b", "kata")
+		require.NoError(n, n.stopSandbox(b))
+		assert.ElementsMatch(n, []string{a, b}, n.list(nil))
+		assert.Equal(n, []string{a}, n.list(&runtimeapi.PodSandboxFilter{Id: a}))
+		assert.Equal(n, []string{a}, n.list(&runtimeapi.PodSandboxFilter{Id: a[:13]}))
+		assert.Empty(n, n.list(&runtimeapi.PodSandboxFilter{Id: "nobody"}))
+		assert.Equal(n, []string{b}, n.list(&runtimeapi.PodSandboxFilter{State: &runtimeapi.PodSandboxStateValue{State: notReady}}))
+		assert.Equal(n, []string{a}, n.list(&runtimeapi.PodSandboxFilter{State: &runtimeapi.PodSandboxStateValue{State: ready}}))
+		assert.Equal(n, []string{b}, n.list(&runtimeapi.PodSandboxFilter{LabelSelector: map[string]string{"app": "b"}}))
+		assert.Empty(n, n.list(&runtimeapi.PodSandboxFilter{Id: a, LabelSelector: map[string]string{"app": "b"}}))
 	})
 }
 
 func TestOnlyTheVerboseStatusTellsASandboxsHandler(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		response, err := n.cri.ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{})
-		require.NoError(t, err)
-		require.Len(t, response.GetItems(), 1)
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		response, err := n.cri.ListPodSandbox(n.Context(), &runtimeapi.ListPodSandboxRequest{})
+		require.NoError(n, err)
+		require.Len(n, response.GetItems(), 1)
 		item := response.GetItems()[0]
-		assert.Equal(t, id, item.GetId())
-		assert.Equal(t, "a", item.GetMetadata().GetName())
-		assert.Equal(t, "uid-of-a", item.GetMetadata().GetUid())
-		assert.Equal(t, "a", item.GetLabels()["io.kubernetes.pod.name"])
-		assert.Equal(t, "a", item.GetLabels()["app"])
-		assert.Empty(t, item.GetRuntimeHandler())
+		assert.Equal(n, id, item.GetId())
+		assert.Equal(n, "a", item.GetMetadata().GetName())
+		assert.Equal(n, "uid-of-a", item.GetMetadata().GetUid())
+		assert.Equal(n, "a", item.GetLabels()["io.kubernetes.pod.name"])
+		assert.Equal(n, "a", item.GetLabels()["app"])
+		assert.Empty(n, item.GetRuntimeHandler())
 
 		request := &runtimeapi.PodSandboxStatusRequest{PodSandboxId: id, Verbose: true}
-		verbose, err := n.cri.PodSandboxStatus(t.Context(), request)
-		require.NoError(t, err)
-		assert.Empty(t, verbose.GetStatus().GetRuntimeHandler())
+		verbose, err := n.cri.PodSandboxStatus(n.Context(), request)
+		require.NoError(n, err)
+		assert.Empty(n, verbose.GetStatus().GetRuntimeHandler())
 		var info struct {
 			RuntimeSpec struct{ Annotations map[string]string }
 		}
-		require.NoError(t, json.Unmarshal([]byte(verbose.GetInfo()["info"]), &info))
-		assert.Equal(t, "kata", info.RuntimeSpec.Annotations["io.kubernetes.cri-o.RuntimeHandler"])
+		require.NoError(n, json.Unmarshal([]byte(verbose.GetInfo()["info"]), &info))
+		assert.Equal(n, "kata", info.RuntimeSpec.Annotations["io.kubernetes.cri-o.RuntimeHandler"])
 	})
 }
 
 func TestSandboxesSurviveRestartsAndFailedRestarts(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		shim := requireShim(t, id)
-		n.stop(t)
-		n.dropIn(t, "70-bad", "[crio.runtime\n")
-		n.refuses(t)
-		n.removeDropIn(t, "70-bad")
-		n.start(t)
-		assert.Equal(t, shim, requireShim(t, id))
-		assert.Equal(t, ready, n.state(t, id))
-		require.NoError(t, n.stopSandbox(t, id))
-		require.NoError(t, n.removeSandbox(t, id))
-		requireNoShim(t, id)
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		shim := requireShim(n, id)
+		n.stop()
+		n.dropIn("70-bad", "[crio.runtime\n")
+		n.refuses()
+		n.removeDropIn("70-bad")
+		n.start()
+		assert.Equal(n, shim, requireShim(n, id))
+		assert.Equal(n, ready, n.state(id))
+		require.NoError(n, n.stopSandbox(id))
+		require.NoError(n, n.removeSandbox(id))
+		requireNoShim(n, id)
 	})
 }
 
 func TestSandboxesSurviveAKilledCrio(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		require.NoError(t, n.process.cmd.Process.Kill())
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		require.NoError(n, n.process.cmd.Process.Kill())
 		<-n.process.ended
-		n.start(t)
-		assert.Equal(t, ready, n.state(t, id))
-		require.NoError(t, n.stopSandbox(t, id))
+		n.start()
+		assert.Equal(n, ready, n.state(id))
+		require.NoError(n, n.stopSandbox(id))
 	})
 }
 
 func TestASandboxCannotBeStoppedWithoutItsHandlerUntilThatIsBack(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		n.removeDropIn(t, "60-kata")
-		n.restart(t)
-		assert.Equal(t, ready, n.state(t, id))
-		requireShim(t, id)
-		require.ErrorContains(t, n.stopSandbox(t, id), "failed to find runtime handler kata")
-		requireShim(t, id)
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		n.removeDropIn("60-kata")
+		n.restart()
+		assert.Equal(n, ready, n.state(id))
+		requireShim(n, id)
+		require.ErrorContains(n, n.stopSandbox(id), "failed to find runtime handler kata")
+		requireShim(n, id)
 
-		n.dropIn(t, "60-kata", n.hostNetworkHandler(t, "kata", shimOf("v1")))
-		n.restart(t)
-		require.NoError(t, n.stopSandbox(t, id))
-		require.NoError(t, n.removeSandbox(t, id))
-		requireNoShim(t, id)
+		n.dropIn("60-kata", n.hostNetworkHandler("kata", shimOf("v1")))
+		n.restart()
+		require.NoError(n, n.stopSandbox(id))
+		require.NoError(n, n.removeSandbox(id))
+		requireNoShim(n, id)
 	})
 }
 
 func TestASandboxThatEndsByItselfIsNotReady(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		endVM(t, id)
-		require.Eventually(t, func() bool { return n.state(t, id) == notReady }, patience, interval)
-		require.NoError(t, n.stopSandbox(t, id))
-		require.NoError(t, n.removeSandbox(t, id))
-		assert.Empty(t, n.list(t, nil))
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		endVM(n, id)
+		require.Eventually(n, func() bool { return n.state(id) == notReady }, patience, interval)
+		require.NoError(n, n.stopSandbox(id))
+		require.NoError(n, n.removeSandbox(id))
+		assert.Empty(n, n.list(nil))
 	})
 }
 
 func TestASandboxThatEndedWhileCrioWasDownIsNotReady(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		n.stop(t)
-		endVM(t, id)
-		n.start(t)
-		assert.Equal(t, notReady, n.state(t, id))
-		require.NoError(t, n.stopSandbox(t, id))
-		require.NoError(t, n.removeSandbox(t, id))
-		requireNoShim(t, id)
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		n.stop()
+		endVM(n, id)
+		n.start()
+		assert.Equal(n, notReady, n.state(id))
+		require.NoError(n, n.stopSandbox(id))
+		require.NoError(n, n.removeSandbox(id))
+		requireNoShim(n, id)
 	})
 }
 
 func TestASandboxThatEndsByItselfAfterARestartStaysReady(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		n.restart(t)
-		endVM(t, id)
-		require.Never(t, func() bool { return n.state(t, id) != ready }, time.Second, interval)
-		require.NoError(t, n.stopSandbox(t, id))
-		assert.Equal(t, notReady, n.state(t, id))
-		require.NoError(t, n.removeSandbox(t, id))
-		requireNoShim(t, id)
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		n.restart()
+		endVM(n, id)
+		require.Never(n, func() bool { return n.state(id) != ready }, time.Second, interval)
+		require.NoError(n, n.stopSandbox(id))
+		assert.Equal(n, notReady, n.state(id))
+		require.NoError(n, n.removeSandbox(id))
+		requireNoShim(n, id)
 	})
 }
 
 func TestASandboxWhoseShimWasKilledStaysReadyAndCannotBeStopped(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		killShim(t, id)
-		assert.Equal(t, ready, n.state(t, id))
-		require.ErrorContains(t, n.stopSandbox(t, id), "ttrpc: closed: unknown")
-		require.ErrorContains(t, n.removeSandbox(t, id), "ttrpc: closed: unknown")
-		assert.Equal(t, ready, n.state(t, id))
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		killShim(n, id)
+		assert.Equal(n, ready, n.state(id))
+		require.ErrorContains(n, n.stopSandbox(id), "ttrpc: closed: unknown")
+		require.ErrorContains(n, n.removeSandbox(id), "ttrpc: closed: unknown")
+		assert.Equal(n, ready, n.state(id))
 	})
 }
 
 func TestStoppingASandboxWhoseShimDiedBeforeTheStartCrashesCrio(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		withKata(t, n)
-		id := n.run(t, "a", "kata")
-		n.stop(t)
-		killShim(t, id)
-		n.start(t)
-		assert.Equal(t, ready, n.state(t, id))
-		require.Error(t, n.stopSandbox(t, id))
-		require.Eventually(t, n.process.hasEnded, patience, interval)
-		assert.Equal(t, 2, n.process.cmd.ProcessState.ExitCode())
-		assert.Contains(t, n.process.log.String(), "nil pointer dereference")
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		n.stop()
+		killShim(n, id)
+		n.start()
+		assert.Equal(n, ready, n.state(id))
+		require.Error(n, n.stopSandbox(id))
+		require.Eventually(n, n.process.hasEnded, patience, interval)
+		assert.Equal(n, 2, n.process.cmd.ProcessState.ExitCode())
+		assert.Contains(n, n.process.log.String(), "nil pointer dereference")
 	})
 }

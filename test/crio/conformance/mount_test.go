@@ -20,19 +20,19 @@ import (
 
 // payloadMount is a read-only mount that holds a copy of a file. The mount below it is shared, as /run is on a node:
 // that one's propagation decides whether the shim's copy of the payload counts for an umount.
-func (n *node) payloadMount(t *testing.T, file string) (dir string) {
-	t.Helper()
+func (n *node) payloadMount(file string) (dir string) {
+	n.Helper()
 	dir = n.path("run/1/payload")
 	if _, err := os.Stat(n.path("run")); err != nil {
-		shared(t, n.path("run"))
+		shared(n, n.path("run"))
 	}
-	shared(t, dir)
+	shared(n, dir)
 	content, err := os.ReadFile(file)
-	require.NoError(t, err)
+	require.NoError(n, err)
 	path := filepath.Join(dir, filepath.Base(file))
-	require.NoError(t, os.WriteFile(path, content, 0o600))
-	require.NoError(t, os.Chmod(path, 0o755))
-	require.Eventually(t, func() bool { // a process forked meanwhile holds the file open for writing until it executes
+	require.NoError(n, os.WriteFile(path, content, 0o600))
+	require.NoError(n, os.Chmod(path, 0o755))
+	require.Eventually(n, func() bool { // a process forked meanwhile holds the file open for writing until it executes
 		return syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY|syscall.MS_BIND, "") == nil
 	}, patience, interval)
 	return dir
@@ -41,26 +41,26 @@ func (n *node) payloadMount(t *testing.T, file string) (dir string) {
 func TestAPayloadCannotBeUnmountedWhileAShimRunsFromIt(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
-		payload := n.payloadMount(t, shimOf("v1"))
-		n.dropIn(t, "60-kata", n.hostNetworkHandler(t, "kata", filepath.Join(payload, "containerd-shim-kata-v2")))
-		n.start(t)
-		id := n.run(t, "a", "kata")
-		assert.Equal(t, filepath.Join(payload, "containerd-shim-kata-v2"), executable(t, id))
-		require.ErrorIs(t, syscall.Unmount(payload, 0), syscall.EBUSY)
-		n.restart(t)
-		require.ErrorIs(t, syscall.Unmount(payload, 0), syscall.EBUSY)
-		require.NoError(t, n.stopSandbox(t, id))
-		require.NoError(t, n.removeSandbox(t, id))
-		require.Eventually(t, func() bool { return syscall.Unmount(payload, 0) == nil }, patience, interval)
+	each(t, func(n *node) {
+		payload := n.payloadMount(shimOf("v1"))
+		n.dropIn("60-kata", n.hostNetworkHandler("kata", filepath.Join(payload, "containerd-shim-kata-v2")))
+		n.start()
+		id := n.run("a", "kata")
+		assert.Equal(n, filepath.Join(payload, "containerd-shim-kata-v2"), executable(n, id))
+		require.ErrorIs(n, syscall.Unmount(payload, 0), syscall.EBUSY)
+		n.restart()
+		require.ErrorIs(n, syscall.Unmount(payload, 0), syscall.EBUSY)
+		require.NoError(n, n.stopSandbox(id))
+		require.NoError(n, n.removeSandbox(id))
+		require.Eventually(n, func() bool { return syscall.Unmount(payload, 0) == nil }, patience, interval)
 	})
 }
 
-func shared(t *testing.T, dir string) {
-	t.Helper()
-	require.NoError(t, os.MkdirAll(dir, 0o755))
-	require.NoError(t, syscall.Mount("test", dir, "tmpfs", 0, ""))
-	require.NoError(t, syscall.Mount("", dir, "", syscall.MS_SHARED, ""))
+func shared(tb testing.TB, dir string) {
+	tb.Helper()
+	require.NoError(tb, os.MkdirAll(dir, 0o755))
+	require.NoError(tb, syscall.Mount("test", dir, "tmpfs", 0, ""))
+	require.NoError(tb, syscall.Mount("", dir, "", syscall.MS_SHARED, ""))
 }
 
 // ociHandler is a handler whose sandboxes have an infra container, and whose runtime runs only for as long as a request takes.
@@ -71,21 +71,21 @@ func ociHandler(name, path, root string) string {
 func TestStoppingASandboxOfAnOCIHandlerHangsWhileItsPayloadIsUnmounted(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	each(t, func(t *testing.T, n *node) {
+	each(t, func(n *node) {
 		program := filepath.Join(built.dir, "oci-runtime")
-		payload := n.payloadMount(t, program)
-		n.dropIn(t, "60-oci", ociHandler("other", filepath.Join(payload, "oci-runtime"), n.path("oci-root")))
-		n.start(t)
-		id := n.run(t, "a", "other")
+		payload := n.payloadMount(program)
+		n.dropIn("60-oci", ociHandler("other", filepath.Join(payload, "oci-runtime"), n.path("oci-root")))
+		n.start()
+		id := n.run("a", "other")
 
-		require.NoError(t, syscall.Unmount(payload, 0), "nothing resident runs from it")
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		require.NoError(n, syscall.Unmount(payload, 0), "nothing resident runs from it")
+		ctx, cancel := context.WithTimeout(n.Context(), 3*time.Second)
 		defer cancel()
 		_, err := n.cri.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: id})
-		assert.Equal(t, codes.DeadlineExceeded, status.Code(err), "%v", err)
+		assert.Equal(n, codes.DeadlineExceeded, status.Code(err), "%v", err)
 
-		n.payloadMount(t, program)
-		require.NoError(t, n.stopSandbox(t, id))
-		require.NoError(t, n.removeSandbox(t, id))
+		n.payloadMount(program)
+		require.NoError(n, n.stopSandbox(id))
+		require.NoError(n, n.removeSandbox(id))
 	})
 }

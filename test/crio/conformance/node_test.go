@@ -4,6 +4,7 @@ package conformance_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,8 +27,10 @@ const (
 	interval = 20 * time.Millisecond
 )
 
-// node is a directory with everything one CRI-O needs, and its process while it runs.
+// node is a directory with everything one CRI-O needs, its process while it runs, and the test they are for.
 type node struct {
+	*testing.T
+
 	dir, binary string
 	cri         runtimeapi.RuntimeServiceClient
 	process     *process
@@ -77,7 +80,7 @@ enable_nri = false
 
 func newNode(t *testing.T, binary string) *node {
 	t.Helper()
-	n := &node{dir: t.TempDir(), binary: binary}
+	n := &node{T: t, dir: t.TempDir(), binary: binary}
 	pause := pauseImage(t)
 	write(t, n.path("crio.conf"), strings.NewReplacer("DIR", n.dir, "PAUSE", pause).Replace(mainConfig))
 	write(t, n.path("registries.conf"), fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", filepath.Dir(pause)))
@@ -85,97 +88,97 @@ func newNode(t *testing.T, binary string) *node {
 	write(t, n.path("bin/ordinary"), "#!/bin/sh\necho ordinary 1.0\n")
 	require.NoError(t, os.Chmod(n.path("bin/ordinary"), 0o755))
 	require.NoError(t, os.MkdirAll(n.path("conf.d"), 0o755))
-	t.Cleanup(func() { n.cleanUp(t) })
+	t.Cleanup(func() { n.cleanUp() })
 	return n
 }
 
 func (n *node) path(name string) string { return filepath.Join(n.dir, name) }
 
 // dropIn writes a file into the drop-in directory, whatever it is called.
-func (n *node) dropIn(t *testing.T, name, content string) {
-	t.Helper()
-	write(t, n.path(filepath.Join("conf.d", name)), content)
+func (n *node) dropIn(name, content string) {
+	n.Helper()
+	write(n, n.path(filepath.Join("conf.d", name)), content)
 }
 
-func (n *node) removeDropIn(t *testing.T, name string) {
-	t.Helper()
-	require.NoError(t, os.Remove(n.path(filepath.Join("conf.d", name))))
+func (n *node) removeDropIn(name string) {
+	n.Helper()
+	require.NoError(n, os.Remove(n.path(filepath.Join("conf.d", name))))
 }
 
 func (n *node) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(n.binary, append([]string{"--config", n.path("crio.conf"), "--config-dir", n.path("conf.d")}, args...)...)
+	cmd := exec.CommandContext(context.Background(), n.binary, append([]string{"--config", n.path("crio.conf"), "--config-dir", n.path("conf.d")}, args...)...)
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(n.binary)+":"+os.Getenv("PATH"),
 		"CONTAINER_REGISTRIES_CONF="+n.path("registries.conf"), "INVOCATION_ID=", "NOTIFY_SOCKET=")
 	return cmd
 }
 
-func (n *node) launch(t *testing.T) *process {
-	t.Helper()
+func (n *node) launch() *process {
+	n.Helper()
 	p := &process{cmd: n.command(n.args...), log: &logBuffer{}, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.WaitDelay = time.Second
-	require.NoError(t, p.cmd.Start())
+	require.NoError(n, p.cmd.Start())
 	go func() {
-		_ = p.cmd.Wait()
+		_ = p.cmd.Wait() //nolint:errcheck // how it ended is read from the process state
 		close(p.ended)
 	}()
 	return p
 }
 
 // start launches CRI-O and waits until it answers.
-func (n *node) start(t *testing.T) {
-	t.Helper()
-	n.process = n.launch(t)
+func (n *node) start() {
+	n.Helper()
+	n.process = n.launch()
 	if n.cri == nil {
 		conn, err := grpc.NewClient("unix://"+n.path("crio.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: patience}))
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = conn.Close() })
+		require.NoError(n, err)
+		n.Cleanup(func() { _ = conn.Close() }) //nolint:errcheck // nothing is lost with it
 		n.cri = runtimeapi.NewRuntimeServiceClient(conn)
 	}
-	require.Eventually(t, func() bool {
-		_, err := n.cri.Version(t.Context(), &runtimeapi.VersionRequest{}, grpc.WaitForReady(true))
+	require.Eventually(n, func() bool {
+		_, err := n.cri.Version(n.Context(), &runtimeapi.VersionRequest{}, grpc.WaitForReady(true))
 		return err == nil || n.process.hasEnded()
 	}, patience, interval, "CRI-O does not answer")
-	require.False(t, n.process.hasEnded(), "CRI-O did not start: %s", n.process.log)
+	require.False(n, n.process.hasEnded(), "CRI-O did not start: %s", n.process.log)
 }
 
 // refuses launches CRI-O, expects it to give up with exit code 1, and returns what it said.
-func (n *node) refuses(t *testing.T) string {
-	t.Helper()
-	p := n.launch(t)
+func (n *node) refuses() string {
+	n.Helper()
+	p := n.launch()
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
-		_ = p.cmd.Process.Kill()
-		t.Fatalf("CRI-O started, or hangs: %s", p.log)
+		_ = p.cmd.Process.Kill() //nolint:errcheck // the test fails anyway
+		n.Fatalf("CRI-O started, or hangs: %s", p.log)
 	}
-	require.Equal(t, 1, p.cmd.ProcessState.ExitCode(), p.log.String())
+	require.Equal(n, 1, p.cmd.ProcessState.ExitCode(), p.log.String())
 	return p.log.String()
 }
 
-func (n *node) stop(t *testing.T) {
-	t.Helper()
-	require.NoError(t, n.process.cmd.Process.Signal(syscall.SIGTERM))
+func (n *node) stop() {
+	n.Helper()
+	require.NoError(n, n.process.cmd.Process.Signal(syscall.SIGTERM))
 	select {
 	case <-n.process.ended:
 	case <-time.After(patience):
-		t.Fatalf("CRI-O does not end: %s", n.process.log)
+		n.Fatalf("CRI-O does not end: %s", n.process.log)
 	}
 }
 
-func (n *node) restart(t *testing.T) {
-	t.Helper()
-	n.stop(t)
-	n.start(t)
+func (n *node) restart() {
+	n.Helper()
+	n.stop()
+	n.start()
 }
 
 // reload sends SIGHUP and waits for CRI-O to say how it went; it returns what it logged meanwhile.
-func (n *node) reload(t *testing.T) (log string, completed bool) {
-	t.Helper()
+func (n *node) reload() (log string, completed bool) {
+	n.Helper()
 	before := len(n.process.log.String())
-	require.NoError(t, n.process.cmd.Process.Signal(syscall.SIGHUP))
-	require.Eventually(t, func() bool {
+	require.NoError(n, n.process.cmd.Process.Signal(syscall.SIGHUP))
+	require.Eventually(n, func() bool {
 		log = n.process.log.String()[before:]
 		completed = strings.Contains(log, "Configuration reload completed")
 		return completed || strings.Contains(log, "Unable to reload configuration")
@@ -184,10 +187,10 @@ func (n *node) reload(t *testing.T) (log string, completed bool) {
 }
 
 // shown lists the handlers in CRI Status, the default's empty name included.
-func (n *node) shown(t *testing.T) []string {
-	t.Helper()
-	status, err := n.cri.Status(t.Context(), &runtimeapi.StatusRequest{})
-	require.NoError(t, err)
+func (n *node) shown() []string {
+	n.Helper()
+	status, err := n.cri.Status(n.Context(), &runtimeapi.StatusRequest{})
+	require.NoError(n, err)
 	var names []string
 	for _, h := range status.GetRuntimeHandlers() {
 		names = append(names, h.GetName())

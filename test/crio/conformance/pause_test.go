@@ -19,15 +19,15 @@ import (
 )
 
 // pauseImage serves an image of one file from a registry of its own: a real CRI-O pulls it for every sandbox.
-func pauseImage(t *testing.T) string {
-	t.Helper()
-	layer := pauseLayer(t)
-	config := mustJSON(t, map[string]any{
+func pauseImage(tb testing.TB) string {
+	tb.Helper()
+	layer := pauseLayer(tb)
+	config := mustJSON(tb, map[string]any{
 		"architecture": "amd64", "os": "linux",
 		"config": map[string]any{"Entrypoint": []string{"/pause"}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},
 	})
-	manifest := mustJSON(t, map[string]any{
+	manifest := mustJSON(tb, map[string]any{
 		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
 		"config": descriptor("application/vnd.oci.image.config.v1+json", config),
 		"layers": []any{descriptor("application/vnd.oci.image.layer.v1.tar", layer)},
@@ -38,27 +38,27 @@ func pauseImage(t *testing.T) string {
 		switch blob, ok := blobs[base]; {
 		case strings.Contains(r.URL.Path, "/manifests/"):
 			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
-			_, _ = w.Write(manifest)
+			_, _ = w.Write(manifest) //nolint:errcheck // the client notices
 		case ok:
-			_, _ = w.Write(blob)
+			_, _ = w.Write(blob) //nolint:errcheck // the client notices
 		case r.URL.Path != "/v2/":
 			http.NotFound(w, r)
 		}
 	}))
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://") + "/pause:1"
 }
 
-func pauseLayer(t *testing.T) []byte {
-	t.Helper()
+func pauseLayer(tb testing.TB) []byte {
+	tb.Helper()
 	program, err := os.ReadFile(filepath.Join(built.dir, "pause-bin"))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
-	require.NoError(t, w.WriteHeader(&tar.Header{Name: "pause", Mode: 0o755, Size: int64(len(program))}))
+	require.NoError(tb, w.WriteHeader(&tar.Header{Name: "pause", Mode: 0o755, Size: int64(len(program))}))
 	_, err = w.Write(program)
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
+	require.NoError(tb, err)
+	require.NoError(tb, w.Close())
 	return layer.Bytes()
 }
 
@@ -71,9 +71,9 @@ func digest(blob []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-func mustJSON(t *testing.T, value any) []byte {
-	t.Helper()
+func mustJSON(tb testing.TB, value any) []byte {
+	tb.Helper()
 	data, err := json.Marshal(value)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return data
 }

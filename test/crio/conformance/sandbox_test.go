@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,9 +29,9 @@ const (
 )
 
 // hostNetworkHandler is a vm handler whose shim takes host network, as the proof handler's does.
-func (n *node) hostNetworkHandler(t *testing.T, name, shim string) string {
-	t.Helper()
-	config := write(t, n.path("shim-"+name+"/configuration.toml"), hostNetworkConfig)
+func (n *node) hostNetworkHandler(name, shim string) string {
+	n.Helper()
+	config := write(n, n.path("shim-"+name+"/configuration.toml"), hostNetworkConfig)
 	return vmHandler(name, shim, "runtime_config_path = "+strconv.Quote(config))
 }
 
@@ -50,9 +51,9 @@ func request(pod, handler string) *runtimeapi.RunPodSandboxRequest {
 }
 
 // tryRun asks for a host-network sandbox.
-func (n *node) tryRun(t *testing.T, pod, handler string) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func (n *node) tryRun(pod, handler string) (string, error) {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.Context(), patience)
 	defer cancel()
 	response, err := n.cri.RunPodSandbox(ctx, request(pod, handler))
 	if err == nil {
@@ -61,33 +62,33 @@ func (n *node) tryRun(t *testing.T, pod, handler string) (string, error) {
 	return response.GetPodSandboxId(), err
 }
 
-func (n *node) run(t *testing.T, pod, handler string) string {
-	t.Helper()
-	id, err := n.tryRun(t, pod, handler)
-	require.NoError(t, err, n.process.log)
+func (n *node) run(pod, handler string) string {
+	n.Helper()
+	id, err := n.tryRun(pod, handler)
+	require.NoError(n, err, n.process.log)
 	return id
 }
 
-func (n *node) stopSandbox(t *testing.T, id string) error {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func (n *node) stopSandbox(id string) error {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.Context(), patience)
 	defer cancel()
 	_, err := n.cri.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: id})
 	return err
 }
 
-func (n *node) removeSandbox(t *testing.T, id string) error {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func (n *node) removeSandbox(id string) error {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.Context(), patience)
 	defer cancel()
 	_, err := n.cri.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: id})
 	return err
 }
 
-func (n *node) list(t *testing.T, filter *runtimeapi.PodSandboxFilter) []string {
-	t.Helper()
-	response, err := n.cri.ListPodSandbox(t.Context(), &runtimeapi.ListPodSandboxRequest{Filter: filter})
-	require.NoError(t, err)
+func (n *node) list(filter *runtimeapi.PodSandboxFilter) []string {
+	n.Helper()
+	response, err := n.cri.ListPodSandbox(n.Context(), &runtimeapi.ListPodSandboxRequest{Filter: filter})
+	require.NoError(n, err)
 	var ids []string
 	for _, item := range response.GetItems() {
 		ids = append(ids, item.GetId())
@@ -95,18 +96,18 @@ func (n *node) list(t *testing.T, filter *runtimeapi.PodSandboxFilter) []string 
 	return ids
 }
 
-func (n *node) state(t *testing.T, id string) runtimeapi.PodSandboxState {
-	t.Helper()
-	response, err := n.cri.PodSandboxStatus(t.Context(), &runtimeapi.PodSandboxStatusRequest{PodSandboxId: id})
-	require.NoError(t, err)
+func (n *node) state(id string) runtimeapi.PodSandboxState {
+	n.Helper()
+	response, err := n.cri.PodSandboxStatus(n.Context(), &runtimeapi.PodSandboxStatusRequest{PodSandboxId: id})
+	require.NoError(n, err)
 	return response.GetStatus().GetState()
 }
 
 // shimPID finds the long-lived shim of a sandbox; 0 when there is none.
-func shimPID(t *testing.T, id string) int {
-	t.Helper()
+func shimPID(tb testing.TB, id string) int {
+	tb.Helper()
 	entries, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	for _, entry := range entries {
 		line, err := os.ReadFile(entry)
 		args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
@@ -114,81 +115,98 @@ func shimPID(t *testing.T, id string) int {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(entry)))
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		return pid
 	}
 	return 0
 }
 
-func requireShim(t *testing.T, id string) int {
-	t.Helper()
-	pid := shimPID(t, id)
-	require.NotZero(t, pid, "sandbox %s has no shim", id)
+func requireShim(tb testing.TB, id string) int {
+	tb.Helper()
+	pid := shimPID(tb, id)
+	require.NotZero(tb, pid, "sandbox %s has no shim", id)
 	return pid
 }
 
-func requireNoShim(t *testing.T, id string) {
-	t.Helper()
-	require.Eventually(t, func() bool { return shimPID(t, id) == 0 }, patience, interval, "the shim of %s lives", id)
+func requireNoShim(tb testing.TB, id string) {
+	tb.Helper()
+	require.Eventually(tb, func() bool { return shimPID(tb, id) == 0 }, patience, interval, "the shim of %s lives", id)
 }
 
-func killShim(t *testing.T, id string) {
-	t.Helper()
-	require.NoError(t, syscall.Kill(requireShim(t, id), syscall.SIGKILL))
-	requireNoShim(t, id)
+func killShim(tb testing.TB, id string) {
+	tb.Helper()
+	require.NoError(tb, syscall.Kill(requireShim(tb, id), syscall.SIGKILL))
+	requireNoShim(tb, id)
 }
 
 // cleanUp ends what the test's own CRI-O left: sandboxes, its process, the shims of its bundles, their cgroups, its mounts.
-func (n *node) cleanUp(t *testing.T) {
-	t.Helper()
+func (n *node) cleanUp() {
+	n.Helper()
 	if n.process != nil && !n.process.hasEnded() {
 		n.removeSandboxes()
-		_ = n.process.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-n.process.ended:
-		case <-time.After(patience):
-			_ = n.process.cmd.Process.Kill()
-			<-n.process.ended
-		}
+		n.end()
 	}
 	n.endShims()
-	n.unmount(t)
+	n.unmount()
 	for _, id := range n.ids {
 		removeCgroups("crio-" + id)
-		_ = os.Remove(fmt.Sprintf("/run/containerd/s/%x", sha256.Sum256([]byte("default/"+id))))
+		n.ignore(os.Remove(fmt.Sprintf("/run/containerd/s/%x", sha256.Sum256([]byte("default/"+id)))))
+	}
+}
+
+func (n *node) end() {
+	n.ignore(n.process.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-n.process.ended:
+	case <-time.After(patience):
+		n.ignore(n.process.cmd.Process.Kill())
+		<-n.process.ended
+	}
+}
+
+// ignore is for errors of the clean-up: mostly the thing to remove is gone already.
+func (n *node) ignore(err error) {
+	if err != nil && n.Failed() {
+		n.Logf("cleaning up: %v", err)
 	}
 }
 
 // removeSandboxes asks for what can go in the ordinary way; the rest is taken by force.
 func (n *node) removeSandboxes() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.Context()), patience)
 	defer cancel()
 	for _, id := range n.ids {
-		_, _ = n.cri.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: id})
-		_, _ = n.cri.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: id})
+		_, err := n.cri.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: id})
+		n.ignore(err)
+		_, err = n.cri.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: id})
+		n.ignore(err)
 	}
 }
 
 // endShims kills the processes whose working directory is one of this node's bundles.
 func (n *node) endShims() {
-	entries, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	entries, err := filepath.Glob("/proc/[0-9]*/cwd")
+	n.ignore(err)
 	for _, entry := range entries {
 		cwd, err := os.Readlink(entry)
 		if err != nil || !strings.HasPrefix(cwd, n.dir+"/") {
 			continue
 		}
 		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(entry))); err == nil {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+			n.ignore(syscall.Kill(pid, syscall.SIGKILL))
 		}
 	}
 }
 
 // removeCgroups removes a cgroup at the root of every hierarchy as soon as it is empty; a real CRI-O makes it there.
 func removeCgroups(name string) {
-	dirs, _ := filepath.Glob("/sys/fs/cgroup/*/" + name)
+	dirs := []string{filepath.Join("/sys/fs/cgroup", name)}
+	if more, err := filepath.Glob("/sys/fs/cgroup/*/" + name); err == nil {
+		dirs = append(dirs, more...)
+	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	for _, dir := range append(dirs, "/sys/fs/cgroup/"+name) {
+	for _, dir := range dirs {
 		for tries := 0; errors.Is(syscall.Rmdir(dir), syscall.EBUSY) && tries < 100; tries++ {
 			<-ticker.C
 		}
@@ -196,20 +214,19 @@ func removeCgroups(name string) {
 }
 
 // unmount takes down every mount below the node's directory, innermost first.
-func (n *node) unmount(t *testing.T) {
-	t.Helper()
+func (n *node) unmount() {
+	n.Helper()
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return
 	}
-	lines := strings.Split(string(mounts), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		fields := strings.Fields(lines[i])
+	for _, line := range slices.Backward(strings.Split(string(mounts), "\n")) {
+		fields := strings.Fields(line)
 		if len(fields) < 5 || !strings.HasPrefix(fields[4], n.dir+"/") {
 			continue
 		}
 		if err := syscall.Unmount(fields[4], syscall.MNT_DETACH); err != nil {
-			t.Logf("unmounting %s: %v", fields[4], err)
+			n.Logf("unmounting %s: %v", fields[4], err)
 		}
 	}
 }

@@ -31,12 +31,12 @@ func TestAShimLeavesTheCgroupOfItsStarterAndCleansUp(t *testing.T) {
 	n := standIn(t, "--shim-cgroup-parent", "/crio-conformance")
 	t.Cleanup(func() { removeCgroups("crio-conformance") })
 	withKata(t, n)
-	id := n.run(t, "a", "kata")
+	id := n.run("a", "kata")
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", requireShim(t, id)))
 	require.NoError(t, err)
 	assert.Equal(t, len(roots), strings.Count(string(content), "/crio-conformance/poduid-of-a/crio-"+id))
-	require.NoError(t, n.stopSandbox(t, id))
-	require.NoError(t, n.removeSandbox(t, id))
+	require.NoError(t, n.stopSandbox(id))
+	require.NoError(t, n.removeSandbox(id))
 	requireNoShim(t, id)
 	for _, root := range roots {
 		assert.NoDirExists(t, root+"/crio-conformance/poduid-of-a")
@@ -51,14 +51,14 @@ func TestASandboxCanBeHeldBeforeItsShimStarts(t *testing.T) {
 	require.NoError(t, syscall.Mkfifo(n.path("stall-run"), 0o600))
 	ran := make(chan error, 1)
 	go func() {
-		_, err := n.tryRun(t, "a", "kata")
+		_, err := n.tryRun("a", "kata")
 		ran <- err
 	}()
 	hold, err := os.OpenFile(n.path("stall-run"), os.O_WRONLY, 0)
 	require.NoError(t, err)
-	assert.Empty(t, n.list(t, nil))
+	assert.Empty(t, n.list(nil))
 	assert.Empty(t, ran)
 	require.NoError(t, hold.Close())
 	require.NoError(t, <-ran)
-	assert.Len(t, n.list(t, nil), 1)
+	assert.Len(t, n.list(nil), 1)
 }

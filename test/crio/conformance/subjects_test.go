@@ -3,6 +3,7 @@
 package conformance_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -29,7 +30,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // below the temporary directory
 	built.dir, built.standIn, built.real = dir, filepath.Join(dir, "crio"), *realCrio
 	if path, err := exec.LookPath("crio"); built.real == "" && err == nil {
 		built.real = path
@@ -51,7 +52,7 @@ func buildAll(dir string) error {
 		filepath.Join(dir, "pause-bin"):   {"./testdata/pause"},
 		filepath.Join(dir, "oci-runtime"): {"./testdata/oci-runtime"},
 	} {
-		cmd := exec.Command("go", append([]string{"build", "-o", out}, args...)...)
+		cmd := exec.CommandContext(context.Background(), "go", append([]string{"build", "-o", out}, args...)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %v: %w: %s", args, err, output)
@@ -68,11 +69,11 @@ func shimPath(dir, variant string) string {
 func shimOf(variant string) string { return shimPath(built.dir, variant) }
 
 // each runs a test against every CRI-O at hand. A test that needs no sandbox needs no root for the stand-in.
-func each(t *testing.T, test func(t *testing.T, n *node)) {
+func each(t *testing.T, test func(n *node)) {
 	t.Helper()
 	t.Run("stand-in", func(t *testing.T) {
 		t.Parallel()
-		test(t, newNode(t, built.standIn))
+		test(newNode(t, built.standIn))
 	})
 	if built.real == "" {
 		return
@@ -80,7 +81,7 @@ func each(t *testing.T, test func(t *testing.T, n *node)) {
 	t.Run("cri-o", func(t *testing.T) {
 		t.Parallel()
 		needRoot(t)
-		test(t, newNode(t, built.real))
+		test(newNode(t, built.real))
 	})
 }
 
@@ -91,9 +92,9 @@ func needRoot(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, path, content string) string {
-	t.Helper()
-	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+func write(tb testing.TB, path, content string) string {
+	tb.Helper()
+	require.NoError(tb, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(tb, os.WriteFile(path, []byte(content), 0o600))
 	return path
 }

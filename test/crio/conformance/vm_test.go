@@ -17,17 +17,17 @@ import (
 )
 
 // endVM makes the sandbox end as if its VM had powered off, past CRI-O.
-func endVM(t *testing.T, id string) {
-	t.Helper()
-	bundle, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", requireShim(t, id)))
-	require.NoError(t, err)
+func endVM(tb testing.TB, id string) {
+	tb.Helper()
+	bundle, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", requireShim(tb, id)))
+	require.NoError(tb, err)
 	address, err := os.ReadFile(filepath.Join(bundle, "address"))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(t.Context(), "unix", strings.TrimPrefix(string(address), "unix://"))
-	require.NoError(t, err)
+	conn, err := dialer.DialContext(tb.Context(), "unix", strings.TrimPrefix(string(address), "unix://"))
+	require.NoError(tb, err)
 	client := ttrpc.NewClient(conn)
-	defer client.Close()
-	_, err = taskapi.NewTTRPCTaskClient(client).Kill(t.Context(), &taskapi.KillRequest{ID: id, Signal: uint32(syscall.SIGKILL)})
-	require.NoError(t, err)
+	defer client.Close() //nolint:errcheck // nothing is lost with it
+	_, err = taskapi.NewTTRPCTaskClient(client).Kill(tb.Context(), &taskapi.KillRequest{ID: id, Signal: uint32(syscall.SIGKILL)})
+	require.NoError(tb, err)
 }

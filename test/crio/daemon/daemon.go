@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
+	defer listener.Close() //nolint:errcheck // the socket goes with it
 	store, err := sandbox.Open(filepath.Join(c.Crio.RunRoot, sandboxDir))
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func reload(ctx context.Context, o Options, table *handler.Table) {
 
 // listen takes the place of a socket that an earlier process left behind.
 func listen(ctx context.Context, path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // CRI-O's own mode
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {

@@ -48,7 +48,7 @@ func notifySocket(t *testing.T) *net.UnixConn {
 	path := filepath.Join(t.TempDir(), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() }) //nolint:errcheck // nothing is lost with it
 	t.Setenv("NOTIFY_SOCKET", path)
 	return conn
 }
@@ -61,6 +61,7 @@ func receive(t *testing.T, conn *net.UnixConn, within time.Duration) (string, er
 	return string(buffer[:n]), err
 }
 
+//nolint:paralleltest // t.Setenv forbids it
 func TestAStalledStartIsNotReadyUntilItIsReleased(t *testing.T) {
 	notify, o := notifySocket(t), options(t)
 	path := filepath.Join(string(o.Faults), fault.StallStart)

@@ -22,7 +22,7 @@ func feedWatchdog(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			_, _ = sddaemon.SdNotify(false, sddaemon.SdNotifyWatchdog) // a missed one is systemd's to judge
+			_, _ = sddaemon.SdNotify(false, sddaemon.SdNotifyWatchdog) //nolint:errcheck // a missed one is systemd's to judge
 		}
 	}
 }

@@ -55,7 +55,7 @@ func drain(path string) error {
 	if err != nil {
 		return fmt.Errorf("holding: %w", err)
 	}
-	defer fifo.Close()
+	defer fifo.Close() //nolint:errcheck // opened for reading only
 	_, err = io.Copy(io.Discard, fifo)
 	return err
 }

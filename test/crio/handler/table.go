@@ -52,7 +52,7 @@ func (t *Table) Find(name string) (*config.Handler, error) {
 	if h, ok := t.run[name]; ok {
 		return h, nil
 	}
-	return nil, fmt.Errorf("failed to find runtime handler %s from runtime list %v", name, t.run)
+	return nil, fmt.Errorf("failed to find runtime handler %s from runtime list %v", name, t.run) //nolint:revive // CRI-O's own words
 }
 
 // Reload takes over a new configuration for Status alone. It assigns before it validates, as CRI-O does:
@@ -68,14 +68,14 @@ func (t *Table) Reload(ctx context.Context, c config.Runtime) error {
 	if t.fallback != c.DefaultRuntime {
 		t.fallback, updated = c.DefaultRuntime, true
 		if err := t.resolveDefault(); err != nil {
-			return fmt.Errorf("unable to reload runtimes: %w", err)
+			return fmt.Errorf("unable to reload runtimes: %w", err) //nolint:revive // CRI-O's own words
 		}
 	}
 	if !updated {
 		return nil
 	}
 	if err := t.validateShown(ctx); err != nil {
-		return fmt.Errorf("unable to reload runtimes: %w", err)
+		return fmt.Errorf("unable to reload runtimes: %w", err) //nolint:revive // CRI-O's own words
 	}
 	return nil
 }

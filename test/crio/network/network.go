@@ -37,7 +37,7 @@ func (p Pods) Attach(ctx context.Context, namespace, name, uid string) error {
 		return err
 	}
 	if err := p.find(ctx, namespace, name, uid); err != nil {
-		return fmt.Errorf("error adding pod %s_%s to CNI network %q: %w", namespace, name, "multus-cni-network", err)
+		return fmt.Errorf("error adding pod %s_%s to CNI network %q: %w", namespace, name, "multus-cni-network", err) //nolint:revive // Multus' own words
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func (c Container) Stop(ctx context.Context) error {
 	ticker := time.NewTicker(retry)
 	defer ticker.Stop()
 	for c.alive() {
-		_ = c.call(ctx, "kill", c.ID, "TERM") // whether it helped is seen in the next round
+		_ = c.call(ctx, "kill", c.ID, "TERM") //nolint:errcheck // whether it helped is seen in the next round
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

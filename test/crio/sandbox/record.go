@@ -6,6 +6,7 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -60,9 +61,7 @@ func New(id string, req *runtimeapi.RunPodSandboxRequest, created time.Time) (Re
 		Annotations: c.GetAnnotations(), Handler: req.GetRuntimeHandler(),
 		HostNetwork: network == runtimeapi.NamespaceMode_NODE, CreatedAt: created,
 	}
-	for key, value := range c.GetLabels() {
-		r.Labels[key] = value
-	}
+	maps.Copy(r.Labels, c.GetLabels())
 	return r, nil
 }
 

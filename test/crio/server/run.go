@@ -46,7 +46,7 @@ func (s *Server) reserve(name string) (existing string, release func(), err erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reserved[name] {
-		return "", nil, fmt.Errorf("error reserving pod name %s: it is being created", name)
+		return "", nil, fmt.Errorf("error reserving pod name %s: it is being created", name) //nolint:revive // CRI-O's own words
 	}
 	s.reserved[name] = true
 	return "", func() {
@@ -106,7 +106,7 @@ func (s *Server) attach(ctx context.Context, r sandbox.Record) error {
 		return nil
 	}
 	if err := s.Network.Attach(ctx, r.Namespace, r.PodName, r.UID); err != nil {
-		return fmt.Errorf("failed to create pod network sandbox %s(%s): %w", r.Name(), r.ID, err)
+		return fmt.Errorf("failed to create pod network sandbox %s(%s): %w", r.Name(), r.ID, err) //nolint:revive // CRI-O's own words
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (s *Server) StopPodSandbox(ctx context.Context, req *runtimeapi.StopPodSand
 	}
 	if err := s.stop(ctx, r); err != nil {
 		s.Log.WithField("sandbox", r.ID).Warnf("StopPodSandbox: %v", err)
-		return nil, fmt.Errorf("failed to stop infra container for pod sandbox %s: failed to stop container %s: %w", r.ID, r.ID, err)
+		return nil, fmt.Errorf("failed to stop infra container for pod sandbox %s: failed to stop container %s: %w", r.ID, r.ID, err) //nolint:revive // CRI-O's own words
 	}
 	s.markStopped(r.ID)
 	s.Log.WithField("sandbox", r.ID).Infof("Stopped pod sandbox: %s", r.ID)
@@ -46,11 +46,11 @@ func (s *Server) RemovePodSandbox(ctx context.Context, req *runtimeapi.RemovePod
 	}
 	if !r.Stopped {
 		if err := s.stop(ctx, r); err != nil {
-			return nil, fmt.Errorf("failed to stop container for removal failed to stop container %s: %w", r.ID, err)
+			return nil, fmt.Errorf("failed to stop container for removal failed to stop container %s: %w", r.ID, err) //nolint:revive // CRI-O's own words
 		}
 	}
 	if err := s.release(ctx, r); err != nil {
-		return nil, fmt.Errorf("failed to delete container %s in pod sandbox %s: %w", r.ID, r.ID, err)
+		return nil, fmt.Errorf("failed to delete container %s in pod sandbox %s: %w", r.ID, r.ID, err) //nolint:revive // CRI-O's own words
 	}
 	s.forget(r.ID)
 	s.Log.WithField("sandbox", r.ID).Infof("Removed pod sandbox: %s", r.ID)

@@ -73,7 +73,7 @@ func connect(ctx context.Context, address, id, bundle string) (*Shim, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := ttrpc.NewClient(conn, ttrpc.WithOnClose(func() { conn.Close() }))
+	client := ttrpc.NewClient(conn, ttrpc.WithOnClose(func() { _ = conn.Close() })) //nolint:errcheck // it is closed already
 	return &Shim{id: id, bundle: bundle, client: client, task: taskapi.NewTTRPCTaskClient(client)}, nil
 }
 
@@ -120,7 +120,7 @@ func (s *Shim) Delete(ctx context.Context) error {
 
 // Discard ends a shim whose sandbox never came to run.
 func (s *Shim) Discard(ctx context.Context) error {
-	_, _ = s.task.Delete(ctx, &taskapi.DeleteRequest{ID: s.id}) // the container may never have been made
+	_, _ = s.task.Delete(ctx, &taskapi.DeleteRequest{ID: s.id}) //nolint:errcheck // the container may never have been made
 	_, err := s.task.Shutdown(ctx, &taskapi.ShutdownRequest{ID: s.id})
 	return errors.Join(plain(err), s.client.Close())
 }

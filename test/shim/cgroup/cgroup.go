@@ -22,7 +22,7 @@ func Roots(mountinfo string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding cgroup hierarchies: %w", err)
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // opened for reading only
 	var roots []string
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {

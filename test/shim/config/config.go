@@ -23,7 +23,7 @@ const (
 )
 
 // ErrHostNetwork refuses a sandbox in the host's network, which Kata cannot attach a VM to.
-var ErrHostNetwork = errors.New("Host networking requested, not supported by runtime")
+var ErrHostNetwork = errors.New("Host networking requested, not supported by runtime") //nolint:staticcheck // Kata's own words
 
 // Config is what the shim obeys; every other key is accepted and ignored.
 type Config struct {

@@ -33,7 +33,7 @@ func serve(t *testing.T) (client taskapi.TTRPCTaskService, socket string, ended 
 	conn, err := dialer.DialContext(t.Context(), "unix", socket)
 	require.NoError(t, err)
 	connected := ttrpc.NewClient(conn)
-	t.Cleanup(func() { _ = connected.Close() })
+	t.Cleanup(func() { _ = connected.Close() }) //nolint:errcheck // nothing is lost with it
 	return taskapi.NewTTRPCTaskClient(connected), socket, done
 }
 

@@ -63,12 +63,12 @@ func (l Launcher) spawn(id, address string) error {
 		return err
 	}
 	listener.SetUnlinkOnClose(false)
-	defer listener.Close()
+	defer listener.Close() //nolint:errcheck // the copy in the new process is the one that counts
 	socket, err := listener.File()
 	if err != nil {
 		return err
 	}
-	defer socket.Close()
+	defer socket.Close() //nolint:errcheck // the copy in the new process is the one that counts
 	return l.command(id, socket).Start()
 }
 
@@ -76,7 +76,7 @@ func (l Launcher) spawn(id, address string) error {
 // that copy is what makes a plain umount of the payload fail while the shim lives.
 // No stream is inherited: the caller reads `start` until its output ends.
 func (l Launcher) command(id string, socket *os.File) *exec.Cmd {
-	cmd := exec.Command(l.Executable, "-namespace", l.Namespace, "-id", id) //nolint:noctx // outlives this process by design
+	cmd := exec.Command(l.Executable, "-namespace", l.Namespace, "-id", id) //nolint:noctx,gosec // it outlives this process by design, and runs this same program
 	cmd.Dir = l.Bundle
 	cmd.ExtraFiles = []*os.File{socket}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

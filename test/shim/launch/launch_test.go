@@ -23,9 +23,9 @@ func launcher(t *testing.T, spec string) launch.Launcher {
 	t.Helper()
 	bundle := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(bundle, "config.json"), []byte(spec), 0o600))
-	sockets, err := os.MkdirTemp("", "s") // a socket's path has at most 107 bytes
+	sockets, err := os.MkdirTemp("", "s") //nolint:usetesting // a socket's path has at most 107 bytes
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(sockets) })
+	t.Cleanup(func() { _ = os.RemoveAll(sockets) }) //nolint:errcheck // below the temporary directory
 	return launch.Launcher{Executable: "/bin/true", SocketDir: sockets, Namespace: "default", Bundle: bundle}
 }
 
