@@ -73,8 +73,10 @@ func (w Workspace) Start(ctx context.Context, options Options) (*Cluster, error)
 }
 
 func (c *Cluster) start(ctx context.Context) (err error) {
-	if err := os.MkdirAll(c.path("tmp"), 0o755); err != nil {
-		return err
+	for _, dir := range []string{c.path("tmp"), c.Scratch()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
 	}
 	if c.endpoints, err = c.startControlPlane(ctx); err != nil {
 		return err
@@ -130,6 +132,9 @@ func (c *Cluster) startControlPlane(ctx context.Context) (endpoints.Endpoints, e
 
 // path is a file of this cluster that belongs to no node; the folder's name is no host name.
 func (c *Cluster) path(name string) string { return filepath.Join(c.home, "_cluster", name) }
+
+// Scratch is a directory for files that end with the cluster, also when this process is killed.
+func (c *Cluster) Scratch() string { return c.path("scratch") }
 
 // Close stops and removes everything that belongs to the cluster, also after ctx is done.
 func (c *Cluster) Close(ctx context.Context) error {

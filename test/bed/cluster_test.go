@@ -5,6 +5,7 @@ package bed_test
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -78,7 +79,7 @@ func TestNothingIsLeftAfterClose(t *testing.T) {
 	require.DirExists(t, home)
 	require.NoError(t, cluster.Close(t.Context()))
 	assert.NoDirExists(t, home)
-	_, err := http.Get("http://" + cluster.Registry + "/v2/")
+	_, err := new(net.Dialer).DialContext(t.Context(), "tcp", cluster.Registry)
 	assert.Error(t, err)
 }
 

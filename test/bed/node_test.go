@@ -31,13 +31,12 @@ func TestNodeReachesTheClusterThroughItsOwnForwarders(t *testing.T) {
 	assert.Contains(t, string(config), node.API.Address())
 
 	stall := node.Images.Stall(fault.Blobs)
-	answer := make(chan string)
 	go func() {
-		answer <- fetch(t, node, node.Images.Address(), "/v2/kata/blobs/sha256:"+strings.Repeat("a", 64))
+		<-stall.Reached()
+		stall.Release()
 	}()
-	<-stall.Reached()
-	stall.Release()
-	assert.Contains(t, <-answer, "BLOB_UNKNOWN", "what was held goes on to the registry")
+	answer := fetch(t, node, node.Images.Address(), "/v2/kata/blobs/sha256:"+strings.Repeat("a", 64))
+	assert.Contains(t, answer, "BLOB_UNKNOWN", "what was held goes on to the registry")
 
 	require.Contains(t, fetch(t, node, node.API.Address(), "/"), "HTTP/1.0 400", "plain HTTP to a TLS port")
 	node.API.Cut()

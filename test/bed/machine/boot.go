@@ -66,7 +66,7 @@ func (m *Machine) run(ctx context.Context, b *boot) (again bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("listening for the machine's notifications: %w", err)
 	}
-	defer socket.Close()
+	defer socket.Close() //nolint:errcheck // Nothing is read from it any more.
 	go b.follow(socket)
 
 	err = m.nspawn(ctx, cgroups).Run()

@@ -79,14 +79,15 @@ func removeCgroups(ctx context.Context, name string) error {
 
 // killCgroup kills every process in a cgroup and those below it; the caller repeats it until removeTree agrees.
 func killCgroup(dir string) {
+	//nolint:errcheck // Processes and cgroups may be gone by the time they are looked at.
 	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.Name() != "cgroup.procs" {
 			return nil //nolint:nilerr // A cgroup may go away at any moment.
 		}
-		content, _ := os.ReadFile(path)
-		for _, field := range strings.Fields(string(content)) {
+		content, _ := os.ReadFile(path) //nolint:errcheck // As above.
+		for field := range strings.FieldsSeq(string(content)) {
 			if pid, err := strconv.Atoi(field); err == nil && pid > 1 {
-				_ = unix.Kill(pid, unix.SIGKILL)
+				_ = unix.Kill(pid, unix.SIGKILL) //nolint:errcheck // As above.
 			}
 		}
 		return nil

@@ -43,7 +43,7 @@ func TestMachineBootsRebootsAndLosesPower(t *testing.T) {
 
 	timed(t, "power off", func() { require.NoError(t, m.PowerOff(t.Context())) })
 	_, err = m.Exec(t.Context(), "true")
-	assert.ErrorContains(t, err, "is off")
+	require.ErrorContains(t, err, "is off")
 	journal, err := m.Journal(t.Context(), "dbus.service")
 	require.NoError(t, err)
 	assert.Contains(t, journal, "dbus")

@@ -38,7 +38,7 @@ func TestSweepRemovesTheMachinesOfADeadOwnerOnly(t *testing.T) {
 		beOwner(t, name)
 	}
 	mine := on(t, "alive")
-	owner := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$") //nolint:gosec // This very program.
+	owner := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 	owner.Env = append(os.Environ(), asOwner+"=orphan")
 	out, err := owner.StdoutPipe()
 	require.NoError(t, err)

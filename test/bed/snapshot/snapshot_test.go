@@ -20,14 +20,12 @@ func TestDiffNamesEveryKindOfChange(t *testing.T) {
 		change func(t *testing.T, dir string)
 		want   string
 	}{
-		"content":  {func(t *testing.T, dir string) { write(t, dir, "etc/a", "two") }, "/etc/a: was"},
-		"mode":     {func(t *testing.T, dir string) { require.NoError(t, os.Chmod(filepath.Join(dir, "etc/a"), 0o600)) }, "/etc/a: was"},
-		"new file": {func(t *testing.T, dir string) { write(t, dir, "etc/new", "") }, "/etc/new: new"},
-		"directory": {func(t *testing.T, dir string) {
-			require.NoError(t, os.Mkdir(filepath.Join(dir, "var/lib/kata-x"), 0o755))
-		}, "/var/lib/kata-x: new"},
-		"removal": {func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "etc/a"))) }, "/etc/a: gone"},
-		"link":    {relink, "/etc/link: was"},
+		"content":   {rewrite, "/etc/a: was"},
+		"mode":      {protect, "/etc/a: was"},
+		"new file":  {add, "/etc/new: new"},
+		"directory": {makeDirectory, "/var/lib/kata-x: new"},
+		"removal":   {remove, "/etc/a: gone"},
+		"link":      {relink, "/etc/link: was"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -66,6 +64,31 @@ func tree(t *testing.T) string {
 	write(t, dir, "var/lib/kata-agent/state", "")
 	require.NoError(t, os.Symlink("/nowhere", filepath.Join(dir, "etc/link")))
 	return dir
+}
+
+func rewrite(t *testing.T, dir string) {
+	t.Helper()
+	write(t, dir, "etc/a", "two")
+}
+
+func protect(t *testing.T, dir string) {
+	t.Helper()
+	require.NoError(t, os.Chmod(filepath.Join(dir, "etc/a"), 0o600))
+}
+
+func add(t *testing.T, dir string) {
+	t.Helper()
+	write(t, dir, "etc/new", "")
+}
+
+func makeDirectory(t *testing.T, dir string) {
+	t.Helper()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "var/lib/kata-x"), 0o755))
+}
+
+func remove(t *testing.T, dir string) {
+	t.Helper()
+	require.NoError(t, os.Remove(filepath.Join(dir, "etc/a")))
 }
 
 func relink(t *testing.T, dir string) {
