@@ -106,6 +106,9 @@ func (i Intent) Validate() error {
 	if i.ID == "" {
 		return errors.New("id is empty: a report could not answer it")
 	}
+	if cut(i.ID, maxShortText) != i.ID {
+		return fmt.Errorf("id is longer than %d bytes: a report could not answer it", maxShortText)
+	}
 	return errors.Join(i.validateState(), i.validatePackages())
 }
 

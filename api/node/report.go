@@ -41,12 +41,14 @@ const (
 const MaxReportBytes = 2048
 
 // Bounds of the parts of a report that come from outside.
+// Lengths are in bytes of the JSON form; together with the document's own keys they stay below MaxReportBytes.
 const (
 	maxPodNames  = 5
 	maxVersions  = 4
-	maxMessage   = 500
+	maxMessage   = 400
 	maxHostCheck = 200
 	maxShortText = 64
+	maxWord      = 40
 	maxDigest    = 80
 	ellipsis     = "…"
 )
@@ -101,7 +103,7 @@ func DecodeReport(document string) (Report, error) {
 	return r, nil
 }
 
-// Encode returns the annotation's value, at most MaxReportBytes long: names, versions and messages are cut, with an ellipsis.
+// Encode returns the annotation's value, at most MaxReportBytes long: whatever is too long is cut, with an ellipsis, so that no content keeps a node from reporting.
 func (r Report) Encode() (string, error) {
 	r = r.bounded()
 	if err := r.Validate(); err != nil {
@@ -142,14 +144,17 @@ func (p Phase) known() bool {
 }
 
 func (r Report) bounded() Report {
+	r.Speaks = r.Speaks[:min(len(r.Speaks), maxVersions)]
+	r.IntentID, r.BootID = cut(r.IntentID, maxShortText), cut(r.BootID, maxShortText)
+	r.Architecture = cut(r.Architecture, maxWord)
 	r.HostCheck = cut(r.HostCheck, maxHostCheck)
-	r.PayloadVersion = cut(r.PayloadVersion, maxShortText)
+	r.PayloadVersion = cut(r.PayloadVersion, maxWord)
 	r.Payload = cut(r.Payload, maxDigest)
 	r.InUse = cutEach(r.InUse[:min(len(r.InUse), maxVersions)], maxDigest)
 	r.BoundPods.Names = cutEach(r.BoundPods.Names[:min(len(r.BoundPods.Names), maxPodNames)], maxShortText)
 	if r.Error != nil {
 		bounded := *r.Error
-		bounded.Step, bounded.Reason = cut(bounded.Step, maxShortText), cut(bounded.Reason, maxShortText)
+		bounded.Step, bounded.Reason = cut(bounded.Step, maxWord), cut(bounded.Reason, maxWord)
 		bounded.Message = cut(bounded.Message, maxMessage)
 		r.Error = &bounded
 	}
