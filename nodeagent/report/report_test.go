@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/report"
+)
+
+func payload(digit string) string { return "r.example/p@" + digest(digit) }
+
+func digest(digit string) string { return "sha256:" + strings.Repeat(digit, 64) }
+
+func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 5, time.FixedZone("here", 3600)) }
+
+// serving is a node that serves payload a while a sandbox still holds payload b.
+func serving() plan.Facts {
+	return plan.Facts{
+		BootID: "boot", Architecture: "amd64", Wanted: &node.Intent{ID: "i1", State: node.StateInstalled, Payload: payload("a")}, IntentID: "i1", Told: true,
+		Current: "va", Proof: "va", PodsKnown: true, BoundPods: []string{"ns/pod"},
+		Versions: []plan.Version{{ID: "va", Payload: payload("a"), Release: "1.1"}, {ID: "vb", Payload: payload("b"), Release: "1.0", Holders: []string{"process 7"}}},
+	}
+}
+
+func TestReportSaysWhatTheNodeServes(t *testing.T) {
+	t.Parallel()
+	got := report.Make(serving(), plan.Plan{Phase: node.PhaseInstalled}, nil, node.Report{}, noon())
+	assert.Equal(t, node.Report{
+		Version: 1, Speaks: []int{1}, IntentID: "i1", BootID: "boot", Architecture: "amd64", Phase: node.PhaseInstalled,
+		Payload: digest("a"), PayloadVersion: "1.1", InUse: []string{digest("b")},
+	}, got)
+}
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	failed := &report.Failure{Step: plan.Pull, Err: errors.New("no route to host")}
+	for name, c := range map[string]struct {
+		change  func(*plan.Facts)
+		failure *report.Failure
+		check   func(t *testing.T, r node.Report)
+	}{
+		"pending serves nothing": {
+			change: func(f *plan.Facts) { f.Current = plan.Pending },
+			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Empty(t, r.Payload+r.PayloadVersion) },
+		},
+		"bound pods are told while they are waited for": {
+			change: func(f *plan.Facts) { f.Wanted = &node.Intent{ID: "i2", State: node.StateAbsent} },
+			check: func(t *testing.T, r node.Report) {
+				t.Helper()
+				assert.Equal(t, node.BoundPods{Count: 1, Names: []string{"ns/pod"}}, r.BoundPods)
+			},
+		},
+		"an intent that vanished is still answered": {
+			change: func(f *plan.Facts) { f.Told, f.IntentID, f.Cleared = false, "", true },
+			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Equal(t, "i1", r.IntentID) },
+		},
+		"a removal that the controller has cleared is not": {
+			change: func(f *plan.Facts) {
+				f.Wanted, f.Told, f.IntentID, f.Cleared = &node.Intent{ID: "i2", State: node.StateAbsent}, false, "", true
+			},
+			check: func(t *testing.T, r node.Report) { t.Helper(); assert.Empty(t, r.IntentID) },
+		},
+		"a failed step is told": {
+			failure: failed,
+			check: func(t *testing.T, r node.Report) {
+				t.Helper()
+				assert.Equal(t, &node.Error{Step: "pull payload", Reason: "PullPayloadFailed", Message: "no route to host", Since: noon().UTC().Truncate(time.Second)}, r.Error)
+			},
+		},
+		"an unfit host goes before a failed step": {
+			change: func(f *plan.Facts) { f.HostProblem = "this is a live system" }, failure: failed,
+			check: func(t *testing.T, r node.Report) {
+				t.Helper()
+				assert.Equal(t, "HostUnfit", r.Error.Reason)
+				assert.Equal(t, "this is a live system", r.HostCheck)
+			},
+		},
+		"an unfit host from which everything is to go is no error": {
+			change: func(f *plan.Facts) { f.HostProblem = "live"; f.Wanted = &node.Intent{State: node.StateAbsent} },
+			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Nil(t, r.Error) },
+		},
+		"an intent that cannot be followed goes before all, and is answered": {
+			change: func(f *plan.Facts) { f.IntentProblem, f.IntentID, f.HostProblem = "version 9 is unknown", "i9", "live" }, failure: failed,
+			check: func(t *testing.T, r node.Report) {
+				t.Helper()
+				assert.Equal(t, "i9", r.IntentID)
+				assert.Equal(t, "InvalidIntent", r.Error.Reason)
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := serving()
+			if c.change != nil {
+				c.change(&f)
+			}
+			c.check(t, report.Make(f, plan.Plan{Phase: node.PhaseInstalling}, c.failure, node.Report{}, noon()))
+		})
+	}
+}
+
+func TestAnErrorKeepsItsTimeWhileItIsTheSame(t *testing.T) {
+	t.Parallel()
+	before := node.Report{Error: &node.Error{Step: string(plan.Pull), Reason: "PullPayloadFailed", Message: "another wording", Since: noon().Add(-time.Hour)}}
+	failure := &report.Failure{Step: plan.Pull, Err: errors.New("no route to host")}
+	same := report.Make(serving(), plan.Plan{}, failure, before, noon())
+	assert.Equal(t, before.Error.Since, same.Error.Since)
+	assert.Equal(t, "no route to host", same.Error.Message, "the sentence is the newest")
+	failure.Step = plan.Mount
+	assert.Equal(t, noon().UTC().Truncate(time.Second), report.Make(serving(), plan.Plan{}, failure, before, noon()).Error.Since)
+}
+
+func TestEqualReportsAreEqualAlsoOnceTheyWereCut(t *testing.T) {
+	t.Parallel()
+	long := report.Make(serving(), plan.Plan{Phase: node.PhaseInstalling}, &report.Failure{Step: plan.Pull, Err: errors.New(strings.Repeat("x", 3000))}, node.Report{}, noon())
+	document, err := long.Encode()
+	require.NoError(t, err)
+	cut, err := node.DecodeReport(document)
+	require.NoError(t, err)
+	assert.True(t, report.Equal(long, cut))
+	cut.Phase = node.PhaseInstalled
+	assert.False(t, report.Equal(long, cut))
+	assert.False(t, report.Equal(node.Report{}, node.Report{}), "no report equals none that can be written")
+}

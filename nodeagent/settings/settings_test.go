@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package settings_test
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/nodeagent/settings"
+)
+
+// files is a file system as a map of path to content.
+type files map[string]string
+
+func (f files) Read(file string) ([]byte, error) {
+	content, ok := f[file]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return []byte(content), nil
+}
+
+func (f files) List(dir string) ([]string, error) {
+	var names []string
+	for file := range f {
+		if path.Dir(file) == dir {
+			names = append(names, path.Base(file))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func TestWithoutFragmentsTheDefaultsHold(t *testing.T) {
+	t.Parallel()
+	s, err := settings.Load(files{})
+	require.NoError(t, err)
+	assert.Equal(t, settings.Default(), s)
+	assert.Equal(t, "crio.service", s.CRIOUnit)
+}
+
+func TestFragmentsOverrideInOrder(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		files files
+		unit  string
+	}{
+		"vendor over default":      {files{"/usr/lib/kata-agent/a.toml": "crio_unit = 'v'"}, "v"},
+		"run over vendor":          {files{"/usr/lib/kata-agent/z.toml": "crio_unit = 'v'", "/run/kata-agent/settings.d/a.toml": "crio_unit = 'r'"}, "r"},
+		"administrator over run":   {files{"/etc/kata-agent/a.toml": "crio_unit = 'e'", "/run/kata-agent/settings.d/z.toml": "crio_unit = 'r'"}, "e"},
+		"later name over earlier":  {files{"/etc/kata-agent/20.toml": "crio_unit = '2'", "/etc/kata-agent/10.toml": "crio_unit = '1'"}, "2"},
+		"other files are ignored":  {files{"/etc/kata-agent/a.toml.bak": "crio_unit = 'x'", "/etc/kata-agent/config.d": "no = 'file'"}, "crio.service"},
+		"the same name masks none": {files{"/usr/lib/kata-agent/a.toml": "crio_unit = 'v'", "/etc/kata-agent/a.toml": "pull_secret = '/p'"}, "v"},
+	} {
+		s, err := settings.Load(c.files)
+		require.NoError(t, err, name)
+		assert.Equal(t, c.unit, s.CRIOUnit, name)
+		assert.Equal(t, settings.Default().CRISocket, s.CRISocket, "%s: what no fragment names stays", name)
+	}
+}
+
+func TestEverySettingHasItsKey(t *testing.T) {
+	t.Parallel()
+	s, err := settings.Load(files{"/etc/kata-agent/a.toml": `
+kubeconfig = "k"
+pull_secret = "p"
+cri_socket = "s"
+crio_unit = "u"
+selinux_context = "x"
+`})
+	require.NoError(t, err)
+	assert.Equal(t, settings.Settings{Kubeconfig: "k", PullSecret: "p", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x"}, s)
+}
+
+func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {
+	t.Parallel()
+	for content, says := range map[string]string{
+		"crio_units = 'x'": "reading settings /etc/kata-agent/a.toml: unknown key crios",
+		"[crio]\nunit = 1": "reading settings /etc/kata-agent/a.toml: unknown key crio",
+		"crio_unit = ":     "reading settings /etc/kata-agent/a.toml: ",
+		"crio_unit = 5":    "reading settings /etc/kata-agent/a.toml: ",
+	} {
+		_, err := settings.Load(files{"/etc/kata-agent/a.toml": content})
+		assert.ErrorContains(t, err, says, content)
+	}
+}
+
+// broken is a disk that reads nothing.
+type broken struct{ files }
+
+func (broken) Read(string) ([]byte, error) { return nil, errors.New("input/output error") }
+
+func TestUnreadableSettingsAreAnError(t *testing.T) {
+	t.Parallel()
+	_, err := settings.Load(broken{files{"/etc/kata-agent/a.toml": ""}})
+	assert.ErrorContains(t, err, "reading settings: input/output error")
+}
