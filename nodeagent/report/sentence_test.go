@@ -22,14 +22,14 @@ func TestSentence(t *testing.T) {
 		r    node.Report
 		wait string
 	}{
-		"nothing is installed and nothing is wanted: no KataConfig selects this node": {r: node.Report{Phase: node.PhaseIdle}},
-		"installing; no payload serves":                                             {r: node.Report{Phase: node.PhaseInstalling}},
-		"waiting for CRI-O to run; no payload serves":                               {r: node.Report{Phase: node.PhaseInstalling}, wait: "CRI-O to run"},
-		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods":                         {r: served},
-		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods; running sandboxes hold 1 older":                       {r: inUse},
-		`pulling payload "x": no route to host; payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods`:                {r: failed, wait: "anything"},
-		"removing; no payload serves": {r: node.Report{Phase: node.PhaseRemoving}},
-		"everything is removed":       {r: node.Report{Phase: node.PhaseAbsent}},
+		"nothing is installed and nothing is wanted: no KataConfig selects this node":              {r: node.Report{Phase: node.PhaseIdle}},
+		"installing; no payload serves":                                                            {r: node.Report{Phase: node.PhaseInstalling}},
+		"waiting for CRI-O to run; no payload serves":                                              {r: node.Report{Phase: node.PhaseInstalling}, wait: "CRI-O to run"},
+		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods":                                        {r: served},
+		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods; running sandboxes hold 1 older":        {r: inUse},
+		`pulling payload "x": no route to host; payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods`: {r: failed, wait: "anything"},
+		"removing; no payload serves":                                                              {r: node.Report{Phase: node.PhaseRemoving}},
+		"everything is removed":                                                                    {r: node.Report{Phase: node.PhaseAbsent}},
 	} {
 		assert.Equal(t, want, report.Sentence(c.r, plan.Plan{Wait: c.wait}))
 	}

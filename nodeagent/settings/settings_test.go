@@ -81,7 +81,7 @@ selinux_context = "x"
 func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {
 	t.Parallel()
 	for content, says := range map[string]string{
-		"crio_units = 'x'": "reading settings /etc/kata-agent/a.toml: unknown key crios",
+		"crio_units = 'x'": "reading settings /etc/kata-agent/a.toml: unknown key crio_units",
 		"[crio]\nunit = 1": "reading settings /etc/kata-agent/a.toml: unknown key crio",
 		"crio_unit = ":     "reading settings /etc/kata-agent/a.toml: ",
 		"crio_unit = 5":    "reading settings /etc/kata-agent/a.toml: ",
