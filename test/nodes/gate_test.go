@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"context"
+	"os"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stretchr/testify/require"
+)
+
+// gate stops a program of the node where it opens a file: the file is a FIFO that nobody writes to.
+// Whoever opens a FIFO for reading hangs in the kernel until somebody opens it for writing.
+type gate struct {
+	s    *scene
+	path string
+}
+
+const (
+	// startOfCRIO is where the CRI-O stand-in stops before it is ready.
+	startOfCRIO = "/run/crio-standin/stall-start"
+	// runOfSandbox is where it stops before it runs a sandbox's shim.
+	runOfSandbox = "/run/crio-standin/stall-run"
+	// fragment is an administrator's part of configuration.toml. The agent reads it in every look, and an empty one changes nothing.
+	fragment = "/etc/kata-agent/config.d/50-empty.toml"
+)
+
+// shut replaces the file by a FIFO.
+func (s *scene) shut(file string) gate {
+	s.t.Helper()
+	s.run("sh", "-c", `mkdir -p "$(dirname "$1")" && mkfifo "$1.new" && mv "$1.new" "$1"`, "sh", file)
+	return gate{s: s, path: file}
+}
+
+// reached waits until a program hangs at the gate. It goes on when the returned file is closed.
+func (g gate) reached() *os.File {
+	g.s.t.Helper()
+	var writer *os.File
+	g.s.await(path.Base(g.path)+" is reached", func(ctx context.Context) (err error) {
+		// Without a reader that waits, this open fails.
+		writer, err = os.OpenFile(g.s.node.Live(ctx)+g.path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		return err
+	})
+	g.s.t.Cleanup(func() { _ = writer.Close() })
+	return writer
+}
+
+// until lets a program through, time after time, until it hangs at the gate when done is true.
+// Each time has a FIFO of its own, so that nobody is let through twice.
+func (g gate) until(done func() bool) *os.File {
+	g.s.t.Helper()
+	for {
+		hanging := g.reached()
+		if done() {
+			return hanging
+		}
+		g = g.s.shut(g.path)
+		require.NoError(g.s.t, hanging.Close())
+	}
+}
+
+// open lets everybody pass from now on who does not hang already.
+func (g gate) open() {
+	g.s.t.Helper()
+	g.s.run("sh", "-c", `: > "$1.new" && mv "$1.new" "$1"`, "sh", g.path)
+}
+
+// away is open for a file that need not be there.
+func (g gate) away() {
+	g.s.t.Helper()
+	g.s.run("rm", g.path)
+}

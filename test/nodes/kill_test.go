@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/test/bed/fault"
+)
+
+// assertInstalled is how every killed installation ends: a pod runs, and CRI-O was started at boot and once more.
+func (s *scene) assertInstalled() {
+	s.t.Helper()
+	s.awaitCompleted()
+	s.runPod("pod")
+	s.assertCRIOStarts(2)
+	assert.Len(s.t, s.payloadMounts(), 1)
+}
+
+func TestAgentKilledDuringThePullConverges(t *testing.T) {
+	t.Parallel()
+	s := enter(t, "killed-in-pull")
+	stall := s.node.Images.Stall(fault.Blobs)
+	s.want(map[string]any{})
+	<-stall.Reached()
+	s.kill()
+	stall.Release()
+	s.assertInstalled()
+}
+
+func TestAgentKilledAfterTheMountConverges(t *testing.T) {
+	t.Parallel()
+	s := enter(t, "killed-after-mount")
+	g := s.shut(fragment)
+	s.want(map[string]any{})
+	g.until(func() bool { return len(s.payloadMounts()) > 0 })
+	require.False(t, s.hasFile(dropIn))
+	g.open()
+	s.kill()
+	s.assertInstalled()
+}
+
+func TestAgentKilledAfterTheDropInConverges(t *testing.T) {
+	t.Parallel()
+	s := enter(t, "killed-after-drop-in")
+	stall := s.node.Images.Stall(fault.Blobs)
+	s.want(map[string]any{})
+	<-stall.Reached()
+	s.pause() // a paused KataConfig gives no grant
+	stall.Release()
+	s.awaitReport("asks for a restart of CRI-O", in(node.PhaseAwaitingGrant))
+	require.True(t, s.hasFile(dropIn))
+	s.assertCRIOStarts(1)
+	s.kill()
+	s.change("paused", false)
+	s.assertInstalled()
+}
+
+func TestAgentKilledDuringTheRestartOfCRIOConverges(t *testing.T) {
+	t.Parallel()
+	s := enter(t, "killed-in-restart")
+	start := s.shut(startOfCRIO)
+	s.want(map[string]any{})
+	hanging := start.reached()
+	s.kill()
+	start.away()
+	require.NoError(t, hanging.Close())
+	s.assertInstalled()
+}
+
+func TestAgentKilledDuringTheRemovalConverges(t *testing.T) {
+	t.Parallel()
+	s := enter(t, "killed-in-removal")
+	gate{s, fragment}.s.run("mkdir", "-p", "/etc/kata-agent/config.d")
+	gate{s, fragment}.open()
+	s.install()
+	s.runPod("pod")
+	s.endPod("pod")
+	g := s.shut(fragment)
+	s.unwantSoon()
+	g.until(func() bool { return !s.hasFile(dropIn) })
+	require.Len(t, s.payloadMounts(), 1, "the removal is half way")
+	g.open()
+	s.kill()
+	s.awaitUnwanted()
+	s.assertClean()
+	s.assertCRIOStarts(2)
+}

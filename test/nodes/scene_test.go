@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kata-node/kata-node/test/stage"
+)
+
+const (
+	agentUnit   = "kata-agent.service"
+	crioUnit    = "crio.service"
+	kubeletUnit = "kubelet.service"
+	dropIn      = "/etc/crio/crio.conf.d/60-kata-agent.conf"
+	// rejections is where the kubelet stand-in keeps the pods that it turned away.
+	rejections = "/var/lib/kubelet/rejections.jsonl"
+)
+
+// scene is one node and the KataConfig that selects it alone; both have the same name.
+type scene struct {
+	*theatre
+
+	t    *testing.T
+	name string
+	node *stage.Node
+}
+
+// enter boots a node that has an agent and is ready, but is wanted by nobody. It goes when the test ends.
+func enter(t *testing.T, name string) *scene {
+	t.Helper()
+	s := &scene{theatre: set(t), t: t, name: name}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	node, err := s.stage.AddNode(ctx, name)
+	require.NoError(t, err)
+	s.node = node
+	t.Cleanup(s.leave)
+	require.NoError(t, node.AwaitAgent(ctx))
+	worker := ""
+	require.NoError(t, s.stage.LabelNode(ctx, name, map[string]*string{workerLabel: &worker, sceneLabel: &name}))
+	return s
+}
+
+// leave checks what holds for every test, prints logs where one failed, and takes the node out of the cluster.
+func (s *scene) leave() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), patience)
+	defer cancel()
+	s.invariants(ctx)
+	if s.t.Failed() {
+		s.logs(ctx)
+	}
+	pods := s.stage.Kube.CoreV1().Pods(metav1.NamespaceDefault)
+	atOnce := metav1.DeleteOptions{GracePeriodSeconds: new(int64)}
+	assert.NoError(s.t, s.node.Remove(ctx))
+	assert.NoError(s.t, pods.DeleteCollection(ctx, atOnce, metav1.ListOptions{FieldSelector: "spec.nodeName=" + s.name}))
+	for _, err := range []error{
+		s.stage.Kube.CoreV1().Nodes().Delete(ctx, s.name, metav1.DeleteOptions{}),
+		s.configs().Delete(ctx, s.name, metav1.DeleteOptions{}),
+	} {
+		if !apierrors.IsNotFound(err) {
+			assert.NoError(s.t, err)
+		}
+	}
+}
+
+// invariants hold whatever a test did: no kubelet ever turned a pod away, and no data race was seen.
+func (s *scene) invariants(ctx context.Context) {
+	_, err := os.Stat(s.node.Root() + rejections)
+	assert.ErrorIs(s.t, err, fs.ErrNotExist, "the kubelet has rejected a pod")
+	journal, err := s.node.Journal(ctx, agentUnit)
+	assert.NoError(s.t, err)
+	assert.NotContains(s.t, journal, "DATA RACE")
+	assert.NotContains(s.t, journal, "panic:")
+}
+
+func (s *scene) logs(ctx context.Context) {
+	s.stage.Logs(ctx, s.t.Output())
+	for _, unit := range []string{agentUnit, crioUnit, kubeletUnit} {
+		journal, err := s.node.Journal(ctx, unit)
+		s.t.Logf("---- %s %s (%v)\n%s", s.name, unit, err, tail(journal))
+	}
+}
+
+// tail is enough of a log to see how a test went wrong.
+func tail(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.Join(lines[max(0, len(lines)-150):], "\n")
+}
+
+// patience is how long any one thing may take on a machine that is busy with other tests.
+const patience = 90 * time.Second
+
+// await asks until the answer is nil, and ends the test with the last one where that takes too long.
+func (s *scene) await(what string, ask func(ctx context.Context) error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			require.NoError(s.t, err, "waiting until "+what)
+		}
+	}
+}
+
+// run runs a command on the node.
+func (s *scene) run(args ...string) string {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	out, err := s.node.Exec(ctx, args...)
+	require.NoError(s.t, err)
+	return string(bytes.TrimSpace(out))
+}
+
+// mainPID is the process of a unit as the node numbers it.
+func (s *scene) mainPID(unit string) int {
+	s.t.Helper()
+	properties, err := s.node.Unit(s.t.Context(), unit)
+	require.NoError(s.t, err)
+	pid, err := strconv.Atoi(properties["MainPID"])
+	require.NoError(s.t, err)
+	require.NotZero(s.t, pid, "%s is %s", unit, properties["ActiveState"])
+	return pid
+}
+
+// kill sends SIGKILL to the agent's main process and returns when systemd has started another.
+func (s *scene) kill() {
+	s.t.Helper()
+	pid := s.mainPID(agentUnit)
+	s.run("kill", "-KILL", strconv.Itoa(pid))
+	s.awaitNewAgent(pid)
+}
