@@ -42,8 +42,8 @@ type Agent struct {
 	Looker  Looker
 	Stepper Stepper
 	Log     logrus.FieldLogger
-	// Say is given the sentence that systemctl status and the pending shim show.
-	Say func(sentence string, serving bool)
+	// Say is given the sentence that systemctl status shows; the shim of a node whose payload is pending shows it, too.
+	Say func(sentence string, pending bool)
 	Now func() time.Time
 
 	attempts attempts
@@ -88,7 +88,7 @@ func rest(f plan.Facts, p plan.Plan) time.Duration {
 func (a *Agent) tell(ctx context.Context, f plan.Facts, p plan.Plan) {
 	r := report.Make(f, p, a.attempts.failure(), a.API.Reported(), a.Now())
 	sentence := report.Sentence(r, p)
-	a.Say(sentence, r.Payload != "")
+	a.Say(sentence, r.Payload == "" && f.Wanted != nil && f.Wanted.State == node.StateInstalled)
 	err := a.API.Publish(ctx, r, report.MakeCondition(r, sentence), a.Now())
 	if err != nil && !errors.Is(err, nodeclient.ErrUnknownNode) {
 		a.Log.WithError(err).Warnf("The report is not written; it is tried again")

@@ -90,25 +90,20 @@ func watchdogInterval() time.Duration {
 // sayer passes the agent's sentence on: to systemctl status, and to the shim that pods meet while nothing is served.
 func sayer(files host.Files, tell func(string), log logrus.FieldLogger) func(string, bool) {
 	said := ""
-	return func(sentence string, serving bool) {
+	return func(sentence string, pending bool) {
 		tell(sentence)
 		if sentence == said {
 			return
 		}
 		said = sentence
 		log.Infof("Status: %s", sentence)
-		if serving || !exists(files, host.IntentFile) {
+		if !pending {
 			return
 		}
 		if err := files.Write(host.PendingReason, []byte(sentence+"\n"), 0o644); err != nil {
 			log.WithError(err).Warnf("Pods on this node do not learn why Kata is not ready")
 		}
 	}
-}
-
-func exists(files host.FileReader, path string) bool {
-	_, err := files.Read(path)
-	return err == nil
 }
 
 // apiPatience is how long a dry run waits for the API server before it plans from the disk's intent.

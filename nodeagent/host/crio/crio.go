@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -22,7 +23,15 @@ import (
 type Client struct {
 	conn *grpc.ClientConn
 	cri  cri.RuntimeServiceClient
+
+	known known
 }
+
+// Limits of calls to a CRI-O that may hang.
+const (
+	listLimit   = 20 * time.Second
+	removeLimit = 2 * time.Minute
+)
 
 // Dial returns a client for the socket at a path.
 func Dial(socket string) (*Client, error) {
@@ -36,22 +45,33 @@ func Dial(socket string) (*Client, error) {
 // Close gives the connection up.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// List returns the sandboxes of these handlers.
+// List returns the sandboxes of these handlers. One that goes away meanwhile is left out.
 func (c *Client) List(ctx context.Context, handlers ...string) ([]host.Sandbox, error) {
+	ctx, cancel := context.WithTimeout(ctx, listLimit)
+	defer cancel()
 	answer, err := c.cri.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("listing sandboxes: %w", err)
 	}
+	c.known.keep(answer.GetItems())
 	var sandboxes []host.Sandbox
 	for _, s := range answer.GetItems() {
-		if slices.Contains(handlers, s.GetRuntimeHandler()) {
-			sandboxes = append(sandboxes, host.Sandbox{
-				ID: s.GetId(), Handler: s.GetRuntimeHandler(), Ready: s.GetState() == cri.PodSandboxState_SANDBOX_READY,
-				Namespace: s.GetMetadata().GetNamespace(), Name: s.GetMetadata().GetName(),
-			})
+		handler, err := c.known.of(ctx, c.cri, s)
+		if err != nil && !gone(err) {
+			return nil, fmt.Errorf("listing sandboxes: %w", err)
+		}
+		if slices.Contains(handlers, handler) {
+			sandboxes = append(sandboxes, sandbox(s, handler))
 		}
 	}
 	return sandboxes, nil
+}
+
+func sandbox(s *cri.PodSandbox, handler string) host.Sandbox {
+	return host.Sandbox{
+		ID: s.GetId(), Handler: handler, Ready: s.GetState() == cri.PodSandboxState_SANDBOX_READY,
+		Namespace: s.GetMetadata().GetNamespace(), Name: s.GetMetadata().GetName(),
+	}
 }
 
 // Prove starts a sandbox on the host's network: OpenShift gives no pod network to a sandbox that no pod stands behind.
@@ -92,6 +112,8 @@ func explain(handler string, err error) error {
 
 // Remove stops and removes a sandbox. The kubelet removes sandboxes that it does not know, so it may be gone at any moment.
 func (c *Client) Remove(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, removeLimit)
+	defer cancel()
 	if _, err := c.cri.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: id}); err != nil && !gone(err) {
 		return fmt.Errorf("stopping sandbox %s: %w", id, err)
 	}

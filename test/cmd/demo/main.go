@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command demo tells the whole story of Kata on a cluster, on one machine: a real control plane, a registry, the controller, and three nodes with a real systemd.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/kata-node/kata-node/test/bed"
+	"github.com/kata-node/kata-node/test/stage"
+	"github.com/kata-node/kata-node/test/story"
+)
+
+func main() {
+	keep := flag.Bool("keep", false, "leave everything running until Ctrl-C")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := demo(ctx, *keep); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+const needs = `This demo needs Linux, root, Go 1.26 with a C compiler, and about 5 GB of disk for build cache and node trees.
+The first run builds a Kubernetes API server and kubectl from source and takes 15 to 25 minutes on two cores; later runs take about a minute.
+`
+
+func demo(ctx context.Context, keep bool) error {
+	fmt.Print(needs)
+	if err := bed.InstallMissing(ctx, os.Stdout); err != nil {
+		return err
+	}
+	if missing := bed.Missing(); len(missing) > 0 {
+		return fmt.Errorf("cannot run nodes here: %s", strings.Join(missing, "; "))
+	}
+	begun := time.Now()
+	set, err := stage.Set(ctx, stage.Options{Progress: os.Stdout, Kubectl: true})
+	if err != nil {
+		return err
+	}
+	err = (&story.Story{Stage: set, Out: os.Stdout}).Tell(ctx)
+	if err == nil {
+		fmt.Printf("\nThe whole story took %s.\n", time.Since(begun).Round(time.Second))
+	}
+	if err == nil && keep {
+		linger(ctx, set)
+	}
+	return errors.Join(err, set.Close(context.WithoutCancel(ctx)))
+}
+
+func linger(ctx context.Context, set *stage.Stage) {
+	fmt.Printf(`
+Everything still runs. In another terminal:
+  export KUBECONFIG=%s
+  alias kubectl=%s
+  kubectl apply -f deploy/samples/kataconfig.yaml
+  kubectl get kataconfig,runtimeclass,nodes
+A shell on a node:
+`, set.Kubeconfig, set.Programs.Path("kubectl"))
+	for _, n := range set.Nodes() {
+		if shell, err := n.Command(ctx, "bash"); err == nil {
+			fmt.Printf("  %s\n", strings.Join(shell.Args, " "))
+		}
+	}
+	fmt.Println("Ctrl-C ends it and removes everything.")
+	<-ctx.Done()
+}
