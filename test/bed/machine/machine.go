@@ -13,8 +13,11 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // path is where programs are looked up, on the host for systemd-nspawn and in the machine for Exec.
@@ -29,6 +32,7 @@ type Machine struct {
 	root    string
 	console *os.File
 	done    sync.WaitGroup
+	removed atomic.Bool
 
 	mu      sync.Mutex
 	current *boot
@@ -99,7 +103,7 @@ func (m *Machine) supervise(ctx context.Context, b *boot) {
 	for b != nil {
 		again, err := m.run(ctx, b)
 		b.err = err
-		if again {
+		if again && !m.removed.Load() {
 			b.next = newBoot()
 		}
 		m.mu.Lock()
@@ -189,8 +193,22 @@ func (m *Machine) running() (*boot, error) {
 
 // Remove cuts the power and takes away everything that the machine is made of. It may be called again.
 func (m *Machine) Remove(ctx context.Context) error {
-	err := removeCgroups(ctx, m.id)
-	m.done.Wait()
+	m.removed.Store(true)
+	off := make(chan struct{})
+	go func() {
+		defer close(off)
+		m.done.Wait()
+	}()
+	// A machine that is just rebooting makes its cgroups anew, once at most.
+	err := wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		err := removeCgroups(ctx, m.id)
+		select {
+		case <-off:
+			return true, err
+		default:
+			return false, err
+		}
+	})
 	if m.console != nil {
 		m.console.Close()
 	}

@@ -32,6 +32,18 @@ func TestNothingIsLeftAfterRemove(t *testing.T) {
 	assert.NoError(t, m.Remove(context.WithoutCancel(t.Context())), "removing it again")
 }
 
+func TestMachineIsRemovedWhileItReboots(t *testing.T) {
+	t.Parallel()
+	for range 3 {
+		m := off(t, "rebooting")
+		require.NoError(t, m.Boot(t.Context()))
+		_, err := m.Exec(t.Context(), "systemctl", "reboot", "--force", "--force", "--no-block")
+		t.Log("the command was cut short by what it asked for:", err)
+		require.NoError(t, m.Remove(context.WithoutCancel(t.Context())))
+		assert.Empty(t, traces(t, "rebooting"))
+	}
+}
+
 func TestSweepRemovesTheMachinesOfADeadOwnerOnly(t *testing.T) {
 	t.Parallel()
 	if name := os.Getenv(asOwner); name != "" {
