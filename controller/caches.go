@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -28,6 +29,8 @@ type caches struct {
 
 	mu      sync.Mutex
 	written map[string]*corev1.Node
+	// known are the facts of the last pass: only what changed is read again.
+	known map[string]facts.Node
 }
 
 func newCaches(kube kubernetes.Interface, configs *apply.Configs) (*caches, error) {
@@ -75,11 +78,7 @@ func (c *caches) read() (seen, error) {
 			out.configs = append(out.configs, kc)
 		}
 	}
-	for _, object := range c.nodes.GetStore().List() {
-		if n, ok := object.(*corev1.Node); ok {
-			out.nodes = append(out.nodes, facts.OfNode(c.newest(n)))
-		}
-	}
+	out.nodes = c.readNodes()
 	object, found, err := c.classes.GetStore().GetByKey(node.RuntimeClass)
 	if err != nil {
 		return seen{}, fmt.Errorf("reading RuntimeClass from the cache: %w", err)
@@ -88,6 +87,40 @@ func (c *caches) read() (seen, error) {
 		out.runtimeClass = class
 	}
 	return out, nil
+}
+
+func (c *caches) readNodes() []facts.Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	objects := c.nodes.GetStore().List()
+	nodes, known := make([]facts.Node, 0, len(objects)), make(map[string]facts.Node, len(objects))
+	for _, object := range objects {
+		cached, ok := object.(*corev1.Node)
+		if !ok {
+			continue
+		}
+		newest := c.newest(cached)
+		n, found := c.known[newest.Name]
+		if !found || n.UID != string(newest.UID) || n.ResourceVersion != newest.ResourceVersion {
+			n = facts.OfNode(newest)
+		}
+		known[n.Name] = n
+		nodes = append(nodes, n)
+	}
+	c.known = known
+	return nodes
+}
+
+// heartbeat is true for a new version of a Node that says nothing new.
+func heartbeat(before, after any) bool {
+	old, isNode := before.(*corev1.Node)
+	n, stillNode := after.(*corev1.Node)
+	if !isNode || !stillNode {
+		return false
+	}
+	same := *old
+	same.ResourceVersion = n.ResourceVersion
+	return equality.Semantic.DeepEqual(&same, n)
 }
 
 // wrote remembers a Node that this instance has written.
@@ -99,8 +132,6 @@ func (c *caches) wrote(n *corev1.Node) {
 
 // newest returns the cached Node, or what this instance wrote after it, and forgets the latter once the cache has caught up.
 func (c *caches) newest(cached *corev1.Node) *corev1.Node {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	written, found := c.written[cached.Name]
 	if !found {
 		return cached

@@ -118,7 +118,7 @@ func (c *Controller) apply(ctx context.Context, d decision) error {
 
 // outdated is true when every part of the error says that an object has changed since it was read: the next pass knows better.
 func outdated(err error) bool {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the joined error itself has parts
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return apierrors.IsConflict(err) || apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err)
 	}
@@ -130,12 +130,16 @@ func outdated(err error) bool {
 	return true
 }
 
-// wake asks for a pass when things have settled.
+// wake asks for a pass when things have settled. Heartbeats, which are most of what happens to Nodes, wake nobody.
 func (c *Controller) wake() cache.ResourceEventHandlerFuncs {
 	soon := func() { c.queue.AddAfter(key, c.settings.Settle) }
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { soon() },
-		UpdateFunc: func(any, any) { soon() },
+		AddFunc: func(any) { soon() },
+		UpdateFunc: func(before, after any) {
+			if !heartbeat(before, after) {
+				soon()
+			}
+		},
 		DeleteFunc: func(any) { soon() },
 	}
 }

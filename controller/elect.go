@@ -75,7 +75,7 @@ func Lead(ctx context.Context, config *rest.Config, e Election, log logrus.Field
 		return fmt.Errorf("electing a leader: %w", err)
 	}
 	elector.Run(term)
-	return outcome(ctx, term)
+	return outcome(ctx.Err() != nil, context.Cause(term))
 }
 
 // during runs work until either context ends.
@@ -86,12 +86,14 @@ func during(ctx, lease context.Context, work func(context.Context) error) error 
 	return work(both)
 }
 
-func outcome(ctx, term context.Context) error {
-	if ctx.Err() != nil {
+// outcome says why a term ended that nobody asked to end: the work came back with an error, or the lease went to somebody else.
+func outcome(asked bool, cause error) error {
+	switch {
+	case asked:
 		return nil
-	}
-	if cause := context.Cause(term); cause != nil && !errors.Is(cause, context.Canceled) {
+	case cause != nil && !errors.Is(cause, context.Canceled):
 		return cause
+	default:
+		return errors.New("electing a leader: the lease was lost")
 	}
-	return errors.New("electing a leader: the lease was lost")
 }

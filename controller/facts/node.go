@@ -5,6 +5,7 @@
 package facts
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -109,15 +110,7 @@ func (n Node) Installation() bool {
 
 // HandlerServed is true when the kubelet lists the handler, or is too old to list any.
 func (n Node) HandlerServed() bool {
-	if len(n.Handlers) == 0 {
-		return true
-	}
-	for _, h := range n.Handlers {
-		if h == node.Handler {
-			return true
-		}
-	}
-	return false
+	return len(n.Handlers) == 0 || slices.Contains(n.Handlers, node.Handler)
 }
 
 // SameBoot is false when kubelet and agent name different boots: the report is from before a reboot.

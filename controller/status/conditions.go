@@ -63,21 +63,21 @@ func lineOf(in Input, t tally) line {
 	lost := lostNodes(in)
 	switch {
 	case c.Deleting:
-		return line{inProgress: moving, failed: t.count(Failed) > 0, reason: facts.ReasonRemoving, message: sentence("removing", t)}
+		return line{inProgress: moving, failed: t.count(Failed) > 0, reason: facts.ReasonRemoving, message: t.details(fmt.Sprintf("%d nodes left to clean", len(t.nodes)))}
 	case c.Refused != nil:
 		return line{failed: true, reason: c.Refused.Reason, message: c.Refused.Message}
 	case t.count(Failed) > 0:
-		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonNodesFailed, message: sentence("", t)}
+		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonNodesFailed, message: t.progress()}
 	case lost != "":
 		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonOverlappingSelector, message: lost}
 	case len(t.nodes) == 0:
 		return line{completed: true, reason: facts.ReasonNoMatchingNodes, message: "kataConfigPoolSelector matches no worker"}
 	case moving && c.Paused:
-		return line{reason: facts.ReasonPaused, message: sentence("paused", t)}
+		return line{reason: facts.ReasonPaused, message: "paused; " + t.progress()}
 	case moving:
-		return line{inProgress: true, reason: movingReason(in, t), message: sentence("", t)}
+		return line{inProgress: true, reason: movingReason(in, t), message: t.progress()}
 	default:
-		return line{completed: true, reason: facts.ReasonCompleted, message: sentence("", t)}
+		return line{completed: true, reason: facts.ReasonCompleted, message: t.progress()}
 	}
 }
 
@@ -118,23 +118,21 @@ func list(nodes []string) string {
 	return shown
 }
 
-// sentence counts, and names what does not get on.
-func sentence(prefix string, t tally) string {
-	parts := []string{fmt.Sprintf("%d of %d nodes complete", t.count(Completed), len(t.nodes))}
-	if prefix == "removing" {
-		parts = []string{fmt.Sprintf("%d nodes left to clean", len(t.nodes))}
-	}
+// progress counts, and names what does not get on.
+func (t tally) progress() string {
+	return t.details(fmt.Sprintf("%d of %d nodes complete", t.count(Completed), len(t.nodes)))
+}
+
+// details begins with what all nodes have in common.
+func (t tally) details(parts ...string) string {
 	if working := t.of(InProgress); len(working) > 0 {
-		parts = append(parts, fmt.Sprintf("working: %s", names(working)))
+		parts = append(parts, "working: "+names(working))
 	}
 	for _, w := range t.waiting() {
 		parts = append(parts, fmt.Sprintf("waiting (%s): %s", w.Reason, w.Message))
 	}
 	if broken := t.of(Failed); len(broken) > 0 {
 		parts = append(parts, fmt.Sprintf("failed: %s, see status.failedNodes", names(broken)))
-	}
-	if prefix == "paused" {
-		parts = append([]string{"paused"}, parts...)
 	}
 	return strings.Join(parts, "; ")
 }

@@ -257,7 +257,7 @@ func TestADeadNodeHoldsUpRemovalByName(t *testing.T) {
 func TestCountsAddUpInEveryState(t *testing.T) {
 	t.Parallel()
 	const seed = 1
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a test that can be repeated
+	random := rand.New(rand.NewPCG(seed, seed))
 	configs := []facts.Config{Config("c"), Config("c", Paused), Config("c", Deleted), Config("c", Payload(PayloadB))}
 	for range 5000 {
 		c := configs[random.IntN(len(configs))]

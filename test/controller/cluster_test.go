@@ -83,7 +83,6 @@ func start(t *testing.T) *cluster {
 func (c *cluster) awaitPolicies(t *testing.T) {
 	t.Helper()
 	probe := c.worker(t, "policy-probe")
-	t.Cleanup(func() {})
 	for _, patch := range []string{
 		`{"metadata":{"annotations":{"kataconfiguration.openshift.io/intent":"x"}}}`,
 		`{"metadata":{"annotations":{"kataconfiguration.openshift.io/report":"x"}}}`,
@@ -124,7 +123,8 @@ func (c *cluster) run(t *testing.T, s controller.Settings) (seen *recorder, stop
 	require.NoError(t, err)
 	seen = &recorder{}
 	config.Wrap(seen.wrap)
-	metrics, err := controller.NewMetrics(prometheus.NewRegistry())
+	seen.registry = prometheus.NewRegistry()
+	metrics, err := controller.NewMetrics(seen.registry)
 	require.NoError(t, err)
 	log := logrus.New()
 	log.SetOutput(t.Output())
@@ -168,7 +168,7 @@ func (c *cluster) apply(t *testing.T, yaml string) error {
 	return c.ApplyYAML(t.Context(), []byte(yaml))
 }
 
-// mustApply applies a KataConfig of this name with a spec in YAML flow style.
+// kataConfig applies a KataConfig of this name with a spec in YAML flow style.
 func (c *cluster) kataConfig(t *testing.T, name, spec string) {
 	t.Helper()
 	require.NoError(t, c.apply(t, document(name, spec)))

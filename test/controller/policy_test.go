@@ -76,11 +76,11 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 	assert.NoError(t, attempt{"one", "status", `{"status":{"conditions":[{"type":"KataRuntimeReady","$patch":"delete"}]}}`}.by(t.Context(), one.kube))
 }
 
-// TestPoliciesStandWithoutNodeRestriction lets an administrator try what a node may not: the policies themselves refuse it, not only the admission plugin.
+// TestPoliciesNameTheOnlyWriterOfEachKey lets an administrator try what a node may not: the policies themselves refuse it, not only the admission plugin.
 func TestPoliciesNameTheOnlyWriterOfEachKey(t *testing.T) {
 	t.Parallel()
 	c := start(t)
-	one := c.worker(t, "one")
+	c.worker(t, "one")
 	for _, x := range []struct {
 		attempt attempt
 		says    string
@@ -95,7 +95,6 @@ func TestPoliciesNameTheOnlyWriterOfEachKey(t *testing.T) {
 	} {
 		assert.ErrorContains(t, x.attempt.by(t.Context(), c.kube), x.says)
 	}
-	_ = one
 }
 
 func TestNoNodeIsCreatedWithKeysOfOthers(t *testing.T) {

@@ -8,6 +8,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
 )
 
 // request is one call of the controller to the API server.
@@ -19,8 +23,23 @@ type request struct {
 
 // recorder remembers every request of the controller.
 type recorder struct {
+	registry *prometheus.Registry
+
 	mu   sync.Mutex
 	seen []request
+}
+
+// passes is how often the controller has looked at the cluster.
+func (r *recorder) passes(t *testing.T) int {
+	t.Helper()
+	families, err := r.registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		if family.GetName() == "kata_controller_passes_total" {
+			return int(family.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+	return 0
 }
 
 func (r *recorder) wrap(next http.RoundTripper) http.RoundTripper {
