@@ -53,11 +53,12 @@ func (w Workspace) machines() string { return w.Path(".cache", "bed", "machines"
 
 // Programs is where built programs are.
 type Programs struct {
-	dir string
+	bin  string
+	race bool
 }
 
 // Path is the file of one program, such as "crio".
-func (p Programs) Path(name string) string { return filepath.Join(p.dir, name) }
+func (p Programs) Path(name string) string { return build.Path(p.bin, name, p.race) }
 
 // BuildOptions say what to build.
 type BuildOptions struct {
@@ -70,9 +71,6 @@ type BuildOptions struct {
 // Build builds the programs of a test cluster, writes lines of progress to out, and is quick when nothing changed.
 func (w Workspace) Build(ctx context.Context, out io.Writer, options BuildOptions) (Programs, error) {
 	bin := w.Path(".cache", "bin")
-	if options.Race {
-		bin = filepath.Join(bin, "race")
-	}
 	err := build.All(ctx, out, build.Options{Repository: w.Root, Bin: bin, Only: options.Only, Race: options.Race})
-	return Programs{dir: bin}, err
+	return Programs{bin: bin, race: options.Race}, err
 }

@@ -57,9 +57,18 @@ func All(ctx context.Context, out io.Writer, options Options) error {
 	return nil
 }
 
+// Path is where the named program is built. What exists with and without the race detector is there twice, the stand-ins once.
+func Path(bin, name string, race bool) string {
+	product := slices.ContainsFunc(Programs(), func(p Program) bool { return p.Name == name && p.Product })
+	if race && product {
+		return filepath.Join(bin, "race", name)
+	}
+	return filepath.Join(bin, name)
+}
+
 // build builds one program unless it is known to be up to date.
 func (p Program) build(ctx context.Context, out io.Writer, options Options) error {
-	target := filepath.Join(options.Bin, p.Name)
+	target := Path(options.Bin, p.Name, options.Race)
 	key, err := p.key(options.Repository)
 	if err != nil {
 		return fmt.Errorf("building %s: %w", p.Name, err)

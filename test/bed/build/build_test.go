@@ -42,6 +42,13 @@ func TestProgramThatDoesNotCompileIsShown(t *testing.T) {
 	require.ErrorContains(t, err, "undefinedThing")
 }
 
+func TestOnlyOurOwnProgramsAreBuiltWithTheRaceDetector(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "/bin/testbed", build.Path("/bin", "testbed", true))
+	assert.Equal(t, "/bin/race/kata-node-agent", build.Path("/bin", "kata-node-agent", true))
+	assert.Equal(t, "/bin/kata-node-agent", build.Path("/bin", "kata-node-agent", false))
+}
+
 func TestUnknownProgramIsRefused(t *testing.T) {
 	t.Parallel()
 	err := build.All(t.Context(), t.Output(), build.Options{Repository: t.TempDir(), Bin: t.TempDir(), Only: []string{"kubelett"}})
