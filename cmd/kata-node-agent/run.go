@@ -52,10 +52,10 @@ func logger() *logrus.Logger {
 
 // serve is READY at once: CRI-O starts after this service, and the links current and proof resolve already.
 func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus.FieldLogger) error {
-	if err := w.store.Prune(); err != nil {
-		return err
-	}
 	notify(log, daemon.SdNotifyReady)
+	if err := w.store.Prune(); err != nil {
+		log.WithError(err).Warnf("What interrupted pulls left behind takes up room until the next start")
+	}
 	var group wait.Group
 	group.StartWithContext(ctx, client.Run)
 	tell := func(sentence string) { notify(log, "STATUS="+sentence) }
@@ -88,6 +88,7 @@ func watchdogInterval() time.Duration {
 }
 
 // sayer passes the agent's sentence on: to systemctl status, and to the shim that pods meet while nothing is served.
+// Where nothing was ever wanted no pod comes, and nothing is written.
 func sayer(files host.Files, tell func(string), log logrus.FieldLogger) func(string, bool) {
 	said := ""
 	return func(sentence string, pending bool) {

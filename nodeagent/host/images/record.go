@@ -18,20 +18,23 @@ import (
 // versionLabel is how an image says which version of its content it holds.
 const versionLabel = "org.opencontainers.image.version"
 
-// describe reads an image's record. Its configuration is compared with its digest first: the payload manifest's digest comes from there.
-func describe(store storage.Store, record storage.Image) (host.Image, error) {
+// describe reads an image's record. One that is damaged has no digests: nobody asks for it, it is deleted, and what was wanted of it is pulled again.
+func describe(store storage.Store, record storage.Image) host.Image {
 	labels, err := labels(store, record.ID)
 	if err != nil {
-		return host.Image{}, fmt.Errorf("reading image %s: %w", record.ID, err)
+		return host.Image{ID: record.ID}
 	}
 	image := host.Image{ID: record.ID, Manifest: labels[manifest.Label], Version: labels[versionLabel]}
+	if image.Platform, err = platform(store, record); err != nil {
+		return host.Image{ID: record.ID}
+	}
 	for _, d := range record.Digests {
 		image.Digests = append(image.Digests, d.String())
 	}
-	image.Platform, err = platform(store, record)
-	return image, err
+	return image
 }
 
+// labels compares the configuration with its digest first: the payload manifest's digest comes from there.
 func labels(store storage.Store, id string) (map[string]string, error) {
 	blob, err := store.ImageBigData(id, "sha256:"+id)
 	if err != nil {

@@ -125,11 +125,7 @@ func (s *Store) List(context.Context) ([]host.Image, error) {
 	}
 	var images []host.Image
 	for _, record := range records {
-		image, err := describe(store, record)
-		if err != nil {
-			return nil, err
-		}
-		images = append(images, image)
+		images = append(images, describe(store, record))
 	}
 	return images, nil
 }
