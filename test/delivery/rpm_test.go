@@ -120,3 +120,18 @@ func TestUnpackingWhatIsNoRPMFails(t *testing.T) {
 	need(t, "rpm2cpio", "cpio")
 	require.ErrorContains(t, delivery.Unpack(t.Context(), "/bin/true", t.TempDir()), "reading true")
 }
+
+func TestTimesAndHostOfTheRPMComeFromOutside(t *testing.T) {
+	t.Parallel()
+	need(t, "make", "rpmbuild", "rpm")
+	const epoch = "1700000000"
+	dir := t.TempDir()
+	output(t, "make", "--silent", "-C", "../..", "rpm", "AGENT_BINARY=/bin/true", "RPM_DIR="+dir, "SOURCE_DATE_EPOCH="+epoch)
+	rpms, err := filepath.Glob(filepath.Join(dir, "*.rpm"))
+	require.NoError(t, err)
+	require.Len(t, rpms, 1)
+	assert.Equal(t, epoch+" localhost", output(t, "rpm", "-qp", "--qf", "%{BUILDTIME} %{BUILDHOST}", rpms[0]))
+	for at := range strings.FieldsSeq(output(t, "rpm", "-qp", "--qf", "[%{FILEMTIMES} ]", rpms[0])) {
+		assert.LessOrEqual(t, at, epoch)
+	}
+}
