@@ -100,7 +100,7 @@ func (n Node) Answered() bool {
 
 // Settled is true when the agent has reported that the intent's payload serves new pods.
 func (n Node) Settled() bool {
-	return n.Answered() && n.Intent.State == node.StateInstalled && n.Report.Phase == node.PhaseInstalled
+	return n.Answered() && n.Report.Phase == node.PhaseInstalled
 }
 
 // Installation is true when the report speaks of something on the node that would have to be removed.

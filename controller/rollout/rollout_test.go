@@ -51,6 +51,20 @@ func TestTheOthersFollowWhenTheFirstHasProvedThePayload(t *testing.T) {
 	assert.Equal(t, []string{"b KataInstall", "c KataInstall"}, said(plan(c, Worker("a", Done(c)), Worker("b", Idle), Worker("c", Idle))))
 }
 
+func TestEveryPayloadHasAFirstNode(t *testing.T) {
+	t.Parallel()
+	before, after := Config("c"), Config("c", Payload(PayloadB))
+	nodes := []facts.Node{Worker("a", Done(before)), Worker("b", Done(before)), Worker("c", Done(before))}
+	assert.Equal(t, []string{"a KataUpdate"}, said(plan(after, nodes...)))
+	nodes[0] = Worker("a", Done(after))
+	assert.Equal(t, []string{"b KataUpdate", "c KataUpdate"}, said(plan(after, nodes...)))
+}
+
+func TestANodeThatAnotherKataConfigProvedIsAFirstNodeToo(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []string{"a KataUpdate", "b KataInstall"}, said(plan(Config("new"), Worker("a", Done(Config("old"))), Worker("b", Idle))))
+}
+
 func TestAFailedFirstNodeHoldsTheOthers(t *testing.T) {
 	t.Parallel()
 	c := Config("c")
@@ -134,7 +148,7 @@ func TestPausedWritesNoNode(t *testing.T) {
 func TestAnUpdateKeepsLabelAndGrants(t *testing.T) {
 	t.Parallel()
 	before, after := Config("c"), Config("c", Payload(PayloadB))
-	changes := plan(after, Worker("a", Done(before)))
+	changes := plan(after, Worker("a", Done(before), Granted))
 	require.Equal(t, []string{"a KataUpdate"}, said(changes))
 	assert.Equal(t, PayloadB, changes[0].Intent.Payload)
 	assert.Equal(t, rollout.LabelKept, changes[0].Label)

@@ -66,22 +66,23 @@ func TestTruthTable(t *testing.T) {
 		nodes        []facts.Node
 		counts, want string
 	}{
-		"no worker matches":         {c, nil, "0/0/0/0 of 0", "FTF NoMatchingNodes"},
-		"nobody has an agent":       {c, []facts.Node{Worker("w")}, "0/0/1/0 of 1", "TFF Waiting"},
-		"first install":             {c, []facts.Node{Worker("w", Wanted(c), Reports(node.PhaseInstalling)), Worker("x", Idle)}, "0/1/1/0 of 2", "TFF Installing"},
-		"complete":                  {c, []facts.Node{Worker("w", Done(c)), Worker("x", Done(c))}, "2/0/0/0 of 2", "FTF Completed"},
-		"update":                    {Config("c", Payload(PayloadB)), []facts.Node{Worker("w", Done(c)), Worker("x", Ready, Wanted(Config("c", Payload(PayloadB))), Reports(node.PhaseInstalling))}, "0/1/1/0 of 2", "TFF Updating"},
-		"one of three failed":       {c, []facts.Node{Worker("w", Done(c)), Worker("x", Done(c)), broken}, "2/0/0/1 of 3", "FFT NodesFailed"},
-		"one failed, others go on":  {c, []facts.Node{Worker("w", Done(c)), Worker("x", Wanted(c), Reports(node.PhaseInstalling)), broken}, "1/1/0/1 of 3", "TFT NodesFailed"},
-		"paused":                    {paused, []facts.Node{Worker("w", Done(c)), Worker("x", Idle)}, "1/0/1/0 of 2", "FFF Paused"},
-		"paused and complete":       {paused, []facts.Node{Worker("w", Done(c))}, "1/0/0/0 of 1", "FTF Completed"},
-		"paused with a failed node": {paused, []facts.Node{Worker("x", Idle), broken}, "0/0/1/1 of 2", "FFT NodesFailed"},
-		"refused":                   {refused, []facts.Node{Worker("w", Idle)}, "0/0/1/0 of 1", "FFT RuntimeClassConflict"},
-		"a completed node NotReady": {c, []facts.Node{Worker("w", Done(c), NotReady), Worker("x", Done(c))}, "1/0/1/0 of 2", "TFF Waiting"},
-		"being deleted":             {deleted, []facts.Node{Worker("w", Unwanted(c), Reports(node.PhaseRemoving))}, "0/1/0/0 of 1", "TFF Removing"},
-		"deletion blocked by pods":  {deleted, []facts.Node{Worker("w", Unwanted(c), Reports(node.PhaseBlocked), Pods(1, "ns/pod"))}, "0/0/1/0 of 1", "TFF Removing"},
-		"deletion of a broken node": {deleted, []facts.Node{Worker("w", Unwanted(c), Reports(node.PhaseRemoving), Fails("unmount", "busy"))}, "0/0/0/1 of 1", "FFT Removing"},
-		"deletion, nothing is left": {deleted, nil, "0/0/0/0 of 0", "FFF Removing"},
+		"no worker matches":          {c, nil, "0/0/0/0 of 0", "FTF NoMatchingNodes"},
+		"nobody has an agent":        {c, []facts.Node{Worker("w")}, "0/0/1/0 of 1", "TFF Waiting"},
+		"first install":              {c, []facts.Node{Worker("w", Wanted(c), Reports(node.PhaseInstalling)), Worker("x", Idle)}, "0/1/1/0 of 2", "TFF Installing"},
+		"complete":                   {c, []facts.Node{Worker("w", Done(c)), Worker("x", Done(c))}, "2/0/0/0 of 2", "FTF Completed"},
+		"update":                     {Config("c", Payload(PayloadB)), []facts.Node{Worker("w", Done(c)), Worker("x", Ready, Wanted(Config("c", Payload(PayloadB))), Reports(node.PhaseInstalling))}, "0/1/1/0 of 2", "TFF Updating"},
+		"one of three failed":        {c, []facts.Node{Worker("w", Done(c)), Worker("x", Done(c)), broken}, "2/0/0/1 of 3", "FFT NodesFailed"},
+		"one failed, others go on":   {c, []facts.Node{Worker("w", Done(c)), Worker("x", Wanted(c), Reports(node.PhaseInstalling)), broken}, "1/1/0/1 of 3", "TFT NodesFailed"},
+		"paused":                     {paused, []facts.Node{Worker("w", Done(c)), Worker("x", Idle)}, "1/0/1/0 of 2", "FFF Paused"},
+		"paused and complete":        {paused, []facts.Node{Worker("w", Done(c))}, "1/0/0/0 of 1", "FTF Completed"},
+		"paused with a failed node":  {paused, []facts.Node{Worker("x", Idle), broken}, "0/0/1/1 of 2", "FFT NodesFailed"},
+		"refused":                    {refused, []facts.Node{Worker("w", Idle)}, "0/0/1/0 of 1", "FFT RuntimeClassConflict"},
+		"a completed node NotReady":  {c, []facts.Node{Worker("w", Done(c), NotReady), Worker("x", Done(c))}, "1/0/1/0 of 2", "TFF Waiting"},
+		"paused while a node leaves": {Config("c", Paused, Selects("a", "b")), []facts.Node{Worker("w", Done(c))}, "0/0/1/0 of 1", "FFF Paused"},
+		"being deleted":              {deleted, []facts.Node{Worker("w", Unwanted(c), Reports(node.PhaseRemoving))}, "0/1/0/0 of 1", "TFF Removing"},
+		"deletion blocked by pods":   {deleted, []facts.Node{Worker("w", Unwanted(c), Reports(node.PhaseBlocked), Pods(1, "ns/pod"))}, "0/0/1/0 of 1", "TFF Removing"},
+		"deletion of a broken node":  {deleted, []facts.Node{Worker("w", Unwanted(c), Reports(node.PhaseRemoving), Fails("unmount", "busy"))}, "0/0/0/1 of 1", "FFT Removing"},
+		"deletion, nothing is left":  {deleted, nil, "0/0/0/0 of 0", "FFF Removing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -235,6 +236,22 @@ func TestTheYoungerOfTwoOverlappingKataConfigsSaysSo(t *testing.T) {
 	assert.Equal(t, `KataConfig "old" is older and owns w1, w2: make the selectors disjoint`, meta.FindStatusCondition(younger.Conditions, v1.ConditionFailed).Message)
 	assert.Equal(t, []v1.Conflict{{KataConfig: "new", Owns: true, NodesCount: 2, Nodes: []string{"w1", "w2"}}}, older.Conflicts)
 	assert.Equal(t, []v1.Conflict{{KataConfig: "old", NodesCount: 2, Nodes: []string{"w1", "w2"}}}, younger.Conflicts)
+}
+
+func TestAPausedKataConfigIsNotInProgressForItsOverlap(t *testing.T) {
+	t.Parallel()
+	nodes := []facts.Node{Worker("both", With("a", "1")), Worker("own")}
+	d := selection.Divide([]facts.Config{Config("old", Selects("a", "1")), Config("new", Younger, Paused)}, nodes)
+	s, _ := status.Of(status.Input{Pool: d.Pools[1], Now: Noon()})
+	assert.Equal(t, "FFT OverlappingSelector", truth(s))
+	assert.Equal(t, "0/0/1/0 of 1", short(s))
+}
+
+func TestTheRuntimeClassIsNamedOnlyWhereItCanBeUsed(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "kata-oc", of(Config("c")).RuntimeClassName)
+	assert.Empty(t, of(Config("c", func(c *facts.Config) { c.Accepted = false })).RuntimeClassName)
+	assert.Empty(t, of(Config("c", func(c *facts.Config) { c.Refused = &facts.Refusal{Reason: facts.ReasonRuntimeClassConflict} })).RuntimeClassName)
 }
 
 func TestARemovalNamesThePodsThatHoldItUp(t *testing.T) {
