@@ -7,7 +7,6 @@ package nodeagent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -52,6 +51,9 @@ type Agent struct {
 // Pass is one turn of the story. It returns when to take the next one at the latest.
 func (a *Agent) Pass(ctx context.Context) time.Duration {
 	facts, err := a.Looker.Look(ctx, a.API.Told())
+	if ctx.Err() != nil {
+		return 0
+	}
 	if err != nil {
 		a.Log.WithError(err).Errorf("Nothing is changed before the host can be observed")
 		a.Say(err.Error(), false)
@@ -125,7 +127,7 @@ func (a *Agent) run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	begun := a.Now()
 	if err := a.Stepper.Run(ctx, s, f); err != nil {
 		log.WithError(err).Errorf("Failed: %s", s)
-		return fmt.Errorf("%w", err)
+		return err
 	}
 	log.Infof("Finished: %s in %s", s, a.Now().Sub(begun).Round(time.Millisecond))
 	return nil

@@ -26,10 +26,10 @@ const (
 	lastRetry  = 5 * time.Minute
 )
 
-// forget drops a failure that the plan has left behind: nothing remains to be done, or other work is wanted.
+// forget drops an outcome that the plan has left behind: nothing remains to be done, or other work is wanted. The same work may come again much later.
 func (a *attempts) forget(p plan.Plan) {
 	ahead := slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Kind == a.last.Kind })
-	if a.err != nil && !ahead {
+	if !ahead {
 		*a = attempts{}
 	}
 }

@@ -22,12 +22,16 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 			alive()
 		case <-changed:
 			current.outdate(a.API.Told().Intent)
+			current.again = true
 			timer.Reset(0)
 		case <-timer.C:
 			if !current.running() {
 				current = a.begin(ctx)
 			}
 		case wait := <-current.done:
+			if current.again {
+				wait = 0
+			}
 			current = pass{}
 			timer.Reset(wait)
 		}
@@ -39,6 +43,8 @@ type pass struct {
 	intent string
 	cancel context.CancelFunc
 	done   chan time.Duration
+	// again is set by a change that this pass may not have seen.
+	again bool
 }
 
 func (a *Agent) begin(ctx context.Context) pass {

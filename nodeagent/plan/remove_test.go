@@ -43,10 +43,12 @@ func TestRemovalWaits(t *testing.T) {
 		change func(*plan.Facts)
 		wait   string
 	}{
-		"for bound pods":           {func(f *plan.Facts) { f.BoundPods = []string{"ns/a", "ns/b"} }, "kata pods to end: ns/a, ns/b"},
-		"to learn of bound pods":   {func(f *plan.Facts) { f.PodsKnown = false }, "the API server, to learn which kata pods are bound to this node"},
-		"to learn of sandboxes":    {func(f *plan.Facts) { f.CRIO.Answers = false }, "CRI-O to answer, to learn which kata sandboxes run"},
-		"for a sandbox that runs":  {func(f *plan.Facts) { f.CRIO.Sandboxes = []plan.Sandbox{{ID: "s1", Name: "ns/a", Handler: node.Handler, Ready: true}} }, "kata sandbox ns/a (s1) to end"},
+		"for bound pods":         {func(f *plan.Facts) { f.BoundPods = []string{"ns/a", "ns/b"} }, "kata pods to end: ns/a, ns/b"},
+		"to learn of bound pods": {func(f *plan.Facts) { f.PodsKnown = false }, "the API server, to learn which kata pods are bound to this node"},
+		"to learn of sandboxes":  {func(f *plan.Facts) { f.CRIO.Answers = false }, "CRI-O to answer, to learn which kata sandboxes run"},
+		"for a sandbox that runs": {func(f *plan.Facts) {
+			f.CRIO.Sandboxes = []plan.Sandbox{{ID: "s1", Name: "ns/a", Handler: node.Handler, Ready: true}}
+		}, "kata sandbox ns/a (s1) to end"},
 		"for nothing when all end": {func(*plan.Facts) {}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

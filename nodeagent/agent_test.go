@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeagent_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/nodeclient"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+var errRegistry = errors.New(`pulling payload "p": no route to host`)
+
+func TestAPassLooksReportsAndTakesOneStep(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	assert.Zero(t, w.agent(t).Pass(t.Context()), "the next look comes at once")
+	assert.Equal(t, []string{"look", "report", string(plan.Pull)}, w.events)
+	assert.Equal(t, node.PhaseInstalling, w.reports[0].Phase)
+}
+
+func TestAPassWithoutStepsRests(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateAbsent)
+	assert.Equal(t, time.Minute, w.agent(t).Pass(t.Context()))
+	assert.Equal(t, []string{"look", "report"}, w.events)
+
+	w.facts.DropIn.Exists, w.facts.BoundPods = true, []string{"ns/pod"}
+	assert.Equal(t, 2*time.Second, w.agent(t).Pass(t.Context()), "but not for long while it waits for something that sends no event")
+	assert.Equal(t, node.PhaseBlocked, w.Reported().Phase)
+}
+
+func TestAFailingStepBacksOffAndStaysInTheReportUntilItSucceeds(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	w.do = func(context.Context, plan.Step) error { return errRegistry }
+	a := w.agent(t)
+	longest := time.Duration(0)
+	for try := range 20 {
+		wait := a.Pass(t.Context())
+		require.Len(t, w.steps, try+1)
+		ceiling := min(time.Second<<min(try, 16), 5*time.Minute)
+		assert.LessOrEqual(t, wait, ceiling)
+		assert.GreaterOrEqual(t, wait, ceiling/2)
+		longest = max(longest, wait)
+
+		early := a.Pass(t.Context())
+		assert.Len(t, w.steps, try+1, "a look before its time does not try again")
+		assert.LessOrEqual(t, early, time.Minute)
+		require.NotNil(t, w.Reported().Error)
+		assert.Equal(t, errRegistry.Error(), w.Reported().Error.Message)
+		w.now = w.now.Add(wait)
+	}
+	assert.Greater(t, longest, 2*time.Minute, "a registry serves many nodes")
+	assert.Equal(t, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), w.Reported().Error.Since, "since the first failure")
+
+	w.do = func(context.Context, plan.Step) error {
+		w.facts.StoreExists, w.facts.Images = true, []plan.Image{{ID: "i", Digests: []string{node.Digest(payload)}}}
+		return nil
+	}
+	assert.Zero(t, a.Pass(t.Context()))
+	a.Pass(t.Context())
+	assert.Nil(t, w.Reported().Error)
+}
+
+func TestAStepWithoutEffectIsAFailure(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	a := w.agent(t)
+	assert.Zero(t, a.Pass(t.Context()))
+	assert.NotZero(t, a.Pass(t.Context()), "nothing spins")
+	a.Pass(t.Context())
+	require.NotNil(t, w.Reported().Error)
+	assert.Contains(t, w.Reported().Error.Message, "pull payload "+payload+": done, yet it is still to do")
+}
+
+func TestTheSameWorkAtALaterTimeIsNoFailure(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateAbsent)
+	w.do = func(context.Context, plan.Step) error { w.facts.Kept = true; return nil }
+	a := w.agent(t)
+	for range 3 {
+		w.facts.Kept = false
+		assert.Zero(t, a.Pass(t.Context()), "another intent is kept")
+		a.Pass(t.Context())
+		assert.Nil(t, w.Reported().Error)
+	}
+	assert.Len(t, w.steps, 3)
+}
+
+func TestADamagedPayloadIsNamedWhileItIsPulledAgain(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	here := []plan.Image{{ID: "i", Digests: []string{node.Digest(payload)}, Platform: node.Digest(payload)}}
+	version := plan.VersionID(here[0].Platform, "", "")
+	w.facts.Images, w.facts.Versions = here, []plan.Version{{ID: version, Mounted: true}}
+	w.do = func(_ context.Context, s plan.Step) error {
+		switch s.Kind {
+		case plan.Verify:
+			w.facts.Images, w.facts.Versions = nil, nil
+			return errors.New("verifying payload: usr/bin/shim: sha256 is wrong")
+		case plan.Pull:
+			w.facts.Images = here
+		case plan.Mount:
+			w.facts.Versions = []plan.Version{{ID: version, Mounted: true}}
+		}
+		return nil
+	}
+	a := w.agent(t)
+	for range 4 {
+		a.Pass(t.Context())
+	}
+	assert.Equal(t, []string{"look", "report", "verify payload", "look", "report", "pull payload", "look", "report", "mount payload", "look", "report"}, w.events)
+	for _, r := range w.reports[1:] {
+		require.NotNil(t, r.Error)
+		assert.Contains(t, r.Error.Message, "usr/bin/shim")
+	}
+}
+
+func TestTidyingGoesOnWhileStepsFail(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	w.facts.Versions = []plan.Version{{ID: "old1"}, {ID: "old2"}}
+	w.do = func(_ context.Context, s plan.Step) error {
+		if s.Kind == plan.Pull || s.Version == "old2" {
+			return errRegistry
+		}
+		return nil
+	}
+	a := w.agent(t)
+	a.Pass(t.Context())
+	assert.Equal(t, []string{"look", "report", "unmount payload", "unmount payload", "pull payload"}, w.events)
+}
+
+func TestAHostThatCannotBeObservedIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	w.blind = errors.New("observing the host: input/output error")
+	assert.Equal(t, 5*time.Second, w.agent(t).Pass(t.Context()))
+	assert.Equal(t, []string{"look"}, w.events)
+	assert.Equal(t, []saying{{"observing the host: input/output error", false}}, w.said)
+}
+
+func TestAReportThatIsNotTakenKeepsNobodyFromWork(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []error{nodeclient.ErrUnknownNode, errors.New("connection refused")} {
+		w := wanting(node.StateInstalled)
+		w.refuse = refusal
+		w.agent(t).Pass(t.Context())
+		assert.Len(t, w.steps, 1)
+	}
+}
+
+func TestPodsAreToldWhyOnlyWhileAPayloadIsWantedAndNoneServes(t *testing.T) {
+	t.Parallel()
+	serving := wanting(node.StateInstalled)
+	serving.facts.Current, serving.facts.Versions = "v", []plan.Version{{ID: "v", Payload: payload}}
+	removing := wanting(node.StateAbsent)
+	removing.facts.Leftovers = []string{"/a/leftover"}
+	idle := wanting(node.StateAbsent)
+	idle.facts.Wanted = nil
+	for name, c := range map[string]struct {
+		w       *world
+		pending bool
+	}{
+		"installing": {wanting(node.StateInstalled), true}, "serving": {serving, false}, "removing": {removing, false},
+		"absent": {wanting(node.StateAbsent), false}, "idle": {idle, false},
+	} {
+		c.w.agent(t).Pass(t.Context())
+		require.Len(t, c.w.said, 1, name)
+		assert.Equal(t, c.pending, c.w.said[0].pending, name)
+	}
+}

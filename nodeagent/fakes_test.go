@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeagent_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent"
+	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/report"
+)
+
+// world stands for everything around an agent: API server, host and clock.
+type world struct {
+	mu     sync.Mutex
+	told   observe.Told
+	facts  plan.Facts
+	blind  error
+	refuse error
+	now    time.Time
+
+	reports []node.Report
+	said    []saying
+	steps   []plan.Step
+	events  []string
+	// do carries a step out; without it steps succeed and change nothing.
+	do func(ctx context.Context, s plan.Step) error
+}
+
+type saying struct {
+	sentence string
+	pending  bool
+}
+
+func (w *world) Told() observe.Told {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.told
+}
+
+// tell replaces the intent on the Node.
+func (w *world) tell(intent string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told.Intent = intent
+}
+
+func (w *world) Reported() node.Report {
+	if len(w.reports) == 0 {
+		return node.Report{}
+	}
+	return w.reports[len(w.reports)-1]
+}
+
+func (w *world) Publish(_ context.Context, r node.Report, _ report.Condition, _ time.Time) error {
+	w.events = append(w.events, "report")
+	if w.refuse == nil {
+		w.reports = append(w.reports, r)
+	}
+	return w.refuse
+}
+
+func (w *world) Look(context.Context, observe.Told) (plan.Facts, error) {
+	w.events = append(w.events, "look")
+	return w.facts, w.blind
+}
+
+func (w *world) Run(ctx context.Context, s plan.Step, _ plan.Facts) error {
+	w.events, w.steps = append(w.events, string(s.Kind)), append(w.steps, s)
+	if w.do == nil {
+		return nil
+	}
+	return w.do(ctx, s)
+}
+
+func (w *world) agent(t *testing.T) *nodeagent.Agent {
+	t.Helper()
+	log := logrus.New()
+	log.SetOutput(t.Output())
+	return &nodeagent.Agent{
+		API: w, Looker: w, Stepper: w, Log: log,
+		Say: func(sentence string, pending bool) { w.said = append(w.said, saying{sentence, pending}) },
+		Now: func() time.Time { return w.now },
+	}
+}
+
+const payload = "r.example/p@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+// wanting is a node on which nothing is installed yet, with a running CRI-O.
+func wanting(state node.State) *world {
+	i := node.Intent{State: state}
+	if state == node.StateInstalled {
+		i.Payload = payload
+	}
+	i = i.Identify("node")
+	return &world{
+		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		facts: plan.Facts{
+			BootID: "b1", Wanted: &i, Kept: true, Told: true, IntentID: i.ID, PodsKnown: true, Current: plan.Pending, Proof: plan.Pending,
+			CRIO: plan.CRIO{Active: true, Invocation: "c1", Answers: true},
+		},
+	}
+}
