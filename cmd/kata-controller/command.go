@@ -37,6 +37,7 @@ func command(log *logrus.Logger) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "kata-controller",
 		Short:         "Brings Kata Containers to the nodes that KataConfigs select",
+		Version:       version,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -18,6 +18,9 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
+// version is set by the linker.
+var version = "unreleased"
+
 func main() {
 	// Image layers are unpacked by this program called again inside a chroot.
 	if reexec.Init() {
@@ -40,6 +43,7 @@ func command() *cobra.Command {
 	c := &cobra.Command{
 		Use:           "kata-node-agent",
 		Short:         "Mounts Kata payloads on this node and keeps CRI-O's handlers for them",
+		Version:       version,
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	c.PersistentFlags().StringVar(&root, "root", root, "directory that stands for the host's root")

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/kata-node/kata-node/api/node"
+	katav1 "github.com/kata-node/kata-node/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -18,9 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	watchtools "k8s.io/client-go/tools/watch"
-
-	"github.com/kata-node/kata-node/api/node"
-	katav1 "github.com/kata-node/kata-node/api/v1"
 )
 
 // SampleName is the KataConfig of the original proposal, and SampleLabel what it selects.

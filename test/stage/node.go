@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kata-node/kata-node/api/node"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/test/bed"
 )
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kata-node/kata-node/payload/build"
 	"github.com/kata-node/kata-node/payload/publish"
+
 	"github.com/kata-node/kata-node/test/bed"
 )
 
@@ -41,7 +42,7 @@ func (s *Stage) push(ctx context.Context, p Payload) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	work, err := os.MkdirTemp(s.scratch, "layers-")
+	work, err := os.MkdirTemp(s.Scratch(), "layers-")
 	if err != nil {
 		return "", err
 	}
@@ -62,7 +63,7 @@ func (s *Stage) push(ctx context.Context, p Payload) (string, error) {
 
 // staged lays out the payload's tree with a shim of that version.
 func (s *Stage) staged(ctx context.Context, p Payload) (string, error) {
-	tree, err := os.MkdirTemp(s.scratch, "payload-")
+	tree, err := os.MkdirTemp(s.Scratch(), "payload-")
 	if err != nil {
 		return "", err
 	}

@@ -48,8 +48,6 @@ type Stage struct {
 
 	workspace bed.Workspace
 	options   Options
-	// scratch holds the unpacked package and staged payloads.
-	scratch string
 }
 
 // Set builds all programs and starts a cluster with deploy/ applied. The caller closes the stage.
@@ -71,9 +69,6 @@ func (s *Stage) set(ctx context.Context) (err error) {
 		programs = append(programs, "kubectl")
 	}
 	if s.Programs, err = s.workspace.Build(ctx, s.options.Progress, bed.BuildOptions{Race: s.options.Race, Only: programs}); err != nil {
-		return err
-	}
-	if s.scratch, err = os.MkdirTemp("", "kata-stage-"); err != nil {
 		return err
 	}
 	if s.Cluster, err = s.workspace.Start(ctx, bed.Options{Programs: s.Programs, Progress: s.options.Progress}); err != nil {
@@ -108,7 +103,7 @@ func (s *Stage) installAgent(ctx context.Context) error {
 	return delivery.Install(ctx, s.Programs.Path("kata-node-agent"), s.agentTree())
 }
 
-func (s *Stage) agentTree() string { return filepath.Join(s.scratch, "agent") }
+func (s *Stage) agentTree() string { return filepath.Join(s.Scratch(), "agent") }
 
 // AddNode boots a node with the agent's package installed.
 func (s *Stage) AddNode(ctx context.Context, name string) (*Node, error) {
@@ -125,7 +120,7 @@ func (s *Stage) StartController(ctx context.Context, payload string) error {
 	if err != nil {
 		return err
 	}
-	kubeconfig := filepath.Join(s.scratch, "controller.kubeconfig")
+	kubeconfig := filepath.Join(s.Scratch(), "controller.kubeconfig")
 	if err := s.WriteKubeconfig(kubeconfig, config); err != nil {
 		return err
 	}
@@ -147,12 +142,8 @@ func (s *Stage) Kubectl(ctx context.Context, args ...string) ([]byte, error) {
 
 // Close takes everything down.
 func (s *Stage) Close(ctx context.Context) error {
-	var errs []error
-	if s.Cluster != nil {
-		errs = append(errs, s.Cluster.Close(ctx))
+	if s.Cluster == nil {
+		return nil
 	}
-	if s.scratch != "" {
-		errs = append(errs, os.RemoveAll(s.scratch))
-	}
-	return errors.Join(errs...)
+	return s.Cluster.Close(ctx)
 }

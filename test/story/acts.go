@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	katav1 "github.com/kata-node/kata-node/api/v1"
+
 	"github.com/kata-node/kata-node/test/stage"
 )
 
