@@ -119,9 +119,15 @@ func settings() controller.Settings {
 // run starts the controller as its Deployment does: with its service account and as leader. It ends with the test, or earlier by the returned function.
 func (c *cluster) run(t *testing.T, s controller.Settings) (seen *recorder, stop func()) {
 	t.Helper()
+	return c.runLate(t, s, 0)
+}
+
+// runLate is run with caches that lag behind: what the controller hears of nodes arrives late.
+func (c *cluster) runLate(t *testing.T, s controller.Settings, lag time.Duration) (seen *recorder, stop func()) {
+	t.Helper()
 	config, err := c.ServiceAccount(t.Context(), namespace, account)
 	require.NoError(t, err)
-	seen = &recorder{}
+	seen = &recorder{lag: lag}
 	config.Wrap(seen.wrap)
 	seen.registry = prometheus.NewRegistry()
 	metrics, err := controller.NewMetrics(seen.registry)

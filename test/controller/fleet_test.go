@@ -101,8 +101,8 @@ func TestAFleetIsInstalledUpdatedAndCleanedWithinItsBudgets(t *testing.T) {
 	const nodes, unavailable = 30, 2
 	c := start(t)
 	s := settings()
-	s.Settle = 0 // Every event a pass, so that passes run on caches that lag behind.
-	seen, _ := c.run(t, s)
+	s.Settle = 0 // Every event is a pass, and passes run on caches that lag behind.
+	seen, _ := c.runLate(t, s, 20*time.Millisecond)
 	for i := range nodes {
 		w := c.worker(t, fmt.Sprintf("w%02d", i))
 		w.reports(t, node.PhaseIdle)

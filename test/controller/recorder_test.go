@@ -3,12 +3,14 @@
 package controller_test
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -24,6 +26,8 @@ type request struct {
 // recorder remembers every request of the controller.
 type recorder struct {
 	registry *prometheus.Registry
+	// lag is how late each piece of a watch on nodes arrives.
+	lag time.Duration
 
 	mu   sync.Mutex
 	seen []request
@@ -49,9 +53,24 @@ func (r *recorder) wrap(next http.RoundTripper) http.RoundTripper {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.seen = append(r.seen, request{q.Method, *q.URL, response.StatusCode})
+			if r.lag > 0 && strings.HasSuffix(q.URL.Path, "/nodes") && q.URL.Query().Get("watch") != "" {
+				response.Body = late{response.Body, r.lag}
+			}
 		}
 		return response, err
 	})
+}
+
+// late is a body whose reader hears of everything some time after it was sent.
+type late struct {
+	io.ReadCloser
+	lag time.Duration
+}
+
+func (l late) Read(into []byte) (int, error) {
+	n, err := l.ReadCloser.Read(into)
+	<-time.After(l.lag)
+	return n, err
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
