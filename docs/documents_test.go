@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package docs_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/dropin"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/report"
+)
+
+// documents returns every document by its path from here.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	paths, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	texts := map[string]string{}
+	for _, path := range append(paths, "../README.md") {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		texts[path] = string(text)
+	}
+	return texts
+}
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#]*)(#[^)]*)?\)`)
+	for path, text := range documents(t) {
+		for _, found := range link.FindAllStringSubmatch(text, -1) {
+			target := path
+			if found[1] != "" {
+				target = filepath.Join(filepath.Dir(path), found[1])
+			}
+			content, err := os.ReadFile(target)
+			require.NoError(t, err, "a link in %s", path)
+			if found[2] != "" {
+				assert.Contains(t, anchors(string(content)), found[2], "a link in %s to %s", path, target)
+			}
+		}
+	}
+}
+
+// anchors are the names that GitHub gives to headings.
+func anchors(text string) []string {
+	var names []string
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		plain := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		names = append(names, "#"+strings.ReplaceAll(strings.TrimSpace(plain), " ", "-"))
+	}
+	return names
+}
+
+func TestEveryMakeCommandInTheDocumentsExists(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("../Makefile")
+	require.NoError(t, err)
+	for path, text := range documents(t) {
+		for _, command := range regexp.MustCompile("(?m)(?:^ *|`)make ([a-z]+)").FindAllStringSubmatch(text, -1) {
+			assert.Regexp(t, `(?m)^`+command[1]+`:`, string(makefile), "a command in %s", path)
+		}
+	}
+}
+
+// kinds returns the values of plan's steps, read from its source so that none can be forgotten.
+func kinds(t *testing.T) []plan.Kind {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "../nodeagent/plan/step.go", nil, 0)
+	require.NoError(t, err)
+	var out []plan.Kind
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if kind, named := identifier(spec, ok); !named || kind != "Kind" {
+			return true
+		}
+		for _, value := range spec.Values {
+			if literal, ok := value.(*ast.BasicLit); ok {
+				text, err := strconv.Unquote(literal.Value)
+				require.NoError(t, err)
+				out = append(out, plan.Kind(text))
+			}
+		}
+		return true
+	})
+	require.Contains(t, out, plan.Prove)
+	return out
+}
+
+func identifier(spec *ast.ValueSpec, ok bool) (string, bool) {
+	if !ok {
+		return "", false
+	}
+	name, named := spec.Type.(*ast.Ident)
+	if !named {
+		return "", false
+	}
+	return name.Name, true
+}
+
+func TestEveryErrorOfAStepIsExplained(t *testing.T) {
+	t.Parallel()
+	operations := documents(t)["operations.md"]
+	for _, kind := range kinds(t) {
+		explained := strings.Contains(operations, "`"+report.Reason(kind)+"`") || strings.Contains(operations, "`"+string(kind)+"`")
+		assert.True(t, explained, "operations.md says nothing about %s", report.Reason(kind))
+	}
+}
+
+func TestTheExamplesOfTheProtocolAreRead(t *testing.T) {
+	t.Parallel()
+	protocol := documents(t)["protocol.md"]
+	examples := regexp.MustCompile("(?s)```json\n(.*?)\n```").FindAllStringSubmatch(protocol, -1)
+	require.NotEmpty(t, examples)
+	for _, example := range examples {
+		var err error
+		if strings.Contains(example[1], `"state"`) {
+			_, err = node.DecodeIntent(example[1])
+		} else {
+			_, err = node.DecodeReport(example[1])
+		}
+		require.NoError(t, err, example[1])
+	}
+	for _, phase := range []node.Phase{node.PhaseIdle, node.PhaseInstalling, node.PhaseAwaitingGrant, node.PhaseInstalled, node.PhaseRemoving, node.PhaseBlocked, node.PhaseAbsent} {
+		assert.Contains(t, protocol, "| `"+string(phase)+"` |")
+	}
+}
+
+func TestTheDropInOfTheProtocolIsWhatTheAgentWrites(t *testing.T) {
+	t.Parallel()
+	example := regexp.MustCompile("(?s)```toml\n(.*?)…\n```").FindStringSubmatch(documents(t)["protocol.md"])
+	require.Len(t, example, 2)
+	stamp, _ := dropin.Read([]byte(example[1]))
+	content, err := dropin.Render(stamp)
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(string(content), example[1]), "the document has\n%s\nthe agent writes\n%s", example[1], content)
+}
