@@ -43,7 +43,7 @@ type FileWriter interface {
 	Write(path string, content []byte, mode fs.FileMode) error
 	// Link makes path a symbolic link to target by rename, and leaves an equal link alone.
 	Link(path, target string) error
-	// Remove deletes a file or a tree, on one file system only, and returns nil where there is none.
+	// Remove deletes a file or a tree, and returns nil where there is none. It refuses a tree in which something is mounted.
 	Remove(path string) error
 }
 

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/moby/sys/mountinfo"
 )
 
 // Tree is the part of a file system below a root.
@@ -54,6 +56,9 @@ func (t Tree) Write(path string, content []byte, mode fs.FileMode) error {
 		return err
 	}
 	staged := staging(path)
+	if err := os.RemoveAll(staged); err != nil {
+		return err
+	}
 	if err := writeDurably(staged, content, mode); err != nil {
 		return errors.Join(err, os.RemoveAll(staged))
 	}
@@ -79,9 +84,16 @@ func (t Tree) Link(path, target string) error {
 	return rename(staged, path)
 }
 
-// Remove deletes a file or tree and what an interrupted Write or Link of it left.
+// Remove deletes a file or tree and what an interrupted Write or Link of it left. It refuses a tree in which something is mounted.
 func (t Tree) Remove(path string) error {
 	path = t.Path(path)
+	mounted, err := mountinfo.GetMounts(mountinfo.PrefixFilter(path))
+	if err != nil {
+		return fmt.Errorf("reading the mount table: %w", err)
+	}
+	if len(mounted) > 0 {
+		return fmt.Errorf("removing %s: %s is mounted there: unmount it first", path, mounted[0].Mountpoint)
+	}
 	if err := errors.Join(os.RemoveAll(path), os.RemoveAll(staging(path))); err != nil {
 		return err
 	}
@@ -101,7 +113,7 @@ func staging(path string) string {
 }
 
 func writeDurably(path string, content []byte, mode fs.FileMode) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

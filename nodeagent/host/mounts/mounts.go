@@ -33,7 +33,7 @@ func (k Kernel) Overlay(layers []string, target string) error {
 	}
 	// An overlay without an upper directory wants two layers at least; the mount point itself is an empty one.
 	if len(layers) == 1 {
-		layers = append(layers, target)
+		layers = []string{layers[0], target}
 	}
 	if err := mountOverlay(layers, target, k.context); err != nil {
 		return fmt.Errorf("mounting %d layers at %s: %w", len(layers), target, err)
