@@ -48,7 +48,7 @@ func TestABadKataConfigIsRefusedWithFieldAndRemedy(t *testing.T) {
 			t.Parallel()
 			err := c.apply(t, document("bad", x.spec))
 			require.Error(t, err)
-			assert.ErrorContains(t, err, x.field)
+			require.ErrorContains(t, err, x.field)
 			assert.ErrorContains(t, err, x.remedy)
 		})
 	}
@@ -78,7 +78,7 @@ func TestEveryGoodKataConfigIsTaken(t *testing.T) {
 		"{kataConfigPoolSelector: {}}",
 		"{}",
 	} {
-		assert.NoError(t, c.apply(t, document("good", spec)), spec)
+		require.NoError(t, c.apply(t, document("good", spec)), spec)
 	}
 	assert.NoError(t, c.apply(t, "apiVersion: kataconfiguration.openshift.io/v1\nkind: KataConfig\nmetadata: {name: nothing-at-all}\n"))
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/assert"
@@ -22,8 +24,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	v1 "github.com/kata-node/kata-node/api/v1"
-	"github.com/kata-node/kata-node/controller"
 	"github.com/kata-node/kata-node/test/bed"
 )
 
@@ -150,7 +150,7 @@ func (c *cluster) runLate(t *testing.T, s controller.Settings, lag time.Duration
 		if !stopped {
 			stopped = true
 			cancel()
-			assert.NoError(t, <-done)
+			require.NoError(t, <-done)
 			assert.Empty(t, seen.forbidden(), "deploy/ gives the controller every right that it uses")
 		}
 	}

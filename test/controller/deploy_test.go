@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/assert"
@@ -21,8 +23,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/controller"
 	"github.com/kata-node/kata-node/test/bed"
 )
 
@@ -75,7 +75,7 @@ func TestTheControllerRefusesADefinitionThatIsNotOurs(t *testing.T) {
 		defer cancel()
 		return controller.Run(ctx, config, settings(), metrics, log)
 	}
-	assert.ErrorContains(t, begin(), "does not exist: apply deploy/ first")
+	require.ErrorContains(t, begin(), "does not exist: apply deploy/ first")
 	require.NoError(t, c.Apply(t.Context(), c.workspace.Path("deploy", "10-crd.yaml")))
 	crds := c.dynamic.Resource(crdResource())
 	_, err := crds.Patch(t.Context(), "kataconfigs.kataconfiguration.openshift.io", types.MergePatchType,
@@ -199,9 +199,7 @@ func TestEveryTransitionIsAnEventOnce(t *testing.T) {
 	c.awaitGone(t, "kata")
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {
 		events, err := c.kube.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{})
-		if !assert.NoError(t, err) {
-			return
-		}
+		require.NoError(t, err)
 		count := map[string]int{}
 		for _, e := range events.Items {
 			count[e.InvolvedObject.Kind+" "+e.Reason] += int(e.Count)

@@ -7,14 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kata-node/kata-node/api/node"
+	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/kata-node/kata-node/api/node"
-	v1 "github.com/kata-node/kata-node/api/v1"
 )
 
 // installed is a cluster with one KataConfig for all workers, each of them Installed and labelled.
@@ -167,10 +166,10 @@ func TestOfTwoOverlappingKataConfigsTheOlderOwnsTheNodeAndThenHandsItOver(t *tes
 	kc := c.awaitCounts(t, "younger", "0/0/0/0 of 0 OverlappingSelector")
 	assert.Equal(t, []v1.Conflict{{KataConfig: "kata", NodesCount: 1, Nodes: []string{"w"}}}, kc.Status.Conflicts)
 	assert.Equal(t, payloadA, w.intent(t).Payload)
-	kc = c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {
 		kc, err := c.get(ctx, "kata")
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		assert.Equal(t, []v1.Conflict{{KataConfig: "younger", Owns: true, NodesCount: 1, Nodes: []string{"w"}}}, kc.Status.Conflicts)
 	})
 

@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
-
-	"github.com/kata-node/kata-node/api/node"
 )
 
 // obey answers every intent of the node at once, as an agent without any work would, until the test ends.
@@ -38,6 +37,7 @@ func (w *worker) obey(t *testing.T) {
 }
 
 func (w *worker) answer(ctx context.Context, t *testing.T, n *corev1.Node) {
+	t.Helper()
 	var answer node.Report
 	intent, err := node.DecodeIntent(n.Annotations[node.IntentAnnotation])
 	switch {
@@ -52,7 +52,7 @@ func (w *worker) answer(ctx context.Context, t *testing.T, n *corev1.Node) {
 	}
 	answer.Version, answer.BootID, answer.Architecture, answer.Speaks = node.Version, bootID, "amd64", []int{node.Version}
 	document, err := answer.Encode()
-	assert.NoError(t, err)
+	require.NoError(t, err)
 	if document == n.Annotations[node.ReportAnnotation] {
 		return
 	}

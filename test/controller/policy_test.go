@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -14,8 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-
-	"github.com/kata-node/kata-node/api/node"
 )
 
 // attempt is one write to one Node.
@@ -67,7 +66,7 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 			"its own ready label":        {"one", subresource, labelled(node.ReadyLabel, "true")},
 			"its own intent":             {"one", subresource, annotate(node.IntentAnnotation, "x")},
 		} {
-			assert.Error(t, a.by(t.Context(), one.kube), "%s through nodes/%s", name, subresource)
+			require.Error(t, a.by(t.Context(), one.kube), "%s through nodes/%s", name, subresource)
 		}
 	}
 	assert.NoError(t, attempt{"one", "status", annotate(node.ReportAnnotation, "x")}.by(t.Context(), one.kube))
@@ -110,12 +109,12 @@ func TestNoNodeIsCreatedWithKeysOfOthers(t *testing.T) {
 		"label":  {ObjectMeta: metav1.ObjectMeta{Name: "fresh", Labels: map[string]string{node.ReadyLabel: "true"}}},
 	} {
 		_, err := kubelet.CoreV1().Nodes().Create(t.Context(), n, metav1.CreateOptions{})
-		assert.Error(t, err, "a node with its own %s", name)
+		require.Error(t, err, "a node with its own %s", name)
 		_, err = c.kube.CoreV1().Nodes().Create(t.Context(), n, metav1.CreateOptions{})
-		assert.Error(t, err, "an administrator with a node's %s", name)
+		require.Error(t, err, "an administrator with a node's %s", name)
 	}
 	_, err = c.kube.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "fresh"}, Status: ready}, metav1.CreateOptions{})
-	assert.Error(t, err, "an administrator with a node's condition")
+	require.Error(t, err, "an administrator with a node's condition")
 	_, err = kubelet.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: "fresh", Annotations: map[string]string{node.ReportAnnotation: "x"}}, Status: ready,
 	}, metav1.CreateOptions{})
@@ -136,7 +135,7 @@ func TestHeartbeatsAlwaysPass(t *testing.T) {
 		`{"status":{"conditions":[{"type":"Ready","status":"True"}]}}`,
 		`{"status":{"conditions":[{"type":"Ready","status":"Unknown"}]},"metadata":{"annotations":{"volumes.kubernetes.io/controller-managed-attach-detach":"true"}}}`,
 	} {
-		assert.NoError(t, attempt{"bare", "status", patch}.by(t.Context(), kubelet))
+		require.NoError(t, attempt{"bare", "status", patch}.by(t.Context(), kubelet))
 	}
 	assert.NoError(t, attempt{"bare", "", labelled("a", "b")}.by(t.Context(), c.kube))
 	assert.NoError(t, attempt{"bare", "", `{"spec":{"unschedulable":true}}`}.by(t.Context(), c.kube))
@@ -167,10 +166,10 @@ func TestTheControllersAccountIsHeldToItsTwoKeys(t *testing.T) {
 		"names an owner":         {"one", "", `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"one","uid":"x"}]}}`},
 		"label through status":   {"one", "status", labelled("x", "y")},
 	} {
-		assert.ErrorContains(t, a.by(t.Context(), mighty), "denied request", name)
+		require.ErrorContains(t, a.by(t.Context(), mighty), "denied request", name)
 	}
 	_, err := mighty.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "new"}}, metav1.CreateOptions{})
-	assert.ErrorContains(t, err, "creates no Nodes")
+	require.ErrorContains(t, err, "creates no Nodes")
 	assert.NoError(t, attempt{"one", "", annotate(node.IntentAnnotation, "x")}.by(t.Context(), mighty))
 	assert.NoError(t, attempt{"one", "", labelled(node.ReadyLabel, "true")}.by(t.Context(), mighty))
 	assert.NoError(t, attempt{"one", "", `{"metadata":{"annotations":{"kataconfiguration.openshift.io/intent":null},"labels":{"node-restriction.kubernetes.io/kata-oc":null}}}`}.by(t.Context(), mighty))
@@ -196,7 +195,7 @@ func TestWhoMayDeleteThePolicyMayRemoveAKey(t *testing.T) {
 		`{"metadata":{"annotations":{"kataconfiguration.openshift.io/report":null}}}`,
 		`{"metadata":{"labels":{"node-restriction.kubernetes.io/kata-oc":null}}}`,
 	} {
-		assert.ErrorContains(t, attempt{"one", "", patch}.by(t.Context(), alice), "denied request", patch)
+		require.ErrorContains(t, attempt{"one", "", patch}.by(t.Context(), alice), "denied request", patch)
 		assert.NoError(t, attempt{"one", "", patch}.by(t.Context(), c.kube), patch)
 	}
 }

@@ -7,16 +7,16 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
+	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"github.com/kata-node/kata-node/api/node"
-	v1 "github.com/kata-node/kata-node/api/v1"
 )
 
 func convert(object *unstructured.Unstructured) (*v1.KataConfig, error) {
@@ -31,9 +31,8 @@ func (c *cluster) awaitCounts(t *testing.T, name, want string) *v1.KataConfig {
 	var last *v1.KataConfig
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {
 		kc, err := c.get(ctx, name)
-		if !assert.NoError(t, err) || !assert.NotNil(t, kc) {
-			return
-		}
+		require.NoError(t, err)
+		require.NotNil(t, kc)
 		last = kc
 		assert.Equal(t, want, counts(kc))
 		assert.Equal(t, kc.Generation, kc.Status.ObservedGeneration)
@@ -55,7 +54,7 @@ func (c *cluster) awaitGone(t *testing.T, name string) {
 	t.Helper()
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {
 		kc, err := c.get(ctx, name)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		assert.Nil(t, kc)
 	})
 }

@@ -5,12 +5,11 @@ package controller_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-
 	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/runtimeclass"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestInstallUpdateAndRemovalOnTwoNodes(t *testing.T) {

@@ -7,14 +7,13 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-
-	"github.com/kata-node/kata-node/api/node"
 )
 
 // bootID is the one boot of every simulated node.
@@ -168,9 +167,7 @@ func (w *worker) awaitIntent(t *testing.T, state node.State, payload string) {
 	t.Helper()
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {
 		n, err := w.object(ctx)
-		if !assert.NoError(t, err) {
-			return
-		}
+		require.NoError(t, err)
 		document, found := n.Annotations[node.IntentAnnotation]
 		if state == "" {
 			assert.False(t, found, document)
@@ -203,9 +200,7 @@ func (w *worker) awaitGrant(t *testing.T) {
 	t.Helper()
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {
 		n, err := w.object(ctx)
-		if !assert.NoError(t, err) {
-			return
-		}
+		require.NoError(t, err)
 		intent, err := node.DecodeIntent(n.Annotations[node.IntentAnnotation])
 		if assert.NoError(t, err) {
 			assert.Equal(t, bootID, intent.Grants.RestartCRIO)
