@@ -80,7 +80,7 @@ const (
 )
 
 func rest(f plan.Facts, p plan.Plan) time.Duration {
-	if p.Wait != "" || len(p.Tidy) > 0 || len(plan.Held(f)) > 0 {
+	if p.Wait != "" || p.Problem != "" || len(p.Tidy) > 0 || len(plan.Held(f)) > 0 {
 		return waitingLook
 	}
 	return restingLook

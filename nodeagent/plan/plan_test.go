@@ -23,7 +23,7 @@ func TestInstallGoesFromPullToProofWithOneRestart(t *testing.T) {
 	done, last := w.settle(t)
 	assert.Equal(t, []plan.Kind{
 		plan.Keep, plan.Pull, plan.Mount, plan.Verify, plan.Configure, plan.WriteDropIn, plan.RestartCRIO,
-		plan.PointProof, plan.Prove, plan.PointCurrent, plan.Record,
+		plan.PointProof, plan.Prove, plan.Record, plan.PointCurrent,
 	}, done)
 	assert.Equal(t, plan.Plan{Phase: node.PhaseInstalled}, last)
 }
@@ -35,7 +35,7 @@ func TestUpdateProvesBeforeItSwitchesAndNeedsNoRestart(t *testing.T) {
 	w.version(id("a")).Holders = []string{"process 7 (containerd-shim-kata-v2)"}
 	done, last := w.settle(t)
 	assert.Equal(t, []plan.Kind{
-		plan.Keep, plan.Pull, plan.Mount, plan.Verify, plan.Configure, plan.PointProof, plan.Prove, plan.PointCurrent, plan.Record,
+		plan.Keep, plan.Pull, plan.Mount, plan.Verify, plan.Configure, plan.PointProof, plan.Prove, plan.Record, plan.PointCurrent,
 	}, done)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 	require.Len(t, plan.Held(w.facts), 1, "the sandbox keeps its version")
@@ -51,7 +51,6 @@ func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
 		"none":             func(f *plan.Facts) { f.Wanted.Grants.RestartCRIO = "" },
 		"of another boot":  func(f *plan.Facts) { f.Wanted.Grants.RestartCRIO = "b0" },
 		"from disk":        func(f *plan.Facts) { f.Told = false },
-		"used in the boot": func(f *plan.Facts) { f.CRIO.Restarted = plan.Restarted{Intent: f.Wanted.ID, Invocation: "c0"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,6 +63,16 @@ func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
 			assert.Equal(t, plan.Pending, w.facts.Current)
 		})
 	}
+}
+
+func TestGrantIsUsedOnceAndWhatItDidNotMendIsSaid(t *testing.T) {
+	t.Parallel()
+	w := booted(install("a"))
+	w.facts.CRIO.Restarted = plan.Restarted{Intent: w.facts.Wanted.ID, Invocation: "c0"}
+	done, last := w.settle(t)
+	assert.NotContains(t, done, plan.RestartCRIO)
+	assert.Equal(t, node.PhaseInstalling, last.Phase)
+	assert.Contains(t, last.Problem, "journalctl -u crio")
 }
 
 func TestRestartThatACrashPreventedIsDoneAfterIt(t *testing.T) {

@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/kata-node/kata-node/api/node"
 )
@@ -51,7 +52,7 @@ func blocked(f Facts) string {
 	case !f.PodsKnown:
 		return "the API server, to learn which kata pods are bound to this node"
 	case len(f.BoundPods) > 0:
-		return "kata pods to end: " + quoted(f.BoundPods)
+		return "kata pods to end: " + strings.Join(f.BoundPods, ", ")
 	case f.DropIn.Exists && !f.CRIO.Answers:
 		return "CRI-O to answer, to learn which kata sandboxes run"
 	}

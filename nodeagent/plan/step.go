@@ -76,6 +76,8 @@ type Plan struct {
 	// Tidy are steps that nothing waits for and that wait for nothing: they go on while Steps fail.
 	Tidy  []Step
 	Phase node.Phase
+	// Problem says why no step leads on: somebody has to mend something first.
+	Problem string
 	// Wait says what the plan waits for once its steps are done, empty when nothing is.
 	Wait string
 }

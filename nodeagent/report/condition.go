@@ -16,6 +16,9 @@ type Condition struct {
 // MakeCondition returns the condition that belongs to a report.
 func MakeCondition(r node.Report, sentence string) Condition {
 	c := Condition{Present: r.Phase != node.PhaseIdle || r.Error != nil, Ready: r.Payload != "", Reason: string(r.Phase), Message: sentence}
+	if r.HostCheck != "" && r.Phase == node.PhaseInstalling {
+		c.Reason = "HostUnfit"
+	}
 	if r.Error != nil {
 		c.Reason = r.Error.Reason
 	}

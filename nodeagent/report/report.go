@@ -27,7 +27,7 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 		IntentID: intentID(f), BootID: f.BootID, Architecture: f.Architecture, HostCheck: f.HostProblem, Phase: p.Phase,
 		InUse:     inUse(f),
 		BoundPods: boundPods(f),
-		Error:     problem(f, failure),
+		Error:     problem(f, p, failure),
 	}
 	if v, serving := f.Serving(); serving {
 		r.Payload, r.PayloadVersion = node.Digest(v.Payload), v.Release
@@ -66,13 +66,15 @@ func inUse(f plan.Facts) []string {
 	return slices.Compact(digests)
 }
 
-// problem returns the one thing to mend first.
-func problem(f plan.Facts, failure *Failure) *node.Error {
+// problem returns the one thing to mend first. That a host is unfit is no error of the agent's: the report has a field for it.
+func problem(f plan.Facts, p plan.Plan, failure *Failure) *node.Error {
 	switch {
 	case f.IntentProblem != "":
 		return &node.Error{Step: "read intent", Reason: "InvalidIntent", Message: f.IntentProblem}
-	case f.HostProblem != "" && f.Wanted != nil && f.Wanted.State == node.StateInstalled:
-		return &node.Error{Step: "check host", Reason: "HostUnfit", Message: f.HostProblem}
+	case f.HostProblem != "":
+		return nil
+	case p.Problem != "":
+		return &node.Error{Step: string(plan.RestartCRIO), Reason: "HandlersNotTaken", Message: p.Problem}
 	case failure != nil:
 		return &node.Error{Step: string(failure.Step), Reason: Reason(failure.Step), Message: failure.Err.Error()}
 	default:
@@ -105,6 +107,8 @@ func Sentence(r node.Report, p plan.Plan) string {
 	switch {
 	case r.Error != nil:
 		return fmt.Sprintf("%s; %s", r.Error.Message, serving)
+	case r.HostCheck != "" && r.Phase == node.PhaseInstalling:
+		return fmt.Sprintf("%s; %s", r.HostCheck, serving)
 	case p.Wait != "":
 		return fmt.Sprintf("waiting for %s; %s", p.Wait, serving)
 	}

@@ -76,17 +76,13 @@ func TestReport(t *testing.T) {
 				assert.Equal(t, &node.Error{Step: "pull payload", Reason: "PullPayloadFailed", Message: "no route to host", Since: noon().UTC().Truncate(time.Second)}, r.Error)
 			},
 		},
-		"an unfit host goes before a failed step": {
+		"an unfit host has a field of its own, and goes before a failed step": {
 			change: func(f *plan.Facts) { f.HostProblem = "this is a live system" }, failure: failed,
 			check: func(t *testing.T, r node.Report) {
 				t.Helper()
-				assert.Equal(t, "HostUnfit", r.Error.Reason)
+				assert.Nil(t, r.Error)
 				assert.Equal(t, "this is a live system", r.HostCheck)
 			},
-		},
-		"an unfit host from which everything is to go is no error": {
-			change: func(f *plan.Facts) { f.HostProblem = "live"; f.Wanted = &node.Intent{State: node.StateAbsent} },
-			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Nil(t, r.Error) },
 		},
 		"an intent that cannot be followed goes before all, and is answered": {
 			change: func(f *plan.Facts) { f.IntentProblem, f.IntentID, f.HostProblem = "version 9 is unknown", "i9", "live" }, failure: failed,

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+// retire takes away what neither serves, nor is wanted, nor is held. What is held is looked at again later.
+func (p *planner) retire() {
+	needed := map[string]bool{p.facts.Current: true, p.facts.Proof: true, p.wantedID(): true}
+	images := map[string]bool{}
+	for _, payload := range p.payloadsToKeep() {
+		if image, here := p.facts.image(payload); here {
+			images[image.ID] = true
+		}
+	}
+	for _, v := range p.facts.Versions {
+		switch {
+		case needed[v.ID]:
+			images[v.Image] = true
+		case len(v.Holders) > 0:
+			images[v.Image] = true
+		default:
+			p.tidy(Step{Kind: Unmount, Version: v.ID})
+		}
+	}
+	for _, image := range p.facts.Images {
+		if !images[image.ID] {
+			p.tidy(Step{Kind: DeleteImage, Object: image.ID})
+		}
+	}
+}
+
+func (p *planner) tidy(s Step) { p.plan.Tidy = append(p.plan.Tidy, s) }
+
+func (p *planner) payloadsToKeep() []string {
+	keep := []string{p.facts.Wanted.Payload, p.facts.Wanted.Prefetch}
+	if p.facts.Served != nil {
+		keep = append(keep, p.facts.Served.Payload)
+	}
+	return keep
+}
+
+func (p *planner) wantedID() string {
+	image, here := p.facts.image(p.facts.Wanted.Payload)
+	if !here {
+		return ""
+	}
+	return p.id(image)
+}
+
+func (p *planner) prefetch() {
+	payload := p.facts.Wanted.Prefetch
+	if _, here := p.facts.image(payload); payload != "" && !here {
+		p.tidy(Step{Kind: Pull, Payload: payload})
+	}
+}
+
+// Held returns the versions that are only there because somebody uses them.
+func Held(f Facts) []Version {
+	var held []Version
+	for _, v := range f.Versions {
+		if v.ID != f.Current && v.ID != f.Proof && len(v.Holders) > 0 {
+			held = append(held, v)
+		}
+	}
+	return held
+}
