@@ -5,6 +5,8 @@ package nodeagent
 import (
 	"context"
 	"time"
+
+	"github.com/kata-node/kata-node/api/node"
 )
 
 // Run takes passes until ctx ends: at once, when changed receives, and when the last pass asked for it.
@@ -21,7 +23,7 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 		case <-tick:
 			alive()
 		case <-changed:
-			current.outdate(a.API.Told().Intent)
+			current.outdate(node.IntentID(a.API.Told().Intent))
 			current.again = true
 			timer.Reset(0)
 		case <-timer.C:
@@ -40,6 +42,7 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 
 // pass is one turn that is under way; its zero value is none.
 type pass struct {
+	// intent is the id of what the Node asked for when it began; a grant that is added later changes nothing about it.
 	intent string
 	cancel context.CancelFunc
 	done   chan time.Duration
@@ -49,7 +52,7 @@ type pass struct {
 
 func (a *Agent) begin(ctx context.Context) pass {
 	ctx, cancel := context.WithCancel(ctx)
-	p := pass{intent: a.API.Told().Intent, cancel: cancel, done: make(chan time.Duration, 1)}
+	p := pass{intent: node.IntentID(a.API.Told().Intent), cancel: cancel, done: make(chan time.Duration, 1)}
 	go func() {
 		defer cancel()
 		p.done <- a.Pass(ctx)

@@ -81,6 +81,12 @@ func same(conditions []corev1.NodeCondition, c report.Condition) bool {
 	return !exists || before.Status == statusOf(c) && before.Reason == c.Reason && before.Message == c.Message
 }
 
+// conditionOf reads back what was written.
+func conditionOf(conditions []corev1.NodeCondition) report.Condition {
+	c, exists := find(conditions)
+	return report.Condition{Present: exists, Ready: c.Status == corev1.ConditionTrue, Reason: c.Reason, Message: c.Message}
+}
+
 func find(conditions []corev1.NodeCondition) (corev1.NodeCondition, bool) {
 	i := slices.IndexFunc(conditions, func(c corev1.NodeCondition) bool { return c.Type == node.ReadyCondition })
 	if i < 0 {

@@ -4,6 +4,7 @@ package nodeclient
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,19 +31,43 @@ type watched struct {
 
 func newView(api kubernetes.Interface, name string, changed func()) view {
 	v := view{api: api, name: name}
-	v.nodes = v.watch("nodes", "metadata.name", &corev1.Node{}, changed)
-	v.pods = v.watch("pods", "spec.nodeName", &corev1.Pod{}, changed)
+	v.nodes = v.watch("nodes", "metadata.name", &corev1.Node{}, unless(sameNode, changed))
+	v.pods = v.watch("pods", "spec.nodeName", &corev1.Pod{}, unless(samePod, changed))
 	return v
 }
 
+// unless tells of changes that matter: kubelets write heartbeats and pod status all the time, and each look at the host costs something.
+func unless(same func(before, after any) bool, changed func()) cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { changed() },
+		DeleteFunc: func(any) { changed() },
+		UpdateFunc: func(before, after any) {
+			if !same(before, after) {
+				changed()
+			}
+		},
+	}
+}
+
+// sameNode compares what the agent reads of its Node, its own report and condition included: somebody may have taken them away.
+func sameNode(before, after any) bool {
+	a, okA := before.(*corev1.Node)
+	b, okB := after.(*corev1.Node)
+	return okA && okB && maps.Equal(a.Annotations, b.Annotations) && same(a.Status.Conditions, conditionOf(b.Status.Conditions))
+}
+
+func samePod(before, after any) bool {
+	a, okA := before.(*corev1.Pod)
+	b, okB := after.(*corev1.Pod)
+	return okA && okB && isKata(a) == isKata(b)
+}
+
 // watch is scoped by a field that the Node authorizer insists on.
-func (v *view) watch(resource, field string, object runtime.Object, changed func()) watched {
+func (v *view) watch(resource, field string, object runtime.Object, handler cache.ResourceEventHandler) watched {
 	store, controller := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: cache.NewListWatchFromClient(v.api.CoreV1().RESTClient(), resource, corev1.NamespaceAll, fields.OneTermEqualSelector(field, v.name)),
 		ObjectType:    object,
-		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc: func(any) { changed() }, UpdateFunc: func(any, any) { changed() }, DeleteFunc: func(any) { changed() },
-		},
+		Handler:       handler,
 	})
 	v.controller = append(v.controller, controller)
 	return watched{store: store, synced: controller.HasSynced}

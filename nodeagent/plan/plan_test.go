@@ -48,9 +48,9 @@ func TestUpdateProvesBeforeItSwitchesAndNeedsNoRestart(t *testing.T) {
 func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*plan.Facts){
-		"none":             func(f *plan.Facts) { f.Wanted.Grants.RestartCRIO = "" },
-		"of another boot":  func(f *plan.Facts) { f.Wanted.Grants.RestartCRIO = "b0" },
-		"from disk":        func(f *plan.Facts) { f.Told = false },
+		"none":            func(f *plan.Facts) { f.Wanted.Grants.RestartCRIO = "" },
+		"of another boot": func(f *plan.Facts) { f.Wanted.Grants.RestartCRIO = "b0" },
+		"from disk":       func(f *plan.Facts) { f.Told = false },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
