@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package crio_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/kata-node/kata-node/nodeagent/host/crio"
+)
+
+// fake is a runtime that answers as CRI-O 1.37 does, as far as the agent asks: its lists know no handlers, its verbose status does.
+type fake struct {
+	cri.UnimplementedRuntimeServiceServer
+
+	mu        sync.Mutex
+	sandboxes []*cri.PodSandbox
+	handlers  map[string]string // by sandbox
+	asked     []string          // calls, with their objects
+	ran       *cri.RunPodSandboxRequest
+	refuse    map[string]error // by call
+	hang      bool
+}
+
+func (f *fake) note(call, object string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, call+" "+object)
+	return f.refuse[call]
+}
+
+func (f *fake) ListPodSandbox(ctx context.Context, _ *cri.ListPodSandboxRequest) (*cri.ListPodSandboxResponse, error) {
+	if f.hang {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return &cri.ListPodSandboxResponse{Items: f.sandboxes}, f.note("list", "all")
+}
+
+func (f *fake) PodSandboxStatus(_ context.Context, r *cri.PodSandboxStatusRequest) (*cri.PodSandboxStatusResponse, error) {
+	if err := f.note("status", r.GetPodSandboxId()); err != nil {
+		return nil, err
+	}
+	handler, there := f.handlers[r.GetPodSandboxId()]
+	if !there {
+		return nil, status.Errorf(codes.NotFound, "could not find pod %q", r.GetPodSandboxId())
+	}
+	answer := &cri.PodSandboxStatusResponse{Status: &cri.PodSandboxStatus{Id: r.GetPodSandboxId()}}
+	if r.GetVerbose() {
+		answer.Info = map[string]string{"info": fmt.Sprintf(`{"image":"","runtimeSpec":{"annotations":{"io.kubernetes.cri-o.RuntimeHandler":%q}}}`, handler)}
+	}
+	return answer, nil
+}
+
+func (f *fake) RunPodSandbox(_ context.Context, r *cri.RunPodSandboxRequest) (*cri.RunPodSandboxResponse, error) {
+	f.ran = r
+	return &cri.RunPodSandboxResponse{PodSandboxId: "proof"}, f.note("run", r.GetRuntimeHandler())
+}
+
+func (f *fake) StopPodSandbox(_ context.Context, r *cri.StopPodSandboxRequest) (*cri.StopPodSandboxResponse, error) {
+	return &cri.StopPodSandboxResponse{}, f.note("stop", r.GetPodSandboxId())
+}
+
+func (f *fake) RemovePodSandbox(_ context.Context, r *cri.RemovePodSandboxRequest) (*cri.RemovePodSandboxResponse, error) {
+	return &cri.RemovePodSandboxResponse{}, f.note("remove", r.GetPodSandboxId())
+}
+
+func (f *fake) add(id, handler string, state cri.PodSandboxState) {
+	f.sandboxes = append(f.sandboxes, &cri.PodSandbox{Id: id, State: state, Metadata: &cri.PodSandboxMetadata{Namespace: "ns", Name: "pod-" + id}})
+	if f.handlers == nil {
+		f.handlers = map[string]string{}
+	}
+	f.handlers[id] = handler
+}
+
+// counts how often a call was made.
+func (f *fake) counts(call string) int {
+	return len(slices.DeleteFunc(slices.Clone(f.asked), func(a string) bool { return len(a) < len(call) || a[:len(call)] != call }))
+}
+
+// dial serves the fake on a socket and returns a client for it.
+func dial(t *testing.T, f *fake) *crio.Client {
+	t.Helper()
+	// Paths of sockets are short; a test's temporary directory need not be.
+	dir, err := os.MkdirTemp("", "cri") //nolint:usetesting // see above
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+	socket := filepath.Join(dir, "crio.sock")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
+	require.NoError(t, err)
+	server := grpc.NewServer()
+	cri.RegisterRuntimeServiceServer(server, f)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() { server.Stop(); serving.Wait() })
+	client, err := crio.Dial(socket)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, client.Close()) })
+	return client
+}
