@@ -23,7 +23,7 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 		case <-tick:
 			alive()
 		case <-changed:
-			current.outdate(node.IntentID(a.API.Told().Intent))
+			current.outdate(a.wanted())
 			current.again = true
 			timer.Reset(0)
 		case <-timer.C:
@@ -52,12 +52,21 @@ type pass struct {
 
 func (a *Agent) begin(ctx context.Context) pass {
 	ctx, cancel := context.WithCancel(ctx)
-	p := pass{intent: node.IntentID(a.API.Told().Intent), cancel: cancel, done: make(chan time.Duration, 1)}
+	p := pass{intent: a.wanted(), cancel: cancel, done: make(chan time.Duration, 1)}
 	go func() {
 		defer cancel()
 		p.done <- a.Pass(ctx)
 	}()
 	return p
+}
+
+// wanted tells one intent from another; one that cannot be read has no id and is told by its text.
+func (a *Agent) wanted() string {
+	document := a.API.Told().Intent
+	if id := node.IntentID(document); id != "" {
+		return id
+	}
+	return document
 }
 
 func (p pass) running() bool { return p.done != nil }
