@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -71,14 +72,14 @@ func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) 
 	return nil
 }
 
-func (c *caches) read() (seen, error) {
+func (c *caches) read(now time.Time) (seen, error) {
 	var out seen
 	for _, object := range c.configs.GetStore().List() {
 		if kc, ok := object.(*v1.KataConfig); ok {
 			out.configs = append(out.configs, kc)
 		}
 	}
-	out.nodes = c.readNodes()
+	out.nodes = c.readNodes(now)
 	object, found, err := c.classes.GetStore().GetByKey(node.RuntimeClass)
 	if err != nil {
 		return seen{}, fmt.Errorf("reading RuntimeClass from the cache: %w", err)
@@ -89,7 +90,7 @@ func (c *caches) read() (seen, error) {
 	return out, nil
 }
 
-func (c *caches) readNodes() []facts.Node {
+func (c *caches) readNodes(now time.Time) []facts.Node {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	objects := c.nodes.GetStore().List()
@@ -102,13 +103,27 @@ func (c *caches) readNodes() []facts.Node {
 		newest := c.newest(cached)
 		n, found := c.known[newest.Name]
 		if !found || n.UID != string(newest.UID) || n.ResourceVersion != newest.ResourceVersion {
+			before := n
 			n = facts.OfNode(newest)
+			n.StaleSince = staleSince(before, n, now)
 		}
 		known[n.Name] = n
 		nodes = append(nodes, n)
 	}
 	c.known = known
 	return nodes
+}
+
+// staleSince is by the controller's own clock: no node has to tell the time.
+func staleSince(before, n facts.Node, now time.Time) time.Time {
+	switch {
+	case n.SameBoot():
+		return time.Time{}
+	case !before.StaleSince.IsZero() && before.UID == n.UID && before.BootID == n.BootID:
+		return before.StaleSince
+	default:
+		return now
+	}
 }
 
 // heartbeat is true for a new version of a Node that says nothing new.

@@ -80,7 +80,7 @@ func (c *Controller) next(ctx context.Context) bool {
 // sync is the whole story of the controller.
 func (c *Controller) sync(ctx context.Context) error {
 	now := c.settings.Now()
-	seen, err := c.caches.read()
+	seen, err := c.caches.read(now)
 	if err != nil {
 		return err
 	}

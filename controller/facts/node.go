@@ -7,6 +7,7 @@ package facts
 import (
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -27,6 +28,8 @@ type Node struct {
 	Cordoned bool
 	// BootID is the kubelet's word on the current boot, empty where it has said nothing.
 	BootID string
+	// StaleSince is when the controller first saw that the report is from before the node's boot; zero while it is not.
+	StaleSince time.Time
 	// Handlers are the kubelet's runtime handlers, empty below Kubernetes 1.31.
 	Handlers []string
 	// HasIntent is true when the annotation is there, readable or not.

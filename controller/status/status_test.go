@@ -114,6 +114,7 @@ func TestEveryNodeIsInTheRightCount(t *testing.T) {
 		"asked long ago":      {Worker("w", Idle, Wanted(c), late), "0/0/0/1 of 1", "AgentNotReporting"},
 		"report deleted":      {Worker("w", Wanted(c), late), "0/0/0/1 of 1", "AgentNotReporting"},
 		"waits for a restart": {Worker("w", Wanted(c), Reports(node.PhaseAwaitingGrant)), "0/0/1/0 of 1", "AwaitingGrant"},
+		"restart is granted":  {Worker("w", Wanted(c), Granted, Reports(node.PhaseAwaitingGrant)), "0/1/0/0 of 1", "working"},
 		"error before work":   {Worker("w", Idle, Fails("reading intent", "state is unknown")), "0/0/0/1 of 1", "reading intent: state is unknown"},
 		"error about an intent that nobody can read": {
 			Worker("w", Done(c), Fails("read intent", "not a JSON document"), func(n *facts.Node) { n.Intent = nil }), "0/0/0/1 of 1", "read intent: not a JSON document",
@@ -259,6 +260,19 @@ func TestARemovalNamesThePodsThatHoldItUp(t *testing.T) {
 	c := Config("c", Deleted)
 	s := of(c, Worker("w", Unwanted(c), Reports(node.PhaseBlocked), Pods(7, "shop/cart", "shop/till")))
 	assert.Equal(t, []v1.WaitingNodes{{Reason: "KataPodsRunning", Message: "kata pods are still running: w (shop/cart, shop/till and 5 more)", Nodes: 1}}, s.Waiting)
+}
+
+func TestAnAgentThatIsSilentAfterABootIsNamedAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	d := selection.Divide([]facts.Config{c}, []facts.Node{Worker("w", Done(c), Rebooted)})
+	in := status.Input{Pool: d.Pools[0], Deadline: deadline, Now: Noon()}
+	s, next := status.Of(in)
+	assert.Equal(t, "0/1/0/0 of 1", short(s))
+	assert.Equal(t, Noon().Add(deadline), next)
+	in.Now = next
+	s, _ = status.Of(in)
+	assert.Equal(t, []v1.FailedNode{{Name: "w", Error: "no report since the node's last boot: look at kata-agent.service on the node (AgentNotReporting)"}}, s.FailedNodes)
 }
 
 func TestADeadNodeHoldsUpRemovalByName(t *testing.T) {

@@ -54,6 +54,8 @@ func (j judge) member(n facts.Node) Verdict {
 		return j.queued(n)
 	case !n.Answered():
 		return j.unanswered(n)
+	case n.Report.Phase == node.PhaseInstalled && !n.SameBoot():
+		return j.rebooted(n)
 	default:
 		return answered(n)
 	}
@@ -112,6 +114,15 @@ func (j judge) unanswered(n facts.Node) Verdict {
 	return failed(facts.ReasonAgentNotReporting, fmt.Sprintf("no answer to the intent of %s: look at kata-agent.service on the node%s", n.Intent.Issued.UTC().Format(time.RFC3339), notReady(n)))
 }
 
+// rebooted is a report from before the boot that the kubelet speaks of.
+func (j judge) rebooted(n facts.Node) Verdict {
+	due := n.StaleSince.Add(j.deadline)
+	if j.now.Before(due) {
+		return Verdict{Class: InProgress, Reason: facts.ReasonRebooted, Until: due}
+	}
+	return failed(facts.ReasonAgentNotReporting, "no report since the node's last boot: look at kata-agent.service on the node")
+}
+
 func notReady(n facts.Node) string {
 	if n.Ready {
 		return ""
@@ -121,14 +132,12 @@ func notReady(n facts.Node) string {
 
 func answered(n facts.Node) Verdict {
 	switch {
-	case n.Report.Phase == node.PhaseAwaitingGrant:
+	case n.Report.Phase == node.PhaseAwaitingGrant && n.Intent.Grants.RestartCRIO != n.Report.BootID:
 		return Verdict{Class: Waiting, Reason: facts.ReasonAwaitingGrant}
 	case n.Report.Phase != node.PhaseInstalled && n.Report.HostCheck != "":
 		return failed(facts.ReasonHostUnfit, n.Report.HostCheck)
 	case n.Report.Phase != node.PhaseInstalled:
 		return Verdict{Class: InProgress, Reason: facts.ReasonInstalling}
-	case !n.SameBoot():
-		return Verdict{Class: InProgress, Reason: facts.ReasonRebooted}
 	case !n.HandlerServed():
 		return Verdict{Class: InProgress, Reason: facts.ReasonAwaitingKubelet}
 	case !n.Labelled():

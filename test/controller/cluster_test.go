@@ -137,7 +137,7 @@ func (c *cluster) runLate(t *testing.T, s controller.Settings, lag time.Duration
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	election := controller.Election{
-		Namespace: namespace, Identity: t.Name(),
+		Namespace: namespace, Identity: fmt.Sprintf("%s-%p", t.Name(), seen),
 		LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 500 * time.Millisecond,
 	}
 	go func() {

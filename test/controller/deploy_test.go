@@ -178,6 +178,27 @@ func TestANewLeaderWritesNothingEither(t *testing.T) {
 	}
 }
 
+func TestOneOfTwoInstancesWorksAndTheOtherTakesOver(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	first, stop := c.run(t, settings())
+	eventually(t, func(t *assert.CollectT, _ context.Context) { assert.Contains(t, first.rights(), "watch /nodes") })
+	second, _ := c.run(t, settings())
+	c.kataConfig(t, "kata", "{}")
+	a := c.worker(t, "a")
+	a.reports(t, node.PhaseIdle)
+	a.installs(t, payloadA)
+	assert.Empty(t, second.writes())
+	stop()
+
+	b := c.worker(t, "b")
+	b.reports(t, node.PhaseIdle)
+	b.installs(t, payloadA)
+	c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
+	assert.Zero(t, first.nodeWrites("b"))
+	assert.Zero(t, second.nodeWrites("a"))
+}
+
 // steady waits until a figure has been the same for a second.
 func steady(t *testing.T, figure func() int) {
 	t.Helper()

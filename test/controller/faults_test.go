@@ -246,6 +246,30 @@ func TestNotReadyAndCordonedNodesWaitWithoutFailing(t *testing.T) {
 	c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
 }
 
+func TestANodeIsNotCompleteUntilItsAgentHasReportedTheNewBoot(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	s := settings()
+	s.AgentDeadline = 3 * time.Second
+	seen, _ := c.run(t, s)
+	c.kataConfig(t, "kata", "{}")
+	w := c.worker(t, "w")
+	w.reports(t, node.PhaseIdle)
+	w.installs(t, payloadA)
+	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+	before := seen.nodeWrites("w")
+
+	const again = "99999999-2222-3333-4444-555555555555"
+	require.NoError(t, w.patchStatus(t.Context(), map[string]any{"status": map[string]any{"nodeInfo": map[string]any{"bootID": again}}}))
+	c.awaitCounts(t, "kata", "0/1/0/0 of 1 Installing")
+	kc := c.awaitCounts(t, "kata", "0/0/0/1 of 1 NodesFailed")
+	assert.Contains(t, kc.Status.FailedNodes[0].Error, "no report since the node's last boot")
+	w.reports(t, node.PhaseInstalled, func(r *node.Report) { r.BootID = again })
+	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+	w.awaitLabel(t, true)
+	assert.Equal(t, before, seen.nodeWrites("w"), "a reboot is nobody's business but the node's")
+}
+
 func TestAnAgentThatDoesNotAnswerIsNamedAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	c := start(t)

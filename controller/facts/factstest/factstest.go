@@ -68,7 +68,7 @@ func Serves(handlers ...string) State {
 }
 
 // Rebooted has a kubelet that knows a newer boot than the agent has reported.
-func Rebooted(n *facts.Node) { n.BootID = "boot-2" }
+func Rebooted(n *facts.Node) { n.BootID, n.StaleSince = "boot-2", Noon() }
 
 // Idle has an agent that answers no intent.
 func Idle(n *facts.Node) { Reports(node.PhaseIdle)(n) }
