@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hosttest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
+)
+
+// services is systemd with one unit.
+type services struct{ m *Machine }
+
+func (s services) Unit(context.Context, string) (host.Unit, error) { return s.m.CRIO, nil }
+
+func (s services) Restart(context.Context, string) error {
+	return s.m.change(func() error {
+		if s.m.RestartError != nil {
+			return s.m.RestartError
+		}
+		s.m.startCRIO()
+		return nil
+	})
+}
+
+// startCRIO reads drop-ins, which CRI-O does at no other time.
+func (m *Machine) startCRIO() {
+	m.Starts++
+	m.CRIO = host.Unit{ActiveState: "active", Invocation: fmt.Sprintf("%032x", m.Starts), MainPID: 1000 + m.Starts}
+	m.Handlers = nil
+	if m.exists(host.DropIn) {
+		m.Handlers = []string{node.Handler, node.ProofHandler}
+	}
+}
+
+// runtime is CRI-O over CRI.
+type runtime struct{ m *Machine }
+
+func (r runtime) List(_ context.Context, handlers ...string) ([]host.Sandbox, error) {
+	if r.m.Silent {
+		return nil, errors.New("listing sandboxes: connection refused")
+	}
+	return slices.DeleteFunc(slices.Clone(r.m.Sandboxes), func(s host.Sandbox) bool { return !slices.Contains(handlers, s.Handler) }), nil
+}
+
+// Prove runs the shim that the proof link names. A name can be used once at a time, as in CRI-O.
+func (r runtime) Prove(_ context.Context, handler, name string) (id string, err error) {
+	if !slices.Contains(r.m.Handlers, handler) {
+		return "", &host.UnknownHandler{Handler: handler, Err: fmt.Errorf("failed to find runtime handler %s", handler)}
+	}
+	if slices.ContainsFunc(r.m.Sandboxes, func(s host.Sandbox) bool { return s.Name == name }) {
+		return "", fmt.Errorf("name %s is reserved", name)
+	}
+	shim, err := os.ReadFile(r.m.path(host.ProofLink + "/" + handler + "/" + host.Shim))
+	if err != nil {
+		return "", err
+	}
+	if strings.Contains(string(shim), Broken) {
+		return "", errors.New("the shim exited: exit status 1")
+	}
+	return name, r.m.change(func() error {
+		r.m.Sandboxes = append(r.m.Sandboxes, host.Sandbox{ID: name, Handler: handler, Namespace: "kata-agent", Name: name, Ready: true})
+		return nil
+	})
+}
+
+func (r runtime) Remove(_ context.Context, id string) error {
+	return r.m.change(func() error {
+		r.m.Sandboxes = slices.DeleteFunc(r.m.Sandboxes, func(s host.Sandbox) bool { return s.ID == id })
+		return nil
+	})
+}
+
+// processes is the process table.
+type processes struct{ m *Machine }
+
+func (p processes) Using(dir string) ([]host.Process, error) {
+	return slices.DeleteFunc(slices.Clone(p.m.Processes), func(q host.Process) bool {
+		return !slices.ContainsFunc(q.Paths, func(path string) bool { return strings.HasPrefix(path, dir+"/") })
+	}), nil
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package hosttest is a host for tests: real files in a temporary directory, and small stand-ins for the other ports that keep the traps of the real ones.
+// Every change goes through one gate at which a test may end the agent's life.
+package hosttest
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
+)
+
+// ErrCrash is what everything returns once the agent's life has ended.
+var ErrCrash = errors.New("the agent is dead") //nolint:gochecknoglobals // a sentinel
+
+// Machine is a host. Tests set its fields between the agent's passes.
+type Machine struct {
+	Root  string
+	Files host.Files
+
+	// CRIO is the container runtime's unit; Starts counts its starts, Handlers is what it read at the last one.
+	CRIO     host.Unit
+	Starts   int
+	Handlers []string
+	// Silent makes CRI-O not answer over CRI, RestartError fails restarts.
+	Silent       bool
+	RestartError error
+	Sandboxes    []host.Sandbox
+
+	// Registry has the payloads that can be pulled, by reference; Images those in the store.
+	Registry map[string]Payload
+	Images   []host.Image
+
+	// Mounts are mount points in order, Busy those with a running process. Hidden are invisible to CRI-O.
+	Mounts    []string
+	Busy      map[string]bool
+	Hidden    bool
+	Private   bool
+	Processes []host.Process
+
+	// Changes counts what was changed. At change CrashAt, if that is not 0, the agent dies: before the change, or else just after it.
+	Changes, CrashAt int
+	CrashBefore      bool
+	dead             bool
+}
+
+// New returns a machine after its boot, as tmpfiles leave it: CRI-O runs and has read no drop-in.
+func New(root string, files host.Files) (*Machine, error) {
+	m := &Machine{Root: root, Files: files, Registry: map[string]Payload{}, Busy: map[string]bool{}}
+	for _, link := range []string{host.CurrentLink, host.ProofLink} {
+		if err := files.Link(link, host.Target(host.Pending)); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(root, host.VersionDir(host.Pending)), 0o755); err != nil {
+		return nil, err
+	}
+	m.startCRIO()
+	return m, nil
+}
+
+// Host returns the machine's ports.
+func (m *Machine) Host() host.Host {
+	return host.Host{
+		Files: mortal{m.Files, m}, Services: services{m}, Images: store{m}, Mounts: kernel{m}, Sandboxes: runtime{m}, Processes: processes{m},
+	}
+}
+
+// Revive begins the agent's next life, without another crash.
+func (m *Machine) Revive() { m.dead, m.CrashAt = false, 0 }
+
+// Dead tells whether the agent's life has ended.
+func (m *Machine) Dead() bool { return m.dead }
+
+// change is the gate of everything that changes the host.
+func (m *Machine) change(do func() error) error {
+	if m.dead {
+		return ErrCrash
+	}
+	m.Changes++
+	crash := m.Changes == m.CrashAt
+	if crash && m.CrashBefore {
+		m.dead = true
+		return ErrCrash
+	}
+	err := do()
+	if crash {
+		m.dead = true
+		return ErrCrash
+	}
+	return err
+}
+
+func (m *Machine) path(path string) string { return filepath.Join(m.Root, path) }
+
+func (m *Machine) exists(path string) bool {
+	_, err := os.Lstat(m.path(path))
+	return err == nil
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hosttest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/payload/manifest"
+)
+
+// Broken, in a shim, makes its sandboxes fail to start.
+const Broken = "exit 1"
+
+// Places in every payload of this package.
+const (
+	ShimFile   = "usr/bin/" + host.Shim
+	ConfigFile = "usr/share/defaults/configuration.toml"
+)
+
+// Payload is one that the registry serves.
+type Payload struct {
+	Version string
+	// Shim is the program's text.
+	Shim string
+	// Damage replaces the content of files after the manifest was written; the manifest's own too.
+	Damage map[string]string
+}
+
+func (p Payload) files() map[string]string {
+	return map[string]string{ShimFile: p.Shim, ConfigFile: "[runtime]\nversion = '" + p.Version + "'\n"}
+}
+
+func (p Payload) manifest() []byte {
+	m := manifest.Manifest{
+		Version: manifest.Version, Name: "kata-test", PayloadVersion: p.Version, Architecture: "amd64", ShimCompatibility: "1",
+		Handlers:   []manifest.Handler{{Name: node.Handler, Type: manifest.TypeVM, Shim: ShimFile, Config: ConfigFile, Dialect: manifest.DialectGo}},
+		Components: []manifest.Component{{Name: "all", Version: p.Version}},
+	}
+	for _, name := range []string{ShimFile, ConfigFile} {
+		content := p.files()[name]
+		sum := sha256.Sum256([]byte(content))
+		m.Files = append(m.Files, manifest.File{Path: name, Mode: mode(name), Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])})
+	}
+	document, err := manifest.Encode(m)
+	if err != nil {
+		panic(err) // the document is this package's own
+	}
+	return document
+}
+
+func mode(name string) manifest.Mode {
+	if name == ShimFile {
+		return 0o755
+	}
+	return 0o644
+}
+
+// Reference names the payload by the digest of its manifest, which stands for the image's here.
+func (p Payload) Reference() string { return "registry.example/kata@" + manifest.Digest(p.manifest()) }
+
+func (p Payload) image(asked string) host.Image {
+	digest := manifest.Digest(p.manifest())
+	return host.Image{ID: digest[len("sha256:"):], Digests: slices.Compact([]string{asked, digest}), Platform: digest, Manifest: digest, Version: p.Version}
+}
+
+// unpack is what remains of the payload on disk once it was pulled.
+func (p Payload) unpack(dir string) error {
+	content := p.files()
+	content[manifest.Path] = string(p.manifest())
+	for name, text := range p.Damage {
+		content[name] = text
+	}
+	for name, text := range content {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return err
+		}
+		if err := os.Chmod(file, mode(name).Perm()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
