@@ -80,7 +80,9 @@ func (r Runner) prove(ctx context.Context, s plan.Step, f plan.Facts) error {
 	if err != nil {
 		return fmt.Errorf("proving payload %q: %w", s.Payload, err)
 	}
-	return errors.Join(r.mark(s.Version, host.ProvedMark), r.Host.Sandboxes.Remove(ctx, id))
+	// The mark comes last: after a crash between the two, the next proof removes this one's sandbox.
+	removed := r.Host.Sandboxes.Remove(ctx, id)
+	return errors.Join(r.mark(s.Version, host.ProvedMark), removed)
 }
 
 // restamp records that the running CRI-O has not taken our handlers, whatever the old stamp said, so that the next plan restarts it.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 
@@ -32,7 +33,7 @@ func (r Runner) image(ctx context.Context, payload string) (host.Image, error) {
 	return images[at], nil
 }
 
-// mount writes the version's origin before the mount, so that a mount never lacks one.
+// mount writes the version's origin before the mount, so that a mount never lacks one, and mounts nothing on what is mounted. An image whose layers are not all there is discarded.
 func (r Runner) mount(ctx context.Context, s plan.Step) error {
 	image, err := r.image(ctx, s.Payload)
 	if err != nil {
@@ -40,13 +41,21 @@ func (r Runner) mount(ctx context.Context, s plan.Step) error {
 	}
 	layers, err := r.Host.Images.Layers(ctx, image.ID)
 	if err != nil {
-		return err
+		return errors.Join(err, r.Host.Images.Discard(ctx, image.ID))
 	}
 	origin := host.Origin{Image: image.ID, Payload: s.Payload, Release: image.Version}
 	if err := r.record(path.Join(host.VersionDir(s.Version), host.OriginRecord), origin); err != nil {
 		return err
 	}
-	if err := r.Host.Mounts.Overlay(layers, host.PayloadDir(s.Version)); err != nil {
+	mounted, err := r.Host.Mounts.Below(host.PayloadDir(s.Version), 0)
+	if err != nil || slices.Contains(mounted, host.PayloadDir(s.Version)) {
+		return err
+	}
+	err = r.Host.Mounts.Overlay(layers, host.PayloadDir(s.Version))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.Join(err, r.Host.Images.Discard(ctx, image.ID))
+	}
+	if err != nil {
 		return fmt.Errorf("mounting payload %q: %w", s.Payload, err)
 	}
 	return nil

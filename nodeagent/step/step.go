@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -100,8 +101,8 @@ func (r Runner) unmount(version string) error {
 	if err != nil {
 		return err
 	}
-	// More than one mount can lie on another only by somebody else's hand; each goes.
-	for _, point := range mounted {
+	// More than one mount can lie on or in another only by somebody else's hand; each goes, the last one first.
+	for _, point := range slices.Backward(mounted) {
 		if err := r.Host.Mounts.Unmount(point); err != nil {
 			return err
 		}

@@ -40,10 +40,11 @@ type Machine struct {
 	Private   bool
 	Processes []host.Process
 
-	// Changes counts what was changed. At change CrashAt, if that is not 0, the agent dies: before the change, or else just after it.
+	// Changes counts what was changed. Just after change CrashAt, if that is not 0, the agent dies.
 	Changes, CrashAt int
-	CrashBefore      bool
-	dead             bool
+	// Lives counts revivals.
+	Lives int
+	dead  bool
 }
 
 // New returns a machine after its boot, as tmpfiles leave it: CRI-O runs and has read no drop-in.
@@ -69,7 +70,7 @@ func (m *Machine) Host() host.Host {
 }
 
 // Revive begins the agent's next life, without another crash.
-func (m *Machine) Revive() { m.dead, m.CrashAt = false, 0 }
+func (m *Machine) Revive() { m.dead, m.CrashAt, m.Lives = false, 0, m.Lives+1 }
 
 // Dead tells whether the agent's life has ended.
 func (m *Machine) Dead() bool { return m.dead }
@@ -80,13 +81,8 @@ func (m *Machine) change(do func() error) error {
 		return ErrCrash
 	}
 	m.Changes++
-	crash := m.Changes == m.CrashAt
-	if crash && m.CrashBefore {
-		m.dead = true
-		return ErrCrash
-	}
 	err := do()
-	if crash {
+	if m.Changes == m.CrashAt {
 		m.dead = true
 		return ErrCrash
 	}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package step_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/files"
+	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
+	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/step"
+)
+
+const bootID = "1f0f9a2e"
+
+func one() hosttest.Payload { return hosttest.Payload{Version: "1.0.0", Shim: "#!/bin/true one"} }
+
+func two() hosttest.Payload { return hosttest.Payload{Version: "2.0.0", Shim: "#!/bin/true two"} }
+
+// bench takes passes on a machine, as the agent does.
+type bench struct {
+	*hosttest.Machine
+	told observe.Told
+	self observe.Self
+	said []string
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	root := t.TempDir()
+	m, err := hosttest.New(root, files.Below(root))
+	require.NoError(t, err)
+	for _, p := range []hosttest.Payload{one(), two()} {
+		m.Registry[p.Reference()] = p
+	}
+	return &bench{Machine: m, told: observe.Told{Known: true, PodsKnown: true}, self: observe.Self{BootID: bootID, Kernel: "6.12", CRIOUnit: "crio.service"}}
+}
+
+// want puts an intent on the Node, with a grant.
+func (b *bench) want(t *testing.T, i node.Intent) {
+	t.Helper()
+	i = i.Identify("node")
+	i.Grants.RestartCRIO = bootID
+	document, err := i.Encode()
+	require.NoError(t, err)
+	b.told.Intent = document
+}
+
+func installing(p hosttest.Payload) node.Intent {
+	return node.Intent{State: node.StateInstalled, Payload: p.Reference()}
+}
+
+func (b *bench) runner() step.Runner {
+	return step.Runner{Host: b.Host(), Self: b.self, Tell: func(sentence string) { b.said = append(b.said, sentence) }}
+}
+
+func (b *bench) look(t *testing.T) plan.Facts {
+	t.Helper()
+	facts, err := observe.Observer{Host: b.Host(), Self: b.self}.Look(t.Context(), b.told)
+	require.NoError(t, err)
+	return facts
+}
+
+// until carries out the plan until a step of this kind is next, and returns it with the facts that it was planned from.
+func (b *bench) until(t *testing.T, kind plan.Kind) (plan.Step, plan.Facts) {
+	t.Helper()
+	for range 50 {
+		f := b.look(t)
+		p := plan.Make(f)
+		require.NotEmpty(t, p.Steps, "%s never comes: %s", kind, p.Wait)
+		if p.Steps[0].Kind == kind {
+			return p.Steps[0], f
+		}
+		require.NoError(t, b.runner().Run(t.Context(), p.Steps[0], f))
+	}
+	t.Fatalf("%s never comes", kind)
+	return plan.Step{}, plan.Facts{}
+}
+
+// settle takes passes until nothing is left to do. A step that fails is tried again, and an agent that dies comes back.
+func (b *bench) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
+	t.Helper()
+	for range 100 {
+		f := b.look(t)
+		last = plan.Make(f)
+		steps := last.Steps[:min(len(last.Steps), 1)]
+		if len(steps) == 0 {
+			steps = last.Tidy
+		}
+		if len(steps) == 0 {
+			return done, last
+		}
+		for _, s := range steps {
+			if err := b.runner().Run(t.Context(), s, f); err == nil {
+				done = append(done, s.Kind)
+			}
+		}
+		if b.Dead() {
+			b.Revive()
+		}
+	}
+	t.Fatalf("the plan never ends: %v", done)
+	return nil, plan.Plan{}
+}
+
+// state is everything on the machine that outlives an agent.
+type state struct {
+	files     map[string]string
+	mounts    []string
+	images    []host.Image
+	sandboxes []host.Sandbox
+	starts    int
+}
+
+func (b *bench) state(t *testing.T) state {
+	t.Helper()
+	found := map[string]string{}
+	require.NoError(t, filepath.WalkDir(b.Root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(b.Root, path)
+		if err != nil {
+			return err
+		}
+		if d.Type() == fs.ModeSymlink {
+			target, err := os.Readlink(path)
+			found[name] = "-> " + filepath.Base(filepath.Dir(target)) + "/" + filepath.Base(target)
+			return err
+		}
+		content, err := os.ReadFile(path)
+		found[name] = string(content)
+		return err
+	}))
+	return state{found, append([]string{}, b.Mounts...), append([]host.Image{}, b.Images...), append([]host.Sandbox{}, b.Sandboxes...), b.Starts}
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package step_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+// stages are the lives of a node, one after the other.
+func stages() []node.Intent {
+	return []node.Intent{installing(one()), installing(two()), {State: node.StateAbsent}}
+}
+
+// live takes a new machine through the stages and returns its state after each, with the number of changes that it took.
+func live(t *testing.T, b *bench) (states []state, changes []int) {
+	t.Helper()
+	for i, intent := range stages() {
+		b.want(t, intent)
+		_, last := b.settle(t)
+		want := node.PhaseInstalled
+		if intent.State == node.StateAbsent {
+			want = node.PhaseAbsent
+		}
+		require.Equal(t, want, last.Phase, "stage %d waits for %q", i, last.Wait)
+		states, changes = append(states, b.state(t)), append(changes, b.Changes)
+	}
+	return states, changes
+}
+
+func TestAWholeLife(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	fresh := b.state(t)
+	states, _ := live(t, b)
+
+	assert.Len(t, states[0].mounts, 1)
+	assert.Equal(t, "1.0.0", states[0].images[0].Version)
+	assert.Contains(t, states[0].files, "etc/crio/crio.conf.d/60-kata-agent.conf")
+	assert.Len(t, states[1].mounts, 1, "the old version goes with the update")
+	assert.Equal(t, "2.0.0", states[1].images[0].Version)
+	assert.Equal(t, states[0].files["etc/crio/crio.conf.d/60-kata-agent.conf"], states[1].files["etc/crio/crio.conf.d/60-kata-agent.conf"], "an update never touches it")
+	assert.Equal(t, 2, b.Starts, "CRI-O starts at boot and for the first installation")
+
+	b.told.Intent = ""
+	_, last := b.settle(t)
+	assert.Equal(t, node.PhaseIdle, last.Phase)
+	gone := b.state(t)
+	gone.starts = fresh.starts
+	assert.Equal(t, fresh, gone, "nothing is left")
+}
+
+func TestEveryStepMayBeRepeated(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	repeated := map[plan.Kind]bool{}
+	for _, intent := range stages() {
+		b.want(t, intent)
+		for range 50 {
+			f := b.look(t)
+			p := plan.Make(f)
+			if len(p.Steps) == 0 {
+				break
+			}
+			s := p.Steps[0]
+			require.NoError(t, b.runner().Run(t.Context(), s, f))
+			once := b.state(t)
+			if s.Kind == plan.RestartCRIO {
+				continue // the plan itself sees to it that this happens once
+			}
+			require.NoError(t, b.runner().Run(t.Context(), s, f), "%s for a second time", s)
+			assert.Equal(t, once, b.state(t), "%s for a second time", s)
+			repeated[s.Kind] = true
+		}
+	}
+	assert.Len(t, repeated, 13, "%v", repeated)
+}
+
+// Each change of a whole life is once the last one of an agent's life.
+func TestAnAgentThatDiesAfterAnyChangeGetsToTheSameEnd(t *testing.T) {
+	t.Parallel()
+	want, changes := live(t, newBench(t))
+	require.Greater(t, changes[2], 30)
+	for at := range changes[2] {
+		t.Run(fmt.Sprintf("change %d", at+1), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.CrashAt = at + 1
+			got, _ := live(t, b)
+			assert.Equal(t, want, got)
+			assert.Positive(t, b.Lives)
+		})
+	}
+}
