@@ -54,7 +54,7 @@ func logger() *logrus.Logger {
 func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus.FieldLogger) error {
 	notify(log, daemon.SdNotifyReady)
 	if err := w.store.Prune(); err != nil {
-		log.WithError(err).Warnf("What interrupted pulls left behind takes up room until the next start")
+		log.WithError(err).Warnf("The image store is not as it was left")
 	}
 	var group wait.Group
 	group.StartWithContext(ctx, client.Run)

@@ -68,7 +68,8 @@ func (s *Store) store() (storage.Store, error) {
 	return open, nil
 }
 
-// Prune deletes what killed pulls left behind: no later pull would find it. Only the agent that pulls may call it.
+// Prune deletes what killed pulls left behind: no later pull would find it. A store whose records cannot be read goes altogether, and the error names the file.
+// Only the agent that pulls may call it.
 func (s *Store) Prune() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,8 +79,8 @@ func (s *Store) Prune() error {
 	if err := os.RemoveAll(s.system.BigFilesTemporaryDir); err != nil {
 		return fmt.Errorf("removing interrupted downloads: %w", err)
 	}
-	if _, err := s.store(); err != nil {
-		return err
+	if err := s.readable(); err != nil {
+		return s.giveUp(err)
 	}
 	return s.close()
 }
@@ -174,13 +175,21 @@ func (s *Store) Delete(_ context.Context, id string) error {
 	return nil
 }
 
-// Discard deletes a damaged image and repairs the store, which compares every remaining layer with what was pulled.
+// Discard deletes a damaged image and repairs the store, which compares every remaining layer with what was pulled. A store that cannot be repaired goes altogether.
 func (s *Store) Discard(ctx context.Context, id string) error {
-	if err := s.Delete(ctx, id); err != nil {
-		return err
-	}
+	err := s.Delete(ctx, id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err == nil {
+		err = s.repair()
+	}
+	if err != nil {
+		return s.giveUp(err)
+	}
+	return nil
+}
+
+func (s *Store) repair() error {
 	store, err := s.store()
 	if err != nil {
 		return err
@@ -202,6 +211,10 @@ func (s *Store) Destroy(context.Context) error {
 	if err := s.close(); err != nil {
 		return err
 	}
+	return s.remove()
+}
+
+func (s *Store) remove() error {
 	for _, dir := range []string{s.graph, s.run} {
 		if err := os.RemoveAll(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("deleting image store %s: %w", dir, err)
