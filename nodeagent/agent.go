@@ -7,6 +7,7 @@ package nodeagent
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -46,6 +47,8 @@ type Agent struct {
 	Now func() time.Time
 
 	attempts attempts
+	// follows is the id of the intent that the last look found, on the Node or on disk.
+	follows atomic.Value
 }
 
 // Pass is one turn of the story. It returns when to take the next one at the latest.
@@ -58,6 +61,9 @@ func (a *Agent) Pass(ctx context.Context) time.Duration {
 		a.Log.WithError(err).Errorf("Nothing is changed before the host can be observed")
 		a.Say(err.Error(), false)
 		return blindRetry
+	}
+	if facts.Wanted != nil {
+		a.follows.Store(facts.Wanted.ID)
 	}
 	p := plan.Make(facts)
 	a.attempts.forget(p)

@@ -11,6 +11,7 @@ import (
 
 // Run takes passes until ctx ends: at once, when changed receives, and when the last pass asked for it.
 // The passes run beside this loop, which calls alive at every tick, so that a pull of an hour is no reason to restart the agent.
+// One that began at boot with the intent on disk goes on when the Node turns out to say the same.
 func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan time.Time, alive func()) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -23,7 +24,9 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 		case <-tick:
 			alive()
 		case <-changed:
-			current.outdate(a.wanted())
+			if wanted := a.wanted(); wanted != a.follows.Load() {
+				current.outdate(wanted)
+			}
 			current.again = true
 			timer.Reset(0)
 		case <-timer.C:

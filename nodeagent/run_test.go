@@ -102,6 +102,21 @@ func TestAReplacedIntentEndsTheStepThatWorkedForIt(t *testing.T) {
 	})
 }
 
+func TestAnIntentThatTheDiskHadAlreadyInterruptsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := wanting(node.StateInstalled)
+		begun, ended := hanging(w)
+		l := live(t, w)
+		<-begun
+		w.tell(`{"id":"` + w.facts.Wanted.ID + `"}`)
+		l.changed <- struct{}{}
+		synctest.Wait()
+		assert.Empty(t, ended, "the API server came later than the first pass")
+		l.stop()
+	})
+}
+
 // slow looks until it is let go.
 type slow struct {
 	*world
