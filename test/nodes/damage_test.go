@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/test/bed/fault"
 )
 
@@ -25,7 +26,7 @@ func TestADamagedPayloadIsNamedNeverServedAndPulledAgain(t *testing.T) {
 	s := enter(t, "damaged")
 	s.install()
 	good := s.served()
-	s.flipByte()
+	s.flipByte("overlay/*/diff/"+damagedFile, false)
 	stall := s.node.Images.Stall(fault.Blobs)
 	asked := len(s.node.Images.Requests())
 	require.NoError(t, s.node.PowerCut(t.Context()))
@@ -57,21 +58,51 @@ func (s *scene) served() [sha256.Size]byte {
 	return sha256.Sum256(content)
 }
 
-// flipByte changes one byte in the agent's store, without telling anybody.
-func (s *scene) flipByte() {
+// flipByte changes one byte of the one file in the agent's store that matches, without telling anybody: the first one, or one in the middle.
+func (s *scene) flipByte(pattern string, first bool) {
 	s.t.Helper()
-	files, err := filepath.Glob(s.node.Root() + "/var/lib/kata-containers/storage/overlay/*/diff/" + damagedFile)
+	files, err := filepath.Glob(filepath.Join(s.node.Root(), host.StoreDir, pattern))
 	require.NoError(s.t, err)
-	require.Len(s.t, files, 1)
-	file, err := os.OpenFile(files[0], os.O_RDWR, 0)
+	require.Len(s.t, files, 1, pattern)
+	content, err := os.ReadFile(files[0])
+	require.NoError(s.t, err)
+	at := len(content) / 2
+	if first {
+		at = 0
+	}
+	content[at] ^= 1
+	// In place: the file's inode stays, as on a bad disk.
+	file, err := os.OpenFile(files[0], os.O_WRONLY, 0)
 	require.NoError(s.t, err)
 	defer file.Close()
-	info, err := file.Stat()
+	_, err = file.WriteAt(content[at:at+1], int64(at))
 	require.NoError(s.t, err)
-	one := make([]byte, 1)
-	_, err = file.ReadAt(one, info.Size()/2)
-	require.NoError(s.t, err)
-	one[0] ^= 1
-	_, err = file.WriteAt(one, info.Size()/2)
-	require.NoError(s.t, err)
+}
+
+func TestDamagedRecordsOfTheStoreAreReplaced(t *testing.T) {
+	t.Parallel()
+	s := enter(t, "damaged-records")
+	s.install()
+	good := s.served()
+	for _, damage := range []struct {
+		pattern string
+		first   bool
+		named   string
+	}{
+		{"overlay-layers/layers.json", true, "loading \\\"/var/lib/kata-containers/storage/overlay-layers/layers.json"},
+		{"overlay-images/images.json", true, "loading \\\"/var/lib/kata-containers/storage/overlay-images/images.json"},
+		{"overlay-containers/containers.json", true, "loading \\\"/var/lib/kata-containers/storage/overlay-containers/containers.json"},
+		{"overlay-layers/layers.json", false, ""},
+		{"overlay-images/images.json", false, ""},
+		{"overlay-images/*/=c2hhMjU2*", false, ""}, // the image's configuration, whose name is its digest
+		{"overlay-images/*/manifest", false, ""},
+	} {
+		s.flipByte(damage.pattern, damage.first)
+		require.NoError(t, s.node.PowerCut(t.Context()))
+		assert.Equal(t, good, s.served(), "%v", damage)
+		journal, err := s.node.Journal(t.Context(), agentUnit)
+		require.NoError(t, err)
+		assert.Contains(t, journal, damage.named)
+		s.awaitCompleted()
+	}
 }
