@@ -118,6 +118,7 @@ func TestANodeThatLosesItsLabelIsCleanedWhenItsPodsEnd(t *testing.T) {
 	// The first in the order of names goes alone.
 	leaves.installs(t, payloadA)
 	stays.installs(t, payloadA)
+	c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
 	before := seen.nodeWrites("stays")
 
 	leaves.reports(t, node.PhaseInstalled, pods("shop/cart"))
