@@ -38,7 +38,7 @@ The first run builds a Kubernetes API server and kubectl from source and takes 1
 func demo(ctx context.Context, keep bool) error {
 	fmt.Print(needs)
 	if missing := bed.Missing(); len(missing) > 0 {
-		return fmt.Errorf("cannot run nodes here: %s; 'make demo' as root installs what is missing on Debian", strings.Join(missing, "; "))
+		return fmt.Errorf("running nodes here: %s; 'make demo' as root installs what is missing on Debian", strings.Join(missing, "; "))
 	}
 	begun := time.Now()
 	set, err := stage.Set(ctx, stage.Options{Progress: os.Stdout, Kubectl: true})
