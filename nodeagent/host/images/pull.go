@@ -11,6 +11,7 @@ import (
 	"go.podman.io/image/v5/copy"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/signature"
 	istorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/types"
@@ -30,6 +31,8 @@ func (s *Store) Pull(ctx context.Context, image string, progress func(host.Progr
 	if err != nil {
 		return err
 	}
+	// Mirrors come and go while the agent runs; the library reads their configuration once and keeps it.
+	sysregistriesv2.InvalidateCache()
 	if err := os.MkdirAll(s.system.BigFilesTemporaryDir, 0o700); err != nil {
 		return fmt.Errorf("making room for downloads: %w", err)
 	}

@@ -169,7 +169,7 @@ func (s *Store) Delete(_ context.Context, id string) error {
 	if err := unpin(store, id); err != nil {
 		return err
 	}
-	if _, err := store.DeleteImage(id, true); err != nil && !errors.Is(err, storage.ErrImageUnknown) {
+	if _, err := store.DeleteImage(id, true); err != nil && !errors.Is(err, storage.ErrNotAnImage) {
 		return fmt.Errorf("deleting image %s: %w", id, err)
 	}
 	return nil
