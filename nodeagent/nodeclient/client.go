@@ -33,8 +33,16 @@ type Client struct {
 	log        logrus.FieldLogger
 	changed    chan struct{}
 
-	mu   sync.Mutex
-	view view
+	mu    sync.Mutex
+	view  view
+	wrote written
+}
+
+// written is the Node as the API server returned it from the last patch, and the version of the one that the patch was made from.
+// It holds until the watch brings a newer one: until then the same report would be written twice.
+type written struct {
+	from string
+	node *corev1.Node
 }
 
 // New returns a client for the credential in a kubeconfig file, which need not be there yet.
@@ -65,7 +73,7 @@ func (c *Client) Told() observe.Told {
 
 // Reported returns the report that the Node carries, the zero value where it has none that can be read.
 func (c *Client) Reported() node.Report {
-	n := c.current().node()
+	n := c.latest()
 	if n == nil {
 		return node.Report{}
 	}
@@ -80,6 +88,23 @@ func (c *Client) current() view {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.view
+}
+
+// latest returns the newest Node that the API server has shown, in a watch or in an answer.
+func (c *Client) latest() *corev1.Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.view.node()
+	if n != nil && c.wrote.node != nil && n.UID == c.wrote.node.UID && n.ResourceVersion == c.wrote.from {
+		return c.wrote.node
+	}
+	return n
+}
+
+func (c *Client) remember(from string, n *corev1.Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wrote = written{from, n}
 }
 
 func (c *Client) connect() (kubernetes.Interface, error) {

@@ -25,8 +25,8 @@ var ErrUnknownNode = errors.New("the Node is not known yet")
 // The patch carries the Node's UID, so that it never lands on another Node of the same name, and a patch never creates one.
 func (c *Client) Publish(ctx context.Context, r node.Report, condition report.Condition, now time.Time) error {
 	v := c.current()
-	n := v.node()
-	if n == nil {
+	seen, n := v.node(), c.latest()
+	if seen == nil || n == nil {
 		return ErrUnknownNode
 	}
 	if report.Equal(c.Reported(), r) && same(n.Status.Conditions, condition) {
@@ -36,9 +36,11 @@ func (c *Client) Publish(ctx context.Context, r node.Report, condition report.Co
 	if err != nil {
 		return fmt.Errorf("reporting: %w", err)
 	}
-	if _, err := v.api.CoreV1().Nodes().Patch(ctx, n.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: "kata-agent"}, "status"); err != nil {
+	answer, err := v.api.CoreV1().Nodes().Patch(ctx, n.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: "kata-agent"}, "status")
+	if err != nil {
 		return fmt.Errorf("reporting on node %s: %w", n.Name, err)
 	}
+	c.remember(seen.ResourceVersion, answer)
 	return nil
 }
 

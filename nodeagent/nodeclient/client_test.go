@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeclient_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/nodeclient"
+	"github.com/kata-node/kata-node/nodeagent/observe"
+)
+
+func pod(name, class string, phase corev1.PodPhase) corev1.Pod {
+	p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name}, Status: corev1.PodStatus{Phase: phase}}
+	if class != "" {
+		p.Spec.RuntimeClassName = &class
+	}
+	return p
+}
+
+func annotated(key, value string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{key: value}}}
+}
+
+func TestWhatTheNodeAndItsPodsSay(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, annotated(node.IntentAnnotation, "an intent"),
+		pod("z", "kata-oc", corev1.PodRunning), pod("a", "kata-oc", corev1.PodPending), pod("unknown", "kata-oc", corev1.PodUnknown),
+		pod("done", "kata-oc", corev1.PodSucceeded), pod("broken", "kata-oc", corev1.PodFailed), pod("other", "gvisor", corev1.PodRunning), pod("plain", "", corev1.PodRunning))
+	c := a.connect()
+	assert.Equal(t, observe.Told{Known: true, Intent: "an intent", Pods: []string{"ns/a", "ns/unknown", "ns/z"}, PodsKnown: true}, c.Told())
+	assert.ElementsMatch(t, []string{"Node metadata.name=worker-1", "Pod spec.nodeName=worker-1"}, a.asked, "nothing but its own")
+
+	a.change(func(n *corev1.Node) {
+		n.Annotations = map[string]string{node.IntentAnnotation: "another", "machineconfiguration.openshift.io/state": "Working"}
+	})
+	a.await(c, func() bool { return c.Told().Intent == "another" })
+	assert.NotEmpty(t, c.Told().Busy)
+}
+
+func TestBeforeTheAPIServerAnswersNothingIsKnown(t *testing.T) {
+	t.Parallel()
+	c := nodeclient.New(filepath.Join(t.TempDir(), "not there yet"), logrus.New())
+	assert.Equal(t, observe.Told{}, c.Told())
+	assert.Equal(t, node.Report{}, c.Reported())
+}
+
+// loud is a log that tells when something is written to it.
+type loud struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	said chan struct{}
+}
+
+func (l *loud) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case l.said <- struct{}{}:
+	default:
+	}
+	return l.text.Write(p)
+}
+
+func TestACredentialThatIsNotAKubeletsIsNamed(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, &corev1.Node{})
+	a.user = "system:admin"
+	for kubeconfig, says := range map[string]string{
+		a.kubeconfig(): `the credential belongs to \"system:admin\", not to a node: use the kubelet's`,
+		"/not/there":   "reading the kubelet's credential: ",
+	} {
+		out := &loud{said: make(chan struct{}, 1)}
+		log := logrus.New()
+		log.SetOutput(out)
+		c := nodeclient.New(kubeconfig, log)
+		var running sync.WaitGroup
+		running.Go(func() { c.Run(t.Context()) })
+		t.Cleanup(running.Wait)
+		<-out.said
+		out.mu.Lock()
+		assert.Contains(t, out.text.String(), says)
+		out.mu.Unlock()
+		assert.False(t, c.Told().Known)
+	}
+}
+
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	keys := func(state, current, desired, last, drain string) map[string]string {
+		const mco = "machineconfiguration.openshift.io/"
+		return map[string]string{mco + "state": state, mco + "currentConfig": current, mco + "desiredConfig": desired, mco + "lastAppliedDrain": last, mco + "desiredDrain": drain}
+	}
+	for name, c := range map[string]struct {
+		annotations map[string]string
+		busy        bool
+	}{
+		"no operator":      {nil, false},
+		"at rest":          {keys("Done", "a", "a", "uncordon-a", "uncordon-a"), false},
+		"at work":          {keys("Working", "a", "a", "u", "u"), true},
+		"degraded":         {keys("Degraded", "a", "a", "u", "u"), true},
+		"about to begin":   {keys("Done", "a", "b", "u", "u"), true},
+		"about to drain":   {keys("Done", "a", "a", "uncordon-a", "drain-b"), true},
+		"before its first": {map[string]string{"machineconfiguration.openshift.io/state": "Done"}, false},
+	} {
+		assert.Equal(t, c.busy, nodeclient.Busy(c.annotations) != "", name)
+	}
+}
