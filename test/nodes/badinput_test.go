@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/test/bed/fault"
 )
 
 // missing is a payload that no registry has.
@@ -55,6 +56,18 @@ func TestAPayloadThatDoesNotExistIsNamedAndChangesNothing(t *testing.T) {
 	s.assertCRIOStarts(1)
 
 	s.change("payloadImage", s.one)
+	s.assertInstalled()
+}
+
+func TestALyingRegistryIsNamedAndServesNobody(t *testing.T) {
+	t.Parallel()
+	s := enter(t, "lying-registry")
+	honest := s.node.Images.Corrupt(fault.Blobs)
+	s.want(map[string]any{})
+	s.awaitFailed(says("pulling payload"))
+	assert.Empty(t, s.payloadMounts())
+	assert.Equal(t, pending, s.current())
+	honest()
 	s.assertInstalled()
 }
 

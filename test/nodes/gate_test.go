@@ -49,20 +49,49 @@ func (g gate) reached() *os.File {
 }
 
 // until lets a program through, time after time, until it hangs at the gate when done is true.
-// Each time has a FIFO of its own, so that nobody is let through twice.
-func (g gate) until(done func() bool) *os.File {
+func (g gate) until(done func() bool) {
 	g.s.t.Helper()
 	for {
 		hanging := g.reached()
 		if done() {
-			return hanging
+			return
 		}
-		g = g.s.shut(g.path)
-		require.NoError(g.s.t, hanging.Close())
+		g.again(hanging)
 	}
 }
 
-// open lets everybody pass from now on who does not hang already.
+// again lets the program that hangs through, once: the next to come finds another FIFO.
+func (g gate) again(hanging *os.File) {
+	g.s.t.Helper()
+	g.s.shut(g.path)
+	require.NoError(g.s.t, hanging.Close())
+}
+
+// manyLives are more than an agent needs that does one step in each.
+const manyLives = 40
+
+// killUntil gives the agent no longer life than until its fourth look, until done is true. It returns how many lives that took.
+// The first look knows nothing of the API server yet, and a step lies between two looks; the one that configures handlers comes to this gate, too.
+func (g gate) killUntil(done func() bool) (lives int) {
+	g.s.t.Helper()
+	for lives = range manyLives {
+		for range 3 {
+			g.again(g.reached())
+		}
+		hanging := g.reached()
+		if done() {
+			g.open()
+			require.NoError(g.s.t, hanging.Close())
+			return lives
+		}
+		g.s.shut(g.path)
+		g.s.kill()
+	}
+	require.Fail(g.s.t, "the agent does not get on")
+	return lives
+}
+
+// open makes the file an empty one: everybody passes from now on who does not hang already.
 func (g gate) open() {
 	g.s.t.Helper()
 	g.s.run("sh", "-c", `: > "$1.new" && mv "$1.new" "$1"`, "sh", g.path)

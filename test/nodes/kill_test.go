@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/test/bed/fault"
 )
 
@@ -47,14 +46,7 @@ func TestAgentKilledAfterTheMountConverges(t *testing.T) {
 func TestAgentKilledAfterTheDropInConverges(t *testing.T) {
 	t.Parallel()
 	s := enter(t, "killed-after-drop-in")
-	stall := s.node.Images.Stall(fault.Blobs)
-	s.want(map[string]any{})
-	<-stall.Reached()
-	s.pause() // a paused KataConfig gives no grant
-	stall.Release()
-	s.awaitReport("asks for a restart of CRI-O", in(node.PhaseAwaitingGrant))
-	require.True(t, s.hasFile(dropIn))
-	s.assertCRIOStarts(1)
+	s.installUpToGrant()
 	s.kill()
 	s.change("paused", false)
 	s.assertInstalled()
@@ -72,11 +64,22 @@ func TestAgentKilledDuringTheRestartOfCRIOConverges(t *testing.T) {
 	s.assertInstalled()
 }
 
+func TestAgentKilledDuringTheProofConverges(t *testing.T) {
+	t.Parallel()
+	s := enter(t, "killed-in-proof")
+	run := s.shut(runOfSandbox)
+	s.want(map[string]any{})
+	hanging := run.reached()
+	s.kill()
+	run.away()
+	require.NoError(t, hanging.Close())
+	s.assertInstalled()
+}
+
 func TestAgentKilledDuringTheRemovalConverges(t *testing.T) {
 	t.Parallel()
 	s := enter(t, "killed-in-removal")
-	gate{s, fragment}.s.run("mkdir", "-p", "/etc/kata-agent/config.d")
-	gate{s, fragment}.open()
+	s.shut(fragment).open()
 	s.install()
 	s.runPod("pod")
 	s.endPod("pod")
@@ -86,6 +89,25 @@ func TestAgentKilledDuringTheRemovalConverges(t *testing.T) {
 	require.Len(t, s.payloadMounts(), 1, "the removal is half way")
 	g.open()
 	s.kill()
+	s.awaitUnwanted()
+	s.assertClean()
+	s.assertCRIOStarts(2)
+}
+
+func TestAgentKilledAtEveryLookConverges(t *testing.T) {
+	t.Parallel()
+	s := enter(t, "killed-always")
+	g := s.shut(fragment)
+	s.want(map[string]any{})
+	lives := g.killUntil(func() bool { return s.current() != pending })
+	assert.Greater(t, lives, 1)
+	s.assertInstalled()
+	s.endPod("pod")
+
+	g = s.shut(fragment)
+	s.unwantSoon()
+	lives = g.killUntil(func() bool { return len(s.payloadMounts()) == 0 })
+	assert.Positive(t, lives)
 	s.awaitUnwanted()
 	s.assertClean()
 	s.assertCRIOStarts(2)
