@@ -14,6 +14,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -33,16 +34,10 @@ type Client struct {
 	log        logrus.FieldLogger
 	changed    chan struct{}
 
-	mu    sync.Mutex
-	view  view
-	wrote written
-}
-
-// written is the Node as the API server returned it from the last patch, and the version of the one that the patch was made from.
-// It holds until the watch brings a newer one: until then the same report would be written twice.
-type written struct {
-	from string
-	node *corev1.Node
+	mu   sync.Mutex
+	view view
+	// answer is the Node as the API server returned it from the last patch. Until the watch has it, the same report would be written twice.
+	answer *corev1.Node
 }
 
 // New returns a client for the credential in a kubeconfig file, which need not be there yet.
@@ -95,16 +90,19 @@ func (c *Client) latest() *corev1.Node {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.view.node()
-	if n != nil && c.wrote.node != nil && n.UID == c.wrote.node.UID && n.ResourceVersion == c.wrote.from {
-		return c.wrote.node
+	if n == nil || c.answer == nil || n.UID != c.answer.UID {
+		return n
 	}
-	return n
+	if order, err := resourceversion.CompareResourceVersion(c.answer.ResourceVersion, n.ResourceVersion); err != nil || order <= 0 {
+		return n
+	}
+	return c.answer
 }
 
-func (c *Client) remember(from string, n *corev1.Node) {
+func (c *Client) remember(answer *corev1.Node) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wrote = written{from, n}
+	c.answer = answer
 }
 
 func (c *Client) connect() (kubernetes.Interface, error) {

@@ -24,9 +24,8 @@ var ErrUnknownNode = errors.New("the Node is not known yet")
 // Publish writes report and condition in one patch of nodes/status, unless the Node says the same already.
 // The patch carries the Node's UID, so that it never lands on another Node of the same name, and a patch never creates one.
 func (c *Client) Publish(ctx context.Context, r node.Report, condition report.Condition, now time.Time) error {
-	v := c.current()
-	seen, n := v.node(), c.latest()
-	if seen == nil || n == nil {
+	n := c.latest()
+	if n == nil {
 		return ErrUnknownNode
 	}
 	if report.Equal(c.Reported(), r) && same(n.Status.Conditions, condition) {
@@ -36,11 +35,11 @@ func (c *Client) Publish(ctx context.Context, r node.Report, condition report.Co
 	if err != nil {
 		return fmt.Errorf("reporting: %w", err)
 	}
-	answer, err := v.api.CoreV1().Nodes().Patch(ctx, n.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: "kata-agent"}, "status")
+	answer, err := c.current().api.CoreV1().Nodes().Patch(ctx, n.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: "kata-agent"}, "status")
 	if err != nil {
 		return fmt.Errorf("reporting on node %s: %w", n.Name, err)
 	}
-	c.remember(seen.ResourceVersion, answer)
+	c.remember(answer)
 	return nil
 }
 
