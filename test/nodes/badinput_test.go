@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/test/bed/fault"
 )
 

@@ -7,10 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/kata-node/kata-node/api/node"
 )
 
 func says(words string) func(string) bool {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	katav1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
-	katav1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/test/stage"
 )
 

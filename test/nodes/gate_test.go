@@ -7,9 +7,8 @@ import (
 	"os"
 	"path"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // gate stops a program of the node where it opens a file: the file is a FIFO that nobody writes to.

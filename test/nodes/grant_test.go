@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/test/bed/fault"
 )
 

@@ -7,14 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/kata-node/kata-node/api/node"
 )
 
 const pending = "versions/pending"
@@ -90,8 +89,7 @@ func (s *scene) assertClean() {
 	assert.False(s.t, s.hasFile(dropIn), "drop-in")
 	assert.Empty(s.t, s.payloadMounts())
 	assert.Equal(s.t, pending, s.current())
-	_, err := os.Stat(s.node.Root() + "/var/lib/kata-containers/storage")
-	assert.ErrorIs(s.t, err, fs.ErrNotExist)
+	assert.NoDirExists(s.t, s.node.Root()+host.StoreDir)
 	object, err := s.node.Object(s.t.Context())
 	require.NoError(s.t, err)
 	assert.NotContains(s.t, object.Labels, node.ReadyLabel)

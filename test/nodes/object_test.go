@@ -9,14 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-
-	"github.com/kata-node/kata-node/api/node"
 )
 
 func TestANodeObjectMadeAgainKeepsItsInstallation(t *testing.T) {

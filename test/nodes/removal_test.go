@@ -8,11 +8,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/test/bed/snapshot"
 )
 
