@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/files"
+)
+
+func TestTheReasonForPodsIsWrittenWhileTheyMayNeedIt(t *testing.T) {
+	t.Parallel()
+	tree := files.Below(t.TempDir())
+	var told []string
+	log := logrus.New()
+	log.SetOutput(t.Output())
+	say := sayer(tree, func(sentence string) { told = append(told, sentence) }, log)
+
+	say("nothing is wanted", false)
+	_, err := tree.Read(host.PendingReason)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	say("installing", true)
+	say("payload 1 serves", false)
+	reason, err := tree.Read(host.PendingReason)
+	require.NoError(t, err)
+	assert.Equal(t, "installing\n", string(reason))
+	assert.Equal(t, []string{"nothing is wanted", "installing", "payload 1 serves"}, told)
+}
+
+func TestBadSettingsAreNamed(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	file := filepath.Join(root, "etc/kata-agent/a.toml")
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(t, os.WriteFile(file, []byte("crio_units = 'x'"), 0o600))
+	for _, name := range []string{"run", "status"} {
+		c := command()
+		c.SetArgs([]string{name, "--root", root})
+		c.SetOut(io.Discard)
+		require.ErrorContains(t, c.ExecuteContext(t.Context()), "reading settings /etc/kata-agent/a.toml: unknown key crio_units", name)
+	}
+}
+
+func TestEverythingIsBelowTheRoot(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	w, err := wire(root)
+	require.NoError(t, err)
+	defer w.cri.Close()
+	assert.Equal(t, filepath.Join(root, "var/lib/kubelet/kubeconfig"), w.kubeconfig(root))
+	assert.Equal(t, filepath.Join(root, host.DropIn), w.host.Files.Path(host.DropIn))
+	assert.NotEmpty(t, w.self.BootID)
+	assert.NotEmpty(t, w.self.Kernel)
+	assert.False(t, w.host.Images.Exists())
+	entries, err := os.ReadDir(root)
+	require.NoError(t, err)
+	assert.Empty(t, entries, "wiring writes nothing")
+}

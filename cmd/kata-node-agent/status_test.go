@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+func payload(digit string) string { return "registry.example/kata@sha256:" + strings.Repeat(digit, 64) }
+
+// updated is a node that serves payload b while a sandbox still holds payload a.
+func updated() plan.Facts {
+	return plan.Facts{
+		BootID: "boot-1", Wanted: &node.Intent{ID: "0123456789abcdef", State: node.StateInstalled, Payload: payload("b"), Owner: node.Owner{Name: "install-kata-1.0"}},
+		Current: "bbbb", Proof: "bbbb", DropIn: plan.DropIn{Exists: true, Right: true, Invocation: "c1", BootID: "boot-1"},
+		CRIO: plan.CRIO{Active: true, Answers: true, Invocation: "c2", Sandboxes: []plan.Sandbox{{ID: "s1", Ready: true}}},
+		Versions: []plan.Version{
+			{ID: "aaaa", Payload: payload("a"), Release: "1.0.0", Mounted: true, Verified: true, Configured: true, Proved: true, Holders: []string{"process 7 (containerd-shim-kata-v2)"}},
+			{ID: "bbbb", Payload: payload("b"), Release: "2.0.0", Mounted: true, Verified: true, Configured: true, Proved: true},
+		},
+	}
+}
+
+func TestStatusIsOneScreen(t *testing.T) {
+	t.Parallel()
+	for file, facts := range map[string]plan.Facts{
+		"status-updated.txt": updated(),
+		"status-fresh.txt":   {Current: plan.Pending, Proof: plan.Pending, HostProblem: "this is a live system"},
+	} {
+		var out strings.Builder
+		require.NoError(t, printStatus(&out, "active: a sentence", facts))
+		want, err := os.ReadFile("testdata/" + file)
+		require.NoError(t, err)
+		assert.Equal(t, string(want), out.String(), file)
+	}
+}
+
+func TestStatusOfDropInAndCRIO(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*plan.Facts){
+		"none":                      func(f *plan.Facts) { f.DropIn = plan.DropIn{} },
+		"changed by somebody else":  func(f *plan.Facts) { f.DropIn.Right = false },
+		"written, and not yet read": func(f *plan.Facts) { f.CRIO.Invocation = f.DropIn.Invocation },
+		"written and read":          func(f *plan.Facts) { f.DropIn.BootID = "boot-0" },
+	} {
+		f := updated()
+		change(&f)
+		assert.Contains(t, dropInLine(f), want)
+	}
+	assert.Equal(t, "not running", crioLine(plan.CRIO{}))
+	assert.Equal(t, "running, does not answer over CRI", crioLine(plan.CRIO{Active: true}))
+}
+
+func TestAPlanIsPrintedInItsOrder(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	require.NoError(t, printPlan(&out, plan.Plan{
+		Phase: node.PhaseInstalling, Wait: "CRI-O to run",
+		Steps: []plan.Step{{Kind: plan.Pull, Payload: payload("a")}, {Kind: plan.WriteDropIn}}, Tidy: []plan.Step{{Kind: plan.Unmount, Version: "v0"}},
+	}))
+	assert.Equal(t, "phase: Installing\nstep:  pull payload "+payload("a")+"\nstep:  write drop-in\nstep:  unmount payload v0\nthen waits for CRI-O to run\n", out.String())
+}
