@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/observe"
@@ -74,7 +75,7 @@ func TestTheEndOfTheContextEndsStepAndLoop(t *testing.T) {
 		l := live(t, w)
 		<-begun
 		l.stop()
-		assert.ErrorIs(t, <-ended, context.Canceled)
+		require.ErrorIs(t, <-ended, context.Canceled)
 		assert.Len(t, w.steps, 1)
 		assert.Nil(t, w.Reported().Error, "nobody is told of a step that was called off")
 	})

@@ -55,7 +55,7 @@ func TestEverythingIsBelowTheRoot(t *testing.T) {
 	root := t.TempDir()
 	w, err := wire(root)
 	require.NoError(t, err)
-	defer w.cri.Close()
+	t.Cleanup(func() { require.NoError(t, w.cri.Close()) })
 	assert.Equal(t, filepath.Join(root, "var/lib/kubelet/kubeconfig"), w.kubeconfig(root))
 	assert.Equal(t, filepath.Join(root, host.DropIn), w.host.Files.Path(host.DropIn))
 	assert.NotEmpty(t, w.self.BootID)

@@ -5,7 +5,6 @@ package dropin_test
 import (
 	"os"
 	"path"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -79,7 +78,7 @@ func TestDropInHoldsTwoHandlersThatCRIOAcceptsAndNothingElse(t *testing.T) {
 	for name, link := range map[string]string{"kata-oc": "/run/kata-agent/current", "kata-oc-proof": "/run/kata-agent/proof"} {
 		shim, isText := handlers[name]["runtime_path"].(string)
 		require.True(t, isText, name)
-		assert.Regexp(t, regexp.MustCompile(`^containerd-shim-[a-zA-Z0-9\-\+]+$`), path.Base(shim))
+		assert.Regexp(t, `^containerd-shim-[a-zA-Z0-9\-\+]+$`, path.Base(shim))
 		assert.Equal(t, link+"/"+name, path.Dir(shim))
 	}
 }

@@ -19,6 +19,8 @@ import (
 
 func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
 
+func hour(n int) time.Time { return noon().Add(time.Duration(n) * time.Hour) }
+
 func says(phase node.Phase) node.Report {
 	return node.Report{Version: node.Version, Speaks: []int{1}, BootID: "b", Architecture: "amd64", Phase: phase}
 }
@@ -106,7 +108,7 @@ func TestTheTimeOfTransitionChangesWithTheStatusAlone(t *testing.T) {
 	for i, step := range []struct {
 		condition report.Condition
 		status    corev1.ConditionStatus
-		since     time.Duration
+		since     int
 	}{
 		{ready(false, "Installing"), corev1.ConditionFalse, 0},
 		{ready(false, "PullPayloadFailed"), corev1.ConditionFalse, 0},
@@ -114,12 +116,12 @@ func TestTheTimeOfTransitionChangesWithTheStatusAlone(t *testing.T) {
 		{ready(true, "PullPayloadFailed"), corev1.ConditionTrue, 2},
 		{ready(false, "Removing"), corev1.ConditionFalse, 4},
 	} {
-		require.NoError(t, c.Publish(t.Context(), says(node.PhaseInstalling), step.condition, noon().Add(time.Duration(i)*time.Hour)))
+		require.NoError(t, c.Publish(t.Context(), says(node.PhaseInstalling), step.condition, hour(i)))
 		got := a.condition()
 		require.NotNil(t, got)
 		assert.Equal(t, step.status, got.Status)
 		assert.Equal(t, step.condition.Reason, got.Reason)
-		assert.True(t, got.LastTransitionTime.Time.Equal(noon().Add(step.since*time.Hour)), "step %d: %s", i, got.LastTransitionTime)
+		assert.True(t, got.LastTransitionTime.Time.Equal(hour(step.since)), "step %d: %s", i, got.LastTransitionTime)
 	}
 }
 

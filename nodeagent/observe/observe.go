@@ -82,7 +82,7 @@ func (o Observer) intent(f *plan.Facts, told Told) error {
 	said, err := node.DecodeIntent(told.Intent)
 	if err != nil {
 		f.IntentProblem, f.IntentID = err.Error(), node.IntentID(told.Intent)
-		return nil
+		return nil //nolint:nilerr // what is wrong with an intent is a fact, for the report
 	}
 	f.Wanted, f.Told, f.IntentID = &said, true, said.ID
 	f.Kept = kept != nil && kept.ID == said.ID

@@ -138,7 +138,7 @@ func TestConfigurationOfBothHandlersHasTheAdministratorsFragments(t *testing.T) 
 		require.NoError(t, err)
 		assert.Equal(t, one().Shim, string(shim))
 	}
-	assert.NoError(t, b.Files.Write(path.Join(host.ConfigDir, "b.toml"), []byte("["), 0o600))
+	require.NoError(t, b.Files.Write(path.Join(host.ConfigDir, "b.toml"), []byte("["), 0o600))
 	s, f := b.until(t, plan.Configure)
 	assert.ErrorContains(t, b.runner().Run(t.Context(), s, f), "b.toml")
 }

@@ -88,7 +88,7 @@ func TestAListThatCannotBeHadIsAnError(t *testing.T) {
 	} {
 		f.add("a", "kata-oc", ready)
 		_, err := dial(t, f).List(t.Context(), "kata-oc")
-		assert.ErrorContains(t, err, "listing sandboxes: ", name)
+		require.ErrorContains(t, err, "listing sandboxes: ", name)
 	}
 	absent, err := crio.Dial(filepath.Join(t.TempDir(), "crio.sock"))
 	require.NoError(t, err, "CRI-O may come later")
@@ -156,7 +156,7 @@ func TestRemovingWhatIsGoneIsNoError(t *testing.T) {
 	} {
 		err := dial(t, &fake{refuse: c.refuse}).Remove(t.Context(), "a")
 		if c.says == "" {
-			assert.NoError(t, err, name)
+			require.NoError(t, err, name)
 			continue
 		}
 		assert.ErrorContains(t, err, c.says, name)

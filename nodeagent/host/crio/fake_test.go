@@ -104,7 +104,7 @@ func dial(t *testing.T, f *fake) *crio.Client {
 	server := grpc.NewServer()
 	cri.RegisterRuntimeServiceServer(server, f)
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
+	serving.Go(func() { assert.NoError(t, server.Serve(listener)) })
 	t.Cleanup(func() { server.Stop(); serving.Wait() })
 	client, err := crio.Dial(socket)
 	require.NoError(t, err)

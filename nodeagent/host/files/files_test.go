@@ -71,7 +71,7 @@ func TestWriteReplacesTheFileAndNotItsContent(t *testing.T) {
 	file := put(t, root, "a", "one")
 	open, err := os.Open(file)
 	require.NoError(t, err)
-	defer open.Close()
+	t.Cleanup(func() { require.NoError(t, open.Close()) })
 	require.NoError(t, files.Below(root).Write("/a", []byte("two"), 0o600))
 	old := make([]byte, 3)
 	_, err = open.Read(old)
@@ -105,7 +105,7 @@ func TestCRIOsDirectoryNeverSeesATemporaryFile(t *testing.T) {
 	watch, err := unix.InotifyInit1(unix.IN_NONBLOCK)
 	require.NoError(t, err)
 	events := os.NewFile(uintptr(watch), "inotify")
-	defer events.Close()
+	t.Cleanup(func() { require.NoError(t, events.Close()) })
 	_, err = unix.InotifyAddWatch(watch, dir, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_MOVED_FROM|unix.IN_DELETE)
 	require.NoError(t, err)
 

@@ -52,7 +52,7 @@ func (r runtime) List(_ context.Context, handlers ...string) ([]host.Sandbox, er
 // Prove runs the shim that the proof link names. A name can be used once at a time, as in CRI-O.
 func (r runtime) Prove(_ context.Context, handler, name string) (id string, err error) {
 	if !slices.Contains(r.m.Handlers, handler) {
-		return "", &host.UnknownHandler{Handler: handler, Err: fmt.Errorf("failed to find runtime handler %s", handler)}
+		return "", &host.UnknownHandler{Handler: handler, Err: fmt.Errorf("runtime handler %s is unknown", handler)}
 	}
 	if slices.ContainsFunc(r.m.Sandboxes, func(s host.Sandbox) bool { return s.Name == name }) {
 		return "", fmt.Errorf("name %s is reserved", name)

@@ -5,6 +5,7 @@ package hosttest
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +15,7 @@ import (
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
-// Broken, in a shim, makes its sandboxes fail to start.
+// Broken makes the sandboxes of a shim that contains it fail to start.
 const Broken = "exit 1"
 
 // Places in every payload of this package.
@@ -73,9 +74,7 @@ func (p Payload) image(asked string) host.Image {
 func (p Payload) unpack(dir string) error {
 	content := p.files()
 	content[manifest.Path] = string(p.manifest())
-	for name, text := range p.Damage {
-		content[name] = text
-	}
+	maps.Copy(content, p.Damage)
 	for name, text := range content {
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

@@ -4,7 +4,6 @@ package images_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -257,7 +256,7 @@ func TestAnImageThatTheRegistryDoesNotHaveIsNamed(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, newSource(t))
 	name := repository + "@sha256:" + strings.Repeat("a", 64)
-	assert.ErrorContains(t, n.store.Pull(t.Context(), name, func(host.Progress) {}), name)
+	require.ErrorContains(t, n.store.Pull(t.Context(), name, func(host.Progress) {}), name)
 	assert.ErrorContains(t, n.store.Pull(t.Context(), "NOT A NAME", nil), `pulling payload "NOT A NAME"`)
 }
 
@@ -283,8 +282,7 @@ func TestAStalledPullEndsWithItsContext(t *testing.T) {
 		return true
 	})
 	err := n.store.Pull(ctx, name, func(host.Progress) {})
-	require.Error(t, err)
-	assert.True(t, errors.Is(err, context.Canceled), "%v", err)
+	require.ErrorIs(t, err, context.Canceled)
 	<-ended
 	assert.Empty(t, n.list(t))
 	assert.Empty(t, n.below(t, host.StoreDir+"/downloads"))

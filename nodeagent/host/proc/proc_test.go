@@ -108,7 +108,7 @@ func TestProcessesMayEndWhileTheyAreLookedAt(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				_ = exec.CommandContext(t.Context(), "true").Run()
+				assert.NoError(t, exec.CommandContext(t.Context(), "true").Run())
 			}
 		}
 	}()

@@ -32,16 +32,23 @@ func unit(ctx context.Context, conn *dbus.Conn, name string) (host.Unit, error) 
 	if err != nil {
 		return host.Unit{}, fmt.Errorf("reading the state of %s: %w", name, err)
 	}
-	u := host.Unit{}
-	u.ActiveState, _ = all["ActiveState"].(string)
+	u := host.Unit{ActiveState: text(all["ActiveState"]), Status: text(all["StatusText"])}
 	if id, ok := all["InvocationID"].([]byte); ok {
 		u.Invocation = hex.EncodeToString(id)
 	}
-	u.Status, _ = all["StatusText"].(string)
 	if pid, ok := all["MainPID"].(uint32); ok {
 		u.MainPID = int(pid)
 	}
 	return u, nil
+}
+
+// text returns a property's value, empty where systemd has none of that kind.
+func text(property any) string {
+	value, ok := property.(string)
+	if !ok {
+		return ""
+	}
+	return value
 }
 
 // Restart restarts a service and waits for the job's end.
