@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -108,6 +109,24 @@ func TestDeleteTakesTheImageAndLeavesTheOthers(t *testing.T) {
 	require.Len(t, n.list(t), 1)
 	assert.Equal(t, "2.0.0", n.list(t)[0].Version)
 	assert.NoError(t, mounted(t, n, p.Manifest))
+}
+
+func TestAPulledImageIsPinned(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	n := newNode(t, s)
+	_, name := s.publish(t, "1.0.0")
+	n.pull(t, name)
+	store, err := storage.GetStore(storage.StoreOptions{
+		GraphRoot: filepath.Join(n.root, host.StoreDir), RunRoot: filepath.Join(n.root, host.StoreRunDir), GraphDriverName: "overlay",
+	})
+	require.NoError(t, err)
+	_, err = store.DeleteImage(n.list(t)[0].ID, true)
+	require.ErrorIs(t, err, storage.ErrImageUsedByContainer, "other users of the library do not take it from under a mount")
+	require.NoError(t, n.store.Delete(t.Context(), n.list(t)[0].ID))
+	containers, err := store.Containers()
+	require.NoError(t, err)
+	assert.Empty(t, containers, "and the pin goes with the image")
 }
 
 func TestADamagedImageIsDiscardedAndPulledAnew(t *testing.T) {
