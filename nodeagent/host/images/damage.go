@@ -3,29 +3,53 @@
 package images
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/moby/sys/mountinfo"
+	"go.podman.io/storage"
 )
 
-// readable tells whether the store's records can be read. The library reads them once and all together.
-func (s *Store) readable() error {
+// readable returns why the store's records cannot be read, and whether that is because one of them is damaged.
+// Any other reason, as a full disk, passes, and is none to part with what is there.
+func (s *Store) readable() (damaged bool, err error) {
 	store, err := s.store()
-	if err != nil {
-		return err
+	if err == nil {
+		err = readAll(store)
 	}
-	if _, err := store.Images(); err != nil {
-		return fmt.Errorf("reading image store %s: %w", s.graph, err)
+	if err == nil {
+		return false, nil
 	}
-	if _, err := store.Layers(); err != nil {
-		return fmt.Errorf("reading image store %s: %w", s.graph, err)
-	}
-	if _, err := store.Containers(); err != nil {
-		return fmt.Errorf("reading image store %s: %w", s.graph, err)
-	}
-	return nil
+	return s.torn(), fmt.Errorf("reading image store %s: %w", s.graph, err)
+}
+
+// readAll reads records of every kind; the library reads each kind once and all together.
+func readAll(store storage.Store) error {
+	_, images := store.Images()
+	_, layers := store.Layers()
+	_, containers := store.Containers()
+	return errors.Join(images, layers, containers)
+}
+
+// torn tells whether a file of records is no JSON.
+func (s *Store) torn() bool {
+	files, err := filepath.Glob(filepath.Join(s.graph, "overlay-*", "*.json"))
+	return err == nil && slices.ContainsFunc(files, func(file string) bool {
+		content, err := os.ReadFile(file)
+		return err == nil && !json.Valid(content)
+	})
+}
+
+// passing tells errors of the operating system, which another try may not meet, from those about what the store contains.
+func passing(err error) bool {
+	_, ok := errors.AsType[syscall.Errno](err)
+	return ok
 }
 
 // giveUp deletes a store that is damaged beyond repair, so that the next pull makes another. While something is mounted from it, it stays:

@@ -79,8 +79,10 @@ func (s *Store) Prune() error {
 	if err := os.RemoveAll(s.system.BigFilesTemporaryDir); err != nil {
 		return fmt.Errorf("removing interrupted downloads: %w", err)
 	}
-	if err := s.readable(); err != nil {
+	if damaged, err := s.readable(); damaged {
 		return s.giveUp(err)
+	} else if err != nil {
+		return err
 	}
 	return s.close()
 }
@@ -183,10 +185,10 @@ func (s *Store) Discard(ctx context.Context, id string) error {
 	if err == nil {
 		err = s.repair()
 	}
-	if err != nil {
-		return s.giveUp(err)
+	if err == nil || passing(err) {
+		return err
 	}
-	return nil
+	return s.giveUp(err)
 }
 
 func (s *Store) repair() error {
