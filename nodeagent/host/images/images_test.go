@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -167,6 +168,27 @@ func TestDamageInASharedLayerIsNotReused(t *testing.T) {
 	assert.Empty(t, n.list(t), "the other one has the same damage")
 	n.pull(t, two)
 	assert.NoError(t, mounted(t, n, p.Manifest))
+}
+
+func TestDamageInASharedLayerTakesNothingFromAMountedVersion(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	n := newNode(t, s)
+	_, one := s.publish(t, "1.0.0")
+	_, two := s.publish(t, "2.0.0")
+	n.pull(t, one)
+	n.pull(t, two)
+	require.NoError(t, os.WriteFile(n.layerFile(t, "usr/share/guest/initrd"), []byte("nothing"), 0o755))
+	images := n.list(t)
+	serving := slices.IndexFunc(images, func(i host.Image) bool { return i.Version == "1.0.0" })
+	layers, err := n.store.Layers(t.Context(), images[serving].ID)
+	require.NoError(t, err)
+	target := t.TempDir()
+	require.NoError(t, mounts.Below("/", "").Overlay(layers, target))
+	t.Cleanup(func() { assert.NoError(t, mounts.Below("/", "").Unmount(target)) })
+	require.NoError(t, n.store.Discard(t.Context(), images[1-serving].ID))
+	assert.Equal(t, "1.0.0", n.list(t)[0].Version)
+	assert.FileExists(t, target+"/usr/bin/containerd-shim-kata-v2")
 }
 
 func TestAnImageWhoseRecordIsDamagedIsNobodys(t *testing.T) {

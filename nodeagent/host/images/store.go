@@ -178,6 +178,8 @@ func (s *Store) Delete(_ context.Context, id string) error {
 }
 
 // Discard deletes a damaged image and repairs the store, which compares every remaining layer with what was pulled. A store that cannot be repaired goes altogether.
+// While something is mounted from the store, nothing but that image goes: a mounted version may share the damaged layer, and its sandboxes would lose their files.
+// The next pull then finds the damage again, until that version is gone.
 func (s *Store) Discard(ctx context.Context, id string) error {
 	err := s.Delete(ctx, id)
 	s.mu.Lock()
@@ -192,6 +194,9 @@ func (s *Store) Discard(ctx context.Context, id string) error {
 }
 
 func (s *Store) repair() error {
+	if inUse, err := s.mounted(); err != nil || inUse {
+		return err
+	}
 	store, err := s.store()
 	if err != nil {
 		return err
