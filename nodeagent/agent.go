@@ -58,8 +58,7 @@ func (a *Agent) Pass(ctx context.Context) time.Duration {
 		return 0
 	}
 	if err != nil {
-		a.Log.WithError(err).Errorf("Nothing is changed before the host can be observed")
-		a.Say(err.Error(), false)
+		a.tellBlind(ctx, err)
 		return blindRetry
 	}
 	if facts.Wanted != nil {
@@ -97,6 +96,19 @@ func (a *Agent) tell(ctx context.Context, f plan.Facts, p plan.Plan) {
 	r := report.Make(f, p, a.attempts.failure(), a.API.Reported(), a.Now())
 	sentence := report.Sentence(r, p)
 	a.Say(sentence, r.Payload == "" && f.Wanted != nil && f.Wanted.State == node.StateInstalled)
+	a.publish(ctx, r, sentence)
+}
+
+// tellBlind leaves everything that was said of the node as it is, and adds why nothing newer can be said.
+func (a *Agent) tellBlind(ctx context.Context, problem error) {
+	a.Log.WithError(problem).Errorf("Nothing is changed before the host can be observed")
+	a.Say(problem.Error(), false)
+	if before := a.API.Reported(); before.Version != 0 {
+		a.publish(ctx, report.Blind(before, problem, a.Now()), problem.Error())
+	}
+}
+
+func (a *Agent) publish(ctx context.Context, r node.Report, sentence string) {
 	err := a.API.Publish(ctx, r, report.MakeCondition(r, sentence), a.Now())
 	if err != nil && !errors.Is(err, nodeclient.ErrUnknownNode) {
 		a.Log.WithError(err).Warnf("The report is not written; it is tried again")

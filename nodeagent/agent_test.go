@@ -148,6 +148,24 @@ func TestAHostThatCannotBeObservedIsLeftAlone(t *testing.T) {
 	assert.Equal(t, []saying{{"observing the host: input/output error", false}}, w.said)
 }
 
+func TestWhyAHostCannotBeObservedIsAddedToItsLastReport(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	a := w.agent(t)
+	a.Pass(t.Context())
+	last := w.Reported()
+	w.blind = errors.New("observing the host: input/output error")
+	a.Pass(t.Context())
+	require.NotNil(t, w.Reported().Error)
+	assert.Equal(t, "observing the host: input/output error", w.Reported().Error.Message)
+	last.Error = w.Reported().Error
+	assert.Equal(t, last, w.Reported(), "nothing else is claimed")
+
+	w.blind = nil
+	a.Pass(t.Context())
+	assert.Nil(t, w.Reported().Error)
+}
+
 func TestAReportThatIsNotTakenKeepsNobodyFromWork(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []error{nodeclient.ErrUnknownNode, errors.New("connection refused")} {

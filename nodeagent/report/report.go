@@ -38,6 +38,14 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 	return r
 }
 
+// Blind returns the last report with the reason why the host cannot be observed.
+func Blind(before node.Report, problem error, now time.Time) node.Report {
+	e := node.Error{Step: "observe host", Reason: "HostNotObserved", Message: problem.Error()}
+	e.Since = since(e, before.Error, now)
+	before.Error = &e
+	return before
+}
+
 func intentID(f plan.Facts) string {
 	switch {
 	case f.IntentID != "":
