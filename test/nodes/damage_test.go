@@ -106,3 +106,22 @@ func TestDamagedRecordsOfTheStoreAreReplaced(t *testing.T) {
 		s.awaitCompleted()
 	}
 }
+
+func TestADamagedStoreInUseIsNamedAndKept(t *testing.T) {
+	t.Parallel()
+	s := enter(t, "damaged-in-use")
+	s.install()
+	s.runPod("old")
+	mounts := s.payloadMounts()
+	s.flipByte("overlay-images/images.json", true)
+	s.kill()
+	s.awaitFailed(says("overlay-images/images.json"))
+	s.runPod("new")
+	assert.Equal(t, mounts, s.payloadMounts())
+
+	require.NoError(t, s.node.PowerCut(t.Context()))
+	s.awaitServing()
+	s.awaitCompleted()
+	s.awaitShims(2)
+	s.assertCRIOStarts(3)
+}
