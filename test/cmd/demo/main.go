@@ -32,7 +32,7 @@ func main() {
 }
 
 const needs = `This demo needs Linux, root, Go 1.26 with a C compiler, and about 5 GB of disk for build cache and node trees.
-The first run builds a Kubernetes API server and kubectl from source and takes 15 to 25 minutes on two cores; later runs take about a minute.
+The first run builds a Kubernetes API server and kubectl from source and takes about a quarter of an hour on two cores; later runs take half a minute.
 `
 
 func demo(ctx context.Context, keep bool) error {
