@@ -110,9 +110,6 @@ func (p *planner) handlersLoaded() bool {
 	return p.restart()
 }
 
-// dropIn is our file as people look for it.
-const dropIn = "/etc/crio/crio.conf.d/60-kata-agent.conf"
-
 // restart needs a grant that names this boot and has not been used in it, and a node on which nobody else works.
 func (p *planner) restart() bool {
 	f := p.facts
@@ -120,7 +117,7 @@ func (p *planner) restart() bool {
 	used := f.CRIO.Restarted.Intent == f.Wanted.ID && f.CRIO.Restarted.Invocation != f.CRIO.Invocation
 	switch {
 	case used:
-		p.plan.Problem = "CRI-O was restarted and has still not taken the handlers of " + dropIn + ": see journalctl -u crio for why it ignores them, and restart it when that is mended"
+		p.plan.Problem = "CRI-O was restarted and has still not taken our handlers: see journalctl -u crio for why it ignores them, and restart it when that is mended"
 		return false
 	case !granted:
 		p.awaitsGrant = true

@@ -60,7 +60,7 @@ func (s *Stage) DeleteSample(ctx context.Context) error {
 	return s.kataConfigs().Delete(ctx, SampleName, metav1.DeleteOptions{})
 }
 
-// AwaitConfig watches the sample until its status is as wanted, and tells each change of its counts.
+// AwaitConfig watches the sample until it is as wanted. wanted is given every state on the way.
 func (s *Stage) AwaitConfig(ctx context.Context, what string, wanted func(katav1.KataConfig) bool) (katav1.KataConfig, error) {
 	var last katav1.KataConfig
 	current, err := s.kataConfigs().Get(ctx, SampleName, metav1.GetOptions{})

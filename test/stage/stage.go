@@ -32,8 +32,6 @@ type Options struct {
 	Race bool
 	// Progress is told what takes long.
 	Progress io.Writer
-	// WithoutController leaves the Nodes' intents to the caller.
-	WithoutController bool
 	// Kubectl builds kubectl, for the demo.
 	Kubectl bool
 }

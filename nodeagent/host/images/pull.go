@@ -67,7 +67,7 @@ func (s *Store) fetch(ctx context.Context, store storage.Store, image string, pr
 	defer func() { close(events); <-told }()
 	var resolved types.ImageReference
 	_, err = copy.Image(ctx, policy, target, source, &copy.Options{
-		SourceCtx: s.system, DestinationCtx: s.system, ReportResolvedReference: &resolved,
+		SourceCtx: s.source(), DestinationCtx: s.system, ReportResolvedReference: &resolved,
 		Progress: events, ProgressInterval: progressInterval,
 	})
 	if err != nil {
@@ -78,6 +78,15 @@ func (s *Store) fetch(ctx context.Context, store storage.Store, image string, pr
 		return "", fmt.Errorf("looking up what was pulled: %w", err)
 	}
 	return found.ID, nil
+}
+
+// source is how registries are reached: with the node's credentials from the moment they are there.
+func (s *Store) source() *types.SystemContext {
+	system := *s.system
+	if info, err := os.Stat(s.auth); err == nil && info.Mode().IsRegular() {
+		system.AuthFilePath = s.auth
+	}
+	return &system
 }
 
 // policy is the host's own decision which images may be used at all.

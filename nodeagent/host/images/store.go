@@ -23,6 +23,8 @@ import (
 type Store struct {
 	graph, run string
 	system     *types.SystemContext
+	// auth is the file of the node's registry credentials. It need not be there yet when the agent starts.
+	auth string
 
 	mu   sync.Mutex
 	open storage.Store
@@ -30,7 +32,7 @@ type Store struct {
 
 // Below returns the store of a root; "/" is the host itself. The run directory must be on a file system that forgets at a reboot.
 func Below(root, graph, run, authFile string) *Store {
-	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run)}
+	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile)}
 	s.system = &types.SystemContext{
 		BigFilesTemporaryDir: filepath.Join(s.graph, "downloads"),
 		BlobInfoCacheDir:     filepath.Join(s.graph, "blobs"),
@@ -38,15 +40,7 @@ func Below(root, graph, run, authFile string) *Store {
 	if root != "/" {
 		s.system.RootForImplicitAbsolutePaths = root
 	}
-	if auth := filepath.Join(root, authFile); isFile(auth) {
-		s.system.AuthFilePath = auth
-	}
 	return s
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }
 
 // Exists tells whether there is anything of the store on disk.
