@@ -61,10 +61,10 @@ func (a *Agent) Pass(ctx context.Context) time.Duration {
 		a.tellBlind(ctx, err)
 		return blindRetry
 	}
-	if facts.Wanted != nil {
-		a.follows.Store(facts.Wanted.ID)
+	if facts.Intent.Wanted != nil {
+		a.follows.Store(facts.Intent.Wanted.ID)
 	}
-	p := plan.Make(facts)
+	p := plan.For(facts)
 	a.attempts.forget(p)
 	a.tell(ctx, facts, p)
 	a.tidy(ctx, facts, p)
@@ -95,7 +95,7 @@ func rest(f plan.Facts, p plan.Plan) time.Duration {
 func (a *Agent) tell(ctx context.Context, f plan.Facts, p plan.Plan) {
 	r := report.Make(f, p, a.attempts.failure(), a.API.Reported(), a.Now())
 	sentence := report.Sentence(r, p)
-	a.Say(sentence, r.Payload == "" && f.Wanted != nil && f.Wanted.State == node.StateInstalled)
+	a.Say(sentence, r.Payload == "" && f.Intent.Wanted != nil && f.Intent.Wanted.State == node.StateInstalled)
 	a.publish(ctx, r, sentence)
 }
 
@@ -138,8 +138,8 @@ func (a *Agent) tidy(ctx context.Context, f plan.Facts, p plan.Plan) {
 
 func (a *Agent) run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	log := a.Log.WithField("step", string(s.Kind)).WithField("payload", s.Payload)
-	if f.Wanted != nil {
-		log = log.WithField("intent", f.Wanted.ID)
+	if f.Intent.Wanted != nil {
+		log = log.WithField("intent", f.Intent.Wanted.ID)
 	}
 	log.Infof("Started: %s", s)
 	begun := a.Now()

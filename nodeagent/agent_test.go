@@ -32,7 +32,7 @@ func TestAPassWithoutStepsRests(t *testing.T) {
 	assert.Equal(t, time.Minute, w.agent(t).Pass(t.Context()))
 	assert.Equal(t, []string{"look", "report"}, w.events)
 
-	w.facts.DropIn.Exists, w.facts.BoundPods = true, []string{"ns/pod"}
+	w.facts.Runtime.DropIn.Exists, w.facts.Cluster.BoundPods = true, []string{"ns/pod"}
 	assert.Equal(t, 2*time.Second, w.agent(t).Pass(t.Context()), "but not for long while it waits for something that sends no event")
 	assert.Equal(t, node.PhaseBlocked, w.Reported().Phase)
 }
@@ -62,7 +62,7 @@ func TestAFailingStepBacksOffAndStaysInTheReportUntilItSucceeds(t *testing.T) {
 	assert.Equal(t, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), w.Reported().Error.Since, "since the first failure")
 
 	w.do = func(context.Context, plan.Step) error {
-		w.facts.StoreExists, w.facts.Images = true, []plan.Image{{ID: "i", Digests: []string{node.Digest(payload)}}}
+		w.facts.Store.Exists, w.facts.Store.Images = true, []plan.Image{{ID: "i", Digests: []string{node.Digest(payload)}}}
 		return nil
 	}
 	assert.Zero(t, a.Pass(t.Context()))
@@ -84,10 +84,10 @@ func TestAStepWithoutEffectIsAFailure(t *testing.T) {
 func TestTheSameWorkAtALaterTimeIsNoFailure(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateAbsent)
-	w.do = func(context.Context, plan.Step) error { w.facts.Kept = true; return nil }
+	w.do = func(context.Context, plan.Step) error { w.facts.Intent.Kept = true; return nil }
 	a := w.agent(t)
 	for range 3 {
-		w.facts.Kept = false
+		w.facts.Intent.Kept = false
 		assert.Zero(t, a.Pass(t.Context()), "another intent is kept")
 		a.Pass(t.Context())
 		assert.Nil(t, w.Reported().Error)
@@ -99,17 +99,17 @@ func TestADamagedPayloadIsNamedWhileItIsPulledAgain(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateInstalled)
 	here := []plan.Image{{ID: "i", Digests: []string{node.Digest(payload)}, Platform: node.Digest(payload)}}
-	version := plan.VersionID(here[0].Platform, "", "")
-	w.facts.Images, w.facts.Versions = here, []plan.Version{{ID: version, Mounted: true}}
+	version := plan.SlotID(here[0].Platform, "", "")
+	w.facts.Store.Images, w.facts.Slots.All = here, []plan.Slot{{ID: version, Mounted: true}}
 	w.do = func(_ context.Context, s plan.Step) error {
 		switch s.Kind {
 		case plan.Verify:
-			w.facts.Images, w.facts.Versions = nil, nil
+			w.facts.Store.Images, w.facts.Slots.All = nil, nil
 			return errors.New("verifying payload: usr/bin/shim: sha256 is wrong")
 		case plan.Pull:
-			w.facts.Images = here
+			w.facts.Store.Images = here
 		case plan.Mount:
-			w.facts.Versions = []plan.Version{{ID: version, Mounted: true}}
+			w.facts.Slots.All = []plan.Slot{{ID: version, Mounted: true}}
 		}
 		return nil
 	}
@@ -127,9 +127,9 @@ func TestADamagedPayloadIsNamedWhileItIsPulledAgain(t *testing.T) {
 func TestTidyingGoesOnWhileStepsFail(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateInstalled)
-	w.facts.Versions = []plan.Version{{ID: "old1"}, {ID: "old2"}}
+	w.facts.Slots.All = []plan.Slot{{ID: "old1"}, {ID: "old2"}}
 	w.do = func(_ context.Context, s plan.Step) error {
-		if s.Kind == plan.Pull || s.Version == "old2" {
+		if s.Kind == plan.Pull || s.Slot == "old2" {
 			return errRegistry
 		}
 		return nil
@@ -179,11 +179,11 @@ func TestAReportThatIsNotTakenKeepsNobodyFromWork(t *testing.T) {
 func TestPodsAreToldWhyOnlyWhileAPayloadIsWantedAndNoneServes(t *testing.T) {
 	t.Parallel()
 	serving := wanting(node.StateInstalled)
-	serving.facts.Current, serving.facts.Versions = "v", []plan.Version{{ID: "v", Payload: payload}}
+	serving.facts.Slots.Current, serving.facts.Slots.All = "v", []plan.Slot{{ID: "v", Payload: payload}}
 	removing := wanting(node.StateAbsent)
-	removing.facts.Leftovers = []string{"/a/leftover"}
+	removing.facts.Store.Leftovers = []string{"/a/leftover"}
 	idle := wanting(node.StateAbsent)
-	idle.facts.Wanted = nil
+	idle.facts.Intent.Wanted = nil
 	for name, c := range map[string]struct {
 		w       *world
 		pending bool

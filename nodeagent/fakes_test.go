@@ -103,8 +103,11 @@ func wanting(state node.State) *world {
 	return &world{
 		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		facts: plan.Facts{
-			BootID: "b1", Wanted: &i, Kept: true, Told: true, IntentID: i.ID, PodsKnown: true, Current: plan.Pending, Proof: plan.Pending,
-			CRIO: plan.CRIO{Active: true, Invocation: "c1", Answers: true},
+			Host:    plan.Host{BootID: "b1"},
+			Intent:  plan.Intent{Wanted: &i, Kept: true, Told: true, ID: i.ID},
+			Cluster: plan.Cluster{PodsKnown: true},
+			Runtime: plan.Runtime{Active: true, Invocation: "c1", Answers: true},
+			Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
 		},
 	}
 }

@@ -110,7 +110,7 @@ func TestAnIntentThatTheDiskHadAlreadyInterruptsNothing(t *testing.T) {
 		begun, ended := hanging(w)
 		l := live(t, w)
 		<-begun
-		w.tell(`{"id":"` + w.facts.Wanted.ID + `"}`)
+		w.tell(`{"id":"` + w.facts.Intent.Wanted.ID + `"}`)
 		l.changed <- struct{}{}
 		synctest.Wait()
 		assert.Empty(t, ended, "the API server came later than the first pass")

@@ -123,7 +123,7 @@ func dryRun(ctx context.Context, w *wiring, client *nodeclient.Client, out io.Wr
 	if err != nil {
 		return err
 	}
-	return printPlan(out, plan.Make(facts))
+	return printPlan(out, plan.For(facts))
 }
 
 func printPlan(out io.Writer, p plan.Plan) error {

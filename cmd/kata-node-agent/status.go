@@ -41,17 +41,17 @@ func printStatus(out io.Writer, sentence string, f plan.Facts) error {
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range [][2]string{
 		{"agent", sentence},
-		{"intent", intentLine(f.Wanted)},
-		{"current", versionLine(f, f.Current)},
-		{"proof", versionLine(f, f.Proof)},
+		{"intent", intentLine(f.Intent.Wanted)},
+		{"current", slotLine(f, f.Slots.Current)},
+		{"proof", slotLine(f, f.Slots.Proof)},
 		{"drop-in", dropInLine(f)},
-		{"CRI-O", crioLine(f.CRIO)},
-		{"host", orElse(f.HostProblem, "fit")},
+		{"CRI-O", crioLine(f.Runtime)},
+		{"host", orElse(f.Host.Problem, "fit")},
 	} {
 		fmt.Fprintf(table, "%s:\t%s\n", row[0], row[1])
 	}
-	for _, v := range f.Versions {
-		fmt.Fprintf(table, "version:\t%s\tpayload %s\t%s\theld by %s\n", v.ID, v.Release, stateOf(v), orElse(strings.Join(v.Holders, ", "), "nobody"))
+	for _, v := range f.Slots.All {
+		fmt.Fprintf(table, "slot:\t%s\tpayload %s\t%s\theld by %s\n", v.ID, v.Release, stateOf(v), orElse(strings.Join(v.Holders, ", "), "nobody"))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -67,8 +67,8 @@ func intentLine(i *node.Intent) string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s (id %s, KataConfig %s)", i.State, i.Payload, i.ID, orElse(i.Owner.Name, "none")))
 }
 
-func versionLine(f plan.Facts, id string) string {
-	for _, v := range f.Versions {
+func slotLine(f plan.Facts, id string) string {
+	for _, v := range f.Slots.All {
 		if v.ID == id {
 			return fmt.Sprintf("%s, payload %s %s", id, v.Release, v.Payload)
 		}
@@ -78,18 +78,18 @@ func versionLine(f plan.Facts, id string) string {
 
 func dropInLine(f plan.Facts) string {
 	switch {
-	case !f.DropIn.Exists:
+	case !f.Runtime.DropIn.Exists:
 		return "none"
-	case !f.DropIn.Right:
+	case !f.Runtime.DropIn.Right:
 		return "changed by somebody else"
-	case f.DropIn.BootID == f.BootID && f.DropIn.Invocation == f.CRIO.Invocation:
+	case f.Runtime.DropIn.BootID == f.Host.BootID && f.Runtime.DropIn.Invocation == f.Runtime.Invocation:
 		return "written, and not yet read by the running CRI-O"
 	default:
 		return "written and read by the running CRI-O"
 	}
 }
 
-func crioLine(c plan.CRIO) string {
+func crioLine(c plan.Runtime) string {
 	switch {
 	case !c.Active:
 		return "not running"
@@ -100,7 +100,7 @@ func crioLine(c plan.CRIO) string {
 	}
 }
 
-func stateOf(v plan.Version) string {
+func stateOf(v plan.Slot) string {
 	var words []string
 	for _, w := range []struct {
 		holds bool

@@ -19,13 +19,16 @@ func payload(digit string) string { return "registry.example/kata@sha256:" + str
 // updated is a node that serves payload b while a sandbox still holds payload a.
 func updated() plan.Facts {
 	return plan.Facts{
-		BootID: "boot-1", Wanted: &node.Intent{ID: "0123456789abcdef", State: node.StateInstalled, Payload: payload("b"), Owner: node.Owner{Name: "install-kata-1.0"}},
-		Current: "bbbb", Proof: "bbbb", DropIn: plan.DropIn{Exists: true, Right: true, Invocation: "c1", BootID: "boot-1"},
-		CRIO: plan.CRIO{Active: true, Answers: true, Invocation: "c2", Sandboxes: []plan.Sandbox{{ID: "s1", Ready: true}}},
-		Versions: []plan.Version{
+		Host:   plan.Host{BootID: "boot-1"},
+		Intent: plan.Intent{Wanted: &node.Intent{ID: "0123456789abcdef", State: node.StateInstalled, Payload: payload("b"), Owner: node.Owner{Name: "install-kata-1.0"}}},
+		Runtime: plan.Runtime{
+			Active: true, Answers: true, Invocation: "c2", Sandboxes: []plan.Sandbox{{ID: "s1", Ready: true}},
+			DropIn: plan.DropIn{Exists: true, Right: true, Invocation: "c1", BootID: "boot-1"},
+		},
+		Slots: plan.Slots{Current: "bbbb", Proof: "bbbb", All: []plan.Slot{
 			{ID: "aaaa", Payload: payload("a"), Release: "1.0.0", Mounted: true, Verified: true, Configured: true, Proved: true, Holders: []string{"process 7 (containerd-shim-kata-v2)"}},
 			{ID: "bbbb", Payload: payload("b"), Release: "2.0.0", Mounted: true, Verified: true, Configured: true, Proved: true},
-		},
+		}},
 	}
 }
 
@@ -33,7 +36,7 @@ func TestStatusIsOneScreen(t *testing.T) {
 	t.Parallel()
 	for file, facts := range map[string]plan.Facts{
 		"status-updated.txt": updated(),
-		"status-fresh.txt":   {Current: plan.Pending, Proof: plan.Pending, HostProblem: "this is a live system"},
+		"status-fresh.txt":   {Slots: plan.Slots{Current: plan.Pending, Proof: plan.Pending}, Host: plan.Host{Problem: "this is a live system"}},
 	} {
 		var out strings.Builder
 		require.NoError(t, printStatus(&out, "active: a sentence", facts))
@@ -46,17 +49,17 @@ func TestStatusIsOneScreen(t *testing.T) {
 func TestStatusOfDropInAndCRIO(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*plan.Facts){
-		"none":                      func(f *plan.Facts) { f.DropIn = plan.DropIn{} },
-		"changed by somebody else":  func(f *plan.Facts) { f.DropIn.Right = false },
-		"written, and not yet read": func(f *plan.Facts) { f.CRIO.Invocation = f.DropIn.Invocation },
-		"written and read":          func(f *plan.Facts) { f.DropIn.BootID = "boot-0" },
+		"none":                      func(f *plan.Facts) { f.Runtime.DropIn = plan.DropIn{} },
+		"changed by somebody else":  func(f *plan.Facts) { f.Runtime.DropIn.Right = false },
+		"written, and not yet read": func(f *plan.Facts) { f.Runtime.Invocation = f.Runtime.DropIn.Invocation },
+		"written and read":          func(f *plan.Facts) { f.Runtime.DropIn.BootID = "boot-0" },
 	} {
 		f := updated()
 		change(&f)
 		assert.Contains(t, dropInLine(f), want)
 	}
-	assert.Equal(t, "not running", crioLine(plan.CRIO{}))
-	assert.Equal(t, "running, does not answer over CRI", crioLine(plan.CRIO{Active: true}))
+	assert.Equal(t, "not running", crioLine(plan.Runtime{}))
+	assert.Equal(t, "running, does not answer over CRI", crioLine(plan.Runtime{Active: true}))
 }
 
 func TestAPlanIsPrintedInItsOrder(t *testing.T) {
@@ -64,7 +67,7 @@ func TestAPlanIsPrintedInItsOrder(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, printPlan(&out, plan.Plan{
 		Phase: node.PhaseInstalling, Wait: "CRI-O to run",
-		Steps: []plan.Step{{Kind: plan.Pull, Payload: payload("a")}, {Kind: plan.WriteDropIn}}, Tidy: []plan.Step{{Kind: plan.Unmount, Version: "v0"}},
+		Steps: []plan.Step{{Kind: plan.Pull, Payload: payload("a")}, {Kind: plan.WriteDropIn}}, Tidy: []plan.Step{{Kind: plan.Unmount, Slot: "v0"}},
 	}))
 	assert.Equal(t, "phase: Installing\nstep:  pull payload "+payload("a")+"\nstep:  write drop-in\nstep:  unmount payload v0\nthen waits for CRI-O to run\n", out.String())
 }

@@ -9,7 +9,7 @@ const (
 	StoreDir    = "/var/lib/kata-containers/storage"
 	StateDir    = "/var/lib/kata-agent"
 	RunDir      = "/run/kata-agent"
-	VersionsDir = RunDir + "/versions"
+	SlotsDir    = RunDir + "/slots"
 	CurrentLink = RunDir + "/current"
 	ProofLink   = RunDir + "/proof"
 	// StoreRunDir holds what the store must forget at a reboot.
@@ -26,36 +26,24 @@ const (
 	// ConfigDir holds administrators' fragments for configuration.toml.
 	ConfigDir = "/etc/kata-agent/config.d"
 
-	// Pending is the name of the version that only says why there is none.
+	// Pending is the name of the slot that only says why there is none.
 	Pending = "pending"
-	// PendingReason is read by the shim of the pending version.
-	PendingReason = VersionsDir + "/" + Pending + "/reason"
-	// OriginRecord, VerifiedMark and ProvedMark stand in a version's directory and hold for this boot.
-	OriginRecord = "origin.json"
-	VerifiedMark = "verified"
-	ProvedMark   = "proved"
+	// PendingReason is read by the shim of the pending slot.
+	PendingReason = SlotsDir + "/" + Pending + "/reason"
 	// Shim is the base name under which CRI-O accepts the program of a handler of type vm.
 	Shim = "containerd-shim-kata-v2"
 	// Configuration is looked up beside the shim.
 	Configuration = "configuration.toml"
 )
 
-// VersionDir returns the directory of a version.
-func VersionDir(id string) string { return path.Join(VersionsDir, id) }
+// SlotDir returns the directory of a slot.
+func SlotDir(id string) string { return path.Join(SlotsDir, id) }
 
-// PayloadDir returns where a version's payload is mounted.
-func PayloadDir(id string) string { return path.Join(VersionDir(id), "payload") }
+// PayloadDir returns where a slot's payload is mounted.
+func PayloadDir(id string) string { return path.Join(SlotDir(id), "payload") }
 
-// Target returns what the links current and proof contain for a version.
-func Target(id string) string { return path.Join(path.Base(VersionsDir), id) }
-
-// Origin is what a version was made of.
-type Origin struct {
-	// Image is the store's id, Payload the reference by which it was asked for, Release the version that it calls itself.
-	Image   string `json:"image"`
-	Payload string `json:"payload"`
-	Release string `json:"release"`
-}
+// Target returns what the links current and proof contain for a slot.
+func Target(id string) string { return path.Join(path.Base(SlotsDir), id) }
 
 // Leftovers are files of an installation that Clear deletes beside the store.
 func Leftovers() []string { return []string{ServedFile, RestartedFile, PendingReason} }

@@ -20,6 +20,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 const bootID = "boot-1"
@@ -66,15 +67,17 @@ func TestAFreshNode(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
 	assert.Equal(t, plan.Facts{
-		BootID: bootID, Architecture: "amd64", Kernel: "6.12", Kept: true, Current: plan.Pending, Proof: plan.Pending, Settings: guestconfig.Fingerprint(nil),
-		CRIO: plan.CRIO{Active: true, Invocation: m.CRIO.Invocation, Answers: true},
+		Host:    plan.Host{BootID: bootID, Architecture: "amd64", Kernel: "6.12", Settings: guestconfig.Fingerprint(nil)},
+		Intent:  plan.Intent{Kept: true},
+		Runtime: plan.Runtime{Active: true, Invocation: m.CRIO.Invocation, Answers: true},
+		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
 	}, look(t, m, observe.Told{}))
 }
 
 func assertFollows(t *testing.T, i node.Intent, f plan.Facts) {
 	t.Helper()
-	require.NotNil(t, f.Wanted)
-	got := *f.Wanted
+	require.NotNil(t, f.Intent.Wanted)
+	got := *f.Intent.Wanted
 	assert.Equal(t, i, got)
 }
 
@@ -91,37 +94,37 @@ func TestTheIntent(t *testing.T) {
 		"the disk's serves until the API server is there": {onDisk, observe.Told{}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, kept, f)
-			assert.True(t, f.Kept)
-			assert.False(t, f.Told || f.Cleared)
-			assert.Empty(t, f.IntentID)
+			assert.True(t, f.Intent.Kept)
+			assert.False(t, f.Intent.Told || f.Intent.Cleared)
+			assert.Empty(t, f.Intent.ID)
 		}},
 		"the Node's is the same, and has grants": {onDisk, observe.Told{Known: true, Intent: granted}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, same, f)
-			assert.True(t, f.Kept && f.Told)
+			assert.True(t, f.Intent.Kept && f.Intent.Told)
 		}},
 		"the Node's replaces the disk's": {onDisk, observe.Told{Known: true, Intent: replaced}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, other, f)
-			assert.False(t, f.Kept)
-			assert.Equal(t, other.ID, f.IntentID)
+			assert.False(t, f.Intent.Kept)
+			assert.Equal(t, other.ID, f.Intent.ID)
 		}},
 		"one that vanished stays in force": {onDisk, observe.Told{Known: true}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, kept, f)
-			assert.True(t, f.Cleared)
-			assert.False(t, f.Told)
+			assert.True(t, f.Intent.Cleared)
+			assert.False(t, f.Intent.Told)
 		}},
 		"one that cannot be followed leaves the disk's in force": {onDisk, observe.Told{Known: true, Intent: `{"version":9,"id":"x9"}`}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, kept, f)
-			assert.Contains(t, f.IntentProblem, "version 9")
-			assert.Equal(t, "x9", f.IntentID)
-			assert.False(t, f.Told || f.Cleared)
+			assert.Contains(t, f.Intent.Problem, "version 9")
+			assert.Equal(t, "x9", f.Intent.ID)
+			assert.False(t, f.Intent.Told || f.Intent.Cleared)
 		}},
 		"one on disk that cannot be read is as good as none": {"{torn", observe.Told{}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
-			assert.Nil(t, f.Wanted)
+			assert.Nil(t, f.Intent.Wanted)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,7 +151,7 @@ func TestAHostThatCannotRunKataSaysWhy(t *testing.T) {
 	} {
 		m := machine(t)
 		change(t, m)
-		assert.Contains(t, look(t, m, observe.Told{}).HostProblem, says)
+		assert.Contains(t, look(t, m, observe.Told{}).Host.Problem, says)
 	}
 }
 
@@ -156,18 +159,18 @@ func TestRecordsAndLeftovers(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
 	put(t, m, map[string]string{
-		host.ServedFile:    `{"payload":"p","version":"v"}`,
+		host.ServedFile:    `{"payload":"p","slot":"v"}`,
 		host.RestartedFile: `{"intent":"i","invocation":"c"}`,
 	})
 	f := look(t, m, observe.Told{})
-	assert.Equal(t, &plan.Served{Payload: "p", Version: "v"}, f.Served)
-	assert.Equal(t, plan.Restarted{Intent: "i", Invocation: "c"}, f.CRIO.Restarted)
-	assert.Equal(t, []string{host.ServedFile, host.RestartedFile}, f.Leftovers)
+	assert.Equal(t, &record.Served{Payload: "p", Slot: "v"}, f.Store.Served)
+	assert.Equal(t, record.Restarted{Intent: "i", Invocation: "c"}, f.Runtime.Restarted)
+	assert.Equal(t, []string{host.ServedFile, host.RestartedFile}, f.Store.Leftovers)
 
 	put(t, m, map[string]string{host.ServedFile: "edited by hand"})
 	f = look(t, m, observe.Told{})
-	assert.Nil(t, f.Served, "what cannot be read is as good as none")
-	assert.Contains(t, f.Leftovers, host.ServedFile, "and goes with the rest")
+	assert.Nil(t, f.Store.Served, "what cannot be read is as good as none")
+	assert.Contains(t, f.Store.Leftovers, host.ServedFile, "and goes with the rest")
 }
 
 func TestTheDropIn(t *testing.T) {
@@ -176,9 +179,9 @@ func TestTheDropIn(t *testing.T) {
 	content, err := dropin.Render(dropin.Stamp{Invocation: "c1", BootID: "b0"})
 	require.NoError(t, err)
 	put(t, m, map[string]string{host.DropIn: string(content)})
-	assert.Equal(t, plan.DropIn{Exists: true, Right: true, Invocation: "c1", BootID: "b0"}, look(t, m, observe.Told{}).DropIn)
+	assert.Equal(t, plan.DropIn{Exists: true, Right: true, Invocation: "c1", BootID: "b0"}, look(t, m, observe.Told{}).Runtime.DropIn)
 	put(t, m, map[string]string{host.DropIn: string(content) + "x"})
-	assert.Equal(t, plan.DropIn{Exists: true, Invocation: "c1", BootID: "b0"}, look(t, m, observe.Told{}).DropIn)
+	assert.Equal(t, plan.DropIn{Exists: true, Invocation: "c1", BootID: "b0"}, look(t, m, observe.Told{}).Runtime.DropIn)
 }
 
 func TestImagesLinksAndFragments(t *testing.T) {
@@ -189,14 +192,14 @@ func TestImagesLinksAndFragments(t *testing.T) {
 	require.NoError(t, m.Files.Remove(host.ProofLink))
 	put(t, m, map[string]string{host.ConfigDir + "/b.toml": "b = 1", host.ConfigDir + "/a.toml": "a = 1", host.ConfigDir + "/a.toml.bak": "x", host.StoreDir + "/x": ""})
 	f := look(t, m, observe.Told{Pods: []string{"ns/a"}, PodsKnown: true, Busy: "somebody"})
-	assert.Equal(t, []plan.Image{{ID: "i", Digests: []string{"d"}, Platform: "p"}}, f.Images)
-	assert.True(t, f.StoreExists)
-	assert.Equal(t, "v1", f.Current)
-	assert.Equal(t, plan.Pending, f.Proof, "a link that is not there names nothing")
-	assert.Equal(t, guestconfig.Fingerprint([]guestconfig.Fragment{{Name: "a.toml", Content: []byte("a = 1")}, {Name: "b.toml", Content: []byte("b = 1")}}), f.Settings)
-	assert.Equal(t, []string{"ns/a"}, f.BoundPods)
-	assert.True(t, f.PodsKnown)
-	assert.Equal(t, "somebody", f.Busy)
+	assert.Equal(t, []plan.Image{{ID: "i", Digests: []string{"d"}, Platform: "p"}}, f.Store.Images)
+	assert.True(t, f.Store.Exists)
+	assert.Equal(t, "v1", f.Slots.Current)
+	assert.Equal(t, plan.Pending, f.Slots.Proof, "a link that is not there names nothing")
+	assert.Equal(t, guestconfig.Fingerprint([]guestconfig.Fragment{{Name: "a.toml", Content: []byte("a = 1")}, {Name: "b.toml", Content: []byte("b = 1")}}), f.Host.Settings)
+	assert.Equal(t, []string{"ns/a"}, f.Cluster.BoundPods)
+	assert.True(t, f.Cluster.PodsKnown)
+	assert.Equal(t, "somebody", f.Cluster.Busy)
 }
 
 func TestACRIOThatDoesNotRunIsNotAsked(t *testing.T) {
@@ -204,7 +207,7 @@ func TestACRIOThatDoesNotRunIsNotAsked(t *testing.T) {
 	m := machine(t)
 	m.CRIO = host.Unit{ActiveState: "failed"}
 	m.Sandboxes = []host.Sandbox{{ID: "s", Handler: node.Handler}}
-	assert.Equal(t, plan.CRIO{}, look(t, m, observe.Told{}).CRIO)
+	assert.Equal(t, plan.Runtime{}, look(t, m, observe.Told{}).Runtime)
 }
 
 func TestWhatCannotBeReadStopsThePlan(t *testing.T) {
@@ -218,7 +221,7 @@ func TestWhatCannotBeReadStopsThePlan(t *testing.T) {
 	m := machine(t)
 	o := observer(m)
 	o.Host.Processes = blind{}
-	put(t, m, map[string]string{host.VersionDir("v1") + "/x": ""})
+	put(t, m, map[string]string{host.SlotDir("v1") + "/x": ""})
 	_, err := o.Look(t.Context(), observe.Told{})
 	assert.ErrorContains(t, err, "no process table")
 }

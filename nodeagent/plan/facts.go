@@ -8,15 +8,30 @@ import (
 	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // Facts are everything a decision rests on, as observed in one look.
 type Facts struct {
-	BootID       string
-	Architecture string
-	// HostProblem is the sentence that says why this host cannot run Kata, empty when it can.
-	HostProblem string
+	Host    Host
+	Intent  Intent
+	Cluster Cluster
+	Runtime Runtime
+	Slots   Slots
+	Store   Store
+}
 
+// Host is the machine.
+type Host struct {
+	BootID, Architecture string
+	// Problem is the sentence that says why this host cannot run Kata, empty when it can.
+	Problem string
+	// Kernel and Settings are covered by a slot's id, as the payload is.
+	Kernel, Settings string
+}
+
+// Intent is what is wanted of this node.
+type Intent struct {
 	// Wanted is the last valid intent: the Node's, else the one on disk. Nil while there never was one.
 	Wanted *node.Intent
 	// Kept is whether Wanted is what the disk has.
@@ -25,49 +40,52 @@ type Facts struct {
 	Told bool
 	// Cleared is whether the API server shows a Node without any intent.
 	Cleared bool
-	// IntentProblem says why the intent on the Node cannot be followed.
-	IntentProblem string
-	// IntentID is the id of the intent on the Node, as far as it can be read.
-	IntentID string
-	// Busy says what else works on this node, so that CRI-O is left alone.
-	Busy string
-
-	// BoundPods are the kata pods bound to this node that have not ended, as namespace/name. They count only when PodsKnown.
-	BoundPods []string
-	PodsKnown bool
-
-	CRIO     CRIO
-	DropIn   DropIn
-	Versions []Version
-	Images   []Image
-	// Current and Proof are the versions that the links name; Pending when they name none.
-	Current, Proof string
-	// Served is the payload that current served last, by the agent's own record. It is restored at boot.
-	Served *Served
-	// Kernel and Settings are covered by a version's id beside the payload.
-	Kernel, Settings string
-	// Leftovers are files and directories of ours that outlive an installation unless they are cleared.
-	Leftovers []string
-	// StoreExists is whether the agent's image store is on disk.
-	StoreExists bool
+	// Problem says why the intent on the Node cannot be followed.
+	Problem string
+	// ID is the id of the intent on the Node, as far as it can be read.
+	ID string
 }
 
-// CRIO is the node's container runtime.
-type CRIO struct {
+// Cluster is what the API server shows of this node beside its intent.
+type Cluster struct {
+	// BoundPods are the kata pods bound to this node that have not ended, as namespace/name. They count only
+	// when PodsKnown.
+	BoundPods []string
+	PodsKnown bool
+	// Labelled is whether the Node carries the ready label, as far as it was seen.
+	Labelled bool
+	// Busy says what else works on this node, so that CRI-O is left alone.
+	Busy string
+}
+
+// Runtime is the node's container runtime, CRI-O.
+type Runtime struct {
 	Active     bool
 	Invocation string
 	// Restarted is the last use of a grant in this boot.
-	Restarted Restarted
+	Restarted record.Restarted
 	// Answers is whether it answered over CRI; without that Sandboxes is unknown.
 	Answers   bool
 	Sandboxes []Sandbox
+	DropIn    DropIn
 }
 
-// Restarted is one use of a grant: for which intent, and which invocation of CRI-O was to end by it.
-// While that invocation still runs, the restart has not happened.
-type Restarted struct {
-	Intent     string `json:"intent"`
-	Invocation string `json:"invocation"`
+// Slots are the payloads prepared on this host.
+type Slots struct {
+	All []Slot
+	// Current and Proof are the slots that the links name; Pending when they name none.
+	Current, Proof string
+}
+
+// Store is what an installation keeps on disk.
+type Store struct {
+	// Exists is whether the agent's image store is on disk.
+	Exists bool
+	Images []Image
+	// Served is the payload that current served last, by the agent's own record. It is restored at boot.
+	Served *record.Served
+	// Leftovers are files and directories of ours that outlive an installation unless they are cleared.
+	Leftovers []string
 }
 
 // Sandbox is a sandbox of one of our handlers.
@@ -82,11 +100,11 @@ type DropIn struct {
 	Invocation, BootID string
 }
 
-// Pending is the version that serves nobody.
+// Pending is the slot that serves nobody.
 const Pending = "pending"
 
-// Version is a directory below the versions directory.
-type Version struct {
+// Slot is a directory below the slots directory.
+type Slot struct {
 	ID string
 	// Image is the image that it was made of, by store id; Payload is the reference by which it was asked for.
 	Image, Payload, Release string
@@ -97,8 +115,8 @@ type Version struct {
 	Holders []string
 }
 
-// Ready reports whether the version can be served.
-func (v Version) Ready() bool { return v.Mounted && v.Verified && v.Configured }
+// Ready reports whether the slot can be served.
+func (v Slot) Ready() bool { return v.Mounted && v.Verified && v.Configured }
 
 // Image is a payload in the store.
 type Image struct {
@@ -107,32 +125,26 @@ type Image struct {
 	Platform string
 }
 
-// Served is a payload that current pointed to.
-type Served struct {
-	Payload string `json:"payload"`
-	Version string `json:"version"`
-}
-
 func (f Facts) image(payload string) (Image, bool) {
-	i := slices.IndexFunc(f.Images, func(i Image) bool { return slices.Contains(i.Digests, node.Digest(payload)) })
+	i := slices.IndexFunc(f.Store.Images, func(i Image) bool { return slices.Contains(i.Digests, node.Digest(payload)) })
 	if i < 0 {
 		return Image{}, false
 	}
-	return f.Images[i], true
+	return f.Store.Images[i], true
 }
 
-func (f Facts) version(id string) (Version, bool) {
-	i := slices.IndexFunc(f.Versions, func(v Version) bool { return v.ID == id })
+func (f Facts) slot(id string) (Slot, bool) {
+	i := slices.IndexFunc(f.Slots.All, func(v Slot) bool { return v.ID == id })
 	if i < 0 {
-		return Version{ID: id}, false
+		return Slot{ID: id}, false
 	}
-	return f.Versions[i], true
+	return f.Slots.All[i], true
 }
 
-// Serving returns the version that new pods get, if any.
-func (f Facts) Serving() (Version, bool) {
-	if f.Current == Pending {
-		return Version{}, false
+// Serving returns the slot that new pods get, if any.
+func (f Facts) Serving() (Slot, bool) {
+	if f.Slots.Current == Pending {
+		return Slot{}, false
 	}
-	return f.version(f.Current)
+	return f.slot(f.Slots.Current)
 }

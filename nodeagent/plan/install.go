@@ -2,15 +2,18 @@
 
 package plan
 
-import "github.com/kata-node/kata-node/api/node"
+import (
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
 
 // install restores at boot what current served before, then works towards the intent's payload; the two are mostly the same.
 // An intent that cannot be followed, or a host that cannot run Kata, leaves it at the first half.
 func install(f Facts) Plan {
 	p := &planner{facts: f, plan: Plan{Phase: node.PhaseInstalling}}
 	p.restore()
-	if f.IntentProblem == "" && f.HostProblem == "" {
-		p.serve(f.Wanted.Payload)
+	if f.Intent.Problem == "" && f.Host.Problem == "" {
+		p.serve(f.Intent.Wanted.Payload)
 	}
 	p.settle()
 	p.retire()
@@ -25,24 +28,24 @@ func (p *planner) settle() {
 	case len(p.plan.Steps) > 0:
 	case p.awaitsGrant:
 		p.plan.Phase = node.PhaseAwaitingGrant
-	case id != "" && p.facts.Current == id && p.plan.Wait == "" && p.plan.Problem == "":
+	case id != "" && p.facts.Slots.Current == id && p.plan.Wait == "" && p.plan.Problem == "":
 		p.plan.Phase = node.PhaseInstalled
 	}
 }
 
 // restore serves again, from the local store alone and without another proof, what was proved before this boot.
 func (p *planner) restore() {
-	served := p.facts.Served
-	if served == nil || p.facts.Current != Pending {
+	served := p.facts.Store.Served
+	if served == nil || p.facts.Slots.Current != Pending {
 		return
 	}
 	image, here := p.facts.image(served.Payload)
-	if !here || p.id(image) != served.Version {
+	if !here || p.id(image) != served.Slot {
 		return
 	}
-	p.prepare(served.Payload, served.Version)
-	p.do(PointCurrent, served.Payload, served.Version)
-	p.facts.Current = served.Version
+	p.prepare(served.Payload, served.Slot)
+	p.do(PointCurrent, served.Payload, served.Slot)
+	p.facts.Slots.Current = served.Slot
 }
 
 // serve makes the payload the one that new pods get, after a sandbox of it has been seen to start.
@@ -63,18 +66,18 @@ func (p *planner) serve(payload string) {
 	p.promote(payload, id)
 }
 
-// promote makes the proved version current. It is recorded first: whatever is recorded may be restored at boot, and it is proved by now.
+// promote makes the proved slot current. It is recorded first: whatever is recorded may be restored at boot, and it is proved by now.
 func (p *planner) promote(payload, id string) {
-	if p.facts.Served == nil || *p.facts.Served != (Served{Payload: payload, Version: id}) {
+	if p.facts.Store.Served == nil || *p.facts.Store.Served != (record.Served{Payload: payload, Slot: id}) {
 		p.do(Record, payload, id)
 	}
-	if p.facts.Current != id || id == "" {
+	if p.facts.Slots.Current != id || id == "" {
 		p.do(PointCurrent, payload, id)
 	}
 }
 
 func (p *planner) prepare(payload, id string) {
-	v, _ := p.facts.version(id)
+	v, _ := p.facts.slot(id)
 	for _, step := range []struct {
 		kind Kind
 		done bool
@@ -87,7 +90,7 @@ func (p *planner) prepare(payload, id string) {
 
 func (p *planner) planned(kind Kind, id string) bool {
 	for _, s := range p.plan.Steps {
-		if s.Kind == kind && s.Version == id {
+		if s.Kind == kind && s.Slot == id {
 			return true
 		}
 	}
@@ -96,15 +99,15 @@ func (p *planner) planned(kind Kind, id string) bool {
 
 // handlersLoaded plans the drop-in and, when the running CRI-O is older than it, the restart. It returns false where the plan must wait.
 func (p *planner) handlersLoaded() bool {
-	d, crio := p.facts.DropIn, p.facts.CRIO
+	d, crio := p.facts.Runtime.DropIn, p.facts.Runtime
 	if !d.Right {
 		p.do(WriteDropIn, "", "")
-		d = DropIn{Exists: true, Right: true, Invocation: crio.Invocation, BootID: p.facts.BootID}
+		d = DropIn{Exists: true, Right: true, Invocation: crio.Invocation, BootID: p.facts.Host.BootID}
 	}
 	if !crio.Active {
 		return p.waitFor("CRI-O to run: see systemctl status crio")
 	}
-	if d.BootID != p.facts.BootID || d.Invocation != crio.Invocation {
+	if d.BootID != p.facts.Host.BootID || d.Invocation != crio.Invocation {
 		return true
 	}
 	return p.restart()
@@ -113,8 +116,8 @@ func (p *planner) handlersLoaded() bool {
 // restart needs a grant that names this boot and has not been used in it, and a node on which nobody else works.
 func (p *planner) restart() bool {
 	f := p.facts
-	granted := f.Told && f.Wanted.Grants.RestartCRIO == f.BootID
-	used := f.CRIO.Restarted.Intent == f.Wanted.ID && f.CRIO.Restarted.Invocation != f.CRIO.Invocation
+	granted := f.Intent.Told && f.Intent.Wanted.Grants.RestartCRIO == f.Host.BootID
+	used := f.Runtime.Restarted.Intent == f.Intent.Wanted.ID && f.Runtime.Restarted.Invocation != f.Runtime.Invocation
 	switch {
 	case used:
 		p.plan.Problem = "CRI-O was restarted and has still not taken our handlers: see journalctl -u crio for why it ignores them, and restart it when that is mended"
@@ -122,8 +125,8 @@ func (p *planner) restart() bool {
 	case !granted:
 		p.awaitsGrant = true
 		return p.waitFor("the controller's grant to restart CRI-O in this boot")
-	case f.Busy != "":
-		return p.waitFor(f.Busy)
+	case f.Cluster.Busy != "":
+		return p.waitFor(f.Cluster.Busy)
 	default:
 		p.do(RestartCRIO, "", "")
 		return true
@@ -131,9 +134,9 @@ func (p *planner) restart() bool {
 }
 
 func (p *planner) prove(payload, id string) {
-	v, _ := p.facts.version(id)
-	proved := v.Proved || id != "" && id == p.facts.Current
-	if p.facts.Proof != id || id == "" {
+	v, _ := p.facts.slot(id)
+	proved := v.Proved || id != "" && id == p.facts.Slots.Current
+	if p.facts.Slots.Proof != id || id == "" {
 		p.do(PointProof, payload, id)
 	}
 	if !proved {

@@ -8,14 +8,14 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// Make returns the plan for these facts. An absent intent means keep what is there: only an explicit Absent removes.
-func Make(f Facts) Plan {
+// For returns the plan for these facts. An absent intent means keep what is there: only an explicit Absent removes.
+func For(f Facts) Plan {
 	switch {
-	case f.Wanted == nil:
+	case f.Intent.Wanted == nil:
 		return Plan{Phase: node.PhaseIdle}
-	case f.IntentProblem != "" && f.Wanted.State == node.StateAbsent:
+	case f.Intent.Problem != "" && f.Intent.Wanted.State == node.StateAbsent:
 		return Plan{Phase: node.PhaseRemoving}
-	case f.Wanted.State == node.StateAbsent:
+	case f.Intent.Wanted.State == node.StateAbsent:
 		return kept(f, remove(f))
 	default:
 		return kept(f, install(f))
@@ -24,7 +24,7 @@ func Make(f Facts) Plan {
 
 // kept puts the writing of the intent first: whatever follows must be known to the next boot.
 func kept(f Facts, p Plan) Plan {
-	if !f.Kept {
+	if !f.Intent.Kept {
 		p.Steps = slices.Insert(p.Steps, 0, Step{Kind: Keep})
 	}
 	return p
@@ -36,10 +36,10 @@ type planner struct {
 	awaitsGrant bool
 }
 
-func (p *planner) do(kind Kind, payload, version string) {
-	p.plan.Steps = append(p.plan.Steps, Step{Kind: kind, Payload: payload, Version: version})
+func (p *planner) do(kind Kind, payload, slot string) {
+	p.plan.Steps = append(p.plan.Steps, Step{Kind: kind, Payload: payload, Slot: slot})
 }
 
 func (p *planner) id(image Image) string {
-	return VersionID(image.Platform, p.facts.Kernel, p.facts.Settings)
+	return SlotID(image.Platform, p.facts.Host.Kernel, p.facts.Host.Settings)
 }

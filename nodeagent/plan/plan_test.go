@@ -10,11 +10,12 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 func TestNothingIsDoneWithoutAnIntent(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, plan.Plan{Phase: node.PhaseIdle}, plan.Make(booted(nil).facts))
+	assert.Equal(t, plan.Plan{Phase: node.PhaseIdle}, plan.For(booted(nil).facts))
 }
 
 func TestInstallGoesFromPullToProofWithOneRestart(t *testing.T) {
@@ -31,8 +32,8 @@ func TestInstallGoesFromPullToProofWithOneRestart(t *testing.T) {
 func TestUpdateProvesBeforeItSwitchesAndNeedsNoRestart(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
-	w.facts.Wanted, w.facts.Kept = install("b"), false
-	w.version(id("a")).Holders = []string{"process 7 (containerd-shim-kata-v2)"}
+	w.facts.Intent.Wanted, w.facts.Intent.Kept = install("b"), false
+	w.slot(id("a")).Holders = []string{"process 7 (containerd-shim-kata-v2)"}
 	done, last := w.settle(t)
 	assert.Equal(t, []plan.Kind{
 		plan.Keep, plan.Pull, plan.Mount, plan.Verify, plan.Configure, plan.PointProof, plan.Prove, plan.Record, plan.PointCurrent,
@@ -40,7 +41,7 @@ func TestUpdateProvesBeforeItSwitchesAndNeedsNoRestart(t *testing.T) {
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 	require.Len(t, plan.Held(w.facts), 1, "the sandbox keeps its version")
 
-	w.version(id("a")).Holders = nil
+	w.slot(id("a")).Holders = nil
 	done, _ = w.settle(t)
 	assert.Equal(t, []plan.Kind{plan.Unmount, plan.DeleteImage}, done, "and it goes with the last sandbox")
 }
@@ -48,9 +49,9 @@ func TestUpdateProvesBeforeItSwitchesAndNeedsNoRestart(t *testing.T) {
 func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*plan.Facts){
-		"none":            func(f *plan.Facts) { f.Wanted.Grants.RestartCRIO = "" },
-		"of another boot": func(f *plan.Facts) { f.Wanted.Grants.RestartCRIO = "b0" },
-		"from disk":       func(f *plan.Facts) { f.Told = false },
+		"none":            func(f *plan.Facts) { f.Intent.Wanted.Grants.RestartCRIO = "" },
+		"of another boot": func(f *plan.Facts) { f.Intent.Wanted.Grants.RestartCRIO = "b0" },
+		"from disk":       func(f *plan.Facts) { f.Intent.Told = false },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +61,7 @@ func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
 			assert.NotContains(t, done, plan.RestartCRIO)
 			assert.Equal(t, node.PhaseAwaitingGrant, last.Phase)
 			assert.NotEmpty(t, last.Wait)
-			assert.Equal(t, plan.Pending, w.facts.Current)
+			assert.Equal(t, plan.Pending, w.facts.Slots.Current)
 		})
 	}
 }
@@ -68,7 +69,7 @@ func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
 func TestGrantIsUsedOnceAndWhatItDidNotMendIsSaid(t *testing.T) {
 	t.Parallel()
 	w := booted(install("a"))
-	w.facts.CRIO.Restarted = plan.Restarted{Intent: w.facts.Wanted.ID, Invocation: "c0"}
+	w.facts.Runtime.Restarted = record.Restarted{Intent: w.facts.Intent.Wanted.ID, Invocation: "c0"}
 	done, last := w.settle(t)
 	assert.NotContains(t, done, plan.RestartCRIO)
 	assert.Equal(t, node.PhaseInstalling, last.Phase)
@@ -78,7 +79,7 @@ func TestGrantIsUsedOnceAndWhatItDidNotMendIsSaid(t *testing.T) {
 func TestRestartThatACrashPreventedIsDoneAfterIt(t *testing.T) {
 	t.Parallel()
 	w := booted(install("a"))
-	w.facts.CRIO.Restarted = plan.Restarted{Intent: w.facts.Wanted.ID, Invocation: "c1"}
+	w.facts.Runtime.Restarted = record.Restarted{Intent: w.facts.Intent.Wanted.ID, Invocation: "c1"}
 	done, last := w.settle(t)
 	assert.Contains(t, done, plan.RestartCRIO)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
@@ -87,7 +88,7 @@ func TestRestartThatACrashPreventedIsDoneAfterIt(t *testing.T) {
 func TestRestartWaitsWhileSomebodyElseWorksOnTheNode(t *testing.T) {
 	t.Parallel()
 	w := booted(install("a"))
-	w.facts.Busy = "the machine-config daemon"
+	w.facts.Cluster.Busy = "the machine-config daemon"
 	done, last := w.settle(t)
 	assert.NotContains(t, done, plan.RestartCRIO)
 	assert.Equal(t, "the machine-config daemon", last.Wait)
@@ -100,7 +101,7 @@ func TestRebootRestoresFromTheStoreWithoutProofRestartOrAPIServer(t *testing.T) 
 	done, last := w.settle(t)
 	assert.Equal(t, []plan.Kind{plan.Mount, plan.Verify, plan.Configure, plan.PointCurrent}, done)
 	assert.Equal(t, node.PhaseInstalling, last.Phase, "CRI-O is not there yet")
-	w.facts.CRIO = plan.CRIO{Active: true, Invocation: "c9", Answers: true}
+	w.facts.Runtime = plan.Runtime{Active: true, Invocation: "c9", Answers: true, DropIn: w.facts.Runtime.DropIn}
 	done, last = w.settle(t)
 	assert.Equal(t, []plan.Kind{plan.PointProof}, done)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
@@ -109,18 +110,18 @@ func TestRebootRestoresFromTheStoreWithoutProofRestartOrAPIServer(t *testing.T) 
 func TestRebootInTheMiddleOfAnUpdateServesTheOldPayloadFirst(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
-	w.facts.Wanted = install("b")
+	w.facts.Intent.Wanted = install("b")
 	w.reboot()
-	first := plan.Make(w.facts)
-	assert.Equal(t, plan.Step{Kind: plan.Mount, Payload: payload("a"), Version: id("a")}, first.Steps[0])
+	first := plan.For(w.facts)
+	assert.Equal(t, plan.Step{Kind: plan.Mount, Payload: payload("a"), Slot: id("a")}, first.Steps[0])
 }
 
 func TestRebootIntoAnotherKernelProvesAgain(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
 	w.reboot()
-	w.facts.Kernel = "6.13"
-	w.facts.CRIO = plan.CRIO{Active: true, Invocation: "c9", Answers: true}
+	w.facts.Host.Kernel = "6.13"
+	w.facts.Runtime = plan.Runtime{Active: true, Invocation: "c9", Answers: true, DropIn: w.facts.Runtime.DropIn}
 	done, last := w.settle(t)
 	assert.Contains(t, done, plan.Prove)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
@@ -129,15 +130,15 @@ func TestRebootIntoAnotherKernelProvesAgain(t *testing.T) {
 func TestIntentThatVanishedKeepsWhatIsThere(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
-	w.facts.Told, w.facts.Cleared = false, true
-	assert.Equal(t, plan.Plan{Phase: node.PhaseInstalled}, plan.Make(w.facts))
+	w.facts.Intent.Told, w.facts.Intent.Cleared = false, true
+	assert.Equal(t, plan.Plan{Phase: node.PhaseInstalled}, plan.For(w.facts))
 }
 
 func TestIntentThatCannotBeReadTouchesNothing(t *testing.T) {
 	t.Parallel()
 	for name, w := range map[string]world{"installed": installed(t, "a"), "fresh": booted(nil)} {
-		w.facts.IntentProblem, w.facts.Told = "not a JSON document", false
-		p := plan.Make(w.facts)
+		w.facts.Intent.Problem, w.facts.Intent.Told = "not a JSON document", false
+		p := plan.For(w.facts)
 		assert.Empty(t, p.Steps, name)
 		assert.Empty(t, p.Tidy, name)
 	}
@@ -146,7 +147,7 @@ func TestIntentThatCannotBeReadTouchesNothing(t *testing.T) {
 func TestHostThatIsUnfitGetsNoPayload(t *testing.T) {
 	t.Parallel()
 	w := booted(install("a"))
-	w.facts.HostProblem = "this is a live system"
+	w.facts.Host.Problem = "this is a live system"
 	done, _ := w.settle(t)
 	assert.Equal(t, []plan.Kind{plan.Keep}, done)
 }
@@ -154,9 +155,9 @@ func TestHostThatIsUnfitGetsNoPayload(t *testing.T) {
 func TestCRIOThatLostTheHandlersIsRestartedOnceMore(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
-	w.facts.DropIn.Invocation = w.facts.CRIO.Invocation
-	w.facts.Wanted = install("b")
-	w.facts.Kept = false
+	w.facts.Runtime.DropIn.Invocation = w.facts.Runtime.Invocation
+	w.facts.Intent.Wanted = install("b")
+	w.facts.Intent.Kept = false
 	done, last := w.settle(t)
 	assert.Contains(t, done, plan.RestartCRIO)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
@@ -165,14 +166,14 @@ func TestCRIOThatLostTheHandlersIsRestartedOnceMore(t *testing.T) {
 func TestDropInThatSomebodyChangedIsWrittenAgain(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
-	w.facts.DropIn.Right = false
-	assert.Equal(t, plan.WriteDropIn, plan.Make(w.facts).Steps[0].Kind)
+	w.facts.Runtime.DropIn.Right = false
+	assert.Equal(t, plan.WriteDropIn, plan.For(w.facts).Steps[0].Kind)
 }
 
 func TestPrefetchFetchesAndKeeps(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
-	w.facts.Wanted.Prefetch = payload("b")
+	w.facts.Intent.Wanted.Prefetch = payload("b")
 	done, last := w.settle(t)
 	assert.Equal(t, []plan.Kind{plan.Pull}, done)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
@@ -184,16 +185,16 @@ func TestEveryInterruptedInstallConverges(t *testing.T) {
 	for steps := range 12 {
 		w := booted(install("a"))
 		for range steps {
-			if p := plan.Make(w.facts); len(p.Steps) > 0 {
+			if p := plan.For(w.facts); len(p.Steps) > 0 {
 				w.apply(t, p.Steps[0])
 			}
 		}
-		w.facts.CRIO.Restarted = plan.Restarted{}
+		w.facts.Runtime.Restarted = record.Restarted{}
 		removal := world{w.facts}
 		_, last := w.settle(t)
 		assert.Equal(t, node.PhaseInstalled, last.Phase, "after %d steps", steps)
 
-		removal.facts.Wanted, removal.facts.Kept = absent(), false
+		removal.facts.Intent.Wanted, removal.facts.Intent.Kept = absent(), false
 		_, last = removal.settle(t)
 		assert.Equal(t, node.PhaseAbsent, last.Phase, "removed after %d steps", steps)
 	}

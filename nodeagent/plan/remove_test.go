@@ -14,14 +14,14 @@ import (
 func removing(t *testing.T) world {
 	t.Helper()
 	w := installed(t, "a")
-	w.facts.Wanted, w.facts.Kept = absent(), true
+	w.facts.Intent.Wanted, w.facts.Intent.Kept = absent(), true
 	return w
 }
 
 func TestRemovalTakesEverythingAwayAndNeedsNoRestart(t *testing.T) {
 	t.Parallel()
 	w := removing(t)
-	w.facts.CRIO.Sandboxes = []plan.Sandbox{{ID: "s1", Handler: node.Handler}}
+	w.facts.Runtime.Sandboxes = []plan.Sandbox{{ID: "s1", Handler: node.Handler}}
 	done, last := w.settle(t)
 	assert.Equal(t, []plan.Kind{plan.PointCurrent, plan.PointProof, plan.RemoveSandbox, plan.RemoveDropIn, plan.Unmount, plan.Clear}, done)
 	assert.Equal(t, node.PhaseAbsent, last.Phase)
@@ -31,7 +31,7 @@ func TestRemovalIsForgottenWhenTheControllerHasClearedTheNode(t *testing.T) {
 	t.Parallel()
 	w := removing(t)
 	w.settle(t)
-	w.facts.Told, w.facts.Cleared = false, true
+	w.facts.Intent.Told, w.facts.Intent.Cleared = false, true
 	done, last := w.settle(t)
 	assert.Equal(t, []plan.Kind{plan.Forget}, done)
 	assert.Equal(t, node.PhaseIdle, last.Phase)
@@ -43,11 +43,11 @@ func TestRemovalWaits(t *testing.T) {
 		change func(*plan.Facts)
 		wait   string
 	}{
-		"for bound pods":         {func(f *plan.Facts) { f.BoundPods = []string{"ns/a", "ns/b"} }, "kata pods to end: ns/a, ns/b"},
-		"to learn of bound pods": {func(f *plan.Facts) { f.PodsKnown = false }, "the API server, to learn which kata pods are bound to this node"},
-		"to learn of sandboxes":  {func(f *plan.Facts) { f.CRIO.Answers = false }, "CRI-O to answer, to learn which kata sandboxes run"},
+		"for bound pods":         {func(f *plan.Facts) { f.Cluster.BoundPods = []string{"ns/a", "ns/b"} }, "kata pods to end: ns/a, ns/b"},
+		"to learn of bound pods": {func(f *plan.Facts) { f.Cluster.PodsKnown = false }, "the API server, to learn which kata pods are bound to this node"},
+		"to learn of sandboxes":  {func(f *plan.Facts) { f.Runtime.Answers = false }, "CRI-O to answer, to learn which kata sandboxes run"},
 		"for a sandbox that runs": {func(f *plan.Facts) {
-			f.CRIO.Sandboxes = []plan.Sandbox{{ID: "s1", Name: "ns/a", Handler: node.Handler, Ready: true}}
+			f.Runtime.Sandboxes = []plan.Sandbox{{ID: "s1", Name: "ns/a", Handler: node.Handler, Ready: true}}
 		}, "kata sandbox ns/a (s1) to end"},
 		"for nothing when all end": {func(*plan.Facts) {}, ""},
 	} {
@@ -55,7 +55,7 @@ func TestRemovalWaits(t *testing.T) {
 			t.Parallel()
 			w := removing(t)
 			c.change(&w.facts)
-			p := plan.Make(w.facts)
+			p := plan.For(w.facts)
 			assert.Equal(t, c.wait, p.Wait)
 			if c.wait != "" {
 				assert.Equal(t, node.PhaseBlocked, p.Phase)
@@ -68,7 +68,7 @@ func TestRemovalWaits(t *testing.T) {
 func TestRemovalWaitsForAProcessThatStillUsesAVersion(t *testing.T) {
 	t.Parallel()
 	w := removing(t)
-	w.version(id("a")).Holders = []string{"process 7 (virtiofsd)"}
+	w.slot(id("a")).Holders = []string{"process 7 (virtiofsd)"}
 	done, last := w.settle(t)
 	assert.NotContains(t, done, plan.Unmount)
 	assert.Contains(t, last.Wait, "process 7 (virtiofsd)")
@@ -85,7 +85,7 @@ func TestRemovalOfNothingAnswersAtOnce(t *testing.T) {
 func TestRemovalThatVanishedGoesOn(t *testing.T) {
 	t.Parallel()
 	w := removing(t)
-	w.facts.Told, w.facts.Cleared = false, true
+	w.facts.Intent.Told, w.facts.Intent.Cleared = false, true
 	done, last := w.settle(t)
 	assert.Contains(t, done, plan.Clear)
 	assert.Equal(t, node.PhaseIdle, last.Phase)

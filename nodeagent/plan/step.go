@@ -20,7 +20,7 @@ const (
 	Keep Kind = "keep intent"
 	// Pull fetches the payload into the store.
 	Pull Kind = "pull payload"
-	// Mount mounts the payload's layers at the version's directory.
+	// Mount mounts the payload's layers at the slot's directory.
 	Mount Kind = "mount payload"
 	// Verify compares every mounted file with the payload's manifest.
 	Verify Kind = "verify payload"
@@ -30,17 +30,17 @@ const (
 	WriteDropIn Kind = "write drop-in"
 	// RestartCRIO makes CRI-O read the drop-in.
 	RestartCRIO Kind = "restart CRI-O"
-	// PointProof makes the version the one that the proof handler runs.
+	// PointProof makes the slot the one that the proof handler runs.
 	PointProof Kind = "point proof"
 	// Prove starts a sandbox of the proof handler.
 	Prove Kind = "prove payload"
-	// PointCurrent makes the version the one that new pods get.
+	// PointCurrent makes the slot the one that new pods get.
 	PointCurrent Kind = "point current"
 	// Record writes down what current serves.
 	Record Kind = "record payload"
-	// Unmount takes a version away that nobody holds.
+	// Unmount takes a slot away that nobody holds.
 	Unmount Kind = "unmount payload"
-	// DeleteImage takes an image away that no version needs.
+	// DeleteImage takes an image away that no slot needs.
 	DeleteImage Kind = "delete image"
 	// RemoveSandbox stops and removes a finished sandbox of our handlers.
 	RemoveSandbox Kind = "remove sandbox"
@@ -55,14 +55,14 @@ const (
 // Step is one change to the host.
 type Step struct {
 	Kind Kind
-	// Payload is the image by digest; Version the version's id, empty while the payload is not in the store; Object a sandbox or image id.
-	Payload, Version, Object string
+	// Payload is the image by digest; Slot the slot's id, empty while the payload is not in the store; Object a sandbox or image id.
+	Payload, Slot, Object string
 }
 
 // String is the step as --dry-run prints and the journal logs it.
 func (s Step) String() string {
 	words := []string{string(s.Kind)}
-	for _, word := range []string{s.Payload, s.Version, s.Object} {
+	for _, word := range []string{s.Payload, s.Slot, s.Object} {
 		if word != "" {
 			words = append(words, word)
 		}
@@ -82,8 +82,8 @@ type Plan struct {
 	Wait string
 }
 
-// VersionID names a payload as prepared for this host: equal ids mean equal content, on any node.
-func VersionID(platform, kernel, settings string) string {
+// SlotID names a payload as prepared for this host: equal ids mean equal content, on any node.
+func SlotID(platform, kernel, settings string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n", platform, kernel, settings))
 	return hex.EncodeToString(sum[:])[:16]
 }

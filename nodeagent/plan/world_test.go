@@ -10,6 +10,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 const (
@@ -34,7 +35,7 @@ func image(digit string) plan.Image {
 	return plan.Image{ID: digit, Digests: []string{"sha256:" + repeat(digit)}, Platform: "sha256:" + repeat(digit)}
 }
 
-func id(digit string) string { return plan.VersionID("sha256:"+repeat(digit), kernel, "") }
+func id(digit string) string { return plan.SlotID("sha256:"+repeat(digit), kernel, "") }
 
 func install(digit string) *node.Intent {
 	i := node.Intent{State: node.StateInstalled, Payload: payload(digit)}.Identify("node")
@@ -53,18 +54,21 @@ type world struct{ facts plan.Facts }
 // booted is a node with a running CRI-O and nothing of ours.
 func booted(wanted *node.Intent) world {
 	return world{plan.Facts{
-		BootID: bootID, Kernel: kernel, Wanted: wanted, Told: wanted != nil, PodsKnown: true,
-		CRIO: plan.CRIO{Active: true, Invocation: "c1", Answers: true}, Current: plan.Pending, Proof: plan.Pending,
+		Host:    plan.Host{BootID: bootID, Kernel: kernel},
+		Intent:  plan.Intent{Wanted: wanted, Told: wanted != nil},
+		Cluster: plan.Cluster{PodsKnown: true},
+		Runtime: plan.Runtime{Active: true, Invocation: "c1", Answers: true},
+		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
 	}}
 }
 
-func (w *world) version(versionID string) *plan.Version {
-	i := slices.IndexFunc(w.facts.Versions, func(v plan.Version) bool { return v.ID == versionID })
+func (w *world) slot(slotID string) *plan.Slot {
+	i := slices.IndexFunc(w.facts.Slots.All, func(v plan.Slot) bool { return v.ID == slotID })
 	if i < 0 {
-		w.facts.Versions = append(w.facts.Versions, plan.Version{ID: versionID})
-		i = len(w.facts.Versions) - 1
+		w.facts.Slots.All = append(w.facts.Slots.All, plan.Slot{ID: slotID})
+		i = len(w.facts.Slots.All) - 1
 	}
-	return &w.facts.Versions[i]
+	return &w.facts.Slots.All[i]
 }
 
 func (w *world) apply(t *testing.T, s plan.Step) {
@@ -72,50 +76,50 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 	f := &w.facts
 	switch s.Kind {
 	case plan.Keep:
-		f.Kept = true
+		f.Intent.Kept = true
 	case plan.Forget:
-		f.Wanted = nil
+		f.Intent.Wanted = nil
 	case plan.Pull:
-		f.StoreExists = true
-		f.Images = append(f.Images, image(node.Digest(s.Payload)[len("sha256:"):][:1]))
+		f.Store.Exists = true
+		f.Store.Images = append(f.Store.Images, image(node.Digest(s.Payload)[len("sha256:"):][:1]))
 	case plan.Mount:
-		require.NotEmpty(t, s.Version)
-		v := w.version(s.Version)
+		require.NotEmpty(t, s.Slot)
+		v := w.slot(s.Slot)
 		v.Mounted, v.Payload, v.Image = true, s.Payload, node.Digest(s.Payload)[len("sha256:"):][:1]
 	case plan.Verify:
-		require.True(t, w.version(s.Version).Mounted, "only what is mounted can be verified")
-		w.version(s.Version).Verified = true
+		require.True(t, w.slot(s.Slot).Mounted, "only what is mounted can be verified")
+		w.slot(s.Slot).Verified = true
 	case plan.Configure:
-		require.True(t, w.version(s.Version).Verified, "nothing is made from unverified bytes")
-		w.version(s.Version).Configured = true
+		require.True(t, w.slot(s.Slot).Verified, "nothing is made from unverified bytes")
+		w.slot(s.Slot).Configured = true
 	case plan.WriteDropIn:
-		f.DropIn = plan.DropIn{Exists: true, Right: true, Invocation: f.CRIO.Invocation, BootID: f.BootID}
+		f.Runtime.DropIn = plan.DropIn{Exists: true, Right: true, Invocation: f.Runtime.Invocation, BootID: f.Host.BootID}
 	case plan.RestartCRIO:
-		f.CRIO.Restarted = plan.Restarted{Intent: f.Wanted.ID, Invocation: f.CRIO.Invocation}
-		f.CRIO.Invocation += "+"
+		f.Runtime.Restarted = record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: f.Runtime.Invocation}
+		f.Runtime.Invocation += "+"
 	case plan.PointProof:
-		f.Proof = s.Version
+		f.Slots.Proof = s.Slot
 	case plan.Prove:
-		require.Equal(t, s.Version, f.Proof)
-		require.True(t, f.CRIO.Active && (f.DropIn.BootID != f.BootID || f.DropIn.Invocation != f.CRIO.Invocation), "CRI-O has read the drop-in")
-		w.version(s.Version).Proved = true
+		require.Equal(t, s.Slot, f.Slots.Proof)
+		require.True(t, f.Runtime.Active && (f.Runtime.DropIn.BootID != f.Host.BootID || f.Runtime.DropIn.Invocation != f.Runtime.Invocation), "CRI-O has read the drop-in")
+		w.slot(s.Slot).Proved = true
 	case plan.PointCurrent:
-		require.True(t, s.Version == plan.Pending || w.version(s.Version).Ready(), "current always resolves to something whole")
-		f.Current = s.Version
+		require.True(t, s.Slot == plan.Pending || w.slot(s.Slot).Ready(), "current always resolves to something whole")
+		f.Slots.Current = s.Slot
 	case plan.Record:
-		f.Served = &plan.Served{Payload: s.Payload, Version: s.Version}
+		f.Store.Served = &record.Served{Payload: s.Payload, Slot: s.Slot}
 	case plan.Unmount:
-		require.Empty(t, w.version(s.Version).Holders, "what is held stays")
-		f.Versions = slices.DeleteFunc(f.Versions, func(v plan.Version) bool { return v.ID == s.Version })
+		require.Empty(t, w.slot(s.Slot).Holders, "what is held stays")
+		f.Slots.All = slices.DeleteFunc(f.Slots.All, func(v plan.Slot) bool { return v.ID == s.Slot })
 	case plan.DeleteImage:
-		require.False(t, slices.ContainsFunc(f.Versions, func(v plan.Version) bool { return v.Image == s.Object }), "a mounted image stays")
-		f.Images = slices.DeleteFunc(f.Images, func(i plan.Image) bool { return i.ID == s.Object })
+		require.False(t, slices.ContainsFunc(f.Slots.All, func(v plan.Slot) bool { return v.Image == s.Object }), "a mounted image stays")
+		f.Store.Images = slices.DeleteFunc(f.Store.Images, func(i plan.Image) bool { return i.ID == s.Object })
 	case plan.RemoveSandbox:
-		f.CRIO.Sandboxes = slices.DeleteFunc(f.CRIO.Sandboxes, func(s2 plan.Sandbox) bool { return s2.ID == s.Object })
+		f.Runtime.Sandboxes = slices.DeleteFunc(f.Runtime.Sandboxes, func(s2 plan.Sandbox) bool { return s2.ID == s.Object })
 	case plan.RemoveDropIn:
-		f.DropIn = plan.DropIn{}
+		f.Runtime.DropIn = plan.DropIn{}
 	case plan.Clear:
-		f.StoreExists, f.Images, f.Served, f.Leftovers, f.CRIO.Restarted = false, nil, nil, nil, plan.Restarted{}
+		f.Store.Exists, f.Store.Images, f.Store.Served, f.Store.Leftovers, f.Runtime.Restarted = false, nil, nil, nil, record.Restarted{}
 	}
 }
 
@@ -123,7 +127,7 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 func (w *world) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
 	t.Helper()
 	for range 100 {
-		last = plan.Make(w.facts)
+		last = plan.For(w.facts)
 		if len(last.Steps) == 0 && len(last.Tidy) == 0 {
 			return done, last
 		}
@@ -153,7 +157,7 @@ func installed(t *testing.T, digit string) world {
 // reboot forgets what a reboot forgets.
 func (w *world) reboot() {
 	f := &w.facts
-	f.BootID, f.Told, f.PodsKnown = "b2", false, false
-	f.Versions, f.Current, f.Proof = nil, plan.Pending, plan.Pending
-	f.CRIO = plan.CRIO{}
+	f.Host.BootID, f.Intent.Told, f.Cluster.PodsKnown = "b2", false, false
+	f.Slots.All, f.Slots.Current, f.Slots.Proof = nil, plan.Pending, plan.Pending
+	f.Runtime = plan.Runtime{DropIn: f.Runtime.DropIn}
 }

@@ -24,7 +24,7 @@ type Failure struct {
 func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now time.Time) node.Report {
 	r := node.Report{
 		Version: node.Version, Speaks: []int{node.Version},
-		IntentID: intentID(f), BootID: f.BootID, Architecture: f.Architecture, HostCheck: f.HostProblem, Phase: p.Phase,
+		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: f.Host.Problem, Phase: p.Phase,
 		InUse:     inUse(f),
 		BoundPods: boundPods(f),
 		Error:     problem(f, p, failure),
@@ -48,10 +48,10 @@ func Blind(before node.Report, problem error, now time.Time) node.Report {
 
 func intentID(f plan.Facts) string {
 	switch {
-	case f.IntentID != "":
-		return f.IntentID
-	case f.Wanted != nil && !(f.Cleared && f.Wanted.State == node.StateAbsent):
-		return f.Wanted.ID
+	case f.Intent.ID != "":
+		return f.Intent.ID
+	case f.Intent.Wanted != nil && !(f.Intent.Cleared && f.Intent.Wanted.State == node.StateAbsent):
+		return f.Intent.Wanted.ID
 	default:
 		return ""
 	}
@@ -59,10 +59,10 @@ func intentID(f plan.Facts) string {
 
 // boundPods are told only while a removal waits for them: at any other time each pod that comes or goes would cost a write of the whole Node.
 func boundPods(f plan.Facts) node.BoundPods {
-	if f.Wanted == nil || f.Wanted.State != node.StateAbsent {
+	if f.Intent.Wanted == nil || f.Intent.Wanted.State != node.StateAbsent {
 		return node.BoundPods{}
 	}
-	return node.BoundPods{Count: len(f.BoundPods), Names: f.BoundPods}
+	return node.BoundPods{Count: len(f.Cluster.BoundPods), Names: f.Cluster.BoundPods}
 }
 
 func inUse(f plan.Facts) []string {
@@ -77,9 +77,9 @@ func inUse(f plan.Facts) []string {
 // problem returns the one thing to mend first. That a host is unfit is no error of the agent's: the report has a field for it.
 func problem(f plan.Facts, p plan.Plan, failure *Failure) *node.Error {
 	switch {
-	case f.IntentProblem != "":
-		return &node.Error{Step: "read intent", Reason: "InvalidIntent", Message: f.IntentProblem}
-	case f.HostProblem != "":
+	case f.Intent.Problem != "":
+		return &node.Error{Step: "read intent", Reason: "InvalidIntent", Message: f.Intent.Problem}
+	case f.Host.Problem != "":
 		return nil
 	case p.Problem != "":
 		return &node.Error{Step: string(plan.RestartCRIO), Reason: "HandlersNotTaken", Message: p.Problem}

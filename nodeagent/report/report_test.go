@@ -25,9 +25,12 @@ func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 5, time.FixedZone
 // serving is a node that serves payload a while a sandbox still holds payload b.
 func serving() plan.Facts {
 	return plan.Facts{
-		BootID: "boot", Architecture: "amd64", Wanted: &node.Intent{ID: "i1", State: node.StateInstalled, Payload: payload("a")}, IntentID: "i1", Told: true,
-		Current: "va", Proof: "va", PodsKnown: true, BoundPods: []string{"ns/pod"},
-		Versions: []plan.Version{{ID: "va", Payload: payload("a"), Release: "1.1"}, {ID: "vb", Payload: payload("b"), Release: "1.0", Holders: []string{"process 7"}}},
+		Host:    plan.Host{BootID: "boot", Architecture: "amd64"},
+		Intent:  plan.Intent{Wanted: &node.Intent{ID: "i1", State: node.StateInstalled, Payload: payload("a")}, ID: "i1", Told: true},
+		Cluster: plan.Cluster{PodsKnown: true, BoundPods: []string{"ns/pod"}},
+		Slots: plan.Slots{Current: "va", Proof: "va", All: []plan.Slot{
+			{ID: "va", Payload: payload("a"), Release: "1.1"}, {ID: "vb", Payload: payload("b"), Release: "1.0", Holders: []string{"process 7"}},
+		}},
 	}
 }
 
@@ -49,23 +52,23 @@ func TestReport(t *testing.T) {
 		check   func(t *testing.T, r node.Report)
 	}{
 		"pending serves nothing": {
-			change: func(f *plan.Facts) { f.Current = plan.Pending },
+			change: func(f *plan.Facts) { f.Slots.Current = plan.Pending },
 			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Empty(t, r.Payload+r.PayloadVersion) },
 		},
 		"bound pods are told while they are waited for": {
-			change: func(f *plan.Facts) { f.Wanted = &node.Intent{ID: "i2", State: node.StateAbsent} },
+			change: func(f *plan.Facts) { f.Intent.Wanted = &node.Intent{ID: "i2", State: node.StateAbsent} },
 			check: func(t *testing.T, r node.Report) {
 				t.Helper()
 				assert.Equal(t, node.BoundPods{Count: 1, Names: []string{"ns/pod"}}, r.BoundPods)
 			},
 		},
 		"an intent that vanished is still answered": {
-			change: func(f *plan.Facts) { f.Told, f.IntentID, f.Cleared = false, "", true },
+			change: func(f *plan.Facts) { f.Intent.Told, f.Intent.ID, f.Intent.Cleared = false, "", true },
 			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Equal(t, "i1", r.IntentID) },
 		},
 		"a removal that the controller has cleared is not": {
 			change: func(f *plan.Facts) {
-				f.Wanted, f.Told, f.IntentID, f.Cleared = &node.Intent{ID: "i2", State: node.StateAbsent}, false, "", true
+				f.Intent.Wanted, f.Intent.Told, f.Intent.ID, f.Intent.Cleared = &node.Intent{ID: "i2", State: node.StateAbsent}, false, "", true
 			},
 			check: func(t *testing.T, r node.Report) { t.Helper(); assert.Empty(t, r.IntentID) },
 		},
@@ -77,7 +80,7 @@ func TestReport(t *testing.T) {
 			},
 		},
 		"an unfit host has a field of its own, and goes before a failed step": {
-			change: func(f *plan.Facts) { f.HostProblem = "this is a live system" }, failure: failed,
+			change: func(f *plan.Facts) { f.Host.Problem = "this is a live system" }, failure: failed,
 			check: func(t *testing.T, r node.Report) {
 				t.Helper()
 				assert.Nil(t, r.Error)
@@ -85,7 +88,9 @@ func TestReport(t *testing.T) {
 			},
 		},
 		"an intent that cannot be followed goes before all, and is answered": {
-			change: func(f *plan.Facts) { f.IntentProblem, f.IntentID, f.HostProblem = "version 9 is unknown", "i9", "live" }, failure: failed,
+			change: func(f *plan.Facts) {
+				f.Intent.Problem, f.Intent.ID, f.Host.Problem = "version 9 is unknown", "i9", "live"
+			}, failure: failed,
 			check: func(t *testing.T, r node.Report) {
 				t.Helper()
 				assert.Equal(t, "i9", r.IntentID)

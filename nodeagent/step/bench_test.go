@@ -74,7 +74,7 @@ func (b *bench) until(t *testing.T, kind plan.Kind) (plan.Step, plan.Facts) {
 	t.Helper()
 	for range 50 {
 		f := b.look(t)
-		p := plan.Make(f)
+		p := plan.For(f)
 		require.NotEmpty(t, p.Steps, "%s never comes: %s", kind, p.Wait)
 		if p.Steps[0].Kind == kind {
 			return p.Steps[0], f
@@ -90,7 +90,7 @@ func (b *bench) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
 	t.Helper()
 	for range 100 {
 		f := b.look(t)
-		last = plan.Make(f)
+		last = plan.For(f)
 		steps := last.Steps[:min(len(last.Steps), 1)]
 		if len(steps) == 0 {
 			steps = last.Tidy

@@ -13,6 +13,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/dropin"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 const (
@@ -51,7 +52,7 @@ func (r Runner) stamp(invocation string) error {
 
 // restartCRIO notes the use of the grant first: after a crash the note tells a restart that happened from one that did not.
 func (r Runner) restartCRIO(ctx context.Context, f plan.Facts) error {
-	if err := r.record(host.RestartedFile, plan.Restarted{Intent: f.Wanted.ID, Invocation: f.CRIO.Invocation}); err != nil {
+	if err := (record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: f.Runtime.Invocation}).Save(r.Host.Files); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, restartTimeout)
@@ -61,19 +62,19 @@ func (r Runner) restartCRIO(ctx context.Context, f plan.Facts) error {
 
 // prove starts a real sandbox of the candidate. CRI-O's list of handlers proves nothing.
 func (r Runner) prove(ctx context.Context, s plan.Step, f plan.Facts) error {
-	if err := r.visible(ctx, s.Version); err != nil {
+	if err := r.visible(ctx, s.Slot); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
-	for _, sandbox := range f.CRIO.Sandboxes {
+	for _, sandbox := range f.Runtime.Sandboxes {
 		if sandbox.Handler == node.ProofHandler {
 			if err := r.Host.Sandboxes.Remove(ctx, sandbox.ID); err != nil {
 				return fmt.Errorf("removing an earlier proof: %w", err)
 			}
 		}
 	}
-	id, err := r.Host.Sandboxes.Prove(ctx, node.ProofHandler, "proof-"+s.Version)
+	id, err := r.Host.Sandboxes.Prove(ctx, node.ProofHandler, "proof-"+s.Slot)
 	if unknown, ok := errors.AsType[*host.UnknownHandler](err); ok {
 		return errors.Join(unknown, r.restamp(ctx))
 	}
@@ -82,7 +83,7 @@ func (r Runner) prove(ctx context.Context, s plan.Step, f plan.Facts) error {
 	}
 	// The mark comes last: after a crash between the two, the next proof removes this one's sandbox.
 	removed := r.Host.Sandboxes.Remove(ctx, id)
-	return errors.Join(r.mark(s.Version, host.ProvedMark), removed)
+	return errors.Join(record.Mark(r.Host.Files, s.Slot, record.ProvedMark), removed)
 }
 
 // restamp records that the running CRI-O has not taken our handlers, whatever the old stamp said, so that the next plan restarts it.
@@ -95,17 +96,17 @@ func (r Runner) restamp(ctx context.Context) error {
 }
 
 // visible makes sure that CRI-O's mount namespace has the payload: it may live in one of its own.
-func (r Runner) visible(ctx context.Context, version string) error {
+func (r Runner) visible(ctx context.Context, slot string) error {
 	unit, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
 	if err != nil {
 		return err
 	}
-	points, err := r.Host.Mounts.Below(host.PayloadDir(version), unit.MainPID)
+	points, err := r.Host.Mounts.Below(host.PayloadDir(slot), unit.MainPID)
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(points, host.PayloadDir(version)) {
-		return fmt.Errorf("%s is mounted but CRI-O (process %d) does not see it: its mount namespace gets no mounts from the host", host.PayloadDir(version), unit.MainPID)
+	if !slices.Contains(points, host.PayloadDir(slot)) {
+		return fmt.Errorf("%s is mounted but CRI-O (process %d) does not see it: its mount namespace gets no mounts from the host", host.PayloadDir(slot), unit.MainPID)
 	}
 	return nil
 }

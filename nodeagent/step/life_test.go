@@ -64,7 +64,7 @@ func TestEveryStepMayBeRepeated(t *testing.T) {
 		b.want(t, intent)
 		for range 50 {
 			f := b.look(t)
-			p := plan.Make(f)
+			p := plan.For(f)
 			if len(p.Steps) == 0 {
 				break
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/payload/inspect"
 	"github.com/kata-node/kata-node/payload/manifest"
 )
@@ -33,7 +34,7 @@ func (r Runner) image(ctx context.Context, payload string) (host.Image, error) {
 	return images[at], nil
 }
 
-// mount writes the version's origin before the mount, so that a mount never lacks one, and mounts nothing on what is mounted. An image whose layers are not all there is discarded.
+// mount writes the slot's origin before the mount, so that a mount never lacks one, and mounts nothing on what is mounted. An image whose layers are not all there is discarded.
 func (r Runner) mount(ctx context.Context, s plan.Step) error {
 	image, err := r.image(ctx, s.Payload)
 	if err != nil {
@@ -43,15 +44,15 @@ func (r Runner) mount(ctx context.Context, s plan.Step) error {
 	if err != nil {
 		return errors.Join(err, r.Host.Images.Discard(ctx, image.ID))
 	}
-	origin := host.Origin{Image: image.ID, Payload: s.Payload, Release: image.Version}
-	if err := r.record(path.Join(host.VersionDir(s.Version), host.OriginRecord), origin); err != nil {
+	origin := record.Origin{Image: image.ID, Payload: s.Payload, Release: image.Version}
+	if err := origin.Save(r.Host.Files, s.Slot); err != nil {
 		return err
 	}
-	mounted, err := r.Host.Mounts.Below(host.PayloadDir(s.Version), 0)
-	if err != nil || slices.Contains(mounted, host.PayloadDir(s.Version)) {
+	mounted, err := r.Host.Mounts.Below(host.PayloadDir(s.Slot), 0)
+	if err != nil || slices.Contains(mounted, host.PayloadDir(s.Slot)) {
 		return err
 	}
-	err = r.Host.Mounts.Overlay(layers, host.PayloadDir(s.Version))
+	err = r.Host.Mounts.Overlay(layers, host.PayloadDir(s.Slot))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = errors.Join(err, r.Host.Images.Discard(ctx, image.ID))
 	}
@@ -68,27 +69,27 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	if err != nil {
 		return err
 	}
-	err = r.compare(ctx, s.Version, image)
+	err = r.compare(ctx, s.Slot, image)
 	if mismatch, ok := errors.AsType[*inspect.Mismatch](err); ok {
 		return r.discard(ctx, s, image, mismatch)
 	}
 	if err != nil {
 		return fmt.Errorf("verifying payload %q: %w", s.Payload, err)
 	}
-	return r.mark(s.Version, host.VerifiedMark)
+	return record.Mark(r.Host.Files, s.Slot, record.VerifiedMark)
 }
 
-func (r Runner) compare(ctx context.Context, version string, image host.Image) error {
-	m, err := r.manifest(version, image)
+func (r Runner) compare(ctx context.Context, slot string, image host.Image) error {
+	m, err := r.manifest(slot, image)
 	if err != nil {
 		return err
 	}
 	r.Tell(fmt.Sprintf("verifying payload %s: %d files", m.PayloadVersion, len(m.Files)))
-	return inspect.Tree(ctx, r.Host.Files.Path(host.PayloadDir(version)), m)
+	return inspect.Tree(ctx, r.Host.Files.Path(host.PayloadDir(slot)), m)
 }
 
-func (r Runner) manifest(version string, image host.Image) (manifest.Manifest, error) {
-	document, err := r.Host.Files.Read(path.Join(host.PayloadDir(version), manifest.Path))
+func (r Runner) manifest(slot string, image host.Image) (manifest.Manifest, error) {
+	document, err := r.Host.Files.Read(path.Join(host.PayloadDir(slot), manifest.Path))
 	if err != nil {
 		return manifest.Manifest{}, &inspect.Mismatch{Path: manifest.Path, Problem: err.Error()}
 	}
@@ -101,19 +102,15 @@ func (r Runner) manifest(version string, image host.Image) (manifest.Manifest, e
 
 func (r Runner) discard(ctx context.Context, s plan.Step, image host.Image, mismatch *inspect.Mismatch) error {
 	err := fmt.Errorf("verifying payload %q: %s: %s; it is discarded and pulled again", s.Payload, mismatch.Path, mismatch.Problem)
-	if undo := r.unmount(s.Version); undo != nil {
+	if undo := r.unmount(s.Slot); undo != nil {
 		return errors.Join(err, undo)
 	}
 	return errors.Join(err, r.Host.Images.Discard(ctx, image.ID))
 }
 
-func (r Runner) mark(version, name string) error {
-	return r.Host.Files.Write(path.Join(host.VersionDir(version), name), nil, privateFile)
-}
-
 // configure renders both handlers' directories: a link to the shim in the payload, and a real configuration file beside it.
 func (r Runner) configure(s plan.Step) error {
-	document, err := r.Host.Files.Read(path.Join(host.PayloadDir(s.Version), manifest.Path))
+	document, err := r.Host.Files.Read(path.Join(host.PayloadDir(s.Slot), manifest.Path))
 	if err != nil {
 		return fmt.Errorf("reading payload manifest: %w", err)
 	}
@@ -125,7 +122,7 @@ func (r Runner) configure(s plan.Step) error {
 	if !ok {
 		return fmt.Errorf("payload %q offers no handler %s: use a payload built for it", s.Payload, node.Handler)
 	}
-	base, err := r.Host.Files.Read(path.Join(host.PayloadDir(s.Version), handler.Config))
+	base, err := r.Host.Files.Read(path.Join(host.PayloadDir(s.Slot), handler.Config))
 	if err != nil {
 		return fmt.Errorf("reading the payload's base configuration: %w", err)
 	}
@@ -140,16 +137,16 @@ func (r Runner) configure(s plan.Step) error {
 		if err != nil {
 			return err
 		}
-		if err := r.handler(s.Version, name, handler.Shim, content); err != nil {
+		if err := r.handler(s.Slot, name, handler.Shim, content); err != nil {
 			return fmt.Errorf("configuring handler %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func (r Runner) handler(version, name, shim string, configuration []byte) error {
-	dir := path.Join(host.VersionDir(version), name)
-	target := path.Join("..", path.Base(host.PayloadDir(version)), shim)
+func (r Runner) handler(slot, name, shim string, configuration []byte) error {
+	dir := path.Join(host.SlotDir(slot), name)
+	target := path.Join("..", path.Base(host.PayloadDir(slot)), shim)
 	if err := r.Host.Files.Link(path.Join(dir, host.Shim), target); err != nil {
 		return err
 	}

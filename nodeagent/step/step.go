@@ -5,14 +5,13 @@ package step
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
-	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // Runner runs steps on a host.
@@ -23,19 +22,16 @@ type Runner struct {
 	Tell func(sentence string)
 }
 
-// Modes of what the runner writes: CRI-O and people read drop-in and configuration, nobody else reads the agent's records.
-const (
-	publicFile  = 0o644
-	privateFile = 0o600
-)
+// publicFile is the mode of drop-in and configuration, which CRI-O and people read.
+const publicFile = 0o644
 
 // Run carries out one step of a plan made from these facts. The error names the operation and what it was about.
 func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	switch s.Kind {
 	case plan.Keep:
-		return r.keep(*f.Wanted)
+		return record.SaveIntent(r.Host.Files, *f.Intent.Wanted)
 	case plan.Forget:
-		return r.Host.Files.Remove(host.IntentFile)
+		return record.RemoveIntent(r.Host.Files)
 	case plan.Pull:
 		return r.pull(ctx, s.Payload)
 	case plan.Mount:
@@ -49,15 +45,15 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	case plan.RestartCRIO:
 		return r.restartCRIO(ctx, f)
 	case plan.PointProof:
-		return r.Host.Files.Link(host.ProofLink, host.Target(s.Version))
+		return r.Host.Files.Link(host.ProofLink, host.Target(s.Slot))
 	case plan.PointCurrent:
-		return r.Host.Files.Link(host.CurrentLink, host.Target(s.Version))
+		return r.Host.Files.Link(host.CurrentLink, host.Target(s.Slot))
 	case plan.Prove:
 		return r.prove(ctx, s, f)
 	case plan.Record:
-		return r.record(host.ServedFile, plan.Served{Payload: s.Payload, Version: s.Version})
+		return record.Served{Payload: s.Payload, Slot: s.Slot}.Save(r.Host.Files)
 	case plan.Unmount:
-		return r.unmount(s.Version)
+		return r.unmount(s.Slot)
 	case plan.DeleteImage:
 		return r.Host.Images.Delete(ctx, s.Object)
 	case plan.RemoveSandbox:
@@ -70,24 +66,6 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	return fmt.Errorf("step %q is unknown", s.Kind)
 }
 
-// keep writes the intent without its grants, which hold for one boot and once.
-func (r Runner) keep(intent node.Intent) error {
-	intent.Grants = node.Grants{}
-	document, err := intent.Encode()
-	if err != nil {
-		return err
-	}
-	return r.Host.Files.Write(host.IntentFile, []byte(document), privateFile)
-}
-
-func (r Runner) record(file string, value any) error {
-	document, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", file, err)
-	}
-	return r.Host.Files.Write(file, document, privateFile)
-}
-
 func (r Runner) pull(ctx context.Context, payload string) error {
 	return r.Host.Images.Pull(ctx, payload, func(p host.Progress) {
 		if p.Total > 0 {
@@ -96,8 +74,8 @@ func (r Runner) pull(ctx context.Context, payload string) error {
 	})
 }
 
-func (r Runner) unmount(version string) error {
-	mounted, err := r.Host.Mounts.Below(host.PayloadDir(version), 0)
+func (r Runner) unmount(slot string) error {
+	mounted, err := r.Host.Mounts.Below(host.PayloadDir(slot), 0)
 	if err != nil {
 		return err
 	}
@@ -107,7 +85,7 @@ func (r Runner) unmount(version string) error {
 			return err
 		}
 	}
-	return r.Host.Files.Remove(host.VersionDir(version))
+	return r.Host.Files.Remove(host.SlotDir(slot))
 }
 
 // clear deletes what an installation leaves outside the run directory. The intent stays until the controller has taken it off the Node.

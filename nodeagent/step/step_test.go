@@ -19,6 +19,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/nodeagent/step"
 	"github.com/kata-node/kata-node/payload/manifest"
 )
@@ -40,7 +41,7 @@ func TestTheIntentIsKeptWithoutItsGrants(t *testing.T) {
 	require.NoError(t, err)
 	kept, err := node.DecodeIntent(string(document))
 	require.NoError(t, err)
-	assert.Equal(t, f.Wanted.ID, kept.ID)
+	assert.Equal(t, f.Intent.Wanted.ID, kept.ID)
 	assert.Empty(t, kept.Grants)
 }
 
@@ -65,7 +66,7 @@ func TestAMountHasItsOriginBeforeItIsThere(t *testing.T) {
 	b.CrashAt = b.Changes + 1
 	require.ErrorIs(t, b.runner().Run(t.Context(), s, f), hosttest.ErrCrash)
 	assert.Empty(t, b.Mounts)
-	assert.FileExists(t, filepath.Join(b.Root, host.VersionDir(s.Version), host.OriginRecord))
+	assert.FileExists(t, filepath.Join(b.Root, record.OriginFile(s.Slot)))
 }
 
 func TestAnImageWithoutItsLayersIsDiscarded(t *testing.T) {
@@ -99,7 +100,7 @@ func TestWhatIsNotTheManifestsIsDiscardedAndPulledAgain(t *testing.T) {
 			require.ErrorContains(t, err, "it is discarded and pulled again")
 			assert.Empty(t, b.Images)
 			assert.Empty(t, b.Mounts)
-			assert.NoDirExists(t, filepath.Join(b.Root, host.VersionDir(s.Version)))
+			assert.NoDirExists(t, filepath.Join(b.Root, host.SlotDir(s.Slot)))
 
 			b.Registry[one().Reference()] = one()
 			_, last := b.settle(t)
@@ -111,7 +112,7 @@ func TestWhatIsNotTheManifestsIsDiscardedAndPulledAgain(t *testing.T) {
 func TestAPayloadWithoutOurHandlerIsNamed(t *testing.T) {
 	t.Parallel()
 	b, s, f := stopped(t, plan.Configure)
-	document := filepath.Join(b.Root, host.PayloadDir(s.Version), manifest.Path)
+	document := filepath.Join(b.Root, host.PayloadDir(s.Slot), manifest.Path)
 	content, err := os.ReadFile(document)
 	require.NoError(t, err)
 	m, err := manifest.Decode(content)
@@ -190,22 +191,22 @@ func TestAProofThatFailsLeavesCurrentAlone(t *testing.T) {
 	b := newBench(t)
 	b.want(t, installing(one()))
 	b.settle(t)
-	serving := b.look(t).Current
+	serving := b.look(t).Slots.Current
 	broken := hosttest.Payload{Version: "3", Shim: hosttest.Broken}
 	b.Registry[broken.Reference()] = broken
 	b.want(t, installing(broken))
 	s, f := b.until(t, plan.Prove)
 	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), `proving payload "`+broken.Reference()+`": the shim exited: exit status 1`)
 	after := b.look(t)
-	assert.Equal(t, serving, after.Current)
-	assert.Equal(t, plan.Prove, plan.Make(after).Steps[0].Kind)
+	assert.Equal(t, serving, after.Slots.Current)
+	assert.Equal(t, plan.Prove, plan.For(after).Steps[0].Kind)
 }
 
 func TestAnEarlierProofIsRemovedFirst(t *testing.T) {
 	t.Parallel()
 	b, s, _ := stopped(t, plan.Prove)
 	b.Sandboxes = []host.Sandbox{
-		{ID: "old", Handler: node.ProofHandler, Name: "proof-" + s.Version, Ready: true}, {ID: "theirs", Handler: node.Handler, Name: "pod", Ready: true},
+		{ID: "old", Handler: node.ProofHandler, Name: "proof-" + s.Slot, Ready: true}, {ID: "theirs", Handler: node.Handler, Name: "pod", Ready: true},
 	}
 	require.NoError(t, b.runner().Run(t.Context(), s, b.look(t)))
 	require.Len(t, b.Sandboxes, 1)
@@ -219,8 +220,8 @@ func TestACRIOThatLostTheHandlersIsRestarted(t *testing.T) {
 	var unknown *host.UnknownHandler
 	require.ErrorAs(t, b.runner().Run(t.Context(), s, f), &unknown)
 	again := b.look(t)
-	assert.Equal(t, b.CRIO.Invocation, again.DropIn.Invocation, "whatever the old stamp said, this CRI-O has not taken them")
-	assert.True(t, again.DropIn.Right)
+	assert.Equal(t, b.CRIO.Invocation, again.Runtime.DropIn.Invocation, "whatever the old stamp said, this CRI-O has not taken them")
+	assert.True(t, again.Runtime.DropIn.Right)
 }
 
 func TestAPayloadThatCRIODoesNotSeeIsNotProved(t *testing.T) {
@@ -238,7 +239,7 @@ func TestAVersionInUseStays(t *testing.T) {
 	b.settle(t)
 	b.Busy[b.Mounts[0]] = true
 	before := b.state(t)
-	err := b.runner().Run(t.Context(), plan.Step{Kind: plan.Unmount, Version: b.look(t).Current}, plan.Facts{})
+	err := b.runner().Run(t.Context(), plan.Step{Kind: plan.Unmount, Slot: b.look(t).Slots.Current}, plan.Facts{})
 	require.ErrorIs(t, err, unix.EBUSY)
 	assert.Equal(t, before, b.state(t))
 }
@@ -249,7 +250,7 @@ func TestMountsInAndOnAPayloadGoFromTheLastToTheFirst(t *testing.T) {
 	b.want(t, installing(one()))
 	b.settle(t)
 	b.Mounts = append(b.Mounts, b.Mounts[0], b.Mounts[0]+"/usr")
-	require.NoError(t, b.runner().Run(t.Context(), plan.Step{Kind: plan.Unmount, Version: b.look(t).Current}, plan.Facts{}))
+	require.NoError(t, b.runner().Run(t.Context(), plan.Step{Kind: plan.Unmount, Slot: b.look(t).Slots.Current}, plan.Facts{}))
 	assert.Empty(t, b.Mounts)
 }
 

@@ -111,13 +111,13 @@ func TestTmpfilesLeaveLinksAloneThatTheAgentMoved(t *testing.T) {
 	for _, name := range []string{"current", "proof"} {
 		link := filepath.Join(root, "run/kata-agent", name)
 		require.NoError(t, os.Remove(link))
-		require.NoError(t, os.Symlink("versions/abc", link))
+		require.NoError(t, os.Symlink("slots/abc", link))
 	}
 	createTmpfiles(t, root)
 	for _, name := range []string{"current", "proof"} {
 		target, err := os.Readlink(filepath.Join(root, "run/kata-agent", name))
 		require.NoError(t, err)
-		assert.Equal(t, "versions/abc", target)
+		assert.Equal(t, "slots/abc", target)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const pending = "versions/pending"
+const pending = "slots/pending"
 
 // install brings payload one to the node, the ordinary way.
 func (s *scene) install() {

@@ -69,7 +69,7 @@ func (n *Node) Executable(ctx context.Context, pid int) (string, error) {
 
 // Shims returns the process ids of the shims that run from any payload.
 func (n *Node) Shims(ctx context.Context) ([]int, error) {
-	out, err := n.Exec(ctx, "sh", "-c", `for p in /proc/[0-9]*; do case "$(readlink $p/exe)" in /run/kata-agent/versions/*) basename $p;; esac; done`)
+	out, err := n.Exec(ctx, "sh", "-c", `for p in /proc/[0-9]*; do case "$(readlink $p/exe)" in /run/kata-agent/slots/*) basename $p;; esac; done`)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func New(root string, files host.Files) (*Machine, error) {
 			return nil, err
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(root, host.VersionDir(host.Pending)), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(root, host.SlotDir(host.Pending)), 0o755); err != nil {
 		return nil, err
 	}
 	m.startCRIO()

@@ -14,15 +14,16 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // prepare makes a version as the steps leave it.
 func prepare(t *testing.T, m *hosttest.Machine, id string) {
 	t.Helper()
-	dir := host.VersionDir(id)
+	dir := host.SlotDir(id)
 	put(t, m, map[string]string{
-		path.Join(dir, host.OriginRecord): `{"image":"i-` + id + `","payload":"p-` + id + `","release":"1"}`,
-		path.Join(dir, host.VerifiedMark): "", path.Join(dir, host.ProvedMark): "",
+		path.Join(dir, "origin.json"):       `{"image":"i-` + id + `","payload":"p-` + id + `","release":"1"}`,
+		path.Join(dir, record.VerifiedMark): "", path.Join(dir, record.ProvedMark): "",
 	})
 	for _, handler := range []string{node.Handler, node.ProofHandler} {
 		put(t, m, map[string]string{path.Join(dir, handler, host.Configuration): ""})
@@ -33,18 +34,18 @@ func prepare(t *testing.T, m *hosttest.Machine, id string) {
 
 func TestAVersionIsWhatItsDirectorySays(t *testing.T) {
 	t.Parallel()
-	whole := plan.Version{ID: "v1", Image: "i-v1", Payload: "p-v1", Release: "1", Mounted: true, Verified: true, Configured: true, Proved: true}
+	whole := plan.Slot{ID: "v1", Image: "i-v1", Payload: "p-v1", Release: "1", Mounted: true, Verified: true, Configured: true, Proved: true}
 	for name, c := range map[string]struct {
 		change func(t *testing.T, m *hosttest.Machine)
-		want   func(v *plan.Version)
+		want   func(v *plan.Slot)
 	}{
-		"whole":       {func(t *testing.T, _ *hosttest.Machine) { t.Helper() }, func(*plan.Version) {}},
-		"unmounted":   {func(t *testing.T, m *hosttest.Machine) { t.Helper(); m.Mounts = nil }, func(v *plan.Version) { v.Mounted = false }},
-		"no origin":   {without(host.OriginRecord), func(v *plan.Version) { v.Image, v.Payload, v.Release = "", "", "" }},
-		"unverified":  {without(host.VerifiedMark), func(v *plan.Version) { v.Verified = false }},
-		"unproved":    {without(host.ProvedMark), func(v *plan.Version) { v.Proved = false }},
-		"half a pair": {without(node.ProofHandler), func(v *plan.Version) { v.Configured = false }},
-		"no shim":     {without(node.Handler + "/" + host.Shim), func(v *plan.Version) { v.Configured = false }},
+		"whole":       {func(t *testing.T, _ *hosttest.Machine) { t.Helper() }, func(*plan.Slot) {}},
+		"unmounted":   {func(t *testing.T, m *hosttest.Machine) { t.Helper(); m.Mounts = nil }, func(v *plan.Slot) { v.Mounted = false }},
+		"no origin":   {without("origin.json"), func(v *plan.Slot) { v.Image, v.Payload, v.Release = "", "", "" }},
+		"unverified":  {without(record.VerifiedMark), func(v *plan.Slot) { v.Verified = false }},
+		"unproved":    {without(record.ProvedMark), func(v *plan.Slot) { v.Proved = false }},
+		"half a pair": {without(node.ProofHandler), func(v *plan.Slot) { v.Configured = false }},
+		"no shim":     {without(node.Handler + "/" + host.Shim), func(v *plan.Slot) { v.Configured = false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -53,7 +54,7 @@ func TestAVersionIsWhatItsDirectorySays(t *testing.T) {
 			c.change(t, m)
 			want := whole
 			c.want(&want)
-			assert.Equal(t, []plan.Version{want}, look(t, m, observe.Told{}).Versions)
+			assert.Equal(t, []plan.Slot{want}, look(t, m, observe.Told{}).Slots.All)
 		})
 	}
 }
@@ -61,7 +62,7 @@ func TestAVersionIsWhatItsDirectorySays(t *testing.T) {
 func without(name string) func(*testing.T, *hosttest.Machine) {
 	return func(t *testing.T, m *hosttest.Machine) {
 		t.Helper()
-		require.NoError(t, m.Files.Remove(path.Join(host.VersionDir("v1"), name)))
+		require.NoError(t, m.Files.Remove(path.Join(host.SlotDir("v1"), name)))
 	}
 }
 
@@ -105,10 +106,10 @@ func TestWhoHoldsAVersion(t *testing.T) {
 			prepare(t, m, "v2")
 			put(t, m, map[string]string{host.DropIn: "x"})
 			c.change(m)
-			versions := look(t, m, observe.Told{}).Versions
-			require.Len(t, versions, 2)
-			assert.Equal(t, c.v1, versions[0].Holders)
-			assert.Equal(t, c.v2, versions[1].Holders)
+			slots := look(t, m, observe.Told{}).Slots.All
+			require.Len(t, slots, 2)
+			assert.Equal(t, c.v1, slots[0].Holders)
+			assert.Equal(t, c.v2, slots[1].Holders)
 		})
 	}
 }
@@ -119,6 +120,6 @@ func TestASilentCRIOHoldsNothingBeforeItWasToldOfOurHandlers(t *testing.T) {
 	prepare(t, m, "v1")
 	m.Silent = true
 	f := look(t, m, observe.Told{})
-	assert.False(t, f.CRIO.Answers)
-	assert.Empty(t, f.Versions[0].Holders)
+	assert.False(t, f.Runtime.Answers)
+	assert.Empty(t, f.Slots.All[0].Holders)
 }

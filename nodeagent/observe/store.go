@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package observe
+
+import (
+	"context"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
+
+func (o Observer) store(ctx context.Context) (plan.Store, error) {
+	served, err := record.LoadServed(o.Host.Files)
+	if err != nil {
+		return plan.Store{}, err
+	}
+	s := plan.Store{Served: served, Exists: o.Host.Images.Exists()}
+	for _, path := range host.Leftovers() {
+		if o.exists(path) {
+			s.Leftovers = append(s.Leftovers, path)
+		}
+	}
+	images, err := o.Host.Images.List(ctx)
+	for _, i := range images {
+		s.Images = append(s.Images, plan.Image{ID: i.ID, Digests: i.Digests, Platform: i.Platform})
+	}
+	return s, err
+}
