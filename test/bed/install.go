@@ -33,7 +33,7 @@ insecure = true
 func (n *Node) install(ctx context.Context, options NodeOptions) error {
 	programs := map[string]string{}
 	if !options.Bare {
-		if err := n.copyTree(n.cluster.workspace.Path("test", "node")); err != nil {
+		if err := n.copyTree(n.cluster.workspace.Path("test", "rootfs")); err != nil {
 			return err
 		}
 		programs["/usr/bin/crio"] = n.cluster.options.Programs.Path("crio")

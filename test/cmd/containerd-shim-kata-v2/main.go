@@ -14,8 +14,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/kata-node/kata-node/test/shim/daemon"
-	"github.com/kata-node/kata-node/test/shim/launch"
+	"github.com/kata-node/kata-node/test/standin/shim/daemon"
+	"github.com/kata-node/kata-node/test/standin/shim/launch"
 )
 
 const (

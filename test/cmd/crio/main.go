@@ -15,8 +15,8 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
-	"github.com/kata-node/kata-node/test/crio/daemon"
-	"github.com/kata-node/kata-node/test/crio/server"
+	"github.com/kata-node/kata-node/test/standin/crio/daemon"
+	"github.com/kata-node/kata-node/test/standin/crio/server"
 )
 
 func main() {

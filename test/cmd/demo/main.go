@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/kata-node/kata-node/test/bed"
-	"github.com/kata-node/kata-node/test/stage"
-	"github.com/kata-node/kata-node/test/story"
+	"github.com/kata-node/kata-node/test/bed/fixture"
+	"github.com/kata-node/kata-node/test/suites/story"
 )
 
 func main() {
@@ -41,21 +41,21 @@ func demo(ctx context.Context, keep bool) error {
 		return fmt.Errorf("running nodes here: %s; 'make demo' as root installs what is missing on Debian", strings.Join(missing, "; "))
 	}
 	begun := time.Now()
-	set, err := stage.Set(ctx, stage.Options{Progress: os.Stdout, Kubectl: true})
+	cluster, err := fixture.Start(ctx, fixture.Options{Progress: os.Stdout, Kubectl: true})
 	if err != nil {
 		return err
 	}
-	err = (&story.Story{Stage: set, Out: os.Stdout}).Tell(ctx)
+	err = (&story.Story{Cluster: cluster, Out: os.Stdout}).Run(ctx)
 	if err == nil {
 		fmt.Printf("\nThe whole story took %s.\n", time.Since(begun).Round(time.Second))
 	}
 	if err == nil && keep {
-		linger(ctx, set)
+		linger(ctx, cluster)
 	}
-	return errors.Join(err, set.Close(context.WithoutCancel(ctx)))
+	return errors.Join(err, cluster.Close(context.WithoutCancel(ctx)))
 }
 
-func linger(ctx context.Context, set *stage.Stage) {
+func linger(ctx context.Context, cluster *fixture.Cluster) {
 	fmt.Printf(`
 Everything still runs. In another terminal:
   export KUBECONFIG=%s
@@ -63,8 +63,8 @@ Everything still runs. In another terminal:
   kubectl apply -f deploy/samples/kataconfig.yaml
   kubectl get kataconfig,runtimeclass,nodes
 A shell on a node:
-`, set.Kubeconfig, set.Programs.Path("kubectl"))
-	for _, n := range set.Nodes() {
+`, cluster.Kubeconfig, cluster.Programs.Path("kubectl"))
+	for _, n := range cluster.Nodes() {
 		if shell, err := n.Command(ctx, "bash"); err == nil {
 			fmt.Printf("  %s\n", strings.Join(shell.Args, " "))
 		}

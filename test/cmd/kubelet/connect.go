@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/record"
 
-	"github.com/kata-node/kata-node/test/kubelet/cri"
+	"github.com/kata-node/kata-node/test/standin/kubelet/cri"
 )
 
 const (

@@ -16,9 +16,9 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
-	"github.com/kata-node/kata-node/test/kubelet"
-	"github.com/kata-node/kata-node/test/kubelet/cri"
-	"github.com/kata-node/kata-node/test/kubelet/machine"
+	"github.com/kata-node/kata-node/test/standin/kubelet"
+	"github.com/kata-node/kata-node/test/standin/kubelet/cri"
+	"github.com/kata-node/kata-node/test/standin/kubelet/machine"
 )
 
 type flags struct{ kubeconfig, node, socket, rejections string }

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var realCrio = flag.String("crio", "", "a real CRI-O to run the same tests against; `crio` on PATH is found without it")
+
+// built is where TestMain puts the programs under test.
+var built struct{ dir, standIn, real string }
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "crio-conformance-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // below the temporary directory
+	built.dir, built.standIn, built.real = dir, filepath.Join(dir, "crio"), *realCrio
+	if path, err := exec.LookPath("crio"); built.real == "" && err == nil {
+		built.real = path
+	}
+	if err := buildAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func buildAll(dir string) error {
+	shim := "../../../cmd/containerd-shim-kata-v2"
+	for out, args := range map[string][]string{
+		built.standIn:                     {"../../../cmd/crio"},
+		shimPath(dir, "v1"):               {"-ldflags=-X main.version=1", shim},
+		shimPath(dir, "v2"):               {"-ldflags=-X main.version=2", shim},
+		shimPath(dir, "broken"):           {"-ldflags=-X 'main.fail=the guest image is missing'", shim},
+		filepath.Join(dir, "pause-bin"):   {"./testdata/pause"},
+		filepath.Join(dir, "oci-runtime"): {"./testdata/oci-runtime"},
+	} {
+		cmd := exec.CommandContext(context.Background(), "go", append([]string{"build", "-o", out}, args...)...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if output, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %v: %w: %s", args, err, output)
+		}
+	}
+	return nil
+}
+
+func shimPath(dir, variant string) string {
+	return filepath.Join(dir, variant, "containerd-shim-kata-v2")
+}
+
+// shimOf is a shim that runs; its variants are v1, v2 and broken.
+func shimOf(variant string) string { return shimPath(built.dir, variant) }
+
+// each runs a test against every CRI-O at hand. A test that needs no sandbox needs no root for the stand-in.
+func each(t *testing.T, test func(n *node)) {
+	t.Helper()
+	t.Run("stand-in", func(t *testing.T) {
+		t.Parallel()
+		test(newNode(t, built.standIn))
+	})
+	if built.real == "" {
+		return
+	}
+	t.Run("cri-o", func(t *testing.T) {
+		t.Parallel()
+		needRoot(t)
+		test(newNode(t, built.real))
+	})
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: shims listen below /run/containerd")
+	}
+}
+
+func write(tb testing.TB, path, content string) string {
+	tb.Helper()
+	require.NoError(tb, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(tb, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}

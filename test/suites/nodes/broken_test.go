@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func says(words string) func(string) bool {
+	return func(sentence string) bool { return strings.Contains(sentence, words) }
+}
+
+func TestAnUpdateThatFailsItsProofServesNobody(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "broken-update")
+	s.install()
+	s.runPod("old")
+	current, shim := s.current(), s.onlyShim()
+
+	s.change("payloadImage", s.broken)
+	s.awaitFailed(says(brokenSentence))
+	assert.Equal(t, current, s.current())
+	s.runPod("new")
+	shims, err := s.node.Shims(t.Context())
+	require.NoError(t, err)
+	require.Len(t, shims, 2)
+	assert.Contains(t, shims, shim, "the old pod goes on")
+	for _, pid := range shims {
+		executable, err := s.node.Executable(t.Context(), pid)
+		require.NoError(t, err)
+		assert.Equal(t, path.Join("/run/kata-agent", current, "payload/usr/bin/containerd-shim-kata-v2"), executable)
+	}
+
+	s.change("payloadImage", s.two)
+	s.awaitCompleted()
+	assert.NotEqual(t, current, s.current())
+	s.runPod("newest")
+	s.assertCRIOStarts(2)
+}
+
+func TestAFirstInstallationThatFailsItsProofIsNotReady(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "broken-install")
+	s.want(map[string]any{"payloadImage": s.broken})
+	s.awaitFailed(says(brokenSentence))
+	assert.Equal(t, pending, s.current())
+	object, err := s.node.Object(t.Context())
+	require.NoError(t, err)
+	assert.NotContains(t, object.Labels, node.ReadyLabel)
+
+	s.change("payloadImage", s.two)
+	s.assertInstalled()
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/test/bed/fault"
+)
+
+func TestARebootedNodeServesFromItsOwnStoreAlone(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "rebooted")
+	s.install()
+	s.runPod("pod")
+	current := s.current()
+	s.node.API.Cut()
+	s.node.Images.Refuse(fault.Anything, http.StatusServiceUnavailable)
+	asked := len(s.node.Images.Requests())
+
+	require.NoError(t, s.node.Reboot(t.Context()))
+	assert.Equal(t, current, s.awaitServing())
+	assert.Len(t, s.node.Images.Requests(), asked)
+	s.node.API.Restore()
+	s.awaitAdmission()
+	s.awaitShims(1)
+	s.awaitPod("pod")
+	s.runPod("new")
+	s.awaitCompleted()
+	s.assertCRIOStarts(3)
+}
+
+func TestANodeWhoseAgentIsKeptFromRunningWorksAndSaysWhyKataDoesNot(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "without-agent")
+	s.install()
+	s.runPod("old")
+	const off = "/etc/systemd/system/kata-agent.service.d/off.conf"
+	require.NoError(t, s.node.WriteFile(off, []byte("[Unit]\nConditionPathExists=/nonexistent\n"), 0o644))
+	require.NoError(t, s.node.Reboot(t.Context()))
+	s.awaitAdmission()
+	s.bindOrdinaryPod("ordinary")
+	s.awaitPod("ordinary")
+	const reason = "Kata is not ready on this node: kata-agent.service has not served a payload since this node booted: see systemctl status kata-agent on the node"
+	s.awaitRefusal("old", reason)
+	s.bindPod("new")
+	s.awaitRefusal("new", reason)
+	s.restartKubelet()
+	s.assertCRIOStarts(3)
+
+	s.run("rm", off)
+	s.run("systemctl", "daemon-reload")
+	s.run("systemctl", "start", agentUnit)
+	s.awaitPod("new")
+	s.awaitShims(2)
+	s.assertCRIOStarts(3)
+}
+
+func TestARestartedKubeletKeepsItsKataPodsThroughUpdateErrorAndRemoval(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "kubelet")
+	s.install()
+	s.runPod("pod")
+	shim := s.onlyShim()
+
+	stall := s.node.Images.Stall(fault.Blobs)
+	s.change("payloadImage", s.two)
+	<-stall.Reached()
+	s.restartKubelet()
+	stall.Release()
+	s.awaitCompleted()
+	s.change("payloadImage", s.broken)
+	s.awaitFailed(says(brokenSentence))
+	s.restartKubelet()
+	s.unwantSoon()
+	s.awaitBlocked()
+	s.restartKubelet()
+
+	assert.Equal(t, shim, s.onlyShim())
+	s.endPod("pod")
+	s.awaitUnwanted()
+	s.assertClean()
+	s.assertCRIOStarts(2)
+}
+
+// awaitShims waits until so many shims run: a pod's status may still be that from before a reboot.
+func (s *subject) awaitShims(count int) {
+	s.t.Helper()
+	s.await(fmt.Sprintf("%d shims run", count), func(ctx context.Context) error {
+		shims, err := s.node.Shims(ctx)
+		if err == nil && len(shims) != count {
+			err = fmt.Errorf("there are %d", len(shims))
+		}
+		return err
+	})
+}

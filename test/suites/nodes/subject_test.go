@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kata-node/kata-node/test/bed/fixture"
+)
+
+const (
+	agentUnit   = "kata-agent.service"
+	crioUnit    = "crio.service"
+	kubeletUnit = "kubelet.service"
+	dropIn      = "/etc/crio/crio.conf.d/60-kata-agent.conf"
+	// rejections is where the kubelet stand-in keeps the pods that it turned away.
+	rejections = "/var/lib/kubelet/rejections.jsonl"
+)
+
+// subject is one node and the KataConfig that selects it alone; both have the same name.
+type subject struct {
+	*shared
+
+	t    *testing.T
+	name string
+	node *fixture.Node
+}
+
+// newSubject boots a node that has an agent and is ready, but is wanted by nobody. It goes when the test ends.
+func newSubject(t *testing.T, name string) *subject {
+	t.Helper()
+	s := &subject{shared: sharedCluster(t), t: t, name: name}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	node, err := s.cluster.AddNode(ctx, name)
+	require.NoError(t, err)
+	s.node = node
+	t.Cleanup(s.close)
+	require.NoError(t, node.AwaitAgent(ctx))
+	worker := ""
+	require.NoError(t, s.cluster.LabelNode(ctx, name, map[string]*string{workerLabel: &worker, subjectLabel: &name}))
+	return s
+}
+
+// close checks what holds for every test, prints logs where one failed, and takes the node out of the cluster.
+func (s *subject) close() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), patience)
+	defer cancel()
+	s.invariants(ctx)
+	if s.t.Failed() {
+		s.logs(ctx)
+	}
+	pods := s.cluster.Kube.CoreV1().Pods(metav1.NamespaceDefault)
+	atOnce := metav1.DeleteOptions{GracePeriodSeconds: new(int64)}
+	assert.NoError(s.t, s.node.Remove(ctx))
+	assert.NoError(s.t, pods.DeleteCollection(ctx, atOnce, metav1.ListOptions{FieldSelector: "spec.nodeName=" + s.name}))
+	for _, err := range []error{
+		s.cluster.Kube.CoreV1().Nodes().Delete(ctx, s.name, metav1.DeleteOptions{}),
+		s.configs().Delete(ctx, s.name, metav1.DeleteOptions{}),
+	} {
+		if !apierrors.IsNotFound(err) {
+			assert.NoError(s.t, err)
+		}
+	}
+}
+
+// invariants hold whatever a test did: no kubelet ever turned a pod away, and no data race was seen.
+func (s *subject) invariants(ctx context.Context) {
+	assert.NoFileExists(s.t, s.node.Root()+rejections, "the kubelet has rejected a pod")
+	if journal, err := s.node.Journal(ctx, agentUnit); assert.NoError(s.t, err) {
+		assert.NotContains(s.t, journal, "DATA RACE")
+		assert.NotContains(s.t, journal, "panic:")
+	}
+}
+
+func (s *subject) logs(ctx context.Context) {
+	s.cluster.Logs(ctx, s.t.Output())
+	for _, unit := range []string{agentUnit, crioUnit, kubeletUnit} {
+		journal, err := s.node.Journal(ctx, unit)
+		s.t.Logf("---- %s %s (%v)\n%s", s.name, unit, err, tail(journal))
+	}
+}
+
+// tail is enough of a log to see how a test went wrong.
+func tail(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.Join(lines[max(0, len(lines)-150):], "\n")
+}
+
+// patience is how long any one thing may take on a machine that is busy with other tests.
+const patience = 90 * time.Second
+
+// await asks until the answer is nil, and ends the test with the last one where that takes too long.
+func (s *subject) await(what string, ask func(ctx context.Context) error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			require.NoError(s.t, err, "waiting until "+what)
+		}
+	}
+}
+
+// run runs a command on the node.
+func (s *subject) run(args ...string) string {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	out, err := s.node.Exec(ctx, args...)
+	require.NoError(s.t, err)
+	return string(bytes.TrimSpace(out))
+}
+
+// mainPID is the process of a unit as the node numbers it.
+func (s *subject) mainPID(unit string) int {
+	s.t.Helper()
+	properties, err := s.node.Unit(s.t.Context(), unit)
+	require.NoError(s.t, err)
+	pid, err := strconv.Atoi(properties["MainPID"])
+	require.NoError(s.t, err)
+	require.NotZero(s.t, pid, "%s is %s", unit, properties["ActiveState"])
+	return pid
+}
+
+// kill sends SIGKILL to the agent's main process and returns when systemd has started another.
+func (s *subject) kill() {
+	s.t.Helper()
+	pid := s.mainPID(agentUnit)
+	s.run("kill", "-KILL", strconv.Itoa(pid))
+	s.awaitNewAgent(pid)
+}

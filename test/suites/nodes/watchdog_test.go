@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/test/bed/fault"
+)
+
+func TestAHungAgentIsRestartedByTheWatchdogAndConverges(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "hung")
+	stall := s.node.Images.Stall(fault.Blobs)
+	s.want(map[string]any{})
+	<-stall.Reached()
+	pid := s.mainPID(agentUnit)
+	s.run("kill", "-STOP", strconv.Itoa(pid))
+	stall.Release()
+	s.awaitNewAgent(pid)
+	journal, err := s.node.Journal(t.Context(), agentUnit)
+	require.NoError(t, err)
+	assert.Contains(t, journal, "Watchdog timeout")
+	s.assertInstalled()
+}
