@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/dropin"
+	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
@@ -143,8 +143,7 @@ func TestTheDropInOfTheProtocolIsWhatTheAgentWrites(t *testing.T) {
 	t.Parallel()
 	example := regexp.MustCompile("(?s)```toml\n(.*?)…\n```").FindStringSubmatch(documents(t)["protocol.md"])
 	require.Len(t, example, 2)
-	stamp, _ := dropin.Read([]byte(example[1]))
-	content, err := dropin.Render(stamp)
+	content, err := handlers.DropIn()
 	require.NoError(t, err)
 	assert.True(t, strings.HasPrefix(string(content), example[1]), "the document has\n%s\nthe agent writes\n%s", example[1], content)
 }

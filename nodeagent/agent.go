@@ -65,13 +65,16 @@ func (a *Agent) Pass(ctx context.Context) time.Duration {
 		a.follows.Store(facts.Intent.Wanted.ID)
 	}
 	p := plan.For(facts)
+	if a.attempts == nil {
+		a.attempts = attempts{}
+	}
 	a.attempts.forget(p)
 	a.tell(ctx, facts, p)
 	a.tidy(ctx, facts, p)
-	if len(p.Steps) == 0 {
+	if len(p.Lines) == 0 {
 		return rest(facts, p)
 	}
-	return a.step(ctx, p.Steps[0], facts)
+	return a.step(ctx, facts, p)
 }
 
 // How soon the agent looks again by itself. Events bring most looks sooner.
@@ -85,7 +88,7 @@ const (
 )
 
 func rest(f plan.Facts, p plan.Plan) time.Duration {
-	if p.Wait != "" || p.Problem != "" || len(p.Tidy) > 0 || len(plan.Held(f)) > 0 {
+	if p.Wait != "" || p.Problem != nil || len(p.Tidy) > 0 || len(f.Slots.Held()) > 0 {
 		return waitingLook
 	}
 	return restingLook
@@ -93,7 +96,7 @@ func rest(f plan.Facts, p plan.Plan) time.Duration {
 
 // tell says where the node stands, before the step that may take long.
 func (a *Agent) tell(ctx context.Context, f plan.Facts, p plan.Plan) {
-	r := report.Make(f, p, a.attempts.failure(), a.API.Reported(), a.Now())
+	r := report.Make(f, p, a.attempts.failure(p), a.API.Reported(), a.Now())
 	sentence := report.Sentence(r, p)
 	a.Say(sentence, r.Payload == "" && f.Intent.Wanted != nil && f.Intent.Wanted.State == node.StateInstalled)
 	a.publish(ctx, r, sentence)
@@ -115,23 +118,29 @@ func (a *Agent) publish(ctx context.Context, r node.Report, sentence string) {
 	}
 }
 
-// step carries out the plan's first step, unless it failed a moment ago.
-func (a *Agent) step(ctx context.Context, s plan.Step, f plan.Facts) time.Duration {
-	if wait := a.attempts.wait(s, a.Now()); wait > 0 {
-		return min(wait, restingLook)
+// step carries out the first step of the first line whose step did not fail a moment ago. It returns when
+// the next one may be tried.
+func (a *Agent) step(ctx context.Context, f plan.Facts, p plan.Plan) time.Duration {
+	soonest := lastRetry
+	for _, s := range p.Next() {
+		if wait := a.attempts.wait(s, a.Now()); wait > 0 {
+			soonest = min(soonest, wait, restingLook)
+			continue
+		}
+		err := a.run(ctx, s, f)
+		if ctx.Err() != nil {
+			return 0
+		}
+		return min(soonest, a.attempts.note(s, err, a.Now()))
 	}
-	err := a.run(ctx, s, f)
-	if ctx.Err() != nil {
-		return 0
-	}
-	return a.attempts.note(s, err, a.Now())
+	return soonest
 }
 
-// tidy carries out steps that nothing waits for. What does not work now is tried at a later look.
+// tidy carries out steps that nothing waits for. What does not work now is tried again later.
 func (a *Agent) tidy(ctx context.Context, f plan.Facts, p plan.Plan) {
 	for _, s := range p.Tidy {
-		if err := a.run(ctx, s, f); err != nil {
-			return
+		if a.attempts.wait(s, a.Now()) == 0 {
+			a.attempts.note(s, a.run(ctx, s, f), a.Now())
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/nodeclient"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 var errRegistry = errors.New(`pulling payload "p": no route to host`)
@@ -179,7 +180,7 @@ func TestAReportThatIsNotTakenKeepsNobodyFromWork(t *testing.T) {
 func TestPodsAreToldWhyOnlyWhileAPayloadIsWantedAndNoneServes(t *testing.T) {
 	t.Parallel()
 	serving := wanting(node.StateInstalled)
-	serving.facts.Slots.Current, serving.facts.Slots.All = "v", []plan.Slot{{ID: "v", Payload: payload}}
+	serving.facts.Slots.Current, serving.facts.Slots.All = "v", []plan.Slot{{ID: "v", Origin: record.Origin{Payload: payload}, Mounted: true, Verified: &record.Verified{}, Configured: true}}
 	removing := wanting(node.StateAbsent)
 	removing.facts.Store.Leftovers = []string{"/a/leftover"}
 	idle := wanting(node.StateAbsent)

@@ -12,9 +12,12 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
-// attempts remembers the last step's outcome, for the report and for the pace of retries. Losing it costs one early retry.
-type attempts struct {
-	last     plan.Step
+// attempts remembers what became of steps that are still planned, for the report and for the pace of retries.
+// Losing it costs early retries.
+type attempts map[plan.Step]attempt
+
+// attempt is the last try of a step. A step that succeeded and is still planned has err nil.
+type attempt struct {
 	err      error
 	failures int
 	next     time.Time
@@ -26,52 +29,55 @@ const (
 	lastRetry  = 5 * time.Minute
 )
 
-// forget drops an outcome that the plan has left behind: nothing remains to be done, or other work is wanted. The same work may come again much later.
-func (a *attempts) forget(p plan.Plan) {
-	ahead := slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Kind == a.last.Kind })
-	if !ahead {
-		*a = attempts{}
+// forget drops what the plan has left behind. A failure stays while the same kind of step is still ahead for
+// the same payload: a damaged payload is named while it is pulled again.
+func (a attempts) forget(p plan.Plan) {
+	planned := append(p.Steps(), p.Tidy...)
+	for tried, attempt := range a {
+		ahead := slices.ContainsFunc(planned, func(s plan.Step) bool {
+			again := s.Kind == tried.Kind && s.Payload == tried.Payload && s.Object == tried.Object
+			return s == tried || attempt.err != nil && again
+		})
+		if !ahead {
+			delete(a, tried)
+		}
 	}
 }
 
-func (a *attempts) failure() *report.Failure {
-	if a.err == nil {
-		return nil
+// failure returns the failure of the step that comes first in the plan.
+func (a attempts) failure(p plan.Plan) *report.Failure {
+	for _, s := range p.Steps() {
+		for tried, attempt := range a {
+			if attempt.err != nil && tried.Kind == s.Kind && tried.Payload == s.Payload {
+				return &report.Failure{Step: tried.Kind, Err: attempt.err}
+			}
+		}
 	}
-	return &report.Failure{Step: a.last.Kind, Err: a.err}
+	return nil
 }
 
 // wait returns how long a step must still wait after its last failure.
-func (a *attempts) wait(s plan.Step, now time.Time) time.Duration {
-	if a.err == nil || s != a.last {
+func (a attempts) wait(s plan.Step, now time.Time) time.Duration {
+	if a[s].err == nil {
 		return 0
 	}
-	return a.next.Sub(now)
+	return max(0, a[s].next.Sub(now))
 }
 
-// note records an outcome and returns when to look again. A step that succeeds twice in a row has no effect on what is observed, which is a failure too.
-func (a *attempts) note(s plan.Step, err error, now time.Time) time.Duration {
-	if err == nil && a.err == nil && s == a.last {
+// note records an outcome and returns when to look again. A step that succeeds and is planned again at once
+// has no effect on what is observed, which is a failure too.
+func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
+	before, repeated := a[s]
+	if err == nil && repeated && before.err == nil {
 		err = fmt.Errorf("%s: done, yet it is still to do", s)
 	}
 	if err == nil {
-		a.passed(s)
+		a[s] = attempt{}
 		return 0
 	}
-	if s != a.last {
-		a.failures = 0
-	}
-	a.last, a.err, a.failures = s, err, a.failures+1
-	delay := min(firstRetry<<min(a.failures-1, 16), lastRetry)
+	failures := before.failures + 1
+	delay := min(firstRetry<<min(failures-1, 16), lastRetry)
 	delay = delay/2 + rand.N(delay/2+1) //nolint:gosec // spreads retries, guards nothing
-	a.next = now.Add(delay)
+	a[s] = attempt{err: err, failures: failures, next: now.Add(delay)}
 	return delay
-}
-
-// passed keeps another step's failure in the report until that step succeeds: a damaged payload is named while it is pulled again.
-func (a *attempts) passed(s plan.Step) {
-	if a.err != nil && s.Kind != a.last.Kind {
-		return
-	}
-	*a = attempts{last: s}
 }

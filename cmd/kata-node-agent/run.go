@@ -128,7 +128,7 @@ func dryRun(ctx context.Context, w *wiring, client *nodeclient.Client, out io.Wr
 
 func printPlan(out io.Writer, p plan.Plan) error {
 	_, err := fmt.Fprintf(out, "phase: %s\n", p.Phase)
-	for _, s := range append(p.Steps, p.Tidy...) {
+	for _, s := range append(p.Steps(), p.Tidy...) {
 		if err == nil {
 			_, err = fmt.Fprintf(out, "step:  %s\n", s)
 		}

@@ -82,10 +82,12 @@ func dropInLine(f plan.Facts) string {
 		return "none"
 	case !f.Runtime.DropIn.Right:
 		return "changed by somebody else"
-	case f.Runtime.DropIn.BootID == f.Host.BootID && f.Runtime.DropIn.Invocation == f.Runtime.Invocation:
-		return "written, and not yet read by the running CRI-O"
+	case f.Runtime.Lacks != "" && f.Runtime.Lacks == f.Runtime.Invocation:
+		return "written, and the running CRI-O does not know the handlers"
+	case len(f.Runtime.Conflicts) > 0:
+		return fmt.Sprintf("written, and %s sets %s", f.Runtime.Conflicts[0].File, f.Runtime.Conflicts[0].Key)
 	default:
-		return "written and read by the running CRI-O"
+		return "written"
 	}
 }
 
@@ -105,7 +107,7 @@ func stateOf(v plan.Slot) string {
 	for _, w := range []struct {
 		holds bool
 		word  string
-	}{{v.Mounted, "mounted"}, {v.Verified, "verified"}, {v.Configured, "configured"}, {v.Proved, "proved"}} {
+	}{{v.Mounted, "mounted"}, {v.Verified != nil, "verified"}, {v.Configured, "configured"}, {v.Proved != "", "proved"}} {
 		if w.holds {
 			words = append(words, w.word)
 		}

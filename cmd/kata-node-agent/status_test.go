@@ -12,6 +12,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 func payload(digit string) string { return "registry.example/kata@sha256:" + strings.Repeat(digit, 64) }
@@ -23,11 +24,14 @@ func updated() plan.Facts {
 		Intent: plan.Intent{Wanted: &node.Intent{ID: "0123456789abcdef", State: node.StateInstalled, Payload: payload("b"), Owner: node.Owner{Name: "install-kata-1.0"}}},
 		Runtime: plan.Runtime{
 			Active: true, Answers: true, Invocation: "c2", Sandboxes: []plan.Sandbox{{ID: "s1", Ready: true}},
-			DropIn: plan.DropIn{Exists: true, Right: true, Invocation: "c1", BootID: "boot-1"},
+			DropIn: plan.DropIn{Exists: true, Right: true},
 		},
 		Slots: plan.Slots{Current: "bbbb", Proof: "bbbb", All: []plan.Slot{
-			{ID: "aaaa", Payload: payload("a"), Release: "1.0.0", Mounted: true, Verified: true, Configured: true, Proved: true, Holders: []string{"process 7 (containerd-shim-kata-v2)"}},
-			{ID: "bbbb", Payload: payload("b"), Release: "2.0.0", Mounted: true, Verified: true, Configured: true, Proved: true},
+			{
+				ID: "aaaa", Origin: record.Origin{Payload: payload("a"), Release: "1.0.0"}, Mounted: true, Verified: &record.Verified{}, Configured: true, Proved: "c2",
+				Holders: []string{"process 7 (containerd-shim-kata-v2)"},
+			},
+			{ID: "bbbb", Origin: record.Origin{Payload: payload("b"), Release: "2.0.0"}, Mounted: true, Verified: &record.Verified{}, Configured: true, Proved: "c2"},
 		}},
 	}
 }
@@ -49,10 +53,11 @@ func TestStatusIsOneScreen(t *testing.T) {
 func TestStatusOfDropInAndCRIO(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*plan.Facts){
-		"none":                      func(f *plan.Facts) { f.Runtime.DropIn = plan.DropIn{} },
-		"changed by somebody else":  func(f *plan.Facts) { f.Runtime.DropIn.Right = false },
-		"written, and not yet read": func(f *plan.Facts) { f.Runtime.Invocation = f.Runtime.DropIn.Invocation },
-		"written and read":          func(f *plan.Facts) { f.Runtime.DropIn.BootID = "boot-0" },
+		"none":                     func(f *plan.Facts) { f.Runtime.DropIn = plan.DropIn{} },
+		"changed by somebody else": func(f *plan.Facts) { f.Runtime.DropIn.Right = false },
+		"written, and the running CRI-O does not know": func(f *plan.Facts) { f.Runtime.Lacks = f.Runtime.Invocation },
+		"written, and /x sets y":                       func(f *plan.Facts) { f.Runtime.Conflicts = []plan.Conflict{{File: "/x", Key: "y"}} },
+		"written":                                      func(f *plan.Facts) { f.Runtime.Lacks = "c0" },
 	} {
 		f := updated()
 		change(&f)
@@ -67,7 +72,7 @@ func TestAPlanIsPrintedInItsOrder(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, printPlan(&out, plan.Plan{
 		Phase: node.PhaseInstalling, Wait: "CRI-O to run",
-		Steps: []plan.Step{{Kind: plan.Pull, Payload: payload("a")}, {Kind: plan.WriteDropIn}}, Tidy: []plan.Step{{Kind: plan.Unmount, Slot: "v0"}},
+		Lines: [][]plan.Step{{{Kind: plan.Pull, Payload: payload("a")}, {Kind: plan.WriteDropIn}}}, Tidy: []plan.Step{{Kind: plan.Unmount, Slot: "v0"}},
 	}))
 	assert.Equal(t, "phase: Installing\nstep:  pull payload "+payload("a")+"\nstep:  write drop-in\nstep:  unmount payload v0\nthen waits for CRI-O to run\n", out.String())
 }

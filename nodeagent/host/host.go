@@ -64,6 +64,9 @@ func (u Unit) Active() bool { return u.ActiveState == "active" }
 // Services reads and restarts systemd units.
 type Services interface {
 	Unit(ctx context.Context, name string) (Unit, error)
+	// Check returns why a service would refuse to start again, nil when nothing speaks against it. It changes
+	// nothing.
+	Check(ctx context.Context, name string) error
 	// Restart returns when the restart job has ended; the error carries the job's result and the unit's state.
 	Restart(ctx context.Context, name string) error
 }

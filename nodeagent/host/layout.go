@@ -23,6 +23,13 @@ const (
 	// RestartedFile is the invocation of CRI-O that was last restarted in this boot.
 	RestartedFile = RunDir + "/restarted"
 
+	// LacksFile is the invocation of CRI-O that does not know our handlers.
+	LacksFile = RunDir + "/lacks"
+
+	// CRIOConfig and CRIOConfigDir are what CRI-O reads at its start, in this order.
+	CRIOConfig    = "/etc/crio/crio.conf"
+	CRIOConfigDir = "/etc/crio/crio.conf.d"
+
 	// ConfigDir holds administrators' fragments for configuration.toml.
 	ConfigDir = "/etc/kata-agent/config.d"
 
@@ -46,4 +53,4 @@ func PayloadDir(id string) string { return path.Join(SlotDir(id), "payload") }
 func Target(id string) string { return path.Join(path.Base(SlotsDir), id) }
 
 // Leftovers are files of an installation that Clear deletes beside the store.
-func Leftovers() []string { return []string{ServedFile, RestartedFile, PendingReason} }
+func Leftovers() []string { return []string{ServedFile, RestartedFile, LacksFile, PendingReason} }

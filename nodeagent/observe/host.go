@@ -3,10 +3,13 @@
 package observe
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 
-	"github.com/kata-node/kata-node/nodeagent/guestconfig"
+	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
@@ -15,9 +18,10 @@ func (o Observer) host() (plan.Host, error) {
 	h := plan.Host{BootID: o.Self.BootID, Architecture: o.Self.Architecture, Kernel: o.Self.Kernel}
 	fragments, err := Fragments(o.Host.Files)
 	if err != nil {
-		return h, err
+		h.SettingsProblem = err.Error()
+	} else {
+		h.Settings = handlers.Fingerprint(fragments)
 	}
-	h.Settings = guestconfig.Fingerprint(fragments)
 	h.Problem, err = o.unfit()
 	return h, err
 }
@@ -50,22 +54,26 @@ func (o Observer) exists(path string) bool {
 	return err == nil
 }
 
-// Fragments returns the administrators' files for configuration.toml, in order of their names.
-func Fragments(files host.Files) ([]guestconfig.Fragment, error) {
+// Fragments returns the administrators' files for configuration.toml, in order of their names. What begins
+// with a dot is an editor's, and a link that leads nowhere is no file: both are passed over.
+func Fragments(files host.Files) ([]handlers.Fragment, error) {
 	names, err := files.List(host.ConfigDir)
 	if err != nil {
 		return nil, err
 	}
-	var fragments []guestconfig.Fragment
+	var fragments []handlers.Fragment
 	for _, name := range names {
-		if !strings.HasSuffix(name, ".toml") {
+		if !strings.HasSuffix(name, ".toml") || strings.HasPrefix(name, ".") {
 			continue
 		}
 		content, err := files.Read(path.Join(host.ConfigDir, name))
-		if err != nil {
-			return nil, err
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
-		fragments = append(fragments, guestconfig.Fragment{Name: name, Content: content})
+		if err != nil {
+			return nil, fmt.Errorf("reading configuration fragment %s: %w", name, err)
+		}
+		fragments = append(fragments, handlers.Fragment{Name: name, Content: content})
 	}
 	return fragments, nil
 }

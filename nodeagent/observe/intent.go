@@ -3,6 +3,9 @@
 package observe
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
@@ -15,6 +18,9 @@ func (o Observer) intent(told Told) (plan.Intent, error) {
 	if err != nil {
 		return plan.Intent{}, err
 	}
+	if kept != nil && !o.allowed(kept.Payload) {
+		kept = nil
+	}
 	intent := plan.Intent{Wanted: kept, Kept: true}
 	if told.Intent == "" {
 		intent.Cleared = told.Known
@@ -25,5 +31,26 @@ func (o Observer) intent(told Told) (plan.Intent, error) {
 		intent.Problem, intent.ID = err.Error(), node.IntentID(told.Intent)
 		return intent, nil //nolint:nilerr // what is wrong with an intent is a fact, for the report
 	}
+	if !o.allowed(said.Payload) {
+		intent.ID = said.ID
+		intent.Problem = fmt.Sprintf("payload %q is below none of this node's allowed_payloads: use one that is, or change the setting in /etc/kata-agent", said.Payload)
+		return intent, nil
+	}
 	return plan.Intent{Wanted: &said, Told: true, ID: said.ID, Kept: kept != nil && kept.ID == said.ID}, nil
+}
+
+// allowed reports whether this node's own settings let it run a payload, whoever wrote the intent.
+func (o Observer) allowed(payload string) bool {
+	if payload == "" || o.Self.AllowedPayloads == nil {
+		return true
+	}
+	repository, _, _ := strings.Cut(payload, "@")
+	for _, prefix := range o.Self.AllowedPayloads {
+		prefix = strings.TrimRight(prefix, "/")
+		rest, below := strings.CutPrefix(repository, prefix)
+		if below && prefix != "" && (rest == "" || rest[0] == '/' || rest[0] == ':' && !strings.Contains(rest, "/")) {
+			return true
+		}
+	}
+	return false
 }

@@ -17,6 +17,8 @@ type Self struct {
 	BootID, Architecture, Kernel string
 	// CRIOUnit is the systemd unit of the container runtime.
 	CRIOUnit string
+	// AllowedPayloads are prefixes of references, by whole path components. Nil allows every payload.
+	AllowedPayloads []string
 }
 
 // Told is what the API server last said of this node, as far as it can be reached.
@@ -25,9 +27,12 @@ type Told struct {
 	Known bool
 	// Intent is the annotation's value, empty where there is none.
 	Intent string
-	// Pods are the bound kata pods that have not ended, as namespace/name; they count only when PodsKnown.
+	// Pods are the bound kata pods that have not ended, as namespace/name. They and Labelled count only when
+	// PodsKnown.
 	Pods      []string
 	PodsKnown bool
+	// Labelled is whether the Node carries the ready label.
+	Labelled bool
 	// Busy says what else works on the node.
 	Busy string
 }
@@ -56,5 +61,5 @@ func (o Observer) Look(ctx context.Context, told Told) (plan.Facts, error) {
 }
 
 func cluster(told Told) plan.Cluster {
-	return plan.Cluster{BoundPods: told.Pods, PodsKnown: told.PodsKnown, Busy: told.Busy}
+	return plan.Cluster{BoundPods: told.Pods, PodsKnown: told.PodsKnown, Labelled: told.Labelled, Busy: told.Busy}
 }

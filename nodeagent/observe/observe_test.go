@@ -3,6 +3,7 @@
 package observe_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -13,8 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/dropin"
-	"github.com/kata-node/kata-node/nodeagent/guestconfig"
+	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
@@ -67,7 +67,7 @@ func TestAFreshNode(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
 	assert.Equal(t, plan.Facts{
-		Host:    plan.Host{BootID: bootID, Architecture: "amd64", Kernel: "6.12", Settings: guestconfig.Fingerprint(nil)},
+		Host:    plan.Host{BootID: bootID, Architecture: "amd64", Kernel: "6.12", Settings: handlers.Fingerprint(nil)},
 		Intent:  plan.Intent{Kept: true},
 		Runtime: plan.Runtime{Active: true, Invocation: m.CRIO.Invocation, Answers: true},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
@@ -167,6 +167,9 @@ func TestRecordsAndLeftovers(t *testing.T) {
 	assert.Equal(t, record.Restarted{Intent: "i", Invocation: "c"}, f.Runtime.Restarted)
 	assert.Equal(t, []string{host.ServedFile, host.RestartedFile}, f.Store.Leftovers)
 
+	put(t, m, map[string]string{host.LacksFile: `{"invocation":"c2"}`})
+	assert.Equal(t, "c2", look(t, m, observe.Told{}).Runtime.Lacks)
+
 	put(t, m, map[string]string{host.ServedFile: "edited by hand"})
 	f = look(t, m, observe.Told{})
 	assert.Nil(t, f.Store.Served, "what cannot be read is as good as none")
@@ -176,12 +179,12 @@ func TestRecordsAndLeftovers(t *testing.T) {
 func TestTheDropIn(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
-	content, err := dropin.Render(dropin.Stamp{Invocation: "c1", BootID: "b0"})
+	content, err := handlers.DropIn()
 	require.NoError(t, err)
-	put(t, m, map[string]string{host.DropIn: string(content)})
-	assert.Equal(t, plan.DropIn{Exists: true, Right: true, Invocation: "c1", BootID: "b0"}, look(t, m, observe.Told{}).Runtime.DropIn)
+	put(t, m, map[string]string{host.DropIn: "# touched\n" + string(content)})
+	assert.Equal(t, plan.DropIn{Exists: true, Right: true}, look(t, m, observe.Told{}).Runtime.DropIn)
 	put(t, m, map[string]string{host.DropIn: string(content) + "x"})
-	assert.Equal(t, plan.DropIn{Exists: true, Invocation: "c1", BootID: "b0"}, look(t, m, observe.Told{}).Runtime.DropIn)
+	assert.Equal(t, plan.DropIn{Exists: true}, look(t, m, observe.Told{}).Runtime.DropIn)
 }
 
 func TestImagesLinksAndFragments(t *testing.T) {
@@ -189,16 +192,16 @@ func TestImagesLinksAndFragments(t *testing.T) {
 	m := machine(t)
 	m.Images = []host.Image{{ID: "i", Digests: []string{"d"}, Platform: "p", Manifest: "m", Version: "1"}}
 	require.NoError(t, m.Files.Link(host.CurrentLink, host.Target("v1")))
-	require.NoError(t, m.Files.Remove(host.ProofLink))
-	put(t, m, map[string]string{host.ConfigDir + "/b.toml": "b = 1", host.ConfigDir + "/a.toml": "a = 1", host.ConfigDir + "/a.toml.bak": "x", host.StoreDir + "/x": ""})
-	f := look(t, m, observe.Told{Pods: []string{"ns/a"}, PodsKnown: true, Busy: "somebody"})
+	require.NoError(t, m.Files.Link(host.ProofLink, "/elsewhere/v1"))
+	put(t, m, map[string]string{host.ConfigDir + "/b.toml": "b = 1", host.ConfigDir + "/a.toml": "a = 1", host.ConfigDir + "/a.toml.bak": "x", host.ConfigDir + "/.c.toml": "x", host.StoreDir + "/x": ""})
+	f := look(t, m, observe.Told{Pods: []string{"ns/a"}, PodsKnown: true, Labelled: true, Busy: "somebody"})
 	assert.Equal(t, []plan.Image{{ID: "i", Digests: []string{"d"}, Platform: "p"}}, f.Store.Images)
 	assert.True(t, f.Store.Exists)
 	assert.Equal(t, "v1", f.Slots.Current)
-	assert.Equal(t, plan.Pending, f.Slots.Proof, "a link that is not there names nothing")
-	assert.Equal(t, guestconfig.Fingerprint([]guestconfig.Fragment{{Name: "a.toml", Content: []byte("a = 1")}, {Name: "b.toml", Content: []byte("b = 1")}}), f.Host.Settings)
+	assert.Empty(t, f.Slots.Proof, "a link that leads elsewhere names no slot")
+	assert.Equal(t, handlers.Fingerprint([]handlers.Fragment{{Name: "a.toml", Content: []byte("a = 1")}, {Name: "b.toml", Content: []byte("b = 1")}}), f.Host.Settings)
 	assert.Equal(t, []string{"ns/a"}, f.Cluster.BoundPods)
-	assert.True(t, f.Cluster.PodsKnown)
+	assert.True(t, f.Cluster.PodsKnown && f.Cluster.Labelled)
 	assert.Equal(t, "somebody", f.Cluster.Busy)
 }
 
@@ -212,7 +215,7 @@ func TestACRIOThatDoesNotRunIsNotAsked(t *testing.T) {
 
 func TestWhatCannotBeReadStopsThePlan(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{host.IntentFile, host.ServedFile, host.DropIn, host.ConfigDir + "/a.toml"} {
+	for _, path := range []string{host.IntentFile, host.ServedFile, host.DropIn} {
 		m := machine(t)
 		require.NoError(t, os.MkdirAll(filepath.Join(m.Root, path), 0o755))
 		_, err := observer(m).Look(t.Context(), observe.Told{})
@@ -230,3 +233,76 @@ func TestWhatCannotBeReadStopsThePlan(t *testing.T) {
 type blind struct{}
 
 func (blind) Using(string) ([]host.Process, error) { return nil, errors.New("no process table") }
+
+func TestAFragmentThatCannotBeReadIsAFact(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	require.NoError(t, os.MkdirAll(filepath.Join(m.Root, host.ConfigDir, "a.toml"), 0o755))
+	f := look(t, m, observe.Told{})
+	assert.Contains(t, f.Host.SettingsProblem, "reading configuration fragment a.toml: ")
+	assert.Empty(t, f.Host.Settings)
+}
+
+func TestAnEditorsLockIsNoFragment(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	require.NoError(t, os.MkdirAll(filepath.Join(m.Root, host.ConfigDir), 0o755))
+	for _, name := range []string{".#50-debug.toml", "60-dangling.toml"} {
+		require.NoError(t, os.Symlink("user@host.123:456", filepath.Join(m.Root, host.ConfigDir, name)))
+	}
+	f := look(t, m, observe.Told{})
+	assert.Empty(t, f.Host.SettingsProblem)
+	assert.Equal(t, handlers.Fingerprint(nil), f.Host.Settings)
+}
+
+func TestConflictsInTheRestOfCRIOsConfiguration(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	put(t, m, map[string]string{
+		host.CRIOConfig:                       "[crio.runtime]\ndefault_runtime = 'kata-oc'\n",
+		host.CRIOConfigDir + "/deep/99-other": "[crio.runtime.runtimes.kata-oc]\nruntime_path = '/usr/bin/crun'\n",
+	})
+	f := look(t, m, observe.Told{})
+	assert.Equal(t, []plan.Conflict{
+		{File: host.CRIOConfig, Key: "crio.runtime.default_runtime", Default: true},
+		{File: host.CRIOConfigDir + "/deep/99-other", Key: "crio.runtime.runtimes.kata-oc"},
+	}, f.Runtime.Conflicts)
+	assert.Empty(t, f.Runtime.Refused)
+
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(m.Root, host.CRIOConfigDir, ".half")))
+	assert.Contains(t, look(t, m, observe.Told{}).Runtime.Refused, host.CRIOConfigDir+"/.half: ")
+}
+
+func TestPayloadsThatThisNodeDoesNotAllow(t *testing.T) {
+	t.Parallel()
+	i, document := intent("a", "")
+	for prefix, allowed := range map[string]bool{
+		"r.example": true, "r.example/": true, "r.example/p": true, "r.example/p/": true, "r": false, "r.example/other": false, "r.example/pp": false, "": false,
+	} {
+		m := machine(t)
+		o := observer(m)
+		o.Self.AllowedPayloads = []string{prefix}
+		f, err := o.Look(t.Context(), observe.Told{Known: true, Intent: document})
+		require.NoError(t, err)
+		assert.Equal(t, allowed, f.Intent.Told, prefix)
+		assert.Equal(t, i.ID, f.Intent.ID, prefix)
+		assert.Equal(t, allowed, f.Intent.Problem == "", prefix)
+	}
+}
+
+func TestAStoreThatCannotBeReadBlindsNobody(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	o := observer(m)
+	o.Host.Images = full{o.Host.Images}
+	f, err := o.Look(t.Context(), observe.Told{})
+	require.NoError(t, err)
+	assert.Equal(t, "no space left on device", f.Store.Problem)
+}
+
+// full is a store on a full disk.
+type full struct{ host.Images }
+
+func (full) List(context.Context) ([]host.Image, error) {
+	return nil, errors.New("no space left on device")
+}

@@ -30,7 +30,11 @@ func (o Observer) slots(runtime plan.Runtime) (plan.Slots, error) {
 	}
 	for _, id := range names {
 		if id != host.Pending && !strings.HasPrefix(id, ".") {
-			s.All = append(s.All, o.slot(id, mounted))
+			slot, err := o.slot(id, mounted)
+			if err != nil {
+				return s, err
+			}
+			s.All = append(s.All, slot)
 		}
 	}
 	if len(s.All) == 0 {
@@ -39,16 +43,19 @@ func (o Observer) slots(runtime plan.Runtime) (plan.Slots, error) {
 	return s, o.holders(s.All, runtime)
 }
 
-func (o Observer) slot(id string, mounted []string) plan.Slot {
-	// A slot without its record was never mounted: it has no image and goes.
-	origin, _ := record.LoadOrigin(o.Host.Files, id) //nolint:errcheck // see above
-	return plan.Slot{
-		ID: id, Image: origin.Image, Payload: origin.Payload, Release: origin.Release,
-		Mounted:    slices.Contains(mounted, host.PayloadDir(id)),
-		Verified:   record.Marked(o.Host.Files, id, record.VerifiedMark),
-		Configured: o.configured(id),
-		Proved:     record.Marked(o.Host.Files, id, record.ProvedMark),
+// slot reads a slot's directory. What was found out about a mount ends with it.
+func (o Observer) slot(id string, mounted []string) (plan.Slot, error) {
+	origin, err := record.LoadOrigin(o.Host.Files, id)
+	slot := plan.Slot{ID: id, Origin: origin, Mounted: slices.Contains(mounted, host.PayloadDir(id))}
+	if err != nil || !slot.Mounted {
+		return slot, err
 	}
+	if slot.Verified, err = record.LoadVerified(o.Host.Files, id); err != nil {
+		return slot, err
+	}
+	proved, err := record.LoadProved(o.Host.Files, id)
+	slot.Proved, slot.Configured = proved.Invocation, o.configured(id)
+	return slot, err
 }
 
 func (o Observer) configured(id string) bool {
@@ -69,14 +76,14 @@ func (o Observer) links() (s plan.Slots, err error) {
 	return s, err
 }
 
-// link returns the slot that a link names.
+// link returns the slot that a link names, empty where it is not there or leads elsewhere.
 func (o Observer) link(name string) (string, error) {
 	target, err := o.Host.Files.Readlink(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	if target == "" {
-		return plan.Pending, nil
+	if id := path.Base(target); target == host.Target(id) {
+		return id, nil
 	}
-	return path.Base(target), nil
+	return "", nil
 }

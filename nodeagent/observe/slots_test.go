@@ -22,8 +22,9 @@ func prepare(t *testing.T, m *hosttest.Machine, id string) {
 	t.Helper()
 	dir := host.SlotDir(id)
 	put(t, m, map[string]string{
-		path.Join(dir, "origin.json"):       `{"image":"i-` + id + `","payload":"p-` + id + `","release":"1"}`,
-		path.Join(dir, record.VerifiedMark): "", path.Join(dir, record.ProvedMark): "",
+		path.Join(dir, "origin.json"):   `{"image":"i-` + id + `","platform":"d","payload":"p-` + id + `","release":"1"}`,
+		path.Join(dir, "verified.json"): `{"architecture":"amd64"}`,
+		path.Join(dir, "proved.json"):   `{"invocation":"c1"}`,
 	})
 	for _, handler := range []string{node.Handler, node.ProofHandler} {
 		put(t, m, map[string]string{path.Join(dir, handler, host.Configuration): ""})
@@ -34,16 +35,19 @@ func prepare(t *testing.T, m *hosttest.Machine, id string) {
 
 func TestAVersionIsWhatItsDirectorySays(t *testing.T) {
 	t.Parallel()
-	whole := plan.Slot{ID: "v1", Image: "i-v1", Payload: "p-v1", Release: "1", Mounted: true, Verified: true, Configured: true, Proved: true}
+	whole := plan.Slot{
+		ID: "v1", Origin: record.Origin{Image: "i-v1", Platform: "d", Payload: "p-v1", Release: "1"}, Mounted: true,
+		Verified: &record.Verified{Architecture: "amd64"}, Configured: true, Proved: "c1",
+	}
 	for name, c := range map[string]struct {
 		change func(t *testing.T, m *hosttest.Machine)
 		want   func(v *plan.Slot)
 	}{
 		"whole":       {func(t *testing.T, _ *hosttest.Machine) { t.Helper() }, func(*plan.Slot) {}},
-		"unmounted":   {func(t *testing.T, m *hosttest.Machine) { t.Helper(); m.Mounts = nil }, func(v *plan.Slot) { v.Mounted = false }},
-		"no origin":   {without("origin.json"), func(v *plan.Slot) { v.Image, v.Payload, v.Release = "", "", "" }},
-		"unverified":  {without(record.VerifiedMark), func(v *plan.Slot) { v.Verified = false }},
-		"unproved":    {without(record.ProvedMark), func(v *plan.Slot) { v.Proved = false }},
+		"unmounted":   {func(t *testing.T, m *hosttest.Machine) { t.Helper(); m.Mounts = nil }, func(v *plan.Slot) { *v = plan.Slot{ID: "v1", Origin: v.Origin} }},
+		"no origin":   {without("origin.json"), func(v *plan.Slot) { v.Origin = record.Origin{} }},
+		"unverified":  {without("verified.json"), func(v *plan.Slot) { v.Verified = nil }},
+		"unproved":    {without("proved.json"), func(v *plan.Slot) { v.Proved = "" }},
 		"half a pair": {without(node.ProofHandler), func(v *plan.Slot) { v.Configured = false }},
 		"no shim":     {without(node.Handler + "/" + host.Shim), func(v *plan.Slot) { v.Configured = false }},
 	} {

@@ -10,6 +10,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
+// store keeps a store that cannot be read, such as one on a full or failing disk, as a fact: what serves goes
+// on serving, and a removal needs no list of images.
 func (o Observer) store(ctx context.Context) (plan.Store, error) {
 	served, err := record.LoadServed(o.Host.Files)
 	if err != nil {
@@ -22,8 +24,15 @@ func (o Observer) store(ctx context.Context) (plan.Store, error) {
 		}
 	}
 	images, err := o.Host.Images.List(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return s, err
+		}
+		s.Problem = err.Error()
+		return s, nil
+	}
 	for _, i := range images {
 		s.Images = append(s.Images, plan.Image{ID: i.ID, Digests: i.Digests, Platform: i.Platform})
 	}
-	return s, err
+	return s, nil
 }

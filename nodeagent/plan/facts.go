@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package plan decides what the agent does next, from the facts of one look at its host.
+// Package plan decides what the agent does next, from the facts of one observation of its host.
 // It is pure: no clock, no client, no file system; any plan may be the first one after a crash.
 package plan
 
@@ -11,7 +11,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
-// Facts are everything a decision rests on, as observed in one look.
+// Facts are everything a decision rests on, as observed at one moment.
 type Facts struct {
 	Host    Host
 	Intent  Intent
@@ -26,8 +26,10 @@ type Host struct {
 	BootID, Architecture string
 	// Problem is the sentence that says why this host cannot run Kata, empty when it can.
 	Problem string
-	// Kernel and Settings are covered by a slot's id, as the payload is.
+	// Kernel and Settings are covered by a slot's id, as the payload is. SettingsProblem says which of the
+	// administrators' files cannot be read; Settings is empty then.
 	Kernel, Settings string
+	SettingsProblem  string
 }
 
 // Intent is what is wanted of this node.
@@ -46,77 +48,31 @@ type Intent struct {
 	ID string
 }
 
-// Cluster is what the API server shows of this node beside its intent.
+// Cluster is what the API server shows of this node apart from its intent.
 type Cluster struct {
-	// BoundPods are the kata pods bound to this node that have not ended, as namespace/name. They count only
-	// when PodsKnown.
-	BoundPods []string
+	// PodsKnown is whether BoundPods and Labelled count. The pods must have been listed after the label was
+	// seen: a removal relies on both.
 	PodsKnown bool
-	// Labelled is whether the Node carries the ready label, as far as it was seen.
+	// BoundPods are the kata pods bound to this node that have not ended, as namespace/name.
+	BoundPods []string
+	// Labelled is whether the Node carries the ready label.
 	Labelled bool
 	// Busy says what else works on this node, so that CRI-O is left alone.
 	Busy string
-}
-
-// Runtime is the node's container runtime, CRI-O.
-type Runtime struct {
-	Active     bool
-	Invocation string
-	// Restarted is the last use of a grant in this boot.
-	Restarted record.Restarted
-	// Answers is whether it answered over CRI; without that Sandboxes is unknown.
-	Answers   bool
-	Sandboxes []Sandbox
-	DropIn    DropIn
-}
-
-// Slots are the payloads prepared on this host.
-type Slots struct {
-	All []Slot
-	// Current and Proof are the slots that the links name; Pending when they name none.
-	Current, Proof string
 }
 
 // Store is what an installation keeps on disk.
 type Store struct {
 	// Exists is whether the agent's image store is on disk.
 	Exists bool
-	Images []Image
+	// Problem says why the store cannot be read, empty when it can; Images is unknown then.
+	Problem string
+	Images  []Image
 	// Served is the payload that current served last, by the agent's own record. It is restored at boot.
 	Served *record.Served
-	// Leftovers are files and directories of ours that outlive an installation unless they are cleared.
+	// Leftovers are files of ours that outlive an installation unless they are deleted.
 	Leftovers []string
 }
-
-// Sandbox is a sandbox of one of our handlers.
-type Sandbox struct {
-	ID, Handler, Name string
-	Ready             bool
-}
-
-// DropIn is our file in CRI-O's configuration.
-type DropIn struct {
-	Exists, Right      bool
-	Invocation, BootID string
-}
-
-// Pending is the slot that serves nobody.
-const Pending = "pending"
-
-// Slot is a directory below the slots directory.
-type Slot struct {
-	ID string
-	// Image is the image that it was made of, by store id; Payload is the reference by which it was asked for.
-	Image, Payload, Release string
-	Mounted                 bool
-	// Verified and Configured hold for this boot: both are recorded on a file system that forgets.
-	Verified, Configured, Proved bool
-	// Holders say who uses it: processes and sandboxes, for people. Empty means that it may go.
-	Holders []string
-}
-
-// Ready reports whether the slot can be served.
-func (v Slot) Ready() bool { return v.Mounted && v.Verified && v.Configured }
 
 // Image is a payload in the store.
 type Image struct {
@@ -125,26 +81,36 @@ type Image struct {
 	Platform string
 }
 
-func (f Facts) image(payload string) (Image, bool) {
-	i := slices.IndexFunc(f.Store.Images, func(i Image) bool { return slices.Contains(i.Digests, node.Digest(payload)) })
+func (s Store) image(payload string) (Image, bool) {
+	i := slices.IndexFunc(s.Images, func(i Image) bool { return slices.Contains(i.Digests, node.Digest(payload)) })
 	if i < 0 {
 		return Image{}, false
 	}
-	return f.Store.Images[i], true
+	return s.Images[i], true
 }
 
-func (f Facts) slot(id string) (Slot, bool) {
-	i := slices.IndexFunc(f.Slots.All, func(v Slot) bool { return v.ID == id })
-	if i < 0 {
-		return Slot{ID: id}, false
+// id returns the slot of a payload on this host, empty while neither the store nor a slot has the payload.
+func (f Facts) id(payload string) string {
+	if image, here := f.Store.image(payload); here {
+		return SlotID(image.Platform, f.Host.Kernel, f.Host.Settings)
 	}
-	return f.Slots.All[i], true
+	for _, s := range f.Slots.All {
+		if node.Digest(s.Payload) == node.Digest(payload) && s.Ready() && s.ID == SlotID(s.Platform, f.Host.Kernel, f.Host.Settings) {
+			return s.ID
+		}
+	}
+	return ""
 }
 
-// Serving returns the slot that new pods get, if any.
+// installed reports whether anything of an installation is on this host.
+func (f Facts) installed() bool {
+	return f.Runtime.DropIn.Exists || f.Slots.Current != Pending || f.Slots.Proof != Pending || len(f.Slots.All) > 0 ||
+		f.Store.Exists || f.Store.Served != nil || len(f.Store.Leftovers) > 0
+}
+
+// Serving returns the slot that new pods get, if any: current leads to it, it is ready, and the running
+// CRI-O is not known to start pods of our handler in another way.
 func (f Facts) Serving() (Slot, bool) {
-	if f.Slots.Current == Pending {
-		return Slot{}, false
-	}
-	return f.slot(f.Slots.Current)
+	s, here := f.Slots.find(f.Slots.Current)
+	return s, here && s.Ready() && !f.Runtime.lacksHandlers() && len(f.Runtime.Conflicts) == 0
 }

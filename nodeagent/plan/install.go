@@ -7,141 +7,130 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
-// install restores at boot what current served before, then works towards the intent's payload; the two are mostly the same.
-// An intent that cannot be followed, or a host that cannot run Kata, leaves it at the first half.
-func install(f Facts) Plan {
-	p := &planner{facts: f, plan: Plan{Phase: node.PhaseInstalling}}
-	p.restore()
-	if f.Intent.Problem == "" && f.Host.Problem == "" {
-		p.serve(f.Intent.Wanted.Payload)
+// install serves again at boot what current served before, and works towards the intent's payload. The two
+// are mostly the same; where they differ, neither waits for the other.
+func (p *planner) install() {
+	p.plan.Phase = node.PhaseInstalling
+	w := &way{planner: p, payload: p.facts.Intent.Wanted.Payload}
+	w.id = p.facts.id(w.payload)
+	if served := p.facts.Store.Served; p.restorable() && served.Slot == w.id {
+		if p.facts.Slots.Current != w.id {
+			w.steps, w.prepared = p.restore(), true
+		}
+	} else {
+		p.keepServing()
 	}
-	p.settle()
-	p.retire()
-	p.prefetch()
-	return p.plan
+	if !p.facts.Intent.Kept {
+		w.do(Keep)
+	}
+	w.plan()
+	p.line(w.steps...)
+	p.settle(w)
+	p.retire(w.id)
 }
 
-// settle names the phase that a plan without further steps leaves the node in.
-func (p *planner) settle() {
-	id := p.wantedID()
+// settle names the phase. What a plan waits for counts where no step of the way can be carried out.
+func (p *planner) settle(w *way) {
 	switch {
-	case len(p.plan.Steps) > 0:
-	case p.awaitsGrant:
+	case p.plan.Problem != nil:
+	case len(w.steps) > 0:
+		p.plan.Wait = ""
+	case w.awaitsGrant:
 		p.plan.Phase = node.PhaseAwaitingGrant
-	case id != "" && p.facts.Slots.Current == id && p.plan.Wait == "" && p.plan.Problem == "":
+	case len(p.plan.Lines) == 0 && p.plan.Wait == "" && w.id != "" && p.facts.Slots.Current == w.id:
 		p.plan.Phase = node.PhaseInstalled
 	}
 }
 
-// restore serves again, from the local store alone and without another proof, what was proved before this boot.
-func (p *planner) restore() {
-	served := p.facts.Store.Served
-	if served == nil || p.facts.Slots.Current != Pending {
-		return
-	}
-	image, here := p.facts.image(served.Payload)
-	if !here || p.id(image) != served.Slot {
-		return
-	}
-	p.prepare(served.Payload, served.Slot)
-	p.do(PointCurrent, served.Payload, served.Slot)
-	p.facts.Slots.Current = served.Slot
+// way is what a payload goes through until new pods get it.
+type way struct {
+	*planner
+	payload, id string
+	// prepared is whether the steps make the slot ready already.
+	prepared    bool
+	steps       []Step
+	awaitsGrant bool
+	// held is whether the way is that of a payload which nobody asked for anew: CRI-O is not restarted for it.
+	held bool
 }
 
-// serve makes the payload the one that new pods get, after a sandbox of it has been seen to start.
-func (p *planner) serve(payload string) {
-	image, here := p.facts.image(payload)
-	if !here {
-		p.do(Pull, payload, "")
-	}
-	id := ""
-	if here {
-		id = p.id(image)
-	}
-	p.prepare(payload, id)
-	if !p.handlersLoaded() {
-		return
-	}
-	p.prove(payload, id)
-	p.promote(payload, id)
-}
-
-// promote makes the proved slot current. It is recorded first: whatever is recorded may be restored at boot, and it is proved by now.
-func (p *planner) promote(payload, id string) {
-	if p.facts.Store.Served == nil || *p.facts.Store.Served != (record.Served{Payload: payload, Slot: id}) {
-		p.do(Record, payload, id)
-	}
-	if p.facts.Slots.Current != id || id == "" {
-		p.do(PointCurrent, payload, id)
-	}
-}
-
-func (p *planner) prepare(payload, id string) {
-	v, _ := p.facts.slot(id)
-	for _, step := range []struct {
-		kind Kind
-		done bool
-	}{{Mount, v.Mounted}, {Verify, v.Verified}, {Configure, v.Configured}} {
-		if !step.done && !p.planned(step.kind, id) {
-			p.do(step.kind, payload, id)
-		}
-	}
-}
-
-func (p *planner) planned(kind Kind, id string) bool {
-	for _, s := range p.plan.Steps {
-		if s.Kind == kind && s.Slot == id {
-			return true
-		}
-	}
-	return false
-}
-
-// handlersLoaded plans the drop-in and, when the running CRI-O is older than it, the restart. It returns false where the plan must wait.
-func (p *planner) handlersLoaded() bool {
-	d, crio := p.facts.Runtime.DropIn, p.facts.Runtime
-	if !d.Right {
-		p.do(WriteDropIn, "", "")
-		d = DropIn{Exists: true, Right: true, Invocation: crio.Invocation, BootID: p.facts.Host.BootID}
-	}
-	if !crio.Active {
-		return p.waitFor("CRI-O to run: see systemctl status crio")
-	}
-	if d.BootID != p.facts.Host.BootID || d.Invocation != crio.Invocation {
-		return true
-	}
-	return p.restart()
-}
-
-// restart needs a grant that names this boot and has not been used in it, and a node on which nobody else works.
-func (p *planner) restart() bool {
-	f := p.facts
-	granted := f.Intent.Told && f.Intent.Wanted.Grants.RestartCRIO == f.Host.BootID
-	used := f.Runtime.Restarted.Intent == f.Intent.Wanted.ID && f.Runtime.Restarted.Invocation != f.Runtime.Invocation
-	switch {
-	case used:
-		p.plan.Problem = "CRI-O was restarted and has still not taken our handlers: see journalctl -u crio for why it ignores them, and restart it when that is mended"
-		return false
-	case !granted:
-		p.awaitsGrant = true
-		return p.waitFor("the controller's grant to restart CRI-O in this boot")
-	case f.Cluster.Busy != "":
-		return p.waitFor(f.Cluster.Busy)
+func (w *way) do(kind Kind) {
+	s := Step{Kind: kind}
+	switch kind {
+	case Keep, WriteDropIn, RestartCRIO:
 	default:
-		p.do(RestartCRIO, "", "")
-		return true
+		s.Payload, s.Slot = w.payload, w.id
+	}
+	w.steps = append(w.steps, s)
+}
+
+// plan adds the steps, as far as nothing stands in the way.
+func (w *way) plan() {
+	if !w.clear() || !w.fetch() {
+		return
+	}
+	if !w.prepared {
+		w.steps = append(w.steps, w.prepare(w.payload, w.id)...)
+	}
+	if !w.fits() || !w.handlers() {
+		return
+	}
+	w.prove()
+	w.promote()
+}
+
+// clear reports whether this host may be changed for the payload at all.
+func (w *way) clear() bool {
+	f := w.facts
+	if f.Host.SettingsProblem != "" {
+		return w.problem(Configure, node.ReasonSettingsUnreadable, f.Host.SettingsProblem)
+	}
+	return w.unclaimed()
+}
+
+// fetch plans the pull, where neither the store nor a slot has the payload.
+func (w *way) fetch() bool {
+	slot, _ := w.facts.Slots.find(w.id)
+	_, here := w.facts.Store.image(w.payload)
+	switch {
+	case here, w.id != "" && slot.Ready():
+	case w.facts.Store.Problem != "":
+		return w.planner.problem(Pull, node.ReasonStoreUnreadable, w.facts.Store.Problem)
+	default:
+		w.do(Pull)
+	}
+	return true
+}
+
+// prove starts one sandbox in each invocation of CRI-O, and so in each boot: what changes with them (CRI-O,
+// the SELinux policy, a host's QEMU, /dev/kvm) is not covered by a slot's id. Pods are served meanwhile.
+func (w *way) prove() {
+	slot, _ := w.facts.Slots.find(w.id)
+	if w.facts.Slots.Proof != w.id || w.id == "" {
+		w.do(PointProof)
+	}
+	if slot.Proved == "" || slot.Proved != w.facts.Runtime.Invocation {
+		w.do(Prove)
 	}
 }
 
-func (p *planner) prove(payload, id string) {
-	v, _ := p.facts.slot(id)
-	proved := v.Proved || id != "" && id == p.facts.Slots.Current
-	if p.facts.Slots.Proof != id || id == "" {
-		p.do(PointProof, payload, id)
+// promote makes the proved slot current. It is recorded first: whatever is recorded may be served again at
+// boot, and it is proved by now.
+func (w *way) promote() {
+	if w.facts.Slots.Current != w.id && w.id != "" && !w.reaches() {
+		return
 	}
-	if !proved {
-		p.do(Prove, payload, id)
+	if served := w.facts.Store.Served; served == nil || *served != (record.Served{Payload: w.payload, Slot: w.id}) {
+		w.do(Record)
 	}
+	if w.facts.Slots.Current != w.id || w.id == "" {
+		w.do(PointCurrent)
+	}
+}
+
+func (p *planner) problem(step Kind, reason, message string) bool {
+	p.plan.Problem = &Problem{Step: step, Reason: reason, Message: message}
+	return false
 }
 
 func (p *planner) waitFor(what string) bool {

@@ -2,44 +2,113 @@
 
 package plan
 
-import (
-	"slices"
+import "github.com/kata-node/kata-node/api/node"
 
-	"github.com/kata-node/kata-node/api/node"
-)
-
-// For returns the plan for these facts. An absent intent means keep what is there: only an explicit Absent removes.
-func For(f Facts) Plan {
-	switch {
-	case f.Intent.Wanted == nil:
-		return Plan{Phase: node.PhaseIdle}
-	case f.Intent.Problem != "" && f.Intent.Wanted.State == node.StateAbsent:
-		return Plan{Phase: node.PhaseRemoving}
-	case f.Intent.Wanted.State == node.StateAbsent:
-		return kept(f, remove(f))
-	default:
-		return kept(f, install(f))
-	}
+// Plan is what is left to do, as far as these facts tell.
+type Plan struct {
+	// Lines are independent lists of steps, the most urgent one first. A pass carries out the first step of the
+	// first line that can be carried out now: a line whose step fails holds up no other line.
+	Lines [][]Step
+	// Tidy are steps that nothing waits for and that wait for nothing.
+	Tidy []Step
+	// Phase is where the node stands with these facts.
+	Phase node.Phase
+	// Problem says why no step leads to what is wanted: a person has to fix something first.
+	Problem *Problem
+	// Wait says what the plan waits for at this moment, empty when nothing is.
+	Wait string
 }
 
-// kept puts the writing of the intent first: whatever follows must be known to the next boot.
-func kept(f Facts, p Plan) Plan {
-	if !f.Intent.Kept {
-		p.Steps = slices.Insert(p.Steps, 0, Step{Kind: Keep})
+// Problem is a fact that stands in the way of what is wanted.
+type Problem struct {
+	// Step is the kind of step that it keeps from being planned.
+	Step Kind
+	// Reason is one of the reasons of api/node.
+	Reason  string
+	Message string
+}
+
+// Steps returns the steps of all lines, in the order in which they would be carried out if none failed.
+func (p Plan) Steps() []Step {
+	var all []Step
+	for _, line := range p.Lines {
+		all = append(all, line...)
 	}
-	return p
+	return all
+}
+
+// Next returns the first step of each line.
+func (p Plan) Next() []Step {
+	var next []Step
+	for _, line := range p.Lines {
+		next = append(next, line[0])
+	}
+	return next
+}
+
+// For returns the plan for these facts. An absent intent means keep what is there: only an explicit Absent
+// removes. Whatever is wanted, links that lead nowhere are repaired first.
+func For(f Facts) Plan {
+	p := &planner{facts: f}
+	p.repair()
+	switch {
+	case f.Intent.Problem != "" && !p.facts.installed(), f.Intent.Wanted == nil && !p.facts.installed():
+		p.plan.Phase = node.PhaseIdle
+	case f.Intent.Problem != "":
+		p.hold(unread(f.Intent))
+	case f.Intent.Wanted == nil:
+		p.orphaned()
+	case f.Intent.Wanted.State == node.StateAbsent:
+		p.remove()
+	case f.Host.Problem != "":
+		p.hold(node.PhaseInstalling)
+		p.keepIntent()
+	default:
+		p.install()
+	}
+	return p.plan
+}
+
+// unread is the phase of a node whose intent cannot be followed. It is never Installed: that would answer an
+// intent whose payload is not known.
+func unread(i Intent) node.Phase {
+	if i.Wanted != nil && i.Wanted.State == node.StateAbsent {
+		return node.PhaseRemoving
+	}
+	return node.PhaseInstalling
 }
 
 type planner struct {
-	facts       Facts
-	plan        Plan
-	awaitsGrant bool
+	// facts are as they will be once the lines planned so far are carried out.
+	facts Facts
+	plan  Plan
 }
 
-func (p *planner) do(kind Kind, payload, slot string) {
-	p.plan.Steps = append(p.plan.Steps, Step{Kind: kind, Payload: payload, Slot: slot})
+func (p *planner) line(steps ...Step) {
+	if len(steps) > 0 {
+		p.plan.Lines = append(p.plan.Lines, steps)
+	}
 }
 
-func (p *planner) id(image Image) string {
-	return SlotID(image.Platform, p.facts.Host.Kernel, p.facts.Host.Settings)
+// keepIntent writes the intent to disk on a line of its own, where nothing waits for it.
+func (p *planner) keepIntent() {
+	if !p.facts.Intent.Kept {
+		p.line(Step{Kind: Keep})
+	}
+}
+
+func (p *planner) tidy(s Step) { p.plan.Tidy = append(p.plan.Tidy, s) }
+
+// repair points links at pending that lead to nothing that could be served, such as after an umount by hand
+// or a restart of the system that kept /run: CRI-O ignores a handler whose path does not resolve.
+func (p *planner) repair() {
+	for _, link := range []struct {
+		kind Kind
+		slot *string
+	}{{PointCurrent, &p.facts.Slots.Current}, {PointProof, &p.facts.Slots.Proof}} {
+		if !p.facts.Slots.leads(*link.slot) {
+			*link.slot = Pending
+			p.line(Step{Kind: link.kind, Slot: Pending})
+		}
+	}
 }

@@ -23,9 +23,9 @@ func TestInstallGoesFromPullToProofWithOneRestart(t *testing.T) {
 	w := booted(install("a"))
 	done, last := w.settle(t)
 	assert.Equal(t, []plan.Kind{
-		plan.Keep, plan.Pull, plan.Mount, plan.Verify, plan.Configure, plan.WriteDropIn, plan.RestartCRIO,
-		plan.PointProof, plan.Prove, plan.Record, plan.PointCurrent,
-	}, done)
+		plan.Keep, plan.Pull, plan.Mount, plan.Verify, plan.Configure, plan.WriteDropIn, plan.PointProof,
+		plan.Prove, plan.RestartCRIO, plan.Prove, plan.Record, plan.PointCurrent,
+	}, done, "the first proof learns that CRI-O does not know the handlers")
 	assert.Equal(t, plan.Plan{Phase: node.PhaseInstalled}, last)
 }
 
@@ -39,11 +39,11 @@ func TestUpdateProvesBeforeItSwitchesAndNeedsNoRestart(t *testing.T) {
 		plan.Keep, plan.Pull, plan.Mount, plan.Verify, plan.Configure, plan.PointProof, plan.Prove, plan.Record, plan.PointCurrent,
 	}, done)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
-	require.Len(t, plan.Held(w.facts), 1, "the sandbox keeps its version")
+	require.Len(t, w.facts.Slots.Held(), 1, "the sandbox keeps its slot")
 
 	w.slot(id("a")).Holders = nil
 	done, _ = w.settle(t)
-	assert.Equal(t, []plan.Kind{plan.Unmount, plan.DeleteImage}, done, "and it goes with the last sandbox")
+	assert.Equal(t, []plan.Kind{plan.Unmount, plan.DeleteImage}, done, "which is retired with the last sandbox")
 }
 
 func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
@@ -66,17 +66,23 @@ func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
 	}
 }
 
-func TestGrantIsUsedOnceAndWhatItDidNotMendIsSaid(t *testing.T) {
+func TestAGrantThatDidNotHelpIsAnErrorUntilCRIOIsRestarted(t *testing.T) {
 	t.Parallel()
 	w := booted(install("a"))
 	w.facts.Runtime.Restarted = record.Restarted{Intent: w.facts.Intent.Wanted.ID, Invocation: "c0"}
 	done, last := w.settle(t)
 	assert.NotContains(t, done, plan.RestartCRIO)
 	assert.Equal(t, node.PhaseInstalling, last.Phase)
-	assert.Contains(t, last.Problem, "journalctl -u crio")
+	require.NotNil(t, last.Problem)
+	assert.Equal(t, node.ReasonHandlersNotTaken, last.Problem.Reason)
+	assert.Contains(t, last.Problem.Message, "journalctl -u crio")
+
+	w.startCRIO("c2")
+	_, last = w.settle(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
 }
 
-func TestRestartThatACrashPreventedIsDoneAfterIt(t *testing.T) {
+func TestARestartThatACrashPreventedIsDoneAfterIt(t *testing.T) {
 	t.Parallel()
 	w := booted(install("a"))
 	w.facts.Runtime.Restarted = record.Restarted{Intent: w.facts.Intent.Wanted.ID, Invocation: "c1"}
@@ -85,25 +91,66 @@ func TestRestartThatACrashPreventedIsDoneAfterIt(t *testing.T) {
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 }
 
-func TestRestartWaitsWhileSomebodyElseWorksOnTheNode(t *testing.T) {
+func TestARestartWaitsWhileAnotherProgramWorksOnTheNode(t *testing.T) {
 	t.Parallel()
 	w := booted(install("a"))
 	w.facts.Cluster.Busy = "the machine-config daemon"
+	w.facts.Intent.Wanted.Grants.RestartCRIO = ""
 	done, last := w.settle(t)
 	assert.NotContains(t, done, plan.RestartCRIO)
 	assert.Equal(t, "the machine-config daemon", last.Wait)
+	assert.Equal(t, node.PhaseInstalling, last.Phase, "no grant is asked for that could not be used at once")
 }
 
-func TestRebootRestoresFromTheStoreWithoutProofRestartOrAPIServer(t *testing.T) {
+func TestCRIOIsNotRestartedIntoAConfigurationThatItWouldRefuse(t *testing.T) {
+	t.Parallel()
+	w := booted(install("a"))
+	w.facts.Runtime.Refused = "/etc/crio/crio.conf.d/.half: no TOML"
+	done, last := w.settle(t)
+	assert.NotContains(t, done, plan.RestartCRIO)
+	require.NotNil(t, last.Problem)
+	assert.Equal(t, node.ReasonCRIOConfigurationRefused, last.Problem.Reason)
+	assert.Contains(t, last.Problem.Message, "/etc/crio/crio.conf.d/.half")
+}
+
+func TestACRIOThatDoesNotComeBackIsAnErrorAtOnce(t *testing.T) {
+	t.Parallel()
+	w := booted(install("a"))
+	for range 8 {
+		w.apply(t, plan.For(w.facts).Next()[0])
+	}
+	next := plan.For(w.facts).Next()[0]
+	require.Equal(t, plan.RestartCRIO, next.Kind)
+	w.facts.Runtime.Restarted = record.Restarted{Intent: w.facts.Intent.Wanted.ID, Invocation: "c1"}
+	w.facts.Runtime.Active, w.facts.Runtime.Answers, w.facts.Runtime.Invocation = false, false, "c2"
+	last := plan.For(w.facts)
+	require.NotNil(t, last.Problem)
+	assert.Equal(t, node.ReasonCRIONotRunning, last.Problem.Reason)
+	assert.Empty(t, last.Lines)
+}
+
+func TestARebootRestoresFromTheStoreWithoutProofRestartOrAPIServer(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
 	w.reboot()
 	done, last := w.settle(t)
-	assert.Equal(t, []plan.Kind{plan.Mount, plan.Verify, plan.Configure, plan.PointCurrent}, done)
+	assert.Equal(t, []plan.Kind{plan.Mount, plan.Verify, plan.Configure, plan.PointCurrent}, done[:4])
 	assert.Equal(t, node.PhaseInstalling, last.Phase, "CRI-O is not there yet")
-	w.facts.Runtime = plan.Runtime{Active: true, Invocation: "c9", Answers: true, DropIn: w.facts.Runtime.DropIn}
+	w.startCRIO("c9")
 	done, last = w.settle(t)
-	assert.Equal(t, []plan.Kind{plan.PointProof}, done)
+	assert.Equal(t, []plan.Kind{plan.PointProof, plan.Prove}, done, "one proof in each boot, while pods are served")
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
+}
+
+func TestEveryCRIOIsProvedOnce(t *testing.T) {
+	t.Parallel()
+	w := installed(t, "a")
+	w.startCRIO("c7")
+	assert.Equal(t, node.PhaseInstalling, plan.For(w.facts).Phase)
+	_, serving := w.facts.Serving()
+	assert.True(t, serving)
+	done, last := w.settle(t)
+	assert.Equal(t, []plan.Kind{plan.Prove}, done)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 }
 
@@ -113,17 +160,17 @@ func TestRebootInTheMiddleOfAnUpdateServesTheOldPayloadFirst(t *testing.T) {
 	w.facts.Intent.Wanted = install("b")
 	w.reboot()
 	first := plan.For(w.facts)
-	assert.Equal(t, plan.Step{Kind: plan.Mount, Payload: payload("a"), Slot: id("a")}, first.Steps[0])
+	assert.Equal(t, plan.Step{Kind: plan.Mount, Payload: payload("a"), Slot: id("a")}, first.Next()[0])
 }
 
-func TestRebootIntoAnotherKernelProvesAgain(t *testing.T) {
+func TestARebootIntoAnotherKernelProvesFirst(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
 	w.reboot()
 	w.facts.Host.Kernel = "6.13"
-	w.facts.Runtime = plan.Runtime{Active: true, Invocation: "c9", Answers: true, DropIn: w.facts.Runtime.DropIn}
+	w.startCRIO("c9")
 	done, last := w.settle(t)
-	assert.Contains(t, done, plan.Prove)
+	assert.Equal(t, []plan.Kind{plan.Mount, plan.Verify, plan.Configure, plan.PointProof, plan.Prove, plan.Record, plan.PointCurrent}, done)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 }
 
@@ -134,13 +181,17 @@ func TestIntentThatVanishedKeepsWhatIsThere(t *testing.T) {
 	assert.Equal(t, plan.Plan{Phase: node.PhaseInstalled}, plan.For(w.facts))
 }
 
-func TestIntentThatCannotBeReadTouchesNothing(t *testing.T) {
+func TestAnIntentThatCannotBeReadTouchesNothingAndIsNotAnsweredWithInstalled(t *testing.T) {
 	t.Parallel()
-	for name, w := range map[string]world{"installed": installed(t, "a"), "fresh": booted(nil)} {
-		w.facts.Intent.Problem, w.facts.Intent.Told = "not a JSON document", false
-		p := plan.For(w.facts)
-		assert.Empty(t, p.Steps, name)
+	for name, c := range map[string]struct {
+		w    world
+		want node.Phase
+	}{"installed": {installed(t, "a"), node.PhaseInstalling}, "fresh": {booted(nil), node.PhaseIdle}} {
+		c.w.facts.Intent.Problem, c.w.facts.Intent.Told = "not a JSON document", false
+		p := plan.For(c.w.facts)
+		assert.Empty(t, p.Lines, name)
 		assert.Empty(t, p.Tidy, name)
+		assert.Equal(t, c.want, p.Phase, name)
 	}
 }
 
@@ -152,45 +203,69 @@ func TestHostThatIsUnfitGetsNoPayload(t *testing.T) {
 	assert.Equal(t, []plan.Kind{plan.Keep}, done)
 }
 
-func TestCRIOThatLostTheHandlersIsRestartedOnceMore(t *testing.T) {
+func TestACRIOThatLostTheHandlersIsRestartedByAGrantOfTheNewIntent(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
-	w.facts.Runtime.DropIn.Invocation = w.facts.Runtime.Invocation
-	w.facts.Intent.Wanted = install("b")
-	w.facts.Intent.Kept = false
+	w.knows[w.facts.Runtime.Invocation] = false
+	w.facts.Intent.Wanted, w.facts.Intent.Kept = install("b"), false
 	done, last := w.settle(t)
 	assert.Contains(t, done, plan.RestartCRIO)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 }
 
-func TestDropInThatSomebodyChangedIsWrittenAgain(t *testing.T) {
+func TestADropInThatWasTouchedIsWrittenAgainAndNothingElse(t *testing.T) {
 	t.Parallel()
-	w := installed(t, "a")
-	w.facts.Runtime.DropIn.Right = false
-	assert.Equal(t, plan.WriteDropIn, plan.For(w.facts).Steps[0].Kind)
+	for name, touched := range map[string]plan.DropIn{"edited": {Exists: true}, "deleted": {}} {
+		w := installed(t, "a")
+		w.facts.Runtime.DropIn = touched
+		done, last := w.settle(t)
+		assert.Equal(t, []plan.Kind{plan.WriteDropIn}, done, name)
+		assert.Equal(t, node.PhaseInstalled, last.Phase, name)
+	}
 }
 
-func TestPrefetchFetchesAndKeeps(t *testing.T) {
+func TestANodeSelectedAgainBeforeOrAfterTheRemovalWasOverNeedsNoRestart(t *testing.T) {
+	t.Parallel()
+	for steps := range 7 {
+		w := installed(t, "a")
+		wanted := w.facts.Intent.Wanted
+		w.facts.Intent.Wanted, w.facts.Intent.Kept = absent(), true
+		for range steps {
+			if next := plan.For(w.facts).Next(); len(next) > 0 {
+				w.apply(t, next[0])
+			}
+		}
+		wanted.Grants = node.Grants{}
+		w.facts.Intent.Wanted, w.facts.Intent.Kept = wanted, false // the same content has the same id
+		done, last := w.settle(t)
+		assert.NotContains(t, done, plan.RestartCRIO, "after %d steps", steps)
+		assert.Equal(t, node.PhaseInstalled, last.Phase, "after %d steps", steps)
+	}
+}
+
+func TestADamagedServedPayloadHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
-	w.facts.Intent.Wanted.Prefetch = payload("b")
-	done, last := w.settle(t)
-	assert.Equal(t, []plan.Kind{plan.Pull}, done)
-	assert.Equal(t, node.PhaseInstalled, last.Phase)
+	w.reboot()
+	w.facts.Intent.Wanted, w.facts.Cluster.PodsKnown = install("b"), true
+	w.startCRIO("c9")
+	next := plan.For(w.facts).Next()
+	require.Len(t, next, 2, "each payload has a line of its own")
+	assert.Equal(t, []string{payload("a"), payload("b")}, []string{next[0].Payload, next[1].Payload})
 }
 
 // Every state between two steps is one in which a crash may leave the node: whatever was planned first then, the node gets there.
 func TestEveryInterruptedInstallConverges(t *testing.T) {
 	t.Parallel()
-	for steps := range 12 {
+	for steps := range 13 {
 		w := booted(install("a"))
 		for range steps {
-			if p := plan.For(w.facts); len(p.Steps) > 0 {
-				w.apply(t, p.Steps[0])
+			if next := plan.For(w.facts).Next(); len(next) > 0 {
+				w.apply(t, next[0])
 			}
 		}
 		w.facts.Runtime.Restarted = record.Restarted{}
-		removal := world{w.facts}
+		removal := w.clone()
 		_, last := w.settle(t)
 		assert.Equal(t, node.PhaseInstalled, last.Phase, "after %d steps", steps)
 

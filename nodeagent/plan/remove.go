@@ -9,72 +9,121 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// remove takes everything away once no kata pod is bound and none of its sandboxes runs. It needs no restart of CRI-O.
-func remove(f Facts) Plan {
-	if !installed(f) {
-		return removed(f)
+// remove deletes everything once no kata pod can come any more, none is bound and nothing of one runs. It
+// needs no restart of CRI-O. Until then it serves as before.
+func (p *planner) remove() {
+	switch {
+	case !p.facts.installed():
+		p.removed()
+		return
+	case p.blocked():
+		p.hold(node.PhaseBlocked)
+	default:
+		p.plan.Phase = node.PhaseRemoving
+		p.takeAway()
 	}
-	if wait := blocked(f); wait != "" {
-		return Plan{Phase: node.PhaseBlocked, Wait: wait}
-	}
-	p := &planner{facts: f, plan: Plan{Phase: node.PhaseRemoving}}
-	p.pointAway()
-	p.removeSandboxes()
-	if f.Runtime.DropIn.Exists {
-		p.do(RemoveDropIn, "", "")
-	}
-	for _, v := range f.Slots.All {
-		if len(v.Holders) > 0 {
-			p.waitFor(fmt.Sprintf("%s, which still uses payload slot %s", v.Holders[0], v.ID))
-			return p.plan
-		}
-		p.do(Unmount, "", v.ID)
-	}
-	p.do(Clear, "", "")
-	return p.plan
+	p.endProofs()
+	// A full disk may keep the intent from being written; the removal is what frees space.
+	p.keepIntent()
 }
 
 // removed answers the intent, and forgets it when the controller has read the answer and cleared the Node.
-func removed(f Facts) Plan {
-	if f.Intent.Cleared {
-		return Plan{Phase: node.PhaseIdle, Steps: []Step{{Kind: Forget}}}
-	}
-	return Plan{Phase: node.PhaseAbsent}
-}
-
-func installed(f Facts) bool {
-	return f.Runtime.DropIn.Exists || f.Slots.Current != Pending || f.Slots.Proof != Pending || len(f.Slots.All) > 0 || f.Store.Exists || f.Store.Served != nil || len(f.Store.Leftovers) > 0
-}
-
-// blocked says who still needs Kata on this node. Not knowing counts as a need: a pod whose handler went cannot even be deleted.
-func blocked(f Facts) string {
+func (p *planner) removed() {
 	switch {
-	case !f.Cluster.PodsKnown:
-		return "the API server, to learn which kata pods are bound to this node"
-	case len(f.Cluster.BoundPods) > 0:
-		return "kata pods to end: " + strings.Join(f.Cluster.BoundPods, ", ")
-	case f.Runtime.DropIn.Exists && !f.Runtime.Answers:
-		return "CRI-O to answer, to learn which kata sandboxes run"
+	case p.facts.Intent.Cleared:
+		p.plan.Phase = node.PhaseIdle
+		p.line(Step{Kind: Forget})
+	default:
+		p.plan.Phase = node.PhaseAbsent
+		p.keepIntent()
 	}
+}
+
+// takeAway begins with the record of what was served: a crash or a reboot after that goes on removing.
+// Finished sandboxes are removed if CRI-O can; nothing waits for it.
+func (p *planner) takeAway() {
+	f := p.facts
+	var line []Step
+	if f.Store.Served != nil {
+		line = append(line, Step{Kind: Withdraw})
+	}
+	if f.Slots.Current != Pending {
+		line = append(line, Step{Kind: PointCurrent, Slot: Pending})
+	}
+	if f.Slots.Proof != Pending {
+		line = append(line, Step{Kind: PointProof, Slot: Pending})
+	}
+	if f.Runtime.DropIn.Exists {
+		line = append(line, Step{Kind: RemoveDropIn})
+	}
+	for _, slot := range f.Slots.All {
+		line = append(line, Step{Kind: Unmount, Slot: slot.ID})
+	}
+	p.line(append(line, Step{Kind: Clear})...)
 	for _, s := range f.Runtime.Sandboxes {
-		if s.Ready && s.Handler != node.ProofHandler {
-			return fmt.Sprintf("kata sandbox %s (%s) to end", s.Name, s.ID)
+		if !s.Ready {
+			p.tidy(Step{Kind: RemoveSandbox, Object: s.ID})
 		}
 	}
-	return ""
 }
 
-func (p *planner) pointAway() {
-	if p.facts.Slots.Current != Pending {
-		p.do(PointCurrent, "", Pending)
+// blocked says what still needs Kata on this node, or may. Not knowing counts as a need: a pod whose handler
+// was deleted cannot even be deleted itself. The label comes before sandboxes: while the Node carries it,
+// every moment may bring a new pod.
+func (p *planner) blocked() bool {
+	f := p.facts
+	switch {
+	case !f.Cluster.PodsKnown:
+		return !p.waitFor("the API server, to learn which kata pods are bound to this node")
+	case len(f.Cluster.BoundPods) > 0:
+		return !p.waitFor("kata pods to end: " + some(f.Cluster.BoundPods))
+	case f.Cluster.Labelled:
+		return !p.waitFor("the controller to take the ready label off this node, so that no kata pod can come")
+	case f.Runtime.DropIn.Exists && !f.Runtime.Answers:
+		return !p.waitFor("CRI-O to answer, to learn which kata sandboxes run" + because(f.Runtime.Silence))
 	}
-	if p.facts.Slots.Proof != Pending {
-		p.do(PointProof, "", Pending)
-	}
+	return p.used() || p.needed()
 }
 
-func (p *planner) removeSandboxes() {
+// used names a sandbox or a process that uses a payload.
+func (p *planner) used() bool {
 	for _, s := range p.facts.Runtime.Sandboxes {
-		p.plan.Steps = append(p.plan.Steps, Step{Kind: RemoveSandbox, Object: s.ID})
+		if s.Ready && s.Handler == node.Handler {
+			return !p.waitFor(fmt.Sprintf("kata sandbox %s (%s) to end", s.Name, s.ID))
+		}
 	}
+	for _, slot := range p.facts.Slots.All {
+		if len(slot.Holders) > 0 {
+			return !p.waitFor(fmt.Sprintf("%s, which still uses payload %s in slot %s", slot.Holders[0], slot.Release, slot.ID))
+		}
+	}
+	return false
+}
+
+// needed names a configuration with which CRI-O would refuse to start once our drop-in is deleted.
+func (p *planner) needed() bool {
+	for _, c := range p.facts.Runtime.Conflicts {
+		if c.Default && p.facts.Runtime.DropIn.Exists {
+			return !p.problem(RemoveDropIn, node.ReasonHandlerConflict,
+				fmt.Sprintf("%s sets %s to a handler of this agent: CRI-O would refuse to start without it; change that file first", c.File, c.Key))
+		}
+	}
+	return false
+}
+
+// maxNamed bounds how many pods a sentence names.
+const maxNamed = 5
+
+func some(names []string) string {
+	if len(names) <= maxNamed {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
+}
+
+func because(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
 }

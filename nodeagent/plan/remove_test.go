@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/plan"
@@ -23,7 +24,7 @@ func TestRemovalTakesEverythingAwayAndNeedsNoRestart(t *testing.T) {
 	w := removing(t)
 	w.facts.Runtime.Sandboxes = []plan.Sandbox{{ID: "s1", Handler: node.Handler}}
 	done, last := w.settle(t)
-	assert.Equal(t, []plan.Kind{plan.PointCurrent, plan.PointProof, plan.RemoveSandbox, plan.RemoveDropIn, plan.Unmount, plan.Clear}, done)
+	assert.Equal(t, []plan.Kind{plan.Withdraw, plan.PointCurrent, plan.PointProof, plan.RemoveDropIn, plan.Unmount, plan.Clear}, done)
 	assert.Equal(t, node.PhaseAbsent, last.Phase)
 }
 
@@ -49,6 +50,11 @@ func TestRemovalWaits(t *testing.T) {
 		"for a sandbox that runs": {func(f *plan.Facts) {
 			f.Runtime.Sandboxes = []plan.Sandbox{{ID: "s1", Name: "ns/a", Handler: node.Handler, Ready: true}}
 		}, "kata sandbox ns/a (s1) to end"},
+		"for the label": {func(f *plan.Facts) { f.Cluster.Labelled = true }, "the controller to take the ready label off this node, so that no kata pod can come"},
+		"for a process": {func(f *plan.Facts) {
+			f.Slots.All[0].Holders = []string{"process 7 (virtiofsd)"}
+		}, "process 7 (virtiofsd), which still uses payload  in slot " + id("a")},
+		"for many pods":            {func(f *plan.Facts) { f.Cluster.BoundPods = []string{"n/1", "n/2", "n/3", "n/4", "n/5", "n/6", "n/7"} }, "kata pods to end: n/1, n/2, n/3, n/4, n/5 and 2 more"},
 		"for nothing when all end": {func(*plan.Facts) {}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,19 +65,61 @@ func TestRemovalWaits(t *testing.T) {
 			assert.Equal(t, c.wait, p.Wait)
 			if c.wait != "" {
 				assert.Equal(t, node.PhaseBlocked, p.Phase)
-				assert.Empty(t, p.Steps, "nothing is touched while somebody needs it")
+				assert.Empty(t, p.Lines, "nothing is touched while somebody needs it")
 			}
 		})
 	}
 }
 
-func TestRemovalWaitsForAProcessThatStillUsesAVersion(t *testing.T) {
+func TestARemovalThatWaitsServesAgainAfterAReboot(t *testing.T) {
+	t.Parallel()
+	for name, kernel := range map[string]string{"same kernel": kernel, "another kernel": "6.13"} {
+		w := removing(t)
+		w.facts.Cluster.BoundPods = []string{"ns/long-running"}
+		w.reboot()
+		w.facts.Host.Kernel, w.facts.Cluster.PodsKnown = kernel, true
+		w.startCRIO("c9")
+		_, last := w.settle(t)
+		assert.Equal(t, node.PhaseBlocked, last.Phase, name)
+		assert.Equal(t, "kata pods to end: ns/long-running", last.Wait, name)
+		_, serving := w.facts.Serving()
+		assert.True(t, serving, "%s: the pods that are waited for start again", name)
+	}
+}
+
+func TestARemovalThatHasBegunDoesNotGoBackToServing(t *testing.T) {
 	t.Parallel()
 	w := removing(t)
-	w.slot(id("a")).Holders = []string{"process 7 (virtiofsd)"}
-	done, last := w.settle(t)
-	assert.NotContains(t, done, plan.Unmount)
-	assert.Contains(t, last.Wait, "process 7 (virtiofsd)")
+	w.apply(t, plan.For(w.facts).Next()[0])
+	w.reboot()
+	_, last := w.settle(t)
+	assert.Equal(t, node.PhaseBlocked, last.Phase)
+	assert.Empty(t, w.facts.Slots.All)
+}
+
+func TestNothingIsRemovedThatLeavesACRIOWhichRefusesToStart(t *testing.T) {
+	t.Parallel()
+	w := removing(t)
+	w.facts.Runtime.Conflicts = []plan.Conflict{{File: "/etc/crio/crio.conf.d/99-site.conf", Key: "crio.runtime.default_runtime", Default: true}}
+	p := plan.For(w.facts)
+	require.NotNil(t, p.Problem)
+	assert.Equal(t, node.ReasonHandlerConflict, p.Problem.Reason)
+	assert.Contains(t, p.Problem.Message, "/etc/crio/crio.conf.d/99-site.conf sets crio.runtime.default_runtime")
+	assert.Empty(t, p.Lines)
+}
+
+func TestFinishedSandboxesBlockNothing(t *testing.T) {
+	t.Parallel()
+	w := removing(t)
+	w.facts.Runtime.Sandboxes = []plan.Sandbox{{ID: "s1", Handler: node.Handler}, {ID: "s2", Handler: node.ProofHandler}}
+	p := plan.For(w.facts)
+	assert.Equal(t, plan.Withdraw, p.Next()[0].Kind)
+	assert.Equal(t, []plan.Step{{Kind: plan.RemoveSandbox, Object: "s1"}, {Kind: plan.RemoveSandbox, Object: "s2"}}, p.Tidy)
+	for len(p.Lines) > 0 {
+		w.apply(t, p.Next()[0])
+		p = plan.For(w.facts)
+	}
+	assert.Equal(t, plan.Plan{Phase: node.PhaseAbsent}, p)
 }
 
 func TestRemovalOfNothingAnswersAtOnce(t *testing.T) {

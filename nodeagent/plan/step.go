@@ -2,14 +2,7 @@
 
 package plan
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"strings"
-
-	"github.com/kata-node/kata-node/api/node"
-)
+import "strings"
 
 // Kind names a step.
 type Kind string
@@ -24,7 +17,7 @@ const (
 	Mount Kind = "mount payload"
 	// Verify compares every mounted file with the payload's manifest.
 	Verify Kind = "verify payload"
-	// Configure renders the handlers' directories beside the mount.
+	// Configure renders the handlers' directories next to the mount.
 	Configure Kind = "configure handlers"
 	// WriteDropIn tells CRI-O about our handlers, at its next start.
 	WriteDropIn Kind = "write drop-in"
@@ -38,11 +31,13 @@ const (
 	PointCurrent Kind = "point current"
 	// Record writes down what current serves.
 	Record Kind = "record payload"
-	// Unmount takes a slot away that nobody holds.
+	// Withdraw deletes that record: from here on a removal does not go back to serving.
+	Withdraw Kind = "withdraw payload"
+	// Unmount unmounts a slot that nothing holds.
 	Unmount Kind = "unmount payload"
-	// DeleteImage takes an image away that no slot needs.
+	// DeleteImage deletes an image that no slot needs.
 	DeleteImage Kind = "delete image"
-	// RemoveSandbox stops and removes a finished sandbox of our handlers.
+	// RemoveSandbox stops and removes a sandbox of our handlers that no pod needs.
 	RemoveSandbox Kind = "remove sandbox"
 	// RemoveDropIn lets CRI-O forget our handlers at its next natural start.
 	RemoveDropIn Kind = "remove drop-in"
@@ -55,7 +50,8 @@ const (
 // Step is one change to the host.
 type Step struct {
 	Kind Kind
-	// Payload is the image by digest; Slot the slot's id, empty while the payload is not in the store; Object a sandbox or image id.
+	// Payload is the image by digest; Slot the slot's id, empty while the payload is not in the store; Object a
+	// sandbox or image id.
 	Payload, Slot, Object string
 }
 
@@ -68,22 +64,4 @@ func (s Step) String() string {
 		}
 	}
 	return strings.Join(words, " ")
-}
-
-// Plan is what is left to do, in order, as far as these facts tell.
-type Plan struct {
-	Steps []Step
-	// Tidy are steps that nothing waits for and that wait for nothing: they go on while Steps fail.
-	Tidy  []Step
-	Phase node.Phase
-	// Problem says why no step leads on: somebody has to mend something first.
-	Problem string
-	// Wait says what the plan waits for once its steps are done, empty when nothing is.
-	Wait string
-}
-
-// SlotID names a payload as prepared for this host: equal ids mean equal content, on any node.
-func SlotID(platform, kernel, settings string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n", platform, kernel, settings))
-	return hex.EncodeToString(sum[:])[:16]
 }

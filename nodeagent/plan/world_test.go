@@ -3,6 +3,7 @@
 package plan_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -49,7 +50,18 @@ func absent() *node.Intent {
 }
 
 // world is a host small enough to be a value: steps change it as the real ones change a real host.
-type world struct{ facts plan.Facts }
+type world struct {
+	facts plan.Facts
+	// knows is which invocations of CRI-O were started with our drop-in there.
+	knows map[string]bool
+}
+
+// startCRIO is a start of CRI-O by whatever hand.
+func (w *world) startCRIO(invocation string) {
+	r := &w.facts.Runtime
+	r.Active, r.Answers, r.Invocation = true, true, invocation
+	w.knows[invocation] = r.DropIn.Right
+}
 
 // booted is a node with a running CRI-O and nothing of ours.
 func booted(wanted *node.Intent) world {
@@ -59,7 +71,14 @@ func booted(wanted *node.Intent) world {
 		Cluster: plan.Cluster{PodsKnown: true},
 		Runtime: plan.Runtime{Active: true, Invocation: "c1", Answers: true},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
-	}}
+	}, map[string]bool{}}
+}
+
+// clone returns a world of its own in the same state.
+func (w *world) clone() world {
+	c := world{w.facts, maps.Clone(w.knows)}
+	c.facts.Slots.All = slices.Clone(w.facts.Slots.All)
+	return c
 }
 
 func (w *world) slot(slotID string) *plan.Slot {
@@ -74,7 +93,7 @@ func (w *world) slot(slotID string) *plan.Slot {
 func (w *world) apply(t *testing.T, s plan.Step) {
 	t.Helper()
 	f := &w.facts
-	switch s.Kind {
+	switch s.Kind { //nolint:exhaustive // the default fails
 	case plan.Keep:
 		f.Intent.Kept = true
 	case plan.Forget:
@@ -85,29 +104,35 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 	case plan.Mount:
 		require.NotEmpty(t, s.Slot)
 		v := w.slot(s.Slot)
-		v.Mounted, v.Payload, v.Image = true, s.Payload, node.Digest(s.Payload)[len("sha256:"):][:1]
+		v.Mounted, v.Payload, v.Image, v.Platform = true, s.Payload, node.Digest(s.Payload)[len("sha256:"):][:1], node.Digest(s.Payload)
 	case plan.Verify:
 		require.True(t, w.slot(s.Slot).Mounted, "only what is mounted can be verified")
-		w.slot(s.Slot).Verified = true
+		w.slot(s.Slot).Verified = &record.Verified{HandlerType: "vm"}
 	case plan.Configure:
-		require.True(t, w.slot(s.Slot).Verified, "nothing is made from unverified bytes")
+		require.NotNil(t, w.slot(s.Slot).Verified, "nothing is made from unverified bytes")
 		w.slot(s.Slot).Configured = true
 	case plan.WriteDropIn:
-		f.Runtime.DropIn = plan.DropIn{Exists: true, Right: true, Invocation: f.Runtime.Invocation, BootID: f.Host.BootID}
+		f.Runtime.DropIn = plan.DropIn{Exists: true, Right: true}
 	case plan.RestartCRIO:
 		f.Runtime.Restarted = record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: f.Runtime.Invocation}
-		f.Runtime.Invocation += "+"
+		w.startCRIO(f.Runtime.Invocation + "+")
 	case plan.PointProof:
 		f.Slots.Proof = s.Slot
 	case plan.Prove:
 		require.Equal(t, s.Slot, f.Slots.Proof)
-		require.True(t, f.Runtime.Active && (f.Runtime.DropIn.BootID != f.Host.BootID || f.Runtime.DropIn.Invocation != f.Runtime.Invocation), "CRI-O has read the drop-in")
-		w.slot(s.Slot).Proved = true
+		require.True(t, f.Runtime.Active)
+		if !w.knows[f.Runtime.Invocation] {
+			f.Runtime.Lacks = f.Runtime.Invocation
+			return
+		}
+		w.slot(s.Slot).Proved, f.Runtime.Lacks = f.Runtime.Invocation, ""
 	case plan.PointCurrent:
 		require.True(t, s.Slot == plan.Pending || w.slot(s.Slot).Ready(), "current always resolves to something whole")
 		f.Slots.Current = s.Slot
 	case plan.Record:
 		f.Store.Served = &record.Served{Payload: s.Payload, Slot: s.Slot}
+	case plan.Withdraw:
+		f.Store.Served = nil
 	case plan.Unmount:
 		require.Empty(t, w.slot(s.Slot).Holders, "what is held stays")
 		f.Slots.All = slices.DeleteFunc(f.Slots.All, func(v plan.Slot) bool { return v.ID == s.Slot })
@@ -119,7 +144,10 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 	case plan.RemoveDropIn:
 		f.Runtime.DropIn = plan.DropIn{}
 	case plan.Clear:
-		f.Store.Exists, f.Store.Images, f.Store.Served, f.Store.Leftovers, f.Runtime.Restarted = false, nil, nil, nil, record.Restarted{}
+		f.Store.Exists, f.Store.Images, f.Store.Served, f.Store.Leftovers = false, nil, nil, nil
+		f.Runtime.Restarted, f.Runtime.Lacks = record.Restarted{}, ""
+	default:
+		t.Fatalf("step %q is unknown", s)
 	}
 }
 
@@ -128,12 +156,12 @@ func (w *world) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
 	t.Helper()
 	for range 100 {
 		last = plan.For(w.facts)
-		if len(last.Steps) == 0 && len(last.Tidy) == 0 {
+		if len(last.Lines) == 0 && len(last.Tidy) == 0 {
 			return done, last
 		}
-		if len(last.Steps) > 0 {
-			w.apply(t, last.Steps[0])
-			done = append(done, last.Steps[0].Kind)
+		if len(last.Lines) > 0 {
+			w.apply(t, last.Next()[0])
+			done = append(done, last.Next()[0].Kind)
 			continue
 		}
 		for _, s := range last.Tidy {
@@ -158,6 +186,6 @@ func installed(t *testing.T, digit string) world {
 func (w *world) reboot() {
 	f := &w.facts
 	f.Host.BootID, f.Intent.Told, f.Cluster.PodsKnown = "b2", false, false
-	f.Slots.All, f.Slots.Current, f.Slots.Proof = nil, plan.Pending, plan.Pending
+	f.Slots = plan.Slots{Current: plan.Pending, Proof: plan.Pending}
 	f.Runtime = plan.Runtime{DropIn: f.Runtime.DropIn}
 }

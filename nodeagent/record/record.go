@@ -33,6 +33,14 @@ func load[T any](files host.FileReader, file string) (*T, error) {
 	return &value, nil
 }
 
+func loadOrZero[T any](files host.FileReader, file string) (value T, err error) {
+	found, err := load[T](files, file)
+	if found != nil {
+		value = *found
+	}
+	return value, err
+}
+
 func save(files host.FileWriter, file string, value any) error {
 	document, err := json.Marshal(value)
 	if err != nil {

@@ -17,21 +17,5 @@ func LoadServed(files host.FileReader) (*Served, error) { return load[Served](fi
 // Save replaces the record.
 func (s Served) Save(files host.FileWriter) error { return save(files, host.ServedFile, s) }
 
-// Restarted is one use of a grant in this boot: for which intent, and which invocation of CRI-O was to end
-// by it. While that invocation still runs, the restart has not happened.
-type Restarted struct {
-	Intent     string `json:"intent"`
-	Invocation string `json:"invocation"`
-}
-
-// LoadRestarted returns the zero value where no grant was used in this boot.
-func LoadRestarted(files host.FileReader) (Restarted, error) {
-	r, err := load[Restarted](files, host.RestartedFile)
-	if r == nil {
-		return Restarted{}, err
-	}
-	return *r, err
-}
-
-// Save replaces the record.
-func (r Restarted) Save(files host.FileWriter) error { return save(files, host.RestartedFile, r) }
+// RemoveServed deletes the record: nothing is served again at the next boot.
+func RemoveServed(files host.FileWriter) error { return files.Remove(host.ServedFile) }

@@ -3,6 +3,7 @@
 package record
 
 import (
+	"errors"
 	"path"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -10,45 +11,70 @@ import (
 
 // Files in a slot's directory.
 const (
-	originFile = "origin.json"
-	// VerifiedMark and ProvedMark hold for this boot.
-	VerifiedMark = "verified"
-	ProvedMark   = "proved"
+	originFile   = "origin.json"
+	verifiedFile = "verified.json"
+	provedFile   = "proved.json"
 )
+
+func inSlot(slot, file string) string { return path.Join(host.SlotDir(slot), file) }
 
 // Origin is what a slot was prepared from.
 type Origin struct {
-	// Image is the store's id, Payload the reference by which it was asked for, Release the version that the
-	// payload calls itself.
-	Image   string `json:"image"`
-	Payload string `json:"payload"`
-	Release string `json:"release"`
+	// Image is the store's id, Platform the digest of its manifest for this platform, Payload the reference by
+	// which it was asked for, Release the version that the payload calls itself.
+	Image    string `json:"image"`
+	Platform string `json:"platform"`
+	Payload  string `json:"payload"`
+	Release  string `json:"release"`
 }
-
-// OriginFile is the file of a slot's origin.
-func OriginFile(slot string) string { return path.Join(host.SlotDir(slot), originFile) }
 
 // LoadOrigin returns the zero value for a slot without its record: nothing was ever mounted there.
 func LoadOrigin(files host.FileReader, slot string) (Origin, error) {
-	o, err := load[Origin](files, OriginFile(slot))
-	if o == nil {
-		return Origin{}, err
-	}
-	return *o, err
+	return loadOrZero[Origin](files, inSlot(slot, originFile))
 }
 
 // Save replaces the record of a slot.
 func (o Origin) Save(files host.FileWriter, slot string) error {
-	return save(files, OriginFile(slot), o)
+	return save(files, inSlot(slot, originFile), o)
 }
 
-// Marked reports whether a slot has a mark.
-func Marked(files host.FileReader, slot, mark string) bool {
-	_, err := files.Read(path.Join(host.SlotDir(slot), mark))
-	return err == nil
+// Verified says that every file of a slot's mount is what the payload's manifest says, and what that
+// manifest says of the payload. It holds for one mount.
+type Verified struct {
+	// Architecture is a Go architecture name.
+	Architecture string `json:"architecture"`
+	// HandlerType is the type of our handler in the payload, empty where the payload does not offer it.
+	HandlerType string `json:"handlerType"`
+	// ShimCompatibility is equal in two payloads exactly when each one's shim reaches the other's sandboxes.
+	ShimCompatibility string `json:"shimCompatibility"`
 }
 
-// Mark sets a mark of a slot.
-func Mark(files host.FileWriter, slot, mark string) error {
-	return files.Write(path.Join(host.SlotDir(slot), mark), nil, private)
+// LoadVerified returns nil for a slot that is not verified.
+func LoadVerified(files host.FileReader, slot string) (*Verified, error) {
+	return load[Verified](files, inSlot(slot, verifiedFile))
+}
+
+// Save replaces the record of a slot.
+func (v Verified) Save(files host.FileWriter, slot string) error {
+	return save(files, inSlot(slot, verifiedFile), v)
+}
+
+// Proved is the invocation of CRI-O that has started a sandbox from a slot.
+type Proved struct {
+	Invocation string `json:"invocation"`
+}
+
+// LoadProved returns the zero value for a slot that is not proved.
+func LoadProved(files host.FileReader, slot string) (Proved, error) {
+	return loadOrZero[Proved](files, inSlot(slot, provedFile))
+}
+
+// Save replaces the record of a slot.
+func (p Proved) Save(files host.FileWriter, slot string) error {
+	return save(files, inSlot(slot, provedFile), p)
+}
+
+// RemoveMarks deletes what was found out about a slot's former mount.
+func RemoveMarks(files host.FileWriter, slot string) error {
+	return errors.Join(files.Remove(inSlot(slot, verifiedFile)), files.Remove(inSlot(slot, provedFile)))
 }

@@ -67,7 +67,7 @@ func boundPods(f plan.Facts) node.BoundPods {
 
 func inUse(f plan.Facts) []string {
 	var digests []string
-	for _, v := range plan.Held(f) {
+	for _, v := range f.Slots.Held() {
 		digests = append(digests, node.Digest(v.Payload))
 	}
 	slices.Sort(digests)
@@ -81,8 +81,8 @@ func problem(f plan.Facts, p plan.Plan, failure *Failure) *node.Error {
 		return &node.Error{Step: "read intent", Reason: "InvalidIntent", Message: f.Intent.Problem}
 	case f.Host.Problem != "":
 		return nil
-	case p.Problem != "":
-		return &node.Error{Step: string(plan.RestartCRIO), Reason: "HandlersNotTaken", Message: p.Problem}
+	case p.Problem != nil:
+		return &node.Error{Step: string(p.Problem.Step), Reason: p.Problem.Reason, Message: p.Problem.Message}
 	case failure != nil:
 		return &node.Error{Step: string(failure.Step), Reason: Reason(failure.Step), Message: failure.Err.Error()}
 	default:

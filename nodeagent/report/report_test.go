@@ -13,6 +13,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
@@ -29,7 +30,8 @@ func serving() plan.Facts {
 		Intent:  plan.Intent{Wanted: &node.Intent{ID: "i1", State: node.StateInstalled, Payload: payload("a")}, ID: "i1", Told: true},
 		Cluster: plan.Cluster{PodsKnown: true, BoundPods: []string{"ns/pod"}},
 		Slots: plan.Slots{Current: "va", Proof: "va", All: []plan.Slot{
-			{ID: "va", Payload: payload("a"), Release: "1.1"}, {ID: "vb", Payload: payload("b"), Release: "1.0", Holders: []string{"process 7"}},
+			{ID: "va", Origin: record.Origin{Payload: payload("a"), Release: "1.1"}, Mounted: true, Verified: &record.Verified{}, Configured: true},
+			{ID: "vb", Origin: record.Origin{Payload: payload("b"), Release: "1.0"}, Holders: []string{"process 7"}},
 		}},
 	}
 }

@@ -41,7 +41,7 @@ func newBench(t *testing.T) *bench {
 	for _, p := range []hosttest.Payload{one(), two()} {
 		m.Registry[p.Reference()] = p
 	}
-	return &bench{Machine: m, told: observe.Told{Known: true, PodsKnown: true}, self: observe.Self{BootID: bootID, Kernel: "6.12", CRIOUnit: "crio.service"}}
+	return &bench{Machine: m, told: observe.Told{Known: true, PodsKnown: true}, self: observe.Self{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service"}}
 }
 
 // want puts an intent on the Node, with a grant.
@@ -75,11 +75,12 @@ func (b *bench) until(t *testing.T, kind plan.Kind) (plan.Step, plan.Facts) {
 	for range 50 {
 		f := b.look(t)
 		p := plan.For(f)
-		require.NotEmpty(t, p.Steps, "%s never comes: %s", kind, p.Wait)
-		if p.Steps[0].Kind == kind {
-			return p.Steps[0], f
+		require.NotEmpty(t, p.Lines, "%s never comes: %s", kind, p.Wait)
+		next := p.Next()[0]
+		if next.Kind == kind {
+			return next, f
 		}
-		require.NoError(t, b.runner().Run(t.Context(), p.Steps[0], f))
+		require.NoError(t, b.runner().Run(t.Context(), next, f))
 	}
 	t.Fatalf("%s never comes", kind)
 	return plan.Step{}, plan.Facts{}
@@ -91,7 +92,7 @@ func (b *bench) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
 	for range 100 {
 		f := b.look(t)
 		last = plan.For(f)
-		steps := last.Steps[:min(len(last.Steps), 1)]
+		steps := last.Next()[:min(len(last.Lines), 1)]
 		if len(steps) == 0 {
 			steps = last.Tidy
 		}
@@ -106,6 +107,22 @@ func (b *bench) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
 		if b.Dead() {
 			b.Revive()
 		}
+	}
+	t.Fatalf("the plan never ends: %v", done)
+	return nil, plan.Plan{}
+}
+
+// settleSteps is settle without tidy steps.
+func (b *bench) settleSteps(t *testing.T) (done []plan.Kind, last plan.Plan) {
+	t.Helper()
+	for range 100 {
+		f := b.look(t)
+		if last = plan.For(f); len(last.Lines) == 0 {
+			return done, last
+		}
+		s := last.Next()[0]
+		require.NoError(t, b.runner().Run(t.Context(), s, f))
+		done = append(done, s.Kind)
 	}
 	t.Fatalf("the plan never ends: %v", done)
 	return nil, plan.Plan{}

@@ -4,13 +4,15 @@ package step
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/dropin"
+	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
@@ -23,36 +25,25 @@ const (
 	restartTimeout = 3 * time.Minute
 )
 
-// writeDropIn stamps the drop-in with the CRI-O that is running. If another one started meanwhile, it may or may not have read the file, so the stamp names that one.
-func (r Runner) writeDropIn(ctx context.Context) error {
-	before, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
-	for err == nil {
-		if err = r.stamp(before.Invocation); err != nil {
-			break
-		}
-		var after host.Unit
-		if after, err = r.Host.Services.Unit(ctx, r.Self.CRIOUnit); after.Invocation == before.Invocation {
-			break
-		}
-		before = after
-	}
+func (r Runner) writeDropIn() error {
+	content, err := handlers.DropIn()
 	if err != nil {
+		return err
+	}
+	if err := r.Host.Files.Write(host.DropIn, content, publicFile); err != nil {
 		return fmt.Errorf("writing drop-in %s: %w", host.DropIn, err)
 	}
 	return nil
 }
 
-func (r Runner) stamp(invocation string) error {
-	content, err := dropin.Render(dropin.Stamp{Invocation: invocation, BootID: r.Self.BootID})
-	if err != nil {
-		return err
-	}
-	return r.Host.Files.Write(host.DropIn, content, publicFile)
-}
-
-// restartCRIO notes the use of the grant first: after a crash the note tells a restart that happened from one that did not.
+// restartCRIO stops no CRI-O that would refuse its configuration at the next start. It notes the use of the
+// grant before the restart: after a crash the note tells a restart that happened from one that did not.
 func (r Runner) restartCRIO(ctx context.Context, f plan.Facts) error {
-	if err := (record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: f.Runtime.Invocation}).Save(r.Host.Files); err != nil {
+	if err := r.Host.Services.Check(ctx, r.Self.CRIOUnit); err != nil {
+		return fmt.Errorf("CRI-O is left running, because it would not start again: %w", err)
+	}
+	used := record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: f.Runtime.Invocation}
+	if err := used.Save(r.Host.Files); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, restartTimeout)
@@ -60,47 +51,55 @@ func (r Runner) restartCRIO(ctx context.Context, f plan.Facts) error {
 	return r.Host.Services.Restart(ctx, r.Self.CRIOUnit)
 }
 
-// prove starts a real sandbox of the candidate. CRI-O's list of handlers proves nothing.
-func (r Runner) prove(ctx context.Context, s plan.Step, f plan.Facts) error {
-	if err := r.visible(ctx, s.Slot); err != nil {
+// prove starts a real sandbox of the candidate. CRI-O's list of handlers proves nothing. That CRI-O does not
+// know the handler is an answer, and no failure: the next plan asks for its restart.
+func (r Runner) prove(ctx context.Context, s plan.Step) error {
+	unit, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
+	if err != nil {
+		return err
+	}
+	if err := r.visible(s.Slot, unit); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
-	for _, sandbox := range f.Runtime.Sandboxes {
-		if sandbox.Handler == node.ProofHandler {
-			if err := r.Host.Sandboxes.Remove(ctx, sandbox.ID); err != nil {
-				return fmt.Errorf("removing an earlier proof: %w", err)
-			}
-		}
-	}
-	id, err := r.Host.Sandboxes.Prove(ctx, node.ProofHandler, "proof-"+s.Slot)
-	if unknown, ok := errors.AsType[*host.UnknownHandler](err); ok {
-		return errors.Join(unknown, r.restamp(ctx))
+	id, err := r.Host.Sandboxes.Prove(ctx, node.ProofHandler, proofName(s.Slot))
+	if _, unknown := errors.AsType[*host.UnknownHandler](err); unknown {
+		return record.Lacks{Invocation: unit.Invocation}.Save(r.Host.Files)
 	}
 	if err != nil {
 		return fmt.Errorf("proving payload %q: %w", s.Payload, err)
 	}
-	// The mark comes last: after a crash between the two, the next proof removes this one's sandbox.
-	removed := r.Host.Sandboxes.Remove(ctx, id)
-	return errors.Join(record.Mark(r.Host.Files, s.Slot, record.ProvedMark), removed)
+	if err := r.proved(ctx, s.Slot, unit.Invocation); err != nil {
+		return err
+	}
+	// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the kubelet.
+	_ = r.Host.Sandboxes.Remove(ctx, id) //nolint:errcheck // see above
+	return nil
 }
 
-// restamp records that the running CRI-O has not taken our handlers, whatever the old stamp said, so that the next plan restarts it.
-func (r Runner) restamp(ctx context.Context) error {
-	unit, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
+// proved records the proof, if one and the same CRI-O ran all the time.
+func (r Runner) proved(ctx context.Context, slot, invocation string) error {
+	after, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
 	if err != nil {
 		return err
 	}
-	return r.stamp(unit.Invocation)
+	if after.Invocation != invocation {
+		return errors.New("CRI-O was restarted during the proof, which says nothing about the one that runs now")
+	}
+	if err := record.RemoveLacks(r.Host.Files); err != nil {
+		return err
+	}
+	return record.Proved{Invocation: invocation}.Save(r.Host.Files, slot)
+}
+
+// proofName differs from that of every other proof: CRI-O keeps the name of a sandbox that it cannot remove.
+func proofName(slot string) string {
+	return "proof-" + slot + "-" + strings.ToLower(rand.Text()[:8])
 }
 
 // visible makes sure that CRI-O's mount namespace has the payload: it may live in one of its own.
-func (r Runner) visible(ctx context.Context, slot string) error {
-	unit, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
-	if err != nil {
-		return err
-	}
+func (r Runner) visible(slot string, unit host.Unit) error {
 	points, err := r.Host.Mounts.Below(host.PayloadDir(slot), unit.MainPID)
 	if err != nil {
 		return err

@@ -4,18 +4,13 @@ package step
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/guestconfig"
 	"github.com/kata-node/kata-node/nodeagent/host"
-	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/payload/inspect"
@@ -34,7 +29,9 @@ func (r Runner) image(ctx context.Context, payload string) (host.Image, error) {
 	return images[at], nil
 }
 
-// mount writes the slot's origin before the mount, so that a mount never lacks one, and mounts nothing on what is mounted. An image whose layers are not all there is discarded.
+// mount writes the slot's origin before the mount, so that a mount never lacks one, and mounts nothing on
+// what is mounted. What was found out about a former mount ends here. An image of which a layer is missing is
+// discarded.
 func (r Runner) mount(ctx context.Context, s plan.Step) error {
 	image, err := r.image(ctx, s.Payload)
 	if err != nil {
@@ -42,9 +39,9 @@ func (r Runner) mount(ctx context.Context, s plan.Step) error {
 	}
 	layers, err := r.Host.Images.Layers(ctx, image.ID)
 	if err != nil {
-		return errors.Join(err, r.Host.Images.Discard(ctx, image.ID))
+		return r.discardIf(ctx, missing(err), image, err)
 	}
-	origin := record.Origin{Image: image.ID, Payload: s.Payload, Release: image.Version}
+	origin := record.Origin{Image: image.ID, Platform: image.Platform, Payload: s.Payload, Release: image.Version}
 	if err := origin.Save(r.Host.Files, s.Slot); err != nil {
 		return err
 	}
@@ -52,52 +49,68 @@ func (r Runner) mount(ctx context.Context, s plan.Step) error {
 	if err != nil || slices.Contains(mounted, host.PayloadDir(s.Slot)) {
 		return err
 	}
-	err = r.Host.Mounts.Overlay(layers, host.PayloadDir(s.Slot))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = errors.Join(err, r.Host.Images.Discard(ctx, image.ID))
+	if err := record.RemoveMarks(r.Host.Files, s.Slot); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("mounting payload %q: %w", s.Payload, err)
+	if err := r.Host.Mounts.Overlay(layers, host.PayloadDir(s.Slot)); err != nil {
+		return r.discardIf(ctx, missing(err), image, fmt.Errorf("mounting payload %q: %w", s.Payload, err))
 	}
 	return nil
 }
 
+// missing reports whether an error says that part of an image is not there.
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+func (r Runner) discardIf(ctx context.Context, damaged bool, image host.Image, err error) error {
+	if !damaged {
+		return err
+	}
+	return errors.Join(err, r.Host.Images.Discard(ctx, image.ID))
+}
+
 // verify compares the mounted tree with its manifest, and the manifest with the digest that came with the image.
-// What differs is never served: mount, image and every damaged layer go, so that the next pull brings all of it anew.
+// What differs is never served: mount, image and every damaged layer are deleted, so that the next pull brings
+// all of it anew.
 func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	image, err := r.image(ctx, s.Payload)
 	if err != nil {
 		return err
 	}
-	err = r.compare(ctx, s.Slot, image)
+	m, err := r.compare(ctx, s.Slot, image)
 	if mismatch, ok := errors.AsType[*inspect.Mismatch](err); ok {
 		return r.discard(ctx, s, image, mismatch)
 	}
 	if err != nil {
 		return fmt.Errorf("verifying payload %q: %w", s.Payload, err)
 	}
-	return record.Mark(r.Host.Files, s.Slot, record.VerifiedMark)
+	handler, _ := m.Handler(node.Handler)
+	return record.Verified{
+		Architecture: m.Architecture, HandlerType: string(handler.Type), ShimCompatibility: m.ShimCompatibility,
+	}.Save(r.Host.Files, s.Slot)
 }
 
-func (r Runner) compare(ctx context.Context, slot string, image host.Image) error {
+func (r Runner) compare(ctx context.Context, slot string, image host.Image) (manifest.Manifest, error) {
 	m, err := r.manifest(slot, image)
 	if err != nil {
-		return err
+		return m, err
 	}
 	r.Tell(fmt.Sprintf("verifying payload %s: %d files", m.PayloadVersion, len(m.Files)))
-	return inspect.Tree(ctx, r.Host.Files.Path(host.PayloadDir(slot)), m)
+	return m, inspect.Tree(ctx, r.Host.Files.Path(host.PayloadDir(slot)), m)
 }
 
+// manifest reads the document through the reader that follows no link and opens regular files only.
 func (r Runner) manifest(slot string, image host.Image) (manifest.Manifest, error) {
-	document, err := r.Host.Files.Read(path.Join(host.PayloadDir(slot), manifest.Path))
-	if err != nil {
-		return manifest.Manifest{}, &inspect.Mismatch{Path: manifest.Path, Problem: err.Error()}
+	m, document, err := inspect.Read(r.Host.Files.Path(host.PayloadDir(slot)))
+	if passing, ok := errors.AsType[*fs.PathError](err); ok && !missing(passing) {
+		return m, err
 	}
-	sum := sha256.Sum256(document)
-	if got := "sha256:" + hex.EncodeToString(sum[:]); got != image.Manifest {
-		return manifest.Manifest{}, &inspect.Mismatch{Path: manifest.Path, Problem: fmt.Sprintf("sha256 is %s, the image's label says %q", got, image.Manifest)}
+	if err != nil && document == nil {
+		return m, &inspect.Mismatch{Path: manifest.Path, Problem: err.Error()}
 	}
-	return manifest.Decode(document)
+	if got := manifest.Digest(document); got != image.Manifest {
+		return m, &inspect.Mismatch{Path: manifest.Path, Problem: fmt.Sprintf("sha256 is %s, the image's label says %q", got, image.Manifest)}
+	}
+	return m, err
 }
 
 func (r Runner) discard(ctx context.Context, s plan.Step, image host.Image, mismatch *inspect.Mismatch) error {
@@ -106,49 +119,4 @@ func (r Runner) discard(ctx context.Context, s plan.Step, image host.Image, mism
 		return errors.Join(err, undo)
 	}
 	return errors.Join(err, r.Host.Images.Discard(ctx, image.ID))
-}
-
-// configure renders both handlers' directories: a link to the shim in the payload, and a real configuration file beside it.
-func (r Runner) configure(s plan.Step) error {
-	document, err := r.Host.Files.Read(path.Join(host.PayloadDir(s.Slot), manifest.Path))
-	if err != nil {
-		return fmt.Errorf("reading payload manifest: %w", err)
-	}
-	m, err := manifest.Decode(document)
-	if err != nil {
-		return err
-	}
-	handler, ok := m.Handler(node.Handler)
-	if !ok {
-		return fmt.Errorf("payload %q offers no handler %s: use a payload built for it", s.Payload, node.Handler)
-	}
-	base, err := r.Host.Files.Read(path.Join(host.PayloadDir(s.Slot), handler.Config))
-	if err != nil {
-		return fmt.Errorf("reading the payload's base configuration: %w", err)
-	}
-	fragments, err := observe.Fragments(r.Host.Files)
-	if err != nil {
-		return err
-	}
-	for name, render := range map[string]func([]byte, []guestconfig.Fragment) ([]byte, error){
-		node.Handler: guestconfig.Render, node.ProofHandler: guestconfig.RenderProof,
-	} {
-		content, err := render(base, fragments)
-		if err != nil {
-			return err
-		}
-		if err := r.handler(s.Slot, name, handler.Shim, content); err != nil {
-			return fmt.Errorf("configuring handler %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-func (r Runner) handler(slot, name, shim string, configuration []byte) error {
-	dir := path.Join(host.SlotDir(slot), name)
-	target := path.Join("..", path.Base(host.PayloadDir(slot)), shim)
-	if err := r.Host.Files.Link(path.Join(dir, host.Shim), target); err != nil {
-		return err
-	}
-	return r.Host.Files.Write(path.Join(dir, host.Configuration), configuration, publicFile)
 }

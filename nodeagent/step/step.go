@@ -41,7 +41,7 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	case plan.Configure:
 		return r.configure(s)
 	case plan.WriteDropIn:
-		return r.writeDropIn(ctx)
+		return r.writeDropIn()
 	case plan.RestartCRIO:
 		return r.restartCRIO(ctx, f)
 	case plan.PointProof:
@@ -49,9 +49,11 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	case plan.PointCurrent:
 		return r.Host.Files.Link(host.CurrentLink, host.Target(s.Slot))
 	case plan.Prove:
-		return r.prove(ctx, s, f)
+		return r.prove(ctx, s)
 	case plan.Record:
 		return record.Served{Payload: s.Payload, Slot: s.Slot}.Save(r.Host.Files)
+	case plan.Withdraw:
+		return record.RemoveServed(r.Host.Files)
 	case plan.Unmount:
 		return r.unmount(s.Slot)
 	case plan.DeleteImage:

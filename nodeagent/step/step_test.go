@@ -5,6 +5,7 @@ package step_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,11 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/dropin"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/nodeagent/plan"
-	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/nodeagent/step"
 	"github.com/kata-node/kata-node/payload/manifest"
 )
@@ -66,7 +65,7 @@ func TestAMountHasItsOriginBeforeItIsThere(t *testing.T) {
 	b.CrashAt = b.Changes + 1
 	require.ErrorIs(t, b.runner().Run(t.Context(), s, f), hosttest.ErrCrash)
 	assert.Empty(t, b.Mounts)
-	assert.FileExists(t, filepath.Join(b.Root, record.OriginFile(s.Slot)))
+	assert.FileExists(t, filepath.Join(b.Root, host.SlotDir(s.Slot), "origin.json"))
 }
 
 func TestAnImageWithoutItsLayersIsDiscarded(t *testing.T) {
@@ -144,37 +143,6 @@ func TestConfigurationOfBothHandlersHasTheAdministratorsFragments(t *testing.T) 
 	assert.ErrorContains(t, b.runner().Run(t.Context(), s, f), "b.toml")
 }
 
-// restless is a systemd whose CRI-O starts by itself some times while it is looked at.
-type restless struct {
-	host.Services
-	b     *bench
-	times int
-}
-
-func (r *restless) Unit(ctx context.Context, name string) (host.Unit, error) {
-	u, err := r.Services.Unit(ctx, name)
-	if r.times > 0 {
-		r.times--
-		r.b.CRIO.Invocation += "0"
-	}
-	return u, err
-}
-
-func TestTheDropInNamesTheCRIOThatMayNotHaveReadIt(t *testing.T) {
-	t.Parallel()
-	for times := range 4 {
-		b, s, f := stopped(t, plan.WriteDropIn)
-		r := b.runner()
-		r.Host.Services = &restless{r.Host.Services, b, times}
-		require.NoError(t, r.Run(t.Context(), s, f))
-		content, err := b.Files.Read(host.DropIn)
-		require.NoError(t, err)
-		stamp, ours := dropin.Read(content)
-		assert.True(t, ours)
-		assert.Equal(t, dropin.Stamp{Invocation: b.CRIO.Invocation, BootID: bootID}, stamp, "after %d starts", times)
-	}
-}
-
 func TestARestartThatFailsIsTold(t *testing.T) {
 	t.Parallel()
 	b, s, f := stopped(t, plan.RestartCRIO)
@@ -199,36 +167,136 @@ func TestAProofThatFailsLeavesCurrentAlone(t *testing.T) {
 	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), `proving payload "`+broken.Reference()+`": the shim exited: exit status 1`)
 	after := b.look(t)
 	assert.Equal(t, serving, after.Slots.Current)
-	assert.Equal(t, plan.Prove, plan.For(after).Steps[0].Kind)
+	assert.Equal(t, plan.Prove, plan.For(after).Next()[0].Kind)
 }
 
-func TestAnEarlierProofIsRemovedFirst(t *testing.T) {
+func TestAProofDependsOnNoEarlierOne(t *testing.T) {
 	t.Parallel()
-	b, s, _ := stopped(t, plan.Prove)
+	b := newBench(t)
+	b.want(t, installing(one()))
+	b.Handlers = []string{node.Handler, node.ProofHandler}
+	s, _ := b.until(t, plan.Prove)
 	b.Sandboxes = []host.Sandbox{
-		{ID: "old", Handler: node.ProofHandler, Name: "proof-" + s.Slot, Ready: true}, {ID: "theirs", Handler: node.Handler, Name: "pod", Ready: true},
+		{ID: "finished", Handler: node.ProofHandler, Name: "proof-" + s.Slot}, {ID: "running", Handler: node.ProofHandler, Name: "proof-1", Ready: true},
 	}
+	b.Kept = map[string]bool{"finished": true, "running": true}
 	require.NoError(t, b.runner().Run(t.Context(), s, b.look(t)))
-	require.Len(t, b.Sandboxes, 1)
-	assert.Equal(t, "theirs", b.Sandboxes[0].ID)
+	_, last := b.settleSteps(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase, "although CRI-O removes neither")
+	assert.Equal(t, []plan.Step{{Kind: plan.RemoveSandbox, Object: "running"}}, last.Tidy, "what runs is tried again, with nothing waiting for it")
 }
 
-func TestACRIOThatLostTheHandlersIsRestarted(t *testing.T) {
+func TestACRIOWithoutTheHandlersIsRecordedAsLackingThem(t *testing.T) {
 	t.Parallel()
 	b, s, f := stopped(t, plan.Prove)
-	b.Handlers = nil
-	var unknown *host.UnknownHandler
-	require.ErrorAs(t, b.runner().Run(t.Context(), s, f), &unknown)
+	require.NoError(t, b.runner().Run(t.Context(), s, f), "it is an answer")
 	again := b.look(t)
-	assert.Equal(t, b.CRIO.Invocation, again.Runtime.DropIn.Invocation, "whatever the old stamp said, this CRI-O has not taken them")
-	assert.True(t, again.Runtime.DropIn.Right)
+	assert.Equal(t, b.CRIO.Invocation, again.Runtime.Lacks)
+	assert.Equal(t, plan.RestartCRIO, plan.For(again).Next()[0].Kind)
+	b.settle(t)
+	assert.Empty(t, b.look(t).Runtime.Lacks, "the proof ends it")
+}
+
+func TestAProofDuringWhichCRIOWasRestartedSaysNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(t, installing(one()))
+	b.Handlers = []string{node.Handler, node.ProofHandler}
+	s, f := b.until(t, plan.Prove)
+	r := b.runner()
+	r.Host.Sandboxes = restless{r.Host.Sandboxes, b}
+	require.ErrorContains(t, r.Run(t.Context(), s, f), "CRI-O was restarted during the proof")
+	slot := b.look(t).Slots.All[0]
+	assert.Empty(t, slot.Proved)
+}
+
+// restless is a CRI-O that starts anew while it proves.
+type restless struct {
+	host.Sandboxes
+	b *bench
+}
+
+func (r restless) Prove(ctx context.Context, handler, name string) (string, error) {
+	r.b.CRIO.Invocation += "0"
+	return r.Sandboxes.Prove(ctx, handler, name)
+}
+
+func TestACRIOThatWouldNotStartAgainIsLeftRunning(t *testing.T) {
+	t.Parallel()
+	b, s, f := stopped(t, plan.RestartCRIO)
+	b.CheckError = errors.New("crio config: exit status 1: .half: no TOML")
+	starts := b.Starts
+	err := b.runner().Run(t.Context(), s, f)
+	require.ErrorIs(t, err, b.CheckError)
+	require.ErrorContains(t, err, "CRI-O is left running")
+	assert.Equal(t, starts, b.Starts)
+	assert.Empty(t, b.look(t).Runtime.Restarted, "the grant is not used")
+}
+
+func TestMarksEndWithTheirMount(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(t, installing(one()))
+	b.settle(t)
+	serving := b.look(t).Slots.Current
+	require.NoError(t, b.Host().Mounts.Unmount(host.PayloadDir(serving)))
+
+	f := b.look(t)
+	_, serves := f.Serving()
+	assert.False(t, serves)
+	assert.Equal(t, plan.Step{Kind: plan.PointCurrent, Slot: plan.Pending}, plan.For(f).Next()[0], "no link leads to what is not mounted")
+	done, last := b.settle(t)
+	assert.Equal(t, []plan.Kind{
+		plan.PointCurrent, plan.PointProof, plan.Mount, plan.Verify, plan.PointCurrent, plan.PointProof, plan.Prove,
+	}, done, "and its files are compared again before they are served")
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
+}
+
+func TestAPassingErrorDiscardsNothing(t *testing.T) {
+	t.Parallel()
+	b, s, f := stopped(t, plan.Mount)
+	r := b.runner()
+	r.Host.Images = failing{r.Host.Images}
+	require.ErrorIs(t, r.Run(t.Context(), s, f), unix.ENOSPC)
+	assert.Len(t, b.Images, 1)
+}
+
+// failing is a store on a full disk.
+type failing struct{ host.Images }
+
+func (failing) Layers(context.Context, string) ([]string, error) {
+	return nil, fmt.Errorf("looking up layer: %w", unix.ENOSPC)
+}
+
+func TestAManifestThatIsNoFileIsRefusedAndNotFollowed(t *testing.T) {
+	t.Parallel()
+	for name, replace := range map[string]func(file string) error{
+		"a FIFO":     func(file string) error { return unix.Mkfifo(file, 0o644) },
+		"a link out": func(file string) error { return os.Symlink("/proc/version", file) },
+		"a sparse gigabyte": func(file string) error {
+			if err := os.WriteFile(file, nil, 0o600); err != nil {
+				return err
+			}
+			return os.Truncate(file, 1<<30)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, s, f := stopped(t, plan.Verify)
+			file := filepath.Join(b.Root, host.PayloadDir(s.Slot), manifest.Path)
+			require.NoError(t, os.Remove(file))
+			require.NoError(t, replace(file))
+			require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "it is discarded and pulled again")
+			assert.Empty(t, b.Images)
+		})
+	}
 }
 
 func TestAPayloadThatCRIODoesNotSeeIsNotProved(t *testing.T) {
 	t.Parallel()
 	b, s, f := stopped(t, plan.Prove)
 	b.Hidden = true
-	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "CRI-O (process 1002) does not see it")
+	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "does not see it")
 	assert.Empty(t, b.Sandboxes)
 }
 

@@ -49,6 +49,7 @@ func Tree(ctx context.Context, root string, m manifest.Manifest) error {
 }
 
 // Read returns the manifest below root, decoded and as it was written. The error says where the document is missing or bad;
+// a bad one is returned as it was written, too.
 // whether it is the one that the image's label names is for the caller to compare, see manifest.Digest.
 func Read(root string) (manifest.Manifest, []byte, error) {
 	document, err := readDocument(root)
@@ -56,10 +57,7 @@ func Read(root string) (manifest.Manifest, []byte, error) {
 		return manifest.Manifest{}, nil, fmt.Errorf("reading payload manifest: %w", err)
 	}
 	m, err := manifest.Decode(document)
-	if err != nil {
-		return manifest.Manifest{}, nil, err
-	}
-	return m, document, nil
+	return m, document, err
 }
 
 func readDocument(root string) ([]byte, error) {

@@ -19,6 +19,8 @@ type services struct{ m *Machine }
 
 func (s services) Unit(context.Context, string) (host.Unit, error) { return s.m.CRIO, nil }
 
+func (s services) Check(context.Context, string) error { return s.m.CheckError }
+
 func (s services) Restart(context.Context, string) error {
 	return s.m.change(func() error {
 		if s.m.RestartError != nil {
@@ -71,6 +73,9 @@ func (r runtime) Prove(_ context.Context, handler, name string) (id string, err 
 }
 
 func (r runtime) Remove(_ context.Context, id string) error {
+	if r.m.Kept[id] {
+		return fmt.Errorf("removing sandbox %s: could not retrieve container information", id)
+	}
 	return r.m.change(func() error {
 		r.m.Sandboxes = slices.DeleteFunc(r.m.Sandboxes, func(s host.Sandbox) bool { return s.ID == id })
 		return nil

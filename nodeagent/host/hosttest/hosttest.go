@@ -24,10 +24,13 @@ type Machine struct {
 	CRIO     host.Unit
 	Starts   int
 	Handlers []string
-	// Silent makes CRI-O not answer over CRI, RestartError fails restarts.
+	// Silent makes CRI-O not answer over CRI, RestartError fails restarts, CheckError says why it would not start.
 	Silent       bool
 	RestartError error
+	CheckError   error
 	Sandboxes    []host.Sandbox
+	// Kept are sandboxes that CRI-O can no longer remove.
+	Kept map[string]bool
 
 	// Registry has the payloads that can be pulled, by reference; Images those in the store.
 	Registry map[string]Payload

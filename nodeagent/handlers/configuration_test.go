@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package guestconfig_test
+package handlers_test
 
 import (
 	"os"
@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/nodeagent/guestconfig"
+	"github.com/kata-node/kata-node/nodeagent/handlers"
 )
 
 func read(t *testing.T, name string) []byte {
@@ -23,26 +23,26 @@ func read(t *testing.T, name string) []byte {
 // laid lays fragments over a base and returns what Kata will read.
 func laid(t *testing.T, base string, fragments ...string) map[string]any {
 	t.Helper()
-	content, err := guestconfig.Render([]byte(base), named(fragments...))
+	content, err := handlers.Render([]byte(base), named(fragments...))
 	require.NoError(t, err)
 	config := map[string]any{}
 	require.NoError(t, toml.Unmarshal(content, &config))
 	return config
 }
 
-func named(contents ...string) []guestconfig.Fragment {
-	var fragments []guestconfig.Fragment
+func named(contents ...string) []handlers.Fragment {
+	var fragments []handlers.Fragment
 	for i, content := range contents {
-		fragments = append(fragments, guestconfig.Fragment{Name: string(rune('a'+i)) + ".toml", Content: []byte(content)})
+		fragments = append(fragments, handlers.Fragment{Name: string(rune('a'+i)) + ".toml", Content: []byte(content)})
 	}
 	return fragments
 }
 
 func TestConfigurationOfBothHandlersIsRenderedAsAgreed(t *testing.T) {
 	t.Parallel()
-	fragments := []guestconfig.Fragment{{Name: "50-memory.toml", Content: read(t, "50-memory.toml")}}
-	for file, render := range map[string]func([]byte, []guestconfig.Fragment) ([]byte, error){
-		"configuration.toml": guestconfig.Render, "configuration-proof.toml": guestconfig.RenderProof,
+	fragments := []handlers.Fragment{{Name: "50-memory.toml", Content: read(t, "50-memory.toml")}}
+	for file, render := range map[string]func([]byte, []handlers.Fragment) ([]byte, error){
+		"configuration.toml": handlers.Render, "configuration-proof.toml": handlers.RenderProof,
 	} {
 		content, err := render(read(t, "base.toml"), fragments)
 		require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestFragmentsAreLaidOverTheBaseInOrder(t *testing.T) {
 
 func TestTheProofHasNoNetworkWhateverFragmentsSay(t *testing.T) {
 	t.Parallel()
-	content, err := guestconfig.RenderProof([]byte("[runtime]\ninternetworking_model = 'tcfilter'\nenable_debug = true\n"), named("[runtime]\ndisable_new_netns = false\n"))
+	content, err := handlers.RenderProof([]byte("[runtime]\ninternetworking_model = 'tcfilter'\nenable_debug = true\n"), named("[runtime]\ndisable_new_netns = false\n"))
 	require.NoError(t, err)
 	config := map[string]any{}
 	require.NoError(t, toml.Unmarshal(content, &config))
@@ -81,16 +81,16 @@ func TestTheProofHasNoNetworkWhateverFragmentsSay(t *testing.T) {
 
 func TestBadTOMLIsNamed(t *testing.T) {
 	t.Parallel()
-	_, err := guestconfig.Render([]byte("a = "), nil)
+	_, err := handlers.Render([]byte("a = "), nil)
 	require.ErrorContains(t, err, "reading the payload's base configuration: ")
-	_, err = guestconfig.RenderProof([]byte("a = 1"), named("b = 1", "c = ["))
+	_, err = handlers.RenderProof([]byte("a = 1"), named("b = 1", "c = ["))
 	assert.ErrorContains(t, err, "reading configuration fragment b.toml: ")
 }
 
 func TestFingerprintChangesWithContentNameAndOrder(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
-	for name, fragments := range map[string][]guestconfig.Fragment{
+	for name, fragments := range map[string][]handlers.Fragment{
 		"none":      nil,
 		"one":       {{Name: "a", Content: []byte("x = 1\n")}},
 		"content":   {{Name: "a", Content: []byte("x = 2\n")}},
@@ -99,8 +99,8 @@ func TestFingerprintChangesWithContentNameAndOrder(t *testing.T) {
 		"order":     {{Name: "b"}, {Name: "a", Content: []byte("x = 1\n")}},
 		"imitation": {{Name: "a", Content: []byte("x = 1\n\nb\n")}},
 	} {
-		sum := guestconfig.Fingerprint(fragments)
-		assert.Equal(t, sum, guestconfig.Fingerprint(fragments))
+		sum := handlers.Fingerprint(fragments)
+		assert.Equal(t, sum, handlers.Fingerprint(fragments))
 		assert.NotContains(t, seen, sum, "%s and %s", name, seen[sum])
 		seen[sum] = name
 	}

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dropin writes and reads the one CRI-O drop-in that the agent owns.
-// The drop-in names paths below current and proof only, so that an update never changes it.
-package dropin
+// Package handlers has what CRI-O and Kata read of the agent's two handlers: the one drop-in that the agent
+// owns in CRI-O's configuration, and the handlers' configuration.toml. It also says where the rest of
+// CRI-O's configuration contradicts them.
+package handlers
 
 import (
 	"bytes"
 	"fmt"
 	"path"
-	"regexp"
+	"reflect"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
-
-// Stamp is the CRI-O and the boot under which a drop-in was written. A CRI-O of that same invocation has not read it.
-type Stamp struct{ Invocation, BootID string }
 
 // vmRoot is where Kata's runtime keeps its state; CRI-O wants it named for every handler of type vm.
 const vmRoot = "/run/vc"
@@ -31,11 +29,12 @@ type handler struct {
 	WithoutHostDevices bool `toml:"privileged_without_host_devices"`
 }
 
-// Render returns the drop-in's content. It holds nothing but our own two tables: a later file that repeats a list of somebody else's would replace it.
-func Render(s Stamp) ([]byte, error) {
+// DropIn returns the drop-in's content. It holds nothing but our own two tables: a later file that repeats
+// somebody else's list would replace it. It names paths below current and proof only, so that an update
+// never changes it.
+func DropIn() ([]byte, error) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Written by kata-agent.service, which rewrites and removes it: see kata-node-agent status.\n"+
-		"# crio-invocation-id: %s\n# boot-id: %s\n", s.Invocation, s.BootID)
+	b.WriteString("# Written by kata-agent.service, which rewrites and removes it: see kata-node-agent status.\n")
 	tables := map[string]any{"crio": map[string]any{"runtime": map[string]any{"runtimes": map[string]handler{
 		node.Handler:      below(host.CurrentLink, node.Handler),
 		node.ProofHandler: below(host.ProofLink, node.ProofHandler),
@@ -54,17 +53,16 @@ func below(link, name string) handler {
 	}
 }
 
-// Read returns the stamp of a drop-in and whether the rest is what Render would write.
-func Read(content []byte) (s Stamp, ours bool) {
-	s = Stamp{Invocation: header(content, "crio-invocation-id"), BootID: header(content, "boot-id")}
-	want, err := Render(s)
-	return s, err == nil && bytes.Equal(want, content)
-}
-
-func header(content []byte, key string) string {
-	m := regexp.MustCompile(`(?m)^# ` + key + `: ([0-9a-f-]*)$`).FindSubmatch(content)
-	if m == nil {
-		return ""
+// SameDropIn reports whether a file means to CRI-O what DropIn writes. Comments, order and spelling do not
+// count: a running CRI-O that has read such a file needs no restart for them.
+func SameDropIn(content []byte) bool {
+	want, err := DropIn()
+	if err != nil {
+		return false
 	}
-	return string(m[1])
+	var ours, found map[string]any
+	if toml.Unmarshal(want, &ours) != nil || toml.Unmarshal(content, &found) != nil {
+		return false
+	}
+	return reflect.DeepEqual(ours, found)
 }

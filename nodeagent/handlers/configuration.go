@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package guestconfig renders Kata's configuration.toml for this host from the payload's base and administrators' fragments.
-// The result is a real file outside the payload: Kata looks for config.d beside the file that a link resolves to.
-package guestconfig
+package handlers
 
 import (
 	"bytes"
@@ -14,7 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// rules numbers what this package does with its input; a change of it makes every version new.
+// rules numbers what this package does with its input; a change of it makes every slot new.
 const rules = "1"
 
 // Fragment is one administrator's file, laid over the base in order of its name.

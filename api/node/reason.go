@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+// The reasons of an agent's report that name a state of the host, where no step has failed.
+const (
+	// ReasonHandlersNotTaken says that CRI-O was restarted by the grant of this boot and does not know our handlers.
+	ReasonHandlersNotTaken = "HandlersNotTaken"
+	// ReasonHandlerConflict says that another file of CRI-O's configuration names one of our handlers.
+	ReasonHandlerConflict = "HandlerConflict"
+	// ReasonCRIOConfigurationRefused says that CRI-O would not start again with its configuration.
+	ReasonCRIOConfigurationRefused = "CRIOConfigurationRefused"
+	// ReasonCRIONotRunning says that CRI-O does not run since the agent has restarted it.
+	ReasonCRIONotRunning = "CRIONotRunning"
+	// ReasonPayloadUnfit says that the payload is not made for this host or for this agent.
+	ReasonPayloadUnfit = "PayloadUnfit"
+	// ReasonSettingsUnreadable says that an administrator's configuration fragment cannot be read.
+	ReasonSettingsUnreadable = "SettingsUnreadable"
+	// ReasonStoreUnreadable says that the image store cannot be read.
+	ReasonStoreUnreadable = "StoreUnreadable"
+)

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers_test
+
+import (
+	"os"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/nodeagent/handlers"
+)
+
+func dropIn(t *testing.T) string {
+	t.Helper()
+	content, err := handlers.DropIn()
+	require.NoError(t, err)
+	return string(content)
+}
+
+func TestTheDropInIsWrittenAsAgreed(t *testing.T) {
+	t.Parallel()
+	want, err := os.ReadFile("testdata/60-kata-agent.conf")
+	require.NoError(t, err)
+	assert.Equal(t, string(want), dropIn(t))
+}
+
+func TestADropInIsComparedByItsMeaning(t *testing.T) {
+	t.Parallel()
+	written := dropIn(t)
+	require.True(t, handlers.SameDropIn([]byte(written)))
+	for name, content := range map[string]string{
+		"a comment more":         "# mine\n" + written + "\n# mine\n",
+		"the header deleted":     written[strings.Index(written, "["):],
+		"double quotes":          strings.ReplaceAll(written, "'", `"`),
+		"without parent tables":  strings.Replace(written, "[crio]\n[crio.runtime]\n[crio.runtime.runtimes]\n", "", 1),
+		"of an agent with stamp": "# boot-id: 00\n" + written,
+	} {
+		assert.NotEqual(t, written, content, name)
+		assert.True(t, handlers.SameDropIn([]byte(content)), name)
+	}
+	for name, content := range map[string]string{
+		"empty":          "",
+		"no TOML":        written + "x",
+		"one value":      strings.Replace(written, `runtime_type = 'vm'`, `runtime_type = 'oci'`, 1),
+		"one line more":  written + "log_level = 'debug'\n",
+		"one table less": written[:strings.Index(written, "[crio.runtime.runtimes.kata-oc-proof]")],
+	} {
+		assert.NotEqual(t, written, content, name)
+		assert.False(t, handlers.SameDropIn([]byte(content)), name)
+	}
+}
+
+func TestThePathsOfTheDropInAreNotThoseOfAPayload(t *testing.T) {
+	t.Parallel()
+	var tables struct {
+		CRIO struct {
+			Runtime struct {
+				Runtimes map[string]map[string]any `toml:"runtimes"`
+			} `toml:"runtime"`
+		} `toml:"crio"`
+	}
+	require.NoError(t, toml.Unmarshal([]byte(dropIn(t)), &tables))
+	for handler, link := range map[string]string{"kata-oc": "/run/kata-agent/current", "kata-oc-proof": "/run/kata-agent/proof"} {
+		for _, key := range []string{"runtime_path", "runtime_config_path"} {
+			assert.Equal(t, path.Join(link, handler), path.Dir(tables.CRIO.Runtime.Runtimes[handler][key].(string)), key) //nolint:forcetypeassert // a panic fails the test too
+		}
+	}
+}

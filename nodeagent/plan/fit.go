@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"fmt"
+
+	"github.com/kata-node/kata-node/api/node"
+)
+
+// handlerType is the only type under which the agent gives CRI-O a handler.
+const handlerType = "vm"
+
+// fits compares what a verified payload says of itself with this host, before anything outside the agent's
+// own directories is changed for it.
+func (w *way) fits() bool {
+	slot, _ := w.facts.Slots.find(w.id)
+	if !slot.Mounted || slot.Verified == nil {
+		return true
+	}
+	v := slot.Verified
+	switch {
+	case v.Architecture != w.facts.Host.Architecture:
+		return w.problem(Verify, node.ReasonPayloadUnfit,
+			fmt.Sprintf("payload %q is for %s, this node is %s: name a payload for it, or an index that has one", w.payload, v.Architecture, w.facts.Host.Architecture))
+	case v.HandlerType == "":
+		return w.problem(Verify, node.ReasonPayloadUnfit,
+			fmt.Sprintf("payload %q offers no handler %s: use a payload built for it", w.payload, node.Handler))
+	case v.HandlerType != handlerType:
+		return w.problem(Verify, node.ReasonPayloadUnfit,
+			fmt.Sprintf("payload %q offers handler %s with type %s: the agent configures type %s only", w.payload, node.Handler, v.HandlerType, handlerType))
+	}
+	return true
+}
+
+// reaches reports whether the payload's shim can reach all running sandboxes: CRI-O runs the current shim for
+// every further container of an older sandbox. Until then the older payload stays current.
+func (w *way) reaches() bool {
+	candidate, _ := w.facts.Slots.find(w.id)
+	if candidate.Verified == nil {
+		return true
+	}
+	for _, slot := range w.facts.Slots.All {
+		same := slot.Verified != nil && slot.Verified.ShimCompatibility == candidate.Verified.ShimCompatibility
+		if slot.ID != w.id && !same && len(slot.Holders) > 0 {
+			return w.waitFor(fmt.Sprintf("%s to end: the shim of payload %s cannot reach sandboxes of payload %s", slot.Holders[0], candidate.Release, slot.Release))
+		}
+	}
+	return true
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"fmt"
+
+	"github.com/kata-node/kata-node/api/node"
+)
+
+// unclaimed reports whether our handlers are ours alone in CRI-O's configuration. Of two definitions CRI-O
+// takes the last one, so that a proof would say nothing about what pods get.
+func (w *way) unclaimed() bool {
+	if len(w.facts.Runtime.Conflicts) == 0 {
+		return true
+	}
+	c := w.facts.Runtime.Conflicts[0]
+	return w.problem(WriteDropIn, node.ReasonHandlerConflict,
+		fmt.Sprintf("%s sets %s: a handler of this agent is not to be named in another file of CRI-O's configuration; delete it there", c.File, c.Key))
+}
+
+// handlers plans the drop-in and, when the running CRI-O has answered that it does not know our handlers, its
+// restart. It returns false where the plan must wait.
+func (w *way) handlers() bool {
+	if !w.facts.Runtime.DropIn.Right {
+		w.do(WriteDropIn)
+	}
+	r := w.facts.Runtime
+	switch {
+	case !r.Active && r.Restarted.Invocation != "" && r.Restarted.Invocation == r.Lacks:
+		return w.problem(RestartCRIO, node.ReasonCRIONotRunning, down(r))
+	case !r.Active:
+		return w.waitFor("CRI-O to run: see systemctl status crio")
+	case !r.lacksHandlers():
+		return true
+	case w.held:
+		return w.waitFor("CRI-O to be restarted: it does not know the handlers of this agent")
+	}
+	return w.restart()
+}
+
+// down says why the CRI-O that the agent has restarted does not run.
+func down(r Runtime) string {
+	if r.Refused != "" {
+		return "CRI-O does not run since its restart: " + r.Refused
+	}
+	return "CRI-O does not run since its restart: see journalctl -u crio"
+}
+
+// restart needs a CRI-O that would start again, a node on which nothing else works, and a grant that names
+// this boot and has not been used in it. The grant is asked for last: a node that could not use it at once
+// does not keep it from another one.
+func (w *way) restart() bool {
+	f := w.facts
+	granted := f.Intent.Told && f.Intent.Wanted.Grants.RestartCRIO == f.Host.BootID
+	used := f.Runtime.Restarted.Intent == f.Intent.Wanted.ID && f.Runtime.Restarted.Invocation != f.Runtime.Invocation
+	switch {
+	case used:
+		return w.problem(RestartCRIO, node.ReasonHandlersNotTaken,
+			"CRI-O was restarted and does not know our handlers: see journalctl -u crio for why it ignores them, fix that and restart it")
+	case f.Runtime.Refused != "":
+		return w.problem(RestartCRIO, node.ReasonCRIOConfigurationRefused,
+			"CRI-O is not restarted, because it would refuse its configuration: "+f.Runtime.Refused)
+	case f.Cluster.Busy != "":
+		return w.waitFor(f.Cluster.Busy)
+	case !granted:
+		w.awaitsGrant = true
+		return w.waitFor("the controller's grant to restart CRI-O in this boot")
+	}
+	w.do(RestartCRIO)
+	return true
+}

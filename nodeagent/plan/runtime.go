@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import "github.com/kata-node/kata-node/nodeagent/record"
+
+// Runtime is the node's container runtime, CRI-O.
+type Runtime struct {
+	Active     bool
+	Invocation string
+	// Lacks is the invocation that has answered that it does not know our handlers, empty where none has.
+	Lacks string
+	// Restarted is the last use of a grant in this boot.
+	Restarted record.Restarted
+	// Answers is whether it answered over CRI; without that Sandboxes is unknown. Silence is what it said
+	// instead.
+	Answers   bool
+	Silence   string
+	Sandboxes []Sandbox
+	DropIn    DropIn
+	// Conflicts are keys in other files of CRI-O's configuration that concern our handlers.
+	Conflicts []Conflict
+	// Refused says why CRI-O would not start with its configuration, empty when nothing speaks against it.
+	Refused string
+}
+
+// lacksHandlers reports whether the CRI-O that runs now has said that it does not know our handlers.
+func (r Runtime) lacksHandlers() bool { return r.Lacks != "" && r.Lacks == r.Invocation }
+
+// Sandbox is a sandbox of one of our handlers.
+type Sandbox struct {
+	ID, Handler, Name string
+	Ready             bool
+}
+
+// DropIn is our file in CRI-O's configuration.
+type DropIn struct {
+	Exists bool
+	// Right is whether it means to CRI-O what the agent writes.
+	Right bool
+}
+
+// Conflict is a key in somebody else's file of CRI-O's configuration.
+type Conflict struct {
+	File, Key string
+	// Default is whether the key makes one of our handlers the default runtime.
+	Default bool
+}

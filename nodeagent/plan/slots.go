@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
+
+// Pending is the slot that serves no payload.
+const Pending = "pending"
+
+// Slots are the payloads prepared on this host.
+type Slots struct {
+	All []Slot
+	// Current and Proof are the slots that the links name; empty where a link is not there or leads elsewhere.
+	Current, Proof string
+}
+
+// Slot is a directory below the slots directory: a payload as prepared for this host.
+type Slot struct {
+	ID string
+	record.Origin
+	Mounted bool
+	// Verified is what the mounted payload says of itself, nil while its files were not compared with its
+	// manifest. It and Configured hold while the slot is mounted.
+	Verified   *record.Verified
+	Configured bool
+	// Proved is the invocation of CRI-O that has started a sandbox from the slot, empty where none has.
+	Proved string
+	// Holders say who uses it: processes and sandboxes, for people. Empty means that it may be unmounted.
+	Holders []string
+}
+
+// Ready reports whether the slot can be served.
+func (s Slot) Ready() bool { return s.Mounted && s.Verified != nil && s.Configured }
+
+func (s Slots) find(id string) (Slot, bool) {
+	i := slices.IndexFunc(s.All, func(slot Slot) bool { return slot.ID == id })
+	if i < 0 {
+		return Slot{ID: id}, false
+	}
+	return s.All[i], true
+}
+
+// leads reports whether a link to this slot leads somewhere: to pending, or to a payload that can be served.
+func (s Slots) leads(id string) bool {
+	slot, _ := s.find(id)
+	return id == Pending || slot.Ready()
+}
+
+// Held returns the slots that are there only because they are used.
+func (s Slots) Held() []Slot {
+	var held []Slot
+	for _, slot := range s.All {
+		if slot.ID != s.Current && slot.ID != s.Proof && len(slot.Holders) > 0 {
+			held = append(held, slot)
+		}
+	}
+	return held
+}
+
+// SlotID names a payload as prepared for this host: equal ids mean equal content, on any node.
+func SlotID(platform, kernel, settings string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n", platform, kernel, settings))
+	return hex.EncodeToString(sum[:])[:16]
+}

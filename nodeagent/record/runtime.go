@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import "github.com/kata-node/kata-node/nodeagent/host"
+
+// Restarted is one use of a grant in this boot: for which intent, and which invocation of CRI-O was to end
+// by it. While that invocation still runs, the restart has not happened.
+type Restarted struct {
+	Intent     string `json:"intent"`
+	Invocation string `json:"invocation"`
+}
+
+// LoadRestarted returns the zero value where no grant was used in this boot.
+func LoadRestarted(files host.FileReader) (Restarted, error) {
+	return loadOrZero[Restarted](files, host.RestartedFile)
+}
+
+// Save replaces the record.
+func (r Restarted) Save(files host.FileWriter) error { return save(files, host.RestartedFile, r) }
+
+// Lacks is an invocation of CRI-O that has answered that it does not know our handlers.
+type Lacks struct {
+	Invocation string `json:"invocation"`
+}
+
+// LoadLacks returns the zero value where no CRI-O of this boot has answered so.
+func LoadLacks(files host.FileReader) (Lacks, error) {
+	return loadOrZero[Lacks](files, host.LacksFile)
+}
+
+// Save replaces the record.
+func (l Lacks) Save(files host.FileWriter) error { return save(files, host.LacksFile, l) }
+
+// RemoveLacks deletes the record: the running CRI-O knows the handlers.
+func RemoveLacks(files host.FileWriter) error { return files.Remove(host.LacksFile) }
