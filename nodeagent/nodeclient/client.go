@@ -62,6 +62,7 @@ func (c *Client) Told() observe.Told {
 	told := observe.Told{Pods: pods, PodsKnown: known}
 	if n := v.node(); n != nil {
 		told.Known, told.Intent, told.Busy = true, n.Annotations[node.IntentAnnotation], Busy(n.Annotations)
+		told.Labelled = n.Labels[node.ReadyLabel] != ""
 	}
 	return told
 }

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/kata-node/kata-node/api/node"
 )
 
 // view is the state of two watches that share one reading of the credential. They keep what they saw while the API server is away.
@@ -53,7 +55,7 @@ func unless(same func(before, after any) bool, changed func()) cache.ResourceEve
 func sameNode(before, after any) bool {
 	a, okA := before.(*corev1.Node)
 	b, okB := after.(*corev1.Node)
-	return okA && okB && maps.Equal(a.Annotations, b.Annotations) && same(a.Status.Conditions, conditionOf(b.Status.Conditions))
+	return okA && okB && maps.Equal(a.Annotations, b.Annotations) && a.Labels[node.ReadyLabel] == b.Labels[node.ReadyLabel] && same(a.Status.Conditions, conditionOf(b.Status.Conditions))
 }
 
 func samePod(before, after any) bool {
