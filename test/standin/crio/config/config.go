@@ -41,6 +41,7 @@ func Default() Config {
 	var c Config
 	c.Crio.Root.Root = "/var/lib/containers/storage"
 	c.Crio.RunRoot = "/run/containers/storage"
+	c.Crio.LogDir = "/var/log/crio/pods"
 	c.Crio.API.Listen = "/run/crio/crio.sock"
 	c.Crio.Runtime.DefaultRuntime = defaultRuntime
 	c.Crio.Runtime.LogLevel = "info"

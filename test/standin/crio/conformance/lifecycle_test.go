@@ -230,3 +230,50 @@ func TestStoppingASandboxWhoseShimDiedBeforeTheStartCrashesCrio(t *testing.T) {
 		assert.Contains(n, n.process.log.String(), "nil pointer dereference")
 	})
 }
+
+func TestAFinishedSandboxIsRemovedAfterARestartWhileItsShimLives(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		require.NoError(n, n.stopSandbox(id))
+		n.restart()
+		assert.Equal(n, notReady, n.state(id))
+		require.NoError(n, n.removeSandbox(id))
+		assert.Empty(n, n.list(nil))
+		requireNoShim(n, id)
+	})
+}
+
+func TestAFinishedSandboxWhoseShimHasGoneIsNeverRemovedAfterARestart(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		require.NoError(n, n.stopSandbox(id))
+		killShim(n, id)
+		n.restart()
+		assert.Equal(n, notReady, n.state(id))
+		require.NoError(n, n.stopSandbox(id))
+		require.ErrorContains(n, n.removeSandbox(id), "could not retrieve container information")
+		assert.Equal(n, []string{id}, n.list(nil))
+
+		n.removeDropIn("60-kata")
+		n.restart()
+		require.ErrorContains(n, n.removeSandbox(id), "failed to find runtime handler kata")
+		assert.Equal(n, []string{id}, n.list(nil))
+	})
+}
+
+func TestASandboxWithoutLogDirectoryLeavesOneBehind(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	each(t, func(n *node) {
+		withKata(n, n)
+		id := n.run("a", "kata")
+		require.NoError(n, n.removeSandbox(id))
+		assert.DirExists(n, n.path("log/"+id))
+	})
+}

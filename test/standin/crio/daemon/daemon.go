@@ -60,7 +60,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer listener.Close() //nolint:errcheck // the socket goes with it
-	store, err := sandbox.Open(filepath.Join(c.Crio.RunRoot, sandboxDir))
+	store, err := sandbox.Open(filepath.Join(c.Crio.Root.Root, sandboxDir), filepath.Join(c.Crio.RunRoot, sandboxDir))
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	service := server.New(ctx, server.Parts{
 		Handlers: table, Store: store, Network: network.Pods{Kubeconfig: o.Kubeconfig},
-		Faults: o.Faults, DropInfra: c.Crio.Runtime.DropInfraCtr, CgroupParent: o.CgroupParent, Log: o.Log,
+		Faults: o.Faults, LogDir: c.Crio.LogDir, DropInfra: c.Crio.Runtime.DropInfraCtr, CgroupParent: o.CgroupParent, Log: o.Log,
 	})
 	return serve(ctx, o, listener, service, table)
 }

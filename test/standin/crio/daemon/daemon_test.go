@@ -23,6 +23,7 @@ import (
 )
 
 const crioConf = `[crio]
+root = %q
 runroot = %q
 [crio.api]
 listen = %q
@@ -36,7 +37,7 @@ func options(t *testing.T) daemon.Options {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "crio.conf")
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, crioConf, filepath.Join(dir, "run"), filepath.Join(dir, "crio.sock")), 0o600))
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, crioConf, filepath.Join(dir, "root"), filepath.Join(dir, "run"), filepath.Join(dir, "crio.sock")), 0o600))
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	return daemon.Options{Source: config.Source{File: file, Dir: filepath.Join(dir, "conf.d")}, Faults: fault.Dir(dir), Log: log}

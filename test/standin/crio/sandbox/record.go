@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sandbox holds CRI-O's records of pod sandboxes, in memory and below its run root.
-// Like CRI-O's they survive its restarts and vanish with a reboot of the node.
+// Package sandbox holds CRI-O's records of pod sandboxes, in memory and below its root.
+// Like CRI-O's they survive its restarts, and where their shim had ended also a reboot of the node.
 package sandbox
 
 import (
@@ -41,6 +41,7 @@ type Record struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Handler     string            `json:"handler"`
 	HostNetwork bool              `json:"hostNetwork"`
+	LogDir      string            `json:"logDir,omitempty"` // as asked for; empty leaves it to CRI-O
 	Infra       Infra             `json:"infra"`
 	CreatedAt   time.Time         `json:"createdAt"`
 	Stopped     bool              `json:"stopped"`
@@ -59,7 +60,7 @@ func New(id string, req *runtimeapi.RunPodSandboxRequest, created time.Time) (Re
 		ID: id, PodName: m.GetName(), Namespace: m.GetNamespace(), UID: m.GetUid(), Attempt: m.GetAttempt(),
 		Labels:      map[string]string{labelName: m.GetName(), labelNamespace: m.GetNamespace(), labelUID: m.GetUid()},
 		Annotations: c.GetAnnotations(), Handler: req.GetRuntimeHandler(),
-		HostNetwork: network == runtimeapi.NamespaceMode_NODE, CreatedAt: created,
+		HostNetwork: network == runtimeapi.NamespaceMode_NODE, LogDir: c.GetLogDirectory(), CreatedAt: created,
 	}
 	maps.Copy(r.Labels, c.GetLabels())
 	return r, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -21,17 +22,18 @@ const (
 	bundleDir  = "userdata"
 )
 
-// Store keeps the records, one directory each.
+// Store keeps the records below one directory and the bundles below another, which is empty after a reboot.
 type Store struct {
-	dir string
+	dir, run string
 
 	mu      sync.Mutex
 	records map[string]Record
 }
 
-// Open loads the records below dir; one that cannot be read is an error that names it.
-func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir, records: map[string]Record{}}
+// Open loads the records below dir, of sandboxes whose bundles are below run; one that cannot be read is an error that names it.
+// A reboot takes the bundles. CRI-O then clears away every sandbox but one of a shim that had ended before: nothing can delete that any more.
+func Open(dir, run string) (*Store, error) {
+	s := &Store{dir: dir, run: run, records: map[string]Record{}}
 	files, err := filepath.Glob(filepath.Join(dir, "*", recordFile))
 	if err != nil {
 		return nil, err
@@ -46,12 +48,17 @@ func Open(dir string) (*Store, error) {
 			return nil, fmt.Errorf("decoding sandbox record %s: %w", file, err)
 		}
 		s.records[r.ID] = r
+		if _, err := os.Stat(s.Bundle(r.ID)); errors.Is(err, fs.ErrNotExist) && !(r.Stopped && r.Infra == InfraShim) {
+			if err := s.Remove(r.ID); err != nil {
+				return nil, fmt.Errorf("clearing sandbox %s away: %w", r.ID, err)
+			}
+		}
 	}
 	return s, nil
 }
 
 // Bundle is the directory of the sandbox's OCI bundle.
-func (s *Store) Bundle(id string) string { return filepath.Join(s.dir, id, bundleDir) }
+func (s *Store) Bundle(id string) string { return filepath.Join(s.run, id, bundleDir) }
 
 // Save writes the record and then makes it visible.
 func (s *Store) Save(r Record) error {
@@ -75,7 +82,7 @@ func (s *Store) Remove(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.records, id)
-	return os.RemoveAll(filepath.Join(s.dir, id))
+	return errors.Join(os.RemoveAll(filepath.Join(s.dir, id)), os.RemoveAll(filepath.Join(s.run, id)))
 }
 
 // Find returns the only sandbox whose id starts with prefix.

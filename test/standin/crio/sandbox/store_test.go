@@ -33,14 +33,16 @@ func record(t *testing.T, id, name string, age time.Duration) sandbox.Record {
 
 func TestRecordsSurviveTheProcess(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	store, err := sandbox.Open(dir)
+	dir, run := t.TempDir(), t.TempDir()
+	store, err := sandbox.Open(dir, run)
 	require.NoError(t, err)
 	older, newer := record(t, "aa1", "a", time.Hour), record(t, "ab2", "b", 0)
-	require.NoError(t, store.Save(newer))
-	require.NoError(t, store.Save(older))
+	for _, r := range []sandbox.Record{newer, older} {
+		require.NoError(t, os.MkdirAll(store.Bundle(r.ID), 0o700))
+		require.NoError(t, store.Save(r))
+	}
 
-	again, err := sandbox.Open(dir)
+	again, err := sandbox.Open(dir, run)
 	require.NoError(t, err)
 	assert.Equal(t, []sandbox.Record{older, newer}, again.All())
 	found, ok := again.Named("k8s_a_ns_u-a_2")
@@ -50,11 +52,29 @@ func TestRecordsSurviveTheProcess(t *testing.T) {
 	require.NoError(t, again.Remove(older.ID))
 	assert.Equal(t, []sandbox.Record{newer}, again.All())
 	assert.NoDirExists(t, filepath.Join(dir, older.ID))
+	assert.NoDirExists(t, again.Bundle(older.ID))
+}
+
+func TestARebootLeavesOnlyFinishedSandboxesOfShims(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store, err := sandbox.Open(dir, t.TempDir())
+	require.NoError(t, err)
+	running, finished, ordinary := record(t, "aa1", "a", 0), record(t, "ab2", "b", 0), record(t, "ac3", "c", 0)
+	running.Infra, finished.Infra = sandbox.InfraShim, sandbox.InfraShim
+	finished.Stopped, ordinary.Stopped = true, true
+	for _, r := range []sandbox.Record{running, finished, ordinary} {
+		require.NoError(t, store.Save(r))
+	}
+
+	again, err := sandbox.Open(dir, t.TempDir())
+	require.NoError(t, err)
+	assert.Equal(t, []sandbox.Record{finished}, again.All())
 }
 
 func TestAnIDMayBeShortenedWhileItIsUnambiguous(t *testing.T) {
 	t.Parallel()
-	store, err := sandbox.Open(t.TempDir())
+	store, err := sandbox.Open(t.TempDir(), t.TempDir())
 	require.NoError(t, err)
 	require.NoError(t, store.Save(record(t, "aa1", "a", 0)))
 	require.NoError(t, store.Save(record(t, "ab2", "b", 0)))
@@ -66,7 +86,7 @@ func TestAnIDMayBeShortenedWhileItIsUnambiguous(t *testing.T) {
 
 func TestAStoppedSandboxIsNotReady(t *testing.T) {
 	t.Parallel()
-	store, err := sandbox.Open(t.TempDir())
+	store, err := sandbox.Open(t.TempDir(), t.TempDir())
 	require.NoError(t, err)
 	r := record(t, "aa1", "a", 0)
 	require.NoError(t, store.Save(r))
@@ -107,6 +127,6 @@ func TestARecordThatCannotBeReadIsNamed(t *testing.T) {
 	path := filepath.Join(dir, "aa1", "sandbox.json")
 	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
 	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
-	_, err := sandbox.Open(dir)
+	_, err := sandbox.Open(dir, t.TempDir())
 	assert.ErrorContains(t, err, path)
 }

@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -67,11 +69,26 @@ func (s *Server) start(ctx context.Context, r sandbox.Record) error {
 	if err := s.Faults.Hold(ctx, fault.StallRun); err != nil {
 		return err
 	}
+	if err := s.makeLogDir(r); err != nil {
+		return err
+	}
 	r.Infra = s.infra(h)
 	if err := s.startInfra(ctx, h, r); err != nil {
 		return errors.Join(err, s.Store.Remove(r.ID))
 	}
 	return nil
+}
+
+// makeLogDir makes the directory of the sandbox's logs, which nobody removes: a kubelet removes those that it asked for.
+func (s *Server) makeLogDir(r sandbox.Record) error {
+	dir := r.LogDir
+	if dir == "" {
+		dir = filepath.Join(s.LogDir, r.ID)
+	}
+	if !filepath.IsAbs(dir) {
+		return fmt.Errorf("requested logDir for sbuilder ID %s is a relative path: %s", r.ID, dir)
+	}
+	return os.MkdirAll(dir, 0o700)
 }
 
 func (s *Server) infra(h *config.Handler) sandbox.Infra {

@@ -32,6 +32,7 @@ type Parts struct {
 	Store        *sandbox.Store
 	Network      Network
 	Faults       fault.Dir
+	LogDir       string // where the logs of sandboxes go that name no directory
 	DropInfra    bool   // whether sandboxes of OCI runtimes have no container
 	CgroupParent string // where shims go, below each hierarchy's root; empty leaves them beside the server
 	Log          logrus.FieldLogger

@@ -46,10 +46,10 @@ func newServer(t *testing.T, dir string) *server.Server {
 		DefaultRuntime: "plain", Runtimes: map[string]*config.Handler{"plain": {RuntimePath: "/bin/true"}},
 	}, log)
 	require.NoError(t, err)
-	store, err := sandbox.Open(filepath.Join(dir, "sandboxes"))
+	store, err := sandbox.Open(filepath.Join(dir, "sandboxes"), filepath.Join(dir, "bundles"))
 	require.NoError(t, err)
 	return server.New(t.Context(), server.Parts{
-		Handlers: table, Store: store, Network: onlyKnown{}, Faults: fault.Dir(dir), DropInfra: true, Log: log,
+		Handlers: table, Store: store, Network: onlyKnown{}, Faults: fault.Dir(dir), LogDir: filepath.Join(dir, "logs"), DropInfra: true, Log: log,
 	})
 }
 

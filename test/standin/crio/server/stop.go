@@ -121,7 +121,10 @@ func (s *Server) container(r sandbox.Record) (oci.Container, error) {
 	return oci.Container{Handler: h, ID: r.ID, Bundle: s.Store.Bundle(r.ID)}, err
 }
 
-// reach panics, as CRI-O does, over a shim that was found dead when this process started: nothing was connected then,
+// errNoContainer is what CRI-O says of a finished sandbox whose shim it has not found again after its own start.
+var errNoContainer = errors.New("could not retrieve container information") //nolint:revive // CRI-O's own words
+
+// reach panics, as CRI-O does, over a shim that was found dead when this process started while its sandbox is READY: nothing was connected then,
 // and nobody checks for that. Take this branch away when CRI-O is fixed.
 func (s *Server) reach(r sandbox.Record) (*vm.Shim, error) {
 	if shim, ok := s.shim(r.ID); ok {
@@ -129,6 +132,9 @@ func (s *Server) reach(r sandbox.Record) (*vm.Shim, error) {
 	}
 	if _, err := s.Handlers.Find(r.Handler); err != nil {
 		return nil, err
+	}
+	if r.Stopped {
+		return nil, errNoContainer
 	}
 	panic("runtime error: invalid memory address or nil pointer dereference: no task client for " + r.ID)
 }
