@@ -26,7 +26,7 @@ import (
 )
 
 // kindLimit is how long a kind may stay unknown after its definition was applied.
-const kindLimit = 30 * time.Second
+const kindLimit = 2 * time.Minute
 
 // Apply applies YAML files as the administrator, by server-side apply. Of a directory it takes every .yaml file in order of name, kustomization.yaml excepted.
 // It waits for the kinds that it defines.

@@ -50,6 +50,14 @@ type NodeOptions struct {
 	Off bool
 }
 
+// PrepareNodes makes what all nodes share, which takes long the first time and nothing later. AddNode does it where nobody has.
+func (c *Cluster) PrepareNodes(ctx context.Context) error {
+	if _, err := machine.Base(ctx, c.workspace.cache(), c.options.Progress); err != nil {
+		return fmt.Errorf("preparing nodes: %w", err)
+	}
+	return nil
+}
+
 // AddNode makes a node and boots it. It returns when the node's systemd has reached basic.target; services may still be starting.
 func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions) (*Node, error) {
 	base, err := machine.Base(ctx, c.workspace.cache(), c.options.Progress)

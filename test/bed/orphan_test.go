@@ -40,7 +40,7 @@ func TestClusterOfAKilledTestIsCleanedUp(t *testing.T) {
 
 	require.NoError(t, owner.Process.Kill())
 	require.Error(t, owner.Wait())
-	assert.Eventually(t, func() bool { return len(remains(t, home)) == 0 }, 30*time.Second, 50*time.Millisecond)
+	assert.Eventually(t, func() bool { return len(remains(t, home)) == 0 }, 2*time.Minute, 50*time.Millisecond)
 	assert.Empty(t, remains(t, home))
 }
 

@@ -102,7 +102,7 @@ func TestCommandThatIsGivenUpEndsInTheMachine(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := m.Exec(t.Context(), "pgrep", "-f", "sleep 4242")
 		return err != nil
-	}, 10*time.Second, 20*time.Millisecond)
+	}, 2*time.Minute, 20*time.Millisecond)
 }
 
 // on boots a machine that is removed with the test.

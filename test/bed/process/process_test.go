@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	limit = 10 * time.Second
+	limit = time.Minute
 	tick  = 20 * time.Millisecond
 )
 

@@ -19,7 +19,7 @@ import (
 )
 
 // startupLimit covers a machine that compiles on all cores meanwhile.
-const startupLimit = 3 * time.Minute
+const startupLimit = 10 * time.Minute
 
 // awaitReady returns when the API server is ready and has what its controllers would have made:
 // pods are refused in a namespace without its default service account.

@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	patience   = 20 * time.Second
+	patience   = 2 * time.Minute
 	tick       = 5 * time.Millisecond
 	readyLabel = "node-restriction.kubernetes.io/kata-oc"
 )

@@ -40,7 +40,7 @@ const (
 )
 
 // patience is how long anything may take on a machine that is busy with something else; nothing waits for it to pass.
-const patience = time.Minute
+const patience = 4 * time.Minute
 
 // cluster is a control plane of a test's own, with deploy/ applied.
 type cluster struct {

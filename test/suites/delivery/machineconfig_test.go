@@ -99,7 +99,7 @@ func TestAMachineConfigBringsTheAgentWithoutDelayingTheBoot(t *testing.T) {
 
 	_, err = m.Exec(t.Context(), "touch", "/run/registry-answers")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return show(t, m, "kata-agent.service")["ActiveState"] == "active" }, time.Minute, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return show(t, m, "kata-agent.service")["ActiveState"] == "active" }, patience, 100*time.Millisecond)
 	require.NoError(t, m.Reboot(t.Context()))
 	_, err = m.AwaitRunning(t.Context())
 	require.NoError(t, err)

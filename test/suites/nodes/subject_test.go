@@ -97,8 +97,8 @@ func tail(log string) string {
 	return strings.Join(lines[max(0, len(lines)-150):], "\n")
 }
 
-// patience is how long any one thing may take on a machine that is busy with other tests.
-const patience = 90 * time.Second
+// patience is how long any one thing may take on a machine that is busy with other things. Only a test that fails waits so long.
+const patience = 4 * time.Minute
 
 // await asks until the answer is nil, and ends the test with the last one where that takes too long.
 func (s *subject) await(what string, ask func(ctx context.Context) error) {

@@ -112,5 +112,6 @@ func (s *Story) awaitSame(ctx context.Context, n *fixture.Node, before state) er
 func (s *Story) quietly() *Story {
 	quiet := *s
 	quiet.Out = io.Discard
+	quiet.progress = nil
 	return &quiet
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/kata-node/kata-node/test/bed/fixture"
 )
 
-// stepLimit is far above what a step takes; a step that exceeds it has gone wrong.
-const stepLimit = 2 * time.Minute
+// silence is how long a step may say nothing new before it has gone wrong. However slow a machine is, a cluster that works says something.
+const silence = 5 * time.Minute
 
 // Versions of the test payload in the story.
 const (
@@ -31,6 +31,8 @@ type Story struct {
 	before   []state
 	payloads map[string]string
 	podShim  shim
+	// progress is called whenever the story says something.
+	progress func()
 }
 
 // step is one part of the story: its title says what a reader will see, its function does and checks it.
@@ -71,12 +73,22 @@ func (s *Story) Run(ctx context.Context) error {
 }
 
 func (s *Story) run(ctx context.Context, a step) error {
-	ctx, cancel := context.WithTimeout(ctx, stepLimit)
-	defer cancel()
-	return a.run(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(silence, func() { cancel(fmt.Errorf("nothing new for %s", silence)) })
+	defer timer.Stop()
+	s.progress = func() { timer.Reset(silence) }
+	err := a.run(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
 }
 
 func (s *Story) say(format string, args ...any) {
+	if s.progress != nil {
+		s.progress()
+	}
 	_, _ = fmt.Fprintf(s.Out, format+"\n", args...) //nolint:errcheck // a reader who left misses nothing
 }
 
