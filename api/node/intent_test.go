@@ -133,7 +133,7 @@ func TestTheIDOfAnIntentThatCannotBeFollowedIsReadAsFarAsPossible(t *testing.T) 
 		`no JSON`:    "",
 		`{"id":"x"`:  "",
 		`[{"id":1}]`: "",
-		`{"id":"` + strings.Repeat("x", 500) + `"}`: strings.Repeat("x", 59) + "…",
+		`{"id":"` + strings.Repeat("x", 500) + `"}`: strings.Repeat("x", 29) + "…" + strings.Repeat("x", 30),
 	} {
 		assert.Equal(t, want, node.IntentID(document), document)
 	}

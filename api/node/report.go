@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Phase is where a node stands towards the intent that its report answers.
@@ -50,7 +48,6 @@ const (
 	maxShortText = 64
 	maxWord      = 40
 	maxDigest    = 80
-	ellipsis     = "…"
 )
 
 // BoundPods counts the kata pods bound to the node that have not ended.
@@ -169,18 +166,15 @@ func cutEach(texts []string, limit int) []string {
 	return out
 }
 
-// cut shortens a text to the limit in bytes of its JSON form, at a rune.
+// cut makes one line of a text, at most limit bytes long in its JSON form, and cuts the middle out of
+// a longer one.
 func cut(text string, limit int) string {
-	if quotedLen(text) <= limit {
-		return text
+	text = line(text)
+	short := Shorten(text, limit)
+	for keep := limit - 1; quotedLen(short) > limit; keep-- {
+		short = Shorten(text, keep)
 	}
-	limit -= len(ellipsis)
-	text = strings.ToValidUTF8(text[:min(len(text), limit)], "")
-	for quotedLen(text) > limit {
-		_, size := utf8.DecodeLastRuneInString(text)
-		text = text[:len(text)-size]
-	}
-	return text + ellipsis
+	return short
 }
 
 func quotedLen(text string) int {

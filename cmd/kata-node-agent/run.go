@@ -14,8 +14,10 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent"
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/systemd"
 	"github.com/kata-node/kata-node/nodeagent/nodeclient"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
@@ -52,13 +54,13 @@ func logger() *logrus.Logger {
 
 // serve is READY at once: CRI-O starts after this service, and the links current and proof resolve already.
 func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus.FieldLogger) error {
-	notify(log, daemon.SdNotifyReady)
+	notify(log, systemd.Ready, "1")
 	if err := w.store.Prune(); err != nil {
 		log.WithError(err).Warnf("The image store is not as it was left")
 	}
 	var group wait.Group
 	group.StartWithContext(ctx, client.Run)
-	tell := func(sentence string) { notify(log, "STATUS="+sentence) }
+	tell := func(text string) { notify(log, systemd.Status, node.Sentence(text)) }
 	agent := &nodeagent.Agent{
 		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
 		Stepper: step.Runner{Host: w.host, Self: w.self, Tell: tell},
@@ -66,15 +68,15 @@ func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus
 	}
 	ticker := time.NewTicker(watchdogInterval())
 	defer ticker.Stop()
-	agent.Run(ctx, client.Changed(), ticker.C, func() { notify(log, daemon.SdNotifyWatchdog) })
-	notify(log, daemon.SdNotifyStopping)
+	agent.Run(ctx, client.Changed(), ticker.C, func() { notify(log, systemd.Watchdog, "1") })
+	notify(log, systemd.Stopping, "1")
 	group.Wait()
 	return nil
 }
 
-func notify(log logrus.FieldLogger, state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.WithError(err).Warnf("systemd is not told %q", state)
+func notify(log logrus.FieldLogger, key systemd.Key, value string) {
+	if err := systemd.Notify(key, value); err != nil {
+		log.WithError(err).Warnf("systemd shows an older state of this service")
 	}
 }
 
@@ -91,7 +93,8 @@ func watchdogInterval() time.Duration {
 // Where nothing was ever wanted no pod comes, and nothing is written.
 func sayer(files host.Files, tell func(string), log logrus.FieldLogger) func(string, bool) {
 	said := ""
-	return func(sentence string, pending bool) {
+	return func(text string, pending bool) {
+		sentence := node.Sentence(text)
 		tell(sentence)
 		if sentence == said {
 			return

@@ -48,7 +48,7 @@ func newVerify() *cobra.Command {
 		Short: "Compare a mounted or unpacked payload with its own manifest, and name the first bad file",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, document, err := inspect.Read(args[0])
+			m, document, err := inspect.Read(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -69,7 +69,7 @@ func readManifest(ctx context.Context, where string, o publish.Options) (manifes
 		if _, err := os.Stat(where); err != nil {
 			return manifest.Manifest{}, nil, fmt.Errorf("%w: name a directory, oci:DIR or docker://registry/repository", err)
 		}
-		return inspect.Read(where)
+		return inspect.Read(ctx, where)
 	}
 	target, err := publish.ParseTarget(where)
 	if err != nil {

@@ -86,7 +86,7 @@ func TestTheDefaultPayloadIsBuiltAndShown(t *testing.T) {
 	at := filepath.Join(unpacked, "usr/share/kata-payload/manifest.json")
 	require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o755))
 	require.NoError(t, os.WriteFile(at, []byte(document), 0o600))
-	m, _, err := inspect.Read(unpacked)
+	m, _, err := inspect.Read(t.Context(), unpacked)
 	require.NoError(t, err)
 	for _, f := range m.Files {
 		require.NoError(t, os.Chmod(filepath.Join(unpacked, f.Path), f.Mode.Perm()))

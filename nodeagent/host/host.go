@@ -127,6 +127,8 @@ type Mounts interface {
 type Sandbox struct {
 	ID, Handler, Namespace, Name string
 	Ready                        bool
+	// Unknown is what the runtime answered when it was asked for the handler, where that failed.
+	Unknown string
 }
 
 // Sandboxes speaks CRI to the node's container runtime.

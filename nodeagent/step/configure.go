@@ -3,10 +3,8 @@
 package step
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"io"
-	"os"
 	"path"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -19,9 +17,9 @@ import (
 
 // configure renders both handlers' directories: a link to the shim in the payload, and a real configuration
 // file next to it.
-func (r Runner) configure(s plan.Step) error {
+func (r Runner) configure(ctx context.Context, s plan.Step) error {
 	tree := r.Host.Files.Path(host.PayloadDir(s.Slot))
-	m, _, err := inspect.Read(tree)
+	m, _, err := inspect.Read(ctx, tree)
 	if err != nil {
 		return err
 	}
@@ -29,7 +27,7 @@ func (r Runner) configure(s plan.Step) error {
 	if !ok {
 		return fmt.Errorf("payload %q offers no handler %s: use a payload built for it", s.Payload, node.Handler)
 	}
-	base, err := readIn(tree, handler.Config)
+	base, err := inspect.File(ctx, tree, handler.Config, maxConfiguration)
 	if err != nil {
 		return fmt.Errorf("reading the payload's base configuration: %w", err)
 	}
@@ -62,25 +60,3 @@ func (r Runner) handler(slot, name, shim string, configuration []byte) error {
 
 // maxConfiguration is far beyond every configuration.toml that Kata has.
 const maxConfiguration = 1 << 20
-
-// readIn reads a regular file of a tree, and nothing outside the tree.
-func readIn(tree, name string) ([]byte, error) {
-	root, err := os.OpenRoot(tree)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	info, err := root.Stat(name)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular() || info.Size() > maxConfiguration:
-		return nil, errors.New(name + " is no regular file of at most 1 MiB")
-	}
-	file, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close() //nolint:errcheck // nothing was written
-	return io.ReadAll(io.LimitReader(file, maxConfiguration))
-}

@@ -90,7 +90,7 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 }
 
 func (r Runner) compare(ctx context.Context, slot string, image host.Image) (manifest.Manifest, error) {
-	m, err := r.manifest(slot, image)
+	m, err := r.manifest(ctx, slot, image)
 	if err != nil {
 		return m, err
 	}
@@ -99,13 +99,10 @@ func (r Runner) compare(ctx context.Context, slot string, image host.Image) (man
 }
 
 // manifest reads the document through the reader that follows no link and opens regular files only.
-func (r Runner) manifest(slot string, image host.Image) (manifest.Manifest, error) {
-	m, document, err := inspect.Read(r.Host.Files.Path(host.PayloadDir(slot)))
-	if passing, ok := errors.AsType[*fs.PathError](err); ok && !missing(passing) {
-		return m, err
-	}
+func (r Runner) manifest(ctx context.Context, slot string, image host.Image) (manifest.Manifest, error) {
+	m, document, err := inspect.Read(ctx, r.Host.Files.Path(host.PayloadDir(slot)))
 	if err != nil && document == nil {
-		return m, &inspect.Mismatch{Path: manifest.Path, Problem: err.Error()}
+		return m, err
 	}
 	if got := manifest.Digest(document); got != image.Manifest {
 		return m, &inspect.Mismatch{Path: manifest.Path, Problem: fmt.Sprintf("sha256 is %s, the image's label says %q", got, image.Manifest)}

@@ -39,7 +39,7 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	case plan.Verify:
 		return r.verify(ctx, s)
 	case plan.Configure:
-		return r.configure(s)
+		return r.configure(ctx, s)
 	case plan.WriteDropIn:
 		return r.writeDropIn()
 	case plan.RestartCRIO:

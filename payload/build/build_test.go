@@ -110,7 +110,7 @@ func TestAnUnpackedImageIsWhatItsManifestSays(t *testing.T) {
 	p := mustBuild(t, input(t, stage(t)))
 	root := t.TempDir()
 	unpack(t, p.Image, root)
-	m, _, err := inspect.Read(root)
+	m, _, err := inspect.Read(t.Context(), root)
 	require.NoError(t, err)
 	assert.Equal(t, p.Manifest.Files, m.Files)
 	require.NoError(t, inspect.Tree(t.Context(), root, m))

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/kata-node/kata-node/internal/safefile"
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
@@ -62,27 +63,14 @@ func verifyContent(ctx context.Context, root *os.Root, want manifest.File, buffe
 }
 
 func hash(ctx context.Context, root *os.Root, path string, buffer []byte) (string, error) {
-	file, err := root.Open(path)
+	file, err := safefile.Open(root, path)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close() //nolint:errcheck // Nothing was written.
 	sum := sha256.New()
-	if _, err := io.CopyBuffer(sum, interruptible{ctx, file}, buffer); err != nil {
+	if _, err := io.CopyBuffer(sum, safefile.Reader(ctx, file), buffer); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-// interruptible ends a copy between two reads when its context ends.
-type interruptible struct {
-	ctx  context.Context //nolint:containedctx // It lives for one copy.
-	file io.Reader
-}
-
-func (r interruptible) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.file.Read(p)
 }

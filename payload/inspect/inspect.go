@@ -6,10 +6,15 @@ package inspect
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
 
+	"github.com/kata-node/kata-node/internal/safefile"
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
@@ -48,35 +53,60 @@ func Tree(ctx context.Context, root string, m manifest.Manifest) error {
 	return nil
 }
 
-// Read returns the manifest below root, decoded and as it was written. The error says where the document is missing or bad;
-// a bad one is returned as it was written, too.
-// whether it is the one that the image's label names is for the caller to compare, see manifest.Digest.
-func Read(root string) (manifest.Manifest, []byte, error) {
-	document, err := readDocument(root)
+// Read returns the manifest below root, decoded and as it was written. A file that is missing, is
+// no regular file, is too large or is no manifest is a *Mismatch; another error is of the reading.
+// A document that is no manifest is returned with its *Mismatch.
+// Whether it is the one that the image's label names is for the caller to compare, see manifest.Digest.
+func Read(ctx context.Context, root string) (manifest.Manifest, []byte, error) {
+	document, err := readDocument(ctx, root)
 	if err != nil {
 		return manifest.Manifest{}, nil, fmt.Errorf("reading payload manifest: %w", err)
 	}
 	m, err := manifest.Decode(document)
-	return m, document, err
+	if err != nil {
+		return manifest.Manifest{}, document, &Mismatch{Path: manifest.Path, Problem: err.Error()}
+	}
+	return m, document, nil
 }
 
-func readDocument(root string) ([]byte, error) {
+// File returns the content of one file below root, such as a handler's base configuration, under
+// the same rules. limit is in bytes.
+func File(ctx context.Context, root, path string, limit int64) ([]byte, error) {
 	dir, err := os.OpenRoot(root)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	info, err := dir.Lstat(manifest.Path)
+	content, err := safefile.Read(ctx, dir, path, limit)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
-		return nil, err
+		return nil, differs(path, err)
+	}
+	return content, nil
+}
+
+func readDocument(ctx context.Context, root string) ([]byte, error) {
+	info, err := os.Lstat(filepath.Join(root, manifest.Path))
+	if err != nil {
+		return nil, differs(manifest.Path, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", manifest.Path)
+		return nil, &Mismatch{Path: manifest.Path, Problem: safefile.ErrNotRegular.Error()}
 	}
-	file, err := dir.Open(manifest.Path)
-	if err != nil {
-		return nil, err
+	return File(ctx, root, manifest.Path, manifest.MaxSize)
+}
+
+// differs tells what the image contains from what a try to read it met: an error of the operating
+// system that says nothing of the names in the tree is of the try, or of the disk.
+func differs(path string, err error) error {
+	names := []syscall.Errno{syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok && !slices.Contains(names, errno) {
+		return err
 	}
-	defer file.Close() //nolint:errcheck // Nothing was written.
-	return io.ReadAll(io.LimitReader(file, manifest.MaxSize+1))
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		err = at.Err
+	}
+	return &Mismatch{Path: path, Problem: err.Error()}
 }

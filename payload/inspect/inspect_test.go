@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/payload/inspect"
 	"github.com/kata-node/kata-node/payload/manifest"
@@ -64,7 +66,7 @@ func TestASoundTreePasses(t *testing.T) {
 func TestReadReturnsTheManifestAndItsBytes(t *testing.T) {
 	t.Parallel()
 	root, want := tree(t)
-	m, document, err := inspect.Read(root)
+	m, document, err := inspect.Read(t.Context(), root)
 	require.NoError(t, err)
 	assert.Equal(t, want.Files, m.Files)
 	onDisk, err := os.ReadFile(filepath.Join(root, manifest.Path))
@@ -74,19 +76,19 @@ func TestReadReturnsTheManifestAndItsBytes(t *testing.T) {
 
 func TestReadSaysWhatIsWrongWithTheDocument(t *testing.T) {
 	t.Parallel()
-	_, _, err := inspect.Read(t.TempDir())
-	require.ErrorIs(t, err, os.ErrNotExist)
+	_, _, err := inspect.Read(t.Context(), t.TempDir())
 	require.ErrorContains(t, err, "reading payload manifest: ")
+	require.ErrorContains(t, err, "no such file")
 
 	root := t.TempDir()
 	write(t, root, "usr/share/kata-payload/elsewhere", "{}", 0o644)
 	require.NoError(t, os.Symlink("elsewhere", filepath.Join(root, manifest.Path)))
-	_, _, err = inspect.Read(root)
-	require.ErrorContains(t, err, "manifest.json is not a regular file")
+	_, _, err = inspect.Read(t.Context(), root)
+	require.ErrorContains(t, err, "manifest.json: is not a regular file")
 
 	root = t.TempDir()
 	write(t, root, manifest.Path, `{"version": 7}`, 0o644)
-	_, _, err = inspect.Read(root)
+	_, _, err = inspect.Read(t.Context(), root)
 	require.ErrorContains(t, err, "version 7, this program reads 1")
 }
 
@@ -207,4 +209,45 @@ func relink(t *testing.T, name, target string) {
 	t.Helper()
 	require.NoError(t, os.Remove(name))
 	require.NoError(t, os.Symlink(target, name))
+}
+
+// What an image calls its manifest is read before any digest of it is known.
+func TestAManifestThatWouldBlockOrExhaustTheReaderIsAMismatch(t *testing.T) {
+	t.Parallel()
+	for name, make := range map[string]func(path string) error{
+		"FIFO":      func(path string) error { return unix.Mkfifo(path, 0o644) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o755) },
+		"link out":  func(path string) error { return os.Symlink("/etc/passwd", path) },
+		"endless":   func(path string) error { return os.Symlink("/dev/zero", path) },
+		"huge": func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, 3<<30))
+		},
+		"other document": func(path string) error { return os.WriteFile(path, []byte("<html>"), 0o644) },
+	} {
+		root := t.TempDir()
+		path := filepath.Join(root, manifest.Path)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, make(path))
+		_, _, err := inspect.Read(t.Context(), root)
+		var mismatch *inspect.Mismatch
+		require.ErrorAs(t, err, &mismatch, name)
+		assert.Equal(t, manifest.Path, mismatch.Path, name)
+	}
+}
+
+func TestAFileIsReadBelowTheRootOnly(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	write(t, root, "etc/base.toml", "a = 1", 0o644)
+	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(root, "out")))
+	got, err := inspect.File(t.Context(), root, "etc/base.toml", 5)
+	require.NoError(t, err)
+	assert.Equal(t, "a = 1", string(got))
+	var mismatch *inspect.Mismatch
+	for _, name := range []string{"etc", "absent", "out"} {
+		_, err = inspect.File(t.Context(), root, name, 1<<20)
+		require.ErrorAs(t, err, &mismatch, name)
+	}
+	_, err = inspect.File(t.Context(), root, "etc/base.toml", 4)
+	require.ErrorAs(t, err, &mismatch)
 }

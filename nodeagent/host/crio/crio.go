@@ -33,9 +33,17 @@ const (
 	removeLimit = 2 * time.Minute
 )
 
+// maxMessage is the kubelet's own limit, in bytes. A list carries the annotations of every pod of
+// the node, which exceed gRPC's default of 4 MiB.
+const maxMessage = 16 << 20
+
+// userAgent begins the user agent of every call, for CRI-O's log.
+const userAgent = "kata-agent"
+
 // Dial returns a client for the socket at a path.
 func Dial(socket string) (*Client, error) {
-	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)), grpc.WithUserAgent(userAgent))
 	if err != nil {
 		return nil, fmt.Errorf("dialling CRI-O at %s: %w", socket, err)
 	}
@@ -45,7 +53,8 @@ func Dial(socket string) (*Client, error) {
 // Close gives the connection up.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// List returns the sandboxes of these handlers. One that goes away meanwhile is left out.
+// List returns the sandboxes of these handlers. One that goes away meanwhile is left out. One whose
+// status the runtime refuses is listed without a handler, and Unknown says what the runtime answered.
 func (c *Client) List(ctx context.Context, handlers ...string) ([]host.Sandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, listLimit)
 	defer cancel()
@@ -57,10 +66,15 @@ func (c *Client) List(ctx context.Context, handlers ...string) ([]host.Sandbox, 
 	var sandboxes []host.Sandbox
 	for _, s := range answer.GetItems() {
 		handler, err := c.known.of(ctx, c.cri, s)
-		if err != nil && !gone(err) {
+		if ctx.Err() != nil {
 			return nil, fmt.Errorf("listing sandboxes: %w", err)
 		}
-		if slices.Contains(handlers, handler) {
+		if err != nil && !gone(err) {
+			unknown := sandbox(s, "")
+			unknown.Unknown = status.Convert(err).Message()
+			sandboxes = append(sandboxes, unknown)
+		}
+		if err == nil && slices.Contains(handlers, handler) {
 			sandboxes = append(sandboxes, sandbox(s, handler))
 		}
 	}

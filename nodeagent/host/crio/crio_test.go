@@ -5,6 +5,7 @@ package crio_test
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -83,8 +84,7 @@ func TestASandboxThatGoesWhileItIsListedIsLeftOut(t *testing.T) {
 func TestAListThatCannotBeHadIsAnError(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]*fake{
-		"no list":   {refuse: map[string]error{"list": status.Error(codes.Unavailable, "starting")}},
-		"no status": {refuse: map[string]error{"status": status.Error(codes.Internal, "odd")}},
+		"no list": {refuse: map[string]error{"list": status.Error(codes.Unavailable, "starting")}},
 	} {
 		f.add("a", "kata-oc", ready)
 		_, err := dial(t, f).List(t.Context(), "kata-oc")
@@ -161,4 +161,27 @@ func TestRemovingWhatIsGoneIsNoError(t *testing.T) {
 		}
 		assert.ErrorContains(t, err, c.says, name)
 	}
+}
+
+func TestASandboxWhoseStatusFailsSpoilsNoOther(t *testing.T) {
+	t.Parallel()
+	f := &fake{broken: map[string]error{"b": status.Error(codes.Unknown, "no such container")}}
+	f.add("a", "kata-oc", ready)
+	f.add("b", "kata-oc", ready)
+	got, err := dial(t, f).List(t.Context(), "kata-oc")
+	require.NoError(t, err)
+	require.Len(t, got, 2)
+	assert.Equal(t, "kata-oc", got[0].Handler)
+	assert.Empty(t, got[1].Handler)
+	assert.Equal(t, "no such container", got[1].Unknown)
+}
+
+func TestAListOfANodeFullOfAnnotationsIsRead(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	f.add("a", "kata-oc", ready)
+	f.sandboxes[0].Annotations = map[string]string{"a": strings.Repeat("x", 8<<20)}
+	got, err := dial(t, f).List(t.Context(), "kata-oc")
+	require.NoError(t, err)
+	assert.Len(t, got, 1)
 }

@@ -32,6 +32,7 @@ type fake struct {
 	asked     []string          // calls, with their objects
 	ran       *cri.RunPodSandboxRequest
 	refuse    map[string]error // by call
+	broken    map[string]error // statuses, by sandbox
 	hang      bool
 }
 
@@ -52,6 +53,9 @@ func (f *fake) ListPodSandbox(ctx context.Context, _ *cri.ListPodSandboxRequest)
 
 func (f *fake) PodSandboxStatus(_ context.Context, r *cri.PodSandboxStatusRequest) (*cri.PodSandboxStatusResponse, error) {
 	if err := f.note("status", r.GetPodSandboxId()); err != nil {
+		return nil, err
+	}
+	if err := f.broken[r.GetPodSandboxId()]; err != nil {
 		return nil, err
 	}
 	handler, there := f.handlers[r.GetPodSandboxId()]

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+
+	"github.com/kata-node/kata-node/internal/safefile"
 )
 
 // Tree is the part of a file system below a root.
@@ -26,8 +28,12 @@ func Below(root string) Tree { return Tree{root: root} }
 // Path returns where a path of the host lies for this process.
 func (t Tree) Path(path string) string { return filepath.Join(t.root, path) }
 
-// Read returns a file's content.
-func (t Tree) Read(path string) ([]byte, error) { return os.ReadFile(t.Path(path)) }
+// maxRead is the largest file that Read returns, in bytes. Records, settings and fragments are far
+// smaller.
+const maxRead = 1 << 20
+
+// Read returns the content of a regular file of at most 1 MiB.
+func (t Tree) Read(path string) ([]byte, error) { return safefile.ReadPath(t.Path(path), maxRead) }
 
 // Readlink returns a link's target.
 func (t Tree) Readlink(path string) (string, error) { return os.Readlink(t.Path(path)) }

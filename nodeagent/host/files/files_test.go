@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/kata-node/kata-node/internal/safefile"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
 )
 
@@ -230,4 +231,22 @@ func TestReading(t *testing.T) {
 	_, err = tree.List("/d/a")
 	require.Error(t, err, "a file is no directory")
 	assert.Equal(t, filepath.Join(root, "d/a"), tree.Path("/d/a"))
+}
+
+func TestReadTakesSmallRegularFilesOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tree := files.Below(dir)
+	require.NoError(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600))
+	_, err := tree.Read("/fifo")
+	require.ErrorIs(t, err, safefile.ErrNotRegular)
+	require.NoError(t, os.Truncate(mustCreate(t, filepath.Join(dir, "large")), 1<<20+1))
+	_, err = tree.Read("/large")
+	require.ErrorIs(t, err, safefile.ErrTooLarge)
+}
+
+func mustCreate(t *testing.T, path string) string {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	return path
 }
