@@ -139,7 +139,7 @@ func TestTheTwoHalvesMeetOnlyInAPI(t *testing.T) {
 func TestDecisionsReachNoEffect(t *testing.T) {
 	t.Parallel()
 	drawing := drawn(t)
-	effects := []string{"nodeagent/host/", "nodeagent/nodeclient", "nodeagent/step", "controller/apply", "payload/publish"}
+	effects := []string{"nodeagent/host/", "nodeagent/nodeclient", "nodeagent/step", "controller/apply", "payload/transport"}
 	for _, decision := range []string{"nodeagent/plan", "nodeagent/report", "controller/selection", "controller/rollout", "controller/status", "controller/runtimeclass"} {
 		require.Contains(t, drawing, decision)
 		for to := range drawing.reach(decision, map[string]bool{}) {

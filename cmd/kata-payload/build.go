@@ -16,8 +16,8 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
-	"github.com/kata-node/kata-node/payload/build"
-	"github.com/kata-node/kata-node/payload/publish"
+	"github.com/kata-node/kata-node/payload/assemble"
+	"github.com/kata-node/kata-node/payload/transport"
 )
 
 type buildFlags struct {
@@ -55,7 +55,7 @@ of all files (seconds; default 0).`,
 }
 
 func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err error) {
-	target, err := publish.ParseTarget(f.to)
+	target, err := transport.ParseTarget(f.to)
 	if err != nil {
 		return err
 	}
@@ -67,14 +67,14 @@ func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err erro
 		return fmt.Errorf("making a directory for the layers: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(in.WorkDir)) }()
-	p, err := build.Build(ctx, in)
+	p, err := assemble.Build(ctx, in)
 	if err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(progress, "%spublishing to %s\n", table(p.Layers), target); err != nil {
 		return err
 	}
-	published, err := publish.Push(ctx, p.Image, target, f.registry.options())
+	published, err := transport.Push(ctx, p.Image, target, f.registry.options())
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err erro
 	return err
 }
 
-func table(layers []build.Layer) string {
+func table(layers []assemble.Layer) string {
 	var lines []string
 	for _, l := range layers {
 		lines = append(lines, fmt.Sprintf("layer %-12s %10s  %s\n", l.Component, units.HumanSize(float64(l.Size)), l.Digest))
@@ -90,26 +90,26 @@ func table(layers []build.Layer) string {
 	return strings.Join(lines, "")
 }
 
-func (f *buildFlags) input() (build.Input, error) {
+func (f *buildFlags) input() (assemble.Input, error) {
 	text, err := os.ReadFile(filepath.Clean(f.describe))
 	if err != nil {
-		return build.Input{}, fmt.Errorf("reading description: %w", err)
+		return assemble.Input{}, fmt.Errorf("reading description: %w", err)
 	}
-	d, err := build.ParseDescription(text)
+	d, err := assemble.ParseDescription(text)
 	if err != nil {
-		return build.Input{}, fmt.Errorf("%s: %w", f.describe, err)
+		return assemble.Input{}, fmt.Errorf("%s: %w", f.describe, err)
 	}
 	for _, assignment := range f.set {
 		key, value, ok := strings.Cut(assignment, "=")
 		if !ok {
-			return build.Input{}, fmt.Errorf("--set %q: write it as key=value", assignment)
+			return assemble.Input{}, fmt.Errorf("--set %q: write it as key=value", assignment)
 		}
 		if err := d.Set(key, value); err != nil {
-			return build.Input{}, err
+			return assemble.Input{}, err
 		}
 	}
 	epoch, err := sourceDate(os.Getenv("SOURCE_DATE_EPOCH"))
-	return build.Input{Tree: f.from, Description: d, Time: epoch}, err
+	return assemble.Input{Tree: f.from, Description: d, Time: epoch}, err
 }
 
 // sourceDate reads SOURCE_DATE_EPOCH (reproducible-builds.org): seconds since 1970.

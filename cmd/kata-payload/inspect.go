@@ -15,7 +15,7 @@ import (
 
 	"github.com/kata-node/kata-node/payload/inspect"
 	"github.com/kata-node/kata-node/payload/manifest"
-	"github.com/kata-node/kata-node/payload/publish"
+	"github.com/kata-node/kata-node/payload/transport"
 )
 
 func newInspect() *cobra.Command {
@@ -64,22 +64,22 @@ func newVerify() *cobra.Command {
 	}
 }
 
-func readManifest(ctx context.Context, where string, o publish.Options) (manifest.Manifest, []byte, error) {
+func readManifest(ctx context.Context, where string, o transport.Options) (manifest.Manifest, []byte, error) {
 	if !isTarget(where) {
 		if _, err := os.Stat(where); err != nil {
 			return manifest.Manifest{}, nil, fmt.Errorf("%w: name a directory, oci:DIR or docker://registry/repository", err)
 		}
 		return inspect.Read(ctx, where)
 	}
-	target, err := publish.ParseTarget(where)
+	target, err := transport.ParseTarget(where)
 	if err != nil {
 		return manifest.Manifest{}, nil, err
 	}
-	image, err := publish.Open(ctx, target, o)
+	image, err := transport.Open(ctx, target, o)
 	if err != nil {
 		return manifest.Manifest{}, nil, err
 	}
-	return publish.Manifest(image)
+	return transport.Manifest(image)
 }
 
 func printTable(out io.Writer, m manifest.Manifest) error {

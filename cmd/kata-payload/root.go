@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/kata-node/kata-node/payload/publish"
+	"github.com/kata-node/kata-node/payload/transport"
 )
 
 func newRoot(version string) *cobra.Command {
@@ -44,6 +44,6 @@ func (r *registryFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&r.tlsVerify, "tls-verify", true, "demand a registry's certificate; false accepts any, and plain HTTP")
 }
 
-func (r *registryFlags) options() publish.Options {
-	return publish.Options{AuthFile: r.authFile, SkipTLSVerify: !r.tlsVerify}
+func (r *registryFlags) options() transport.Options {
+	return transport.Options{AuthFile: r.authFile, SkipTLSVerify: !r.tlsVerify}
 }

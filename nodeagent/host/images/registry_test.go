@@ -20,8 +20,8 @@ import (
 
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/images"
-	"github.com/kata-node/kata-node/payload/build"
-	"github.com/kata-node/kata-node/payload/publish"
+	"github.com/kata-node/kata-node/payload/assemble"
+	"github.com/kata-node/kata-node/payload/transport"
 )
 
 const (
@@ -78,7 +78,7 @@ func (s *source) misbehave(spoil func(w http.ResponseWriter, r *http.Request) bo
 }
 
 // publish builds a payload of two layers and a manifest, of which versions share the guest, and returns it with its name.
-func (s *source) publish(t *testing.T, version string) (build.Payload, string) {
+func (s *source) publish(t *testing.T, version string) (assemble.Payload, string) {
 	t.Helper()
 	tree := t.TempDir()
 	for file, content := range map[string]string{shim: "shim " + version, config: "[runtime]\n", "usr/share/guest/initrd": strings.Repeat("guest", 10_000)} {
@@ -86,15 +86,15 @@ func (s *source) publish(t *testing.T, version string) (build.Payload, string) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o755))
 	}
-	p, err := build.Build(t.Context(), build.Input{Tree: tree, WorkDir: t.TempDir(), Description: build.Description{
+	p, err := assemble.Build(t.Context(), assemble.Input{Tree: tree, WorkDir: t.TempDir(), Description: assemble.Description{
 		Name: "kata-test", Version: version, Architecture: runtime.GOARCH, ShimCompatibility: "1",
-		Handlers:   []build.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
-		Components: []build.Component{{Name: "guest", Version: "1", Paths: []string{"usr/share/guest"}}, {Name: "shim"}},
+		Handlers:   []assemble.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
+		Components: []assemble.Component{{Name: "guest", Version: "1", Paths: []string{"usr/share/guest"}}, {Name: "shim"}},
 	}})
 	require.NoError(t, err)
-	target, err := publish.ParseTarget("docker://" + s.address() + "/kata/payload:v" + version)
+	target, err := transport.ParseTarget("docker://" + s.address() + "/kata/payload:v" + version)
 	require.NoError(t, err)
-	_, err = publish.Push(t.Context(), p.Image, target, publish.Options{SkipTLSVerify: true})
+	_, err = transport.Push(t.Context(), p.Image, target, transport.Options{SkipTLSVerify: true})
 	require.NoError(t, err)
 	s.fetched()
 	return p, repository + "@" + p.Digest

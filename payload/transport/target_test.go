@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package publish_test
+package transport_test
 
 import (
 	"strings"
@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/payload/publish"
+	"github.com/kata-node/kata-node/payload/transport"
 )
 
 func TestTargetsAreReadAsSkopeoReadsThem(t *testing.T) {
@@ -27,7 +27,7 @@ func TestTargetsAreReadAsSkopeoReadsThem(t *testing.T) {
 		if want == "" {
 			want = text
 		}
-		parsed, err := publish.ParseTarget(text)
+		parsed, err := transport.ParseTarget(text)
 		require.NoError(t, err, text)
 		assert.Equal(t, want, parsed.String())
 	}
@@ -45,7 +45,7 @@ func TestTargetsThatMeanNothingAreRefusedWithARemedy(t *testing.T) {
 		"docker://":                   `target "docker://": `,
 		"docker://Registry/UPPER":     `target "docker://Registry/UPPER": `,
 	} {
-		_, err := publish.ParseTarget(text)
+		_, err := transport.ParseTarget(text)
 		require.ErrorContains(t, err, want, text)
 		assert.NotContains(t, err.Error(), "\n", text)
 	}
@@ -55,11 +55,11 @@ func FuzzParseTarget(f *testing.F) {
 	f.Add("oci:dir:tag")
 	f.Add("docker://registry.example/kata/payload@sha256:" + strings.Repeat("ab", 32))
 	f.Fuzz(func(t *testing.T, text string) {
-		parsed, err := publish.ParseTarget(text)
+		parsed, err := transport.ParseTarget(text)
 		if err != nil {
 			return
 		}
-		again, err := publish.ParseTarget(parsed.String())
+		again, err := transport.ParseTarget(parsed.String())
 		require.NoError(t, err, parsed.String())
 		require.Equal(t, parsed, again)
 	})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package publish_test
+package transport_test
 
 import (
 	"context"
@@ -20,9 +20,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/payload/build"
+	"github.com/kata-node/kata-node/payload/assemble"
 	"github.com/kata-node/kata-node/payload/manifest"
-	"github.com/kata-node/kata-node/payload/publish"
+	"github.com/kata-node/kata-node/payload/transport"
 )
 
 const (
@@ -31,25 +31,25 @@ const (
 )
 
 // payload builds the smallest payload of a version.
-func payload(t *testing.T, version string) build.Payload {
+func payload(t *testing.T, version string) assemble.Payload {
 	t.Helper()
 	tree := t.TempDir()
 	for path, mode := range map[string]os.FileMode{shim: 0o755, config: 0o644} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(tree, path)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(tree, path), []byte(version), mode))
 	}
-	p, err := build.Build(t.Context(), build.Input{Tree: tree, WorkDir: t.TempDir(), Description: build.Description{
+	p, err := assemble.Build(t.Context(), assemble.Input{Tree: tree, WorkDir: t.TempDir(), Description: assemble.Description{
 		Name: "kata-test", Version: version, Architecture: "amd64", ShimCompatibility: "test-1",
-		Handlers:   []build.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
-		Components: []build.Component{{Name: "all"}},
+		Handlers:   []assemble.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
+		Components: []assemble.Component{{Name: "all"}},
 	}})
 	require.NoError(t, err)
 	return p
 }
 
-func target(t *testing.T, text string) publish.Target {
+func target(t *testing.T, text string) transport.Target {
 	t.Helper()
-	parsed, err := publish.ParseTarget(text)
+	parsed, err := transport.ParseTarget(text)
 	require.NoError(t, err)
 	return parsed
 }
@@ -74,12 +74,12 @@ func TestARegistryHasWhatWasPushed(t *testing.T) {
 	p := payload(t, "1.0.0")
 	to := target(t, "docker://"+host+"/kata/payload:v1")
 	var complete, total atomic.Int64
-	got, err := publish.Push(t.Context(), p.Image, to, publish.Options{Progress: func(c, all int64) {
+	got, err := transport.Push(t.Context(), p.Image, to, transport.Options{Progress: func(c, all int64) {
 		complete.Store(c)
 		total.Store(all)
 	}})
 	require.NoError(t, err)
-	assert.Equal(t, publish.Published{Name: host + "/kata/payload@" + p.Digest, Digest: p.Digest}, got)
+	assert.Equal(t, transport.Published{Name: host + "/kata/payload@" + p.Digest, Digest: p.Digest}, got)
 	assert.Equal(t, total.Load(), complete.Load())
 	assert.Positive(t, total.Load())
 	for _, name := range []string{to.String(), "docker://" + got.Name} {
@@ -87,15 +87,15 @@ func TestARegistryHasWhatWasPushed(t *testing.T) {
 	}
 }
 
-func sameManifest(t *testing.T, p build.Payload, at publish.Target) {
+func sameManifest(t *testing.T, p assemble.Payload, at transport.Target) {
 	t.Helper()
-	image, err := publish.Open(t.Context(), at, publish.Options{})
+	image, err := transport.Open(t.Context(), at, transport.Options{})
 	require.NoError(t, err)
 	require.NoError(t, validate.Image(image))
 	digest, err := image.Digest()
 	require.NoError(t, err)
 	assert.Equal(t, p.Digest, digest.String())
-	m, document, err := publish.Manifest(image)
+	m, document, err := transport.Manifest(image)
 	require.NoError(t, err)
 	assert.Equal(t, p.Manifest.Files, m.Files)
 	want, err := manifest.Encode(p.Manifest)
@@ -117,14 +117,14 @@ func TestCredentialsComeFromTheFile(t *testing.T) {
 	to := target(t, "docker://"+host+"/kata/team/payload:v1")
 	image := payload(t, "1.0.0").Image
 	for _, scope := range []string{"/kata/team/payload", "/kata", ""} {
-		_, err := publish.Push(t.Context(), image, to, publish.Options{AuthFile: authFile(t, host+scope)})
+		_, err := transport.Push(t.Context(), image, to, transport.Options{AuthFile: authFile(t, host+scope)})
 		require.NoError(t, err, scope)
 	}
-	_, err := publish.Push(t.Context(), image, to, publish.Options{AuthFile: authFile(t, host+"/elsewhere")})
+	_, err := transport.Push(t.Context(), image, to, transport.Options{AuthFile: authFile(t, host+"/elsewhere")})
 	require.ErrorContains(t, err, "publishing to "+to.String()+": ")
 	require.ErrorContains(t, err, "401 Unauthorized")
 	assert.NotContains(t, err.Error(), "secret")
-	_, err = publish.Push(t.Context(), image, to, publish.Options{AuthFile: "/nowhere"})
+	_, err = transport.Push(t.Context(), image, to, transport.Options{AuthFile: "/nowhere"})
 	require.ErrorContains(t, err, "reading credentials from /nowhere: ")
 }
 
@@ -146,9 +146,9 @@ func TestAnUnknownCertificateIsAcceptedOnlyWhenAsked(t *testing.T) {
 	})
 	to := target(t, "docker://"+host+"/kata/payload:v1")
 	image := payload(t, "1.0.0").Image
-	_, err := publish.Push(t.Context(), image, to, publish.Options{})
+	_, err := transport.Push(t.Context(), image, to, transport.Options{})
 	require.Error(t, err)
-	_, err = publish.Push(t.Context(), image, to, publish.Options{SkipTLSVerify: true})
+	_, err = transport.Push(t.Context(), image, to, transport.Options{SkipTLSVerify: true})
 	require.NoError(t, err)
 }
 
@@ -164,10 +164,10 @@ func TestARefusingRegistryIsNamedAndKeepsItsTag(t *testing.T) {
 	})
 	to := target(t, "docker://"+host+"/kata/payload:latest")
 	first := payload(t, "1.0.0")
-	_, err := publish.Push(t.Context(), first.Image, to, publish.Options{})
+	_, err := transport.Push(t.Context(), first.Image, to, transport.Options{})
 	require.NoError(t, err)
 	refuse.Store(true)
-	_, err = publish.Push(t.Context(), payload(t, "2.0.0").Image, to, publish.Options{})
+	_, err = transport.Push(t.Context(), payload(t, "2.0.0").Image, to, transport.Options{})
 	require.ErrorContains(t, err, "publishing to "+to.String()+": ")
 	require.ErrorContains(t, err, "403 Forbidden")
 	sameManifest(t, first, to)
@@ -180,7 +180,7 @@ func TestPublishingStopsWithItsContext(t *testing.T) {
 	host := serve(t, httptest.NewServer, nil)
 	image := payload(t, "1.0.0").Image
 	for _, to := range []string{"docker://" + host + "/kata/payload", "oci:" + filepath.Join(t.TempDir(), "layout")} {
-		_, err := publish.Push(ctx, image, target(t, to), publish.Options{})
+		_, err := transport.Push(ctx, image, target(t, to), transport.Options{})
 		assert.ErrorIs(t, err, context.Canceled, to)
 	}
 }
@@ -189,6 +189,6 @@ func TestAnImageThatIsNoPayloadHasNoManifest(t *testing.T) {
 	t.Parallel()
 	image, err := random.Image(100, 1)
 	require.NoError(t, err)
-	_, _, err = publish.Manifest(image)
+	_, _, err = transport.Manifest(image)
 	assert.ErrorContains(t, err, "has no label io.kata-node.payload.manifest: it is no payload")
 }

@@ -2,7 +2,7 @@
 
 //go:build containers_image_openpgp
 
-package publish_test
+package transport_test
 
 import (
 	"os"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package publish_test
+package transport_test
 
 import (
 	"io/fs"
@@ -12,13 +12,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/payload/build"
-	"github.com/kata-node/kata-node/payload/publish"
+	"github.com/kata-node/kata-node/payload/assemble"
+	"github.com/kata-node/kata-node/payload/transport"
 )
 
-func push(t *testing.T, p build.Payload, to string) publish.Published {
+func push(t *testing.T, p assemble.Payload, to string) transport.Published {
 	t.Helper()
-	got, err := publish.Push(t.Context(), p.Image, target(t, to), publish.Options{})
+	got, err := transport.Push(t.Context(), p.Image, target(t, to), transport.Options{})
 	require.NoError(t, err)
 	return got
 }
@@ -42,7 +42,7 @@ func TestALayoutHoldsOneImagePerTagAndOneWithout(t *testing.T) {
 	held, err := index.IndexManifest()
 	require.NoError(t, err)
 	assert.Len(t, held.Manifests, 3)
-	_, err = publish.Open(t.Context(), target(t, "oci:"+dir+":v3"), publish.Options{})
+	_, err = transport.Open(t.Context(), target(t, "oci:"+dir+":v3"), transport.Options{})
 	assert.ErrorContains(t, err, "no such image among the 3 in "+dir)
 }
 
@@ -66,7 +66,7 @@ func TestADirectoryThatHoldsSomethingElseIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "thesis.txt"), nil, 0o600))
-	_, err := publish.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "oci:"+dir), publish.Options{})
+	_, err := transport.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "oci:"+dir), transport.Options{})
 	require.ErrorContains(t, err, `holds "thesis.txt" and is no OCI layout`)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestADirectoryThatCannotBeWrittenIsNamed(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err := publish.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "oci:"+file+"/layout"), publish.Options{})
+	_, err := transport.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "oci:"+file+"/layout"), transport.Options{})
 	require.ErrorContains(t, err, "publishing to oci:"+file+"/layout: ")
 	assert.ErrorContains(t, err, "not a directory")
 }
@@ -87,9 +87,18 @@ func TestAnInterruptedPushLeavesTheOldImage(t *testing.T) {
 	dir := t.TempDir()
 	first, second := payload(t, "1.0.0"), payload(t, "2.0.0")
 	push(t, first, "oci:"+dir+":v1")
-	_, err := publish.Push(t.Context(), broken{second.Image}, target(t, "oci:"+dir+":v1"), publish.Options{})
+	_, err := transport.Push(t.Context(), broken{second.Image}, target(t, "oci:"+dir+":v1"), transport.Options{})
 	require.ErrorContains(t, err, "input/output error")
 	sameManifest(t, first, target(t, "oci:"+dir+":v1"))
 	push(t, second, "oci:"+dir+":v1")
 	sameManifest(t, second, target(t, "oci:"+dir+":v1"))
+}
+
+func TestALayoutThatCannotBeStartedIsLeftAsItIs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "oci-layout"), 0o755)) // where a file must be
+	_, err := transport.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "oci:"+dir+":v1"), transport.Options{})
+	require.ErrorContains(t, err, "oci-layout")
+	assert.NoFileExists(t, filepath.Join(dir, "index.json"), "nothing is written after an error")
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package publish writes payload images to registries and OCI layouts, by the names that skopeo's users know, and reads them back.
+// Package transport writes payload images to registries and OCI layouts, by the names that skopeo's users know, and reads them back.
 // What it writes appears as a whole or not at all: the name moves last.
-package publish
+package transport
 
 import (
 	"fmt"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package build turns a staged directory and a description into a payload image, bit for bit the same wherever and whenever it runs.
+// Package assemble turns a staged directory and a description into a payload image, bit for bit the same wherever and whenever it runs.
 // It refuses what a node must not mount, before the first byte is compressed, and publishes nothing.
-package build
+package assemble
 
 import (
 	"bytes"

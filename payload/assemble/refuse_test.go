@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package build_test
+package assemble_test
 
 import (
 	"bytes"
@@ -15,13 +15,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/payload/build"
+	"github.com/kata-node/kata-node/payload/assemble"
 )
 
 func TestBuildRefusesWithOneSentenceThatNamesThePath(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		spoil func(t *testing.T, in *build.Input)
+		spoil func(t *testing.T, in *assemble.Input)
 		want  string
 	}{
 		"setuid": {staged(func(t *testing.T, root string) {
@@ -68,7 +68,7 @@ func TestBuildRefusesWithOneSentenceThatNamesThePath(t *testing.T) {
 			t.Helper()
 			require.NoError(t, os.Remove(filepath.Join(root, config)))
 		}), `config "` + config + `"`},
-		"no tree": {func(t *testing.T, in *build.Input) {
+		"no tree": {func(t *testing.T, in *assemble.Input) {
 			t.Helper()
 			in.Tree = filepath.Join(in.Tree, "nowhere")
 		}, "nowhere: no such file or directory"},
@@ -79,15 +79,15 @@ func TestBuildRefusesWithOneSentenceThatNamesThePath(t *testing.T) {
 			t.Helper()
 			put(t, root, shim, elfHeader(elf.EM_AARCH64), 0o755)
 		}), shim + ": is a program for EM_AARCH64, the payload's architecture is amd64"},
-		"no version":        {described(func(d *build.Description) { d.Version = "" }), `payloadVersion "" does not have the form`},
-		"no work directory": {func(_ *testing.T, in *build.Input) { in.WorkDir = "/nowhere" }, "/nowhere/layer-"},
+		"no version":        {described(func(d *assemble.Description) { d.Version = "" }), `payloadVersion "" does not have the form`},
+		"no work directory": {func(_ *testing.T, in *assemble.Input) { in.WorkDir = "/nowhere" }, "/nowhere/layer-"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in := input(t, stage(t))
 			work := in.WorkDir
 			test.spoil(t, &in)
-			_, err := build.Build(t.Context(), in)
+			_, err := assemble.Build(t.Context(), in)
 			require.ErrorContains(t, err, test.want)
 			require.ErrorContains(t, err, "building payload from "+in.Tree+": ")
 			assert.NotContains(t, err.Error(), "\n")
@@ -111,15 +111,15 @@ func socket(t *testing.T, name string) {
 	require.NoError(t, os.Rename(filepath.Join(short, "s"), name))
 }
 
-func staged(spoil func(*testing.T, string)) func(*testing.T, *build.Input) {
-	return func(t *testing.T, in *build.Input) {
+func staged(spoil func(*testing.T, string)) func(*testing.T, *assemble.Input) {
+	return func(t *testing.T, in *assemble.Input) {
 		t.Helper()
 		spoil(t, in.Tree)
 	}
 }
 
-func claims(component int, paths ...string) func(*testing.T, *build.Input) {
-	return described(func(d *build.Description) { d.Components[component].Paths = paths })
+func claims(component int, paths ...string) func(*testing.T, *assemble.Input) {
+	return described(func(d *assemble.Description) { d.Components[component].Paths = paths })
 }
 
 // elfHeader is all that tells a program's machine (elf(5)).
@@ -134,6 +134,6 @@ func elfHeader(machine elf.Machine) string {
 	return text.String()
 }
 
-func described(change func(*build.Description)) func(*testing.T, *build.Input) {
-	return func(_ *testing.T, in *build.Input) { change(&in.Description) }
+func described(change func(*assemble.Description)) func(*testing.T, *assemble.Input) {
+	return func(_ *testing.T, in *assemble.Input) { change(&in.Description) }
 }

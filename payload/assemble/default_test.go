@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package build_test
+package assemble_test
 
 import (
 	"os"
@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/payload/build"
+	"github.com/kata-node/kata-node/payload/assemble"
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
@@ -18,12 +18,12 @@ func TestTheDefaultPayloadAsksNothingOfTheHost(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../test/payload/payload.toml")
 	require.NoError(t, err)
-	d, err := build.ParseDescription(text)
+	d, err := assemble.ParseDescription(text)
 	require.NoError(t, err)
 	tree := t.TempDir()
 	require.NoError(t, os.CopyFS(tree, os.DirFS("../../test/payload/tree")))
 	put(t, tree, shim, "any program", 0o755)
-	p := mustBuild(t, build.Input{Tree: tree, Description: d, WorkDir: t.TempDir()})
+	p := mustBuild(t, assemble.Input{Tree: tree, Description: d, WorkDir: t.TempDir()})
 	assert.Equal(t, manifest.Requires{}, p.Manifest.Requires)
 	assert.Equal(t, runtime.GOARCH, p.Manifest.Architecture)
 	h, found := p.Manifest.Handler("kata-oc")

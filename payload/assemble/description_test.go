@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package build_test
+package assemble_test
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/payload/build"
+	"github.com/kata-node/kata-node/payload/assemble"
 )
 
 const text = `
@@ -34,11 +34,11 @@ paths = ["usr/bin"]
 
 func TestADescriptionIsRead(t *testing.T) {
 	t.Parallel()
-	d, err := build.ParseDescription([]byte(text))
+	d, err := assemble.ParseDescription([]byte(text))
 	require.NoError(t, err)
 	want := description()
 	want.Requires.QEMU = true
-	want.Components = []build.Component{{Name: "shim", Paths: []string{"usr/bin"}}}
+	want.Components = []assemble.Component{{Name: "shim", Paths: []string{"usr/bin"}}}
 	assert.Equal(t, want, d)
 }
 
@@ -50,7 +50,7 @@ func TestADescriptionWithAMistakeIsRefusedByLine(t *testing.T) {
 		"no TOML":       {"name: x", "reading description: line 1, column "},
 		"defined twice": {text + "[requires]\n", "requires"},
 	} {
-		_, err := build.ParseDescription([]byte(test.text))
+		_, err := assemble.ParseDescription([]byte(test.text))
 		require.ErrorContains(t, err, test.want, name)
 		assert.NotContains(t, err.Error(), "\n", name)
 	}
@@ -70,7 +70,7 @@ func TestKeysOfADescriptionCanBeOverridden(t *testing.T) {
 func FuzzParseDescription(f *testing.F) {
 	f.Add([]byte(text))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if _, err := build.ParseDescription(text); err != nil {
+		if _, err := assemble.ParseDescription(text); err != nil {
 			require.ErrorContains(t, err, "reading description: ")
 		}
 	})

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package publish
+package transport
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,7 +62,10 @@ func prepareLayout(dir string) error {
 	if err != nil {
 		return err
 	}
-	return cmp.Or(write(dir, layoutFile, []byte(layoutVersion)), write(dir, indexFile, index))
+	if err := write(dir, layoutFile, []byte(layoutVersion)); err != nil {
+		return err
+	}
+	return write(dir, indexFile, index)
 }
 
 // write replaces a file as a whole.

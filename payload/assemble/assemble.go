@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package build
+package assemble
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -68,7 +67,10 @@ func build(ctx context.Context, in Input) (Payload, error) {
 	if m.Files, err = survey(ctx, tree); err != nil {
 		return Payload{}, err
 	}
-	if err := cmp.Or(judge(m), judgeMachines(tree, m)); err != nil {
+	if err := judge(m); err != nil {
+		return Payload{}, err
+	}
+	if err := judgeMachines(tree, m); err != nil {
 		return Payload{}, err
 	}
 	owned, err := assign(m)

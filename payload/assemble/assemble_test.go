@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package build_test
+package assemble_test
 
 import (
 	"archive/tar"
@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/payload/build"
+	"github.com/kata-node/kata-node/payload/assemble"
 	"github.com/kata-node/kata-node/payload/inspect"
 	"github.com/kata-node/kata-node/payload/manifest"
 )
@@ -48,11 +48,11 @@ func put(t *testing.T, root, path, content string, mode os.FileMode) {
 	require.NoError(t, os.Chmod(name, mode))
 }
 
-func description() build.Description {
-	return build.Description{
+func description() assemble.Description {
+	return assemble.Description{
 		Name: "kata-test", Version: "1.0.0", Architecture: "amd64", ShimCompatibility: "test-1",
-		Handlers: []build.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
-		Components: []build.Component{
+		Handlers: []assemble.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
+		Components: []assemble.Component{
 			{Name: "guest", Version: "6.1", Paths: []string{"usr/share/guest"}},
 			{Name: "shim", Paths: []string{"usr/bin"}},
 			{Name: "config"},
@@ -60,14 +60,14 @@ func description() build.Description {
 	}
 }
 
-func input(t *testing.T, tree string) build.Input {
+func input(t *testing.T, tree string) assemble.Input {
 	t.Helper()
-	return build.Input{Tree: tree, Description: description(), WorkDir: t.TempDir()}
+	return assemble.Input{Tree: tree, Description: description(), WorkDir: t.TempDir()}
 }
 
-func mustBuild(t *testing.T, in build.Input) build.Payload {
+func mustBuild(t *testing.T, in assemble.Input) assemble.Payload {
 	t.Helper()
-	p, err := build.Build(t.Context(), in)
+	p, err := assemble.Build(t.Context(), in)
 	require.NoError(t, err)
 	return p
 }
@@ -184,7 +184,7 @@ func TestABuildStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := build.Build(ctx, input(t, stage(t)))
+	_, err := assemble.Build(ctx, input(t, stage(t)))
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
