@@ -4,6 +4,7 @@ package images
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -61,15 +62,20 @@ func (s *Store) fetch(ctx context.Context, store storage.Store, image string, pr
 		return "", err
 	}
 	defer func() { _ = policy.Destroy() }() //nolint:errcheck // releases memory only
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	events := make(chan types.ProgressProperties)
 	told := make(chan struct{})
-	go func() { defer close(told); tell(events, progress) }()
+	go func() { defer close(told); tell(events, progress, stallGuard{limit: s.Stall, cancel: cancel}) }()
 	defer func() { close(events); <-told }()
 	var resolved types.ImageReference
 	_, err = copy.Image(ctx, policy, target, source, &copy.Options{
 		SourceCtx: s.source(), DestinationCtx: s.system, ReportResolvedReference: &resolved,
 		Progress: events, ProgressInterval: progressInterval,
 	})
+	if stalled := context.Cause(ctx); errors.Is(stalled, errStalled) {
+		return "", stalled
+	}
 	if err != nil {
 		return "", err
 	}
@@ -98,15 +104,51 @@ func (s *Store) policy() (*signature.PolicyContext, error) {
 	return signature.NewPolicyContext(policy)
 }
 
-// tell adds up the progress of the image's blobs until the channel closes.
-func tell(events <-chan types.ProgressProperties, progress func(host.Progress)) {
-	blobs := map[string]host.Progress{}
+// errStalled is the cause of a pull that was given up.
+var errStalled = errors.New("no progress")
+
+// stallGuard ends a pull whose registry keeps the connection and sends nothing. The library has no
+// such limit of its own, not for the header of an answer and not for its body.
+type stallGuard struct {
+	limit  time.Duration
+	cancel context.CancelCauseFunc
+}
+
+// patience is longer once all that was asked for has come: layers are then unpacked and flushed to a
+// disk that may be slow.
+func (g stallGuard) patience(sum host.Progress) time.Duration {
+	if sum.Done >= sum.Total {
+		return 10 * g.limit
+	}
+	return g.limit
+}
+
+func (g stallGuard) end() { g.cancel(fmt.Errorf("%w for %s", errStalled, g.limit)) }
+
+// tell adds up the progress of the image's blobs until the channel closes. The library sends events
+// at intervals, also while no byte comes: only what was added counts as progress.
+func tell(events <-chan types.ProgressProperties, progress func(host.Progress), guard stallGuard) {
+	blobs, last := map[string]host.Progress{}, host.Progress{}
+	stall := time.AfterFunc(guard.limit, guard.end)
+	defer stall.Stop()
 	for e := range events {
-		blobs[e.Artifact.Digest.String()] = host.Progress{Done: int64(e.Offset), Total: e.Artifact.Size} //nolint:gosec // a blob's size fits
+		blobs[e.Artifact.Digest.String()] = blob(e)
 		sum := host.Progress{}
 		for _, b := range blobs {
-			sum.Done, sum.Total = sum.Done+b.Done, sum.Total+max(b.Total, 0)
+			sum.Done, sum.Total = sum.Done+b.Done, sum.Total+b.Total
+		}
+		if sum != last || e.Event != types.ProgressEventRead {
+			last = sum
+			stall.Reset(guard.patience(sum))
 		}
 		progress(sum)
 	}
+}
+
+func blob(e types.ProgressProperties) host.Progress {
+	size := max(e.Artifact.Size, 0)
+	if e.Event == types.ProgressEventSkipped {
+		return host.Progress{Done: size, Total: size}
+	}
+	return host.Progress{Done: int64(e.Offset), Total: size} //nolint:gosec // a blob's size fits
 }

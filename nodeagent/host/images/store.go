@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
@@ -19,12 +20,17 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
+// stallLimit is long enough for a registry that looks for a blob on a slow disk.
+const stallLimit = time.Minute
+
 // Store is the agent's image store. It is opened at its first use and makes nothing on disk before a pull.
 type Store struct {
 	graph, run string
 	system     *types.SystemContext
 	// auth is the file of the node's registry credentials. It need not be there yet when the agent starts.
 	auth string
+	// Stall is how long a pull may go without a byte, one minute unless it is set.
+	Stall time.Duration
 
 	mu   sync.Mutex
 	open storage.Store
@@ -32,7 +38,7 @@ type Store struct {
 
 // Below returns the store of a root; "/" is the host itself. The run directory must be on a file system that forgets at a reboot.
 func Below(root, graph, run, authFile string) *Store {
-	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile)}
+	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile), Stall: stallLimit}
 	s.system = &types.SystemContext{
 		BigFilesTemporaryDir: filepath.Join(s.graph, "downloads"),
 		BlobInfoCacheDir:     filepath.Join(s.graph, "blobs"),
