@@ -14,7 +14,7 @@ func (p *planner) install() {
 	w := &way{planner: p, payload: p.facts.Intent.Wanted.Payload}
 	w.id = p.facts.id(w.payload)
 	if served := p.facts.Store.Served; p.restorable() && served.Slot == w.id {
-		if p.facts.Slots.Current != w.id {
+		if p.facts.Slots.Current == Pending {
 			w.steps, w.prepared = p.restore(), true
 		}
 	} else {
@@ -66,13 +66,13 @@ func (w *way) do(kind Kind) {
 
 // plan adds the steps, as far as nothing stands in the way.
 func (w *way) plan() {
-	if !w.clear() || !w.fetch() {
+	if !w.clear() || !w.fetch() || !w.fits() {
 		return
 	}
 	if !w.prepared {
 		w.steps = append(w.steps, w.prepare(w.payload, w.id)...)
 	}
-	if !w.fits() || !w.handlers() {
+	if !w.handlers() {
 		return
 	}
 	w.prove()
@@ -95,7 +95,7 @@ func (w *way) fetch() bool {
 	switch {
 	case here, w.id != "" && slot.Ready():
 	case w.facts.Store.Problem != "":
-		return w.planner.problem(Pull, node.ReasonStoreUnreadable, w.facts.Store.Problem)
+		return w.problem(Pull, node.ReasonStoreUnreadable, w.facts.Store.Problem)
 	default:
 		w.do(Pull)
 	}

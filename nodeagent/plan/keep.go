@@ -29,7 +29,7 @@ func (p *planner) keepServing() {
 	if served == nil {
 		return
 	}
-	if p.restorable() && p.facts.Slots.Current != served.Slot {
+	if p.restorable() && p.facts.Slots.Current == Pending {
 		p.line(p.restore()...)
 	}
 	if !p.facts.Runtime.DropIn.Right {

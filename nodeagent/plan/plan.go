@@ -49,7 +49,7 @@ func (p Plan) Next() []Step {
 // For returns the plan for these facts. An absent intent means keep what is there: only an explicit Absent
 // removes. Whatever is wanted, links that lead nowhere are repaired first.
 func For(f Facts) Plan {
-	p := &planner{facts: f}
+	p := &planner{facts: f, linked: f.Slots}
 	p.repair()
 	switch {
 	case f.Intent.Problem != "" && !p.facts.installed(), f.Intent.Wanted == nil && !p.facts.installed():
@@ -82,6 +82,8 @@ type planner struct {
 	// facts are as they will be once the lines planned so far are carried out.
 	facts Facts
 	plan  Plan
+	// linked are the links as observed.
+	linked Slots
 }
 
 func (p *planner) line(steps ...Step) {

@@ -11,7 +11,7 @@ func (p *planner) retire(wanted string) {
 	if p.facts.Store.Problem != "" || p.facts.Host.SettingsProblem != "" {
 		return
 	}
-	needed := map[string]bool{p.facts.Slots.Current: true, p.facts.Slots.Proof: true, wanted: true}
+	needed := map[string]bool{p.linked.Current: true, p.linked.Proof: true, p.facts.Slots.Current: true, wanted: true}
 	images := map[string]bool{}
 	for _, payload := range p.payloadsToKeep() {
 		if image, here := p.facts.Store.image(payload); here {
@@ -19,11 +19,11 @@ func (p *planner) retire(wanted string) {
 		}
 	}
 	for _, slot := range p.facts.Slots.All {
-		if needed[slot.ID] || len(slot.Holders) > 0 {
-			images[slot.Image] = true
-			continue
+		// An image outlives its slot: were the unmount to fail, layers would be deleted below a mount.
+		images[slot.Image] = true
+		if !needed[slot.ID] && len(slot.Holders) == 0 {
+			p.tidy(Step{Kind: Unmount, Slot: slot.ID})
 		}
-		p.tidy(Step{Kind: Unmount, Slot: slot.ID})
 	}
 	for _, image := range p.facts.Store.Images {
 		if !images[image.ID] {

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"strconv"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
+
+// event lets something happen that is not the agent's doing. Hands are those of people with a root shell.
+func (m *model) event(hands bool) {
+	events := []func(){
+		m.wantSomething, m.wantSomething, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
+		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.startOrEndOtherWork, m.goOrComeBack,
+	}
+	if hands {
+		events = append(events, m.editDropIn, m.deleteDropIn, m.softReboot, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence)
+	}
+	events[m.random.IntN(len(events))]()
+}
+
+func (m *model) want(i *node.Intent) {
+	m.api.intent, m.api.garbage, m.api.granted, m.used = i, false, false, 0
+}
+
+func (m *model) wantSomething() {
+	digit := string("aabbcd"[m.random.IntN(6)])
+	i := install(digit)
+	i.Grants = node.Grants{}
+	m.want(i)
+	m.note("EVENT intent installs %s", digit)
+}
+
+func (m *model) wantNothing() {
+	m.want(absent())
+	m.note("EVENT intent is Absent")
+}
+
+func (m *model) clearIntent() {
+	m.want(nil)
+	m.note("EVENT intent vanishes")
+}
+
+func (m *model) breakIntent() {
+	m.want(nil)
+	m.api.garbage = true
+	m.note("EVENT intent is garbage")
+}
+
+// goOrComeBack is the controller, whose pod may be away.
+func (m *model) goOrComeBack() {
+	m.away = !m.away
+	m.note("EVENT controller away %v", m.away)
+}
+
+func (m *model) hardReboot() {
+	m.reboot()
+	m.boot++
+	m.slots, m.current, m.proof = map[string]*modelSlot{}, plan.Pending, plan.Pending
+	m.restarted, m.lacks, m.api.granted = record.Restarted{}, "", false
+	if m.random.IntN(3) == 0 {
+		m.kernel = "k" + strconv.Itoa(m.random.IntN(3))
+	}
+	m.note("EVENT reboot into %s", m.kernel)
+}
+
+// softReboot keeps /run and the boot id. The agent starts before CRI-O and repairs its links before it is ready.
+func (m *model) softReboot() {
+	m.reboot()
+	for _, slot := range m.slots {
+		slot.Mounted, slot.sandboxes = false, 0
+	}
+	m.note("EVENT soft reboot")
+	for !m.resolves(m.current) || !m.resolves(m.proof) {
+		f := m.facts()
+		if violated := m.carryOut(plan.For(f).Next()[0], f, false); violated != "" {
+			panic(violated) // links are repaired first of all
+		}
+	}
+}
+
+func (m *model) reboot() {
+	for i := range m.api.pods {
+		m.api.pods[i].slot = ""
+	}
+	m.crio.active, m.crio.answers, m.crio.has = false, false, false
+	m.seen = nil
+}
+
+func (m *model) cutOrMendAPI() {
+	m.up = !m.up
+	m.note("EVENT API server %v", m.up)
+}
+
+func (m *model) stopOrStartCRIO() {
+	if m.crio.active {
+		m.crio.active, m.crio.answers = false, false
+		m.note("EVENT CRI-O stops")
+		return
+	}
+	m.startCRIO()
+}
+
+func (m *model) restartCRIO() {
+	if m.crio.active {
+		m.note("EVENT another hand restarts CRI-O")
+		m.startCRIO()
+	}
+}
+
+func (m *model) changeSettings() {
+	m.settings = strconv.Itoa(m.random.IntN(2))
+	m.note("EVENT settings %s", m.settings)
+}
+
+func (m *model) startOrEndOtherWork() {
+	m.busy = !m.busy
+	m.note("EVENT busy %v", m.busy)
+}
+
+func (m *model) editDropIn() {
+	m.dropIn.Right = false
+	m.note("EVENT drop-in edited")
+}
+
+func (m *model) deleteDropIn() {
+	m.dropIn = plan.DropIn{}
+	m.note("EVENT drop-in deleted")
+}
+
+func (m *model) unmountByHand() {
+	for _, slot := range m.slotsOf() {
+		if slot.sandboxes == 0 && slot.Mounted {
+			slot.Mounted = false
+			m.note("EVENT %s is unmounted by hand", slot.ID)
+			return
+		}
+	}
+}
+
+func (m *model) conflictOrNot() {
+	m.conflict = []string{"", "", "runtimes.kata-oc", "default_runtime"}[m.random.IntN(4)]
+	m.note("EVENT conflict %q", m.conflict)
+}
+
+func (m *model) refuseOrNot() {
+	m.refused = !m.refused
+	m.note("EVENT refused %v", m.refused)
+}
+
+func (m *model) breakStore() {
+	m.broken = !m.broken
+	m.note("EVENT store broken %v", m.broken)
+}
+
+func (m *model) silence() {
+	m.crio.answers = !m.crio.answers
+	m.note("EVENT CRI-O answers %v", m.crio.answers)
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"strings"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+// rest lets everything be well: what is broken is fixed, the controller acts, nothing new happens. It returns
+// why the node does not get to where it is wanted.
+func (m *model) rest() string {
+	m.up, m.broken, m.refused, m.busy = true, false, false, false
+	if m.conflict != "" {
+		m.conflict = ""
+		m.note("REST the conflict is resolved")
+	}
+	if m.api.garbage || m.api.intent == nil {
+		m.api.garbage = false
+		m.wantAgain()
+	}
+	if !m.crio.active {
+		m.startCRIO()
+	}
+	m.crio.answers = true
+	for range 300 {
+		f := m.facts()
+		p := plan.For(f)
+		m.publish(f, p)
+		switch {
+		case len(p.Lines) > 0 || len(p.Tidy) > 0:
+			if violated := m.pass(0); violated != "" {
+				return violated
+			}
+		case !m.helped(p):
+			return m.wrong(f, p)
+		}
+	}
+	return "NEVER SETTLES"
+}
+
+// wantAgain is the controller finding its intent vanished or broken.
+func (m *model) wantAgain() {
+	if m.kept == nil {
+		return
+	}
+	again := *m.kept
+	m.want(&again)
+	m.note("REST the controller writes intent %s again", again.ID)
+}
+
+// helped does what the node waits for. It returns false when the node waits for nothing.
+func (m *model) helped(p plan.Plan) bool {
+	before := len(m.trace)
+	switch {
+	case p.Phase == node.PhaseAwaitingGrant:
+		m.control()
+	case p.Phase == node.PhaseBlocked && len(m.api.pods) > 0, strings.Contains(p.Wait, "cannot reach"):
+		m.endPods()
+	case p.Phase == node.PhaseBlocked, p.Phase == node.PhaseAbsent && m.api.intent != nil:
+		m.control()
+	case p.Problem != nil && p.Problem.Reason == node.ReasonHandlersNotTaken && (!m.crio.has || m.crio.foreign):
+		m.note("REST a person restarts CRI-O")
+		m.startCRIO()
+	}
+	return len(m.trace) > before
+}
+
+// wrong says why a node at rest is not what is wanted of it.
+func (m *model) wrong(f plan.Facts, p plan.Plan) string {
+	wanted := f.Intent.Wanted
+	switch {
+	case wanted == nil || wanted.State == node.StateAbsent:
+		return ""
+	case architecture(digitOf(wanted.Payload)) != "amd64":
+		if p.Problem == nil || p.Problem.Reason != node.ReasonPayloadUnfit {
+			return "an unfit payload is not named"
+		}
+		return ""
+	case p.Problem != nil:
+		return "PROBLEM " + p.Problem.Message
+	case p.Phase != node.PhaseInstalled:
+		return "ends in phase " + string(p.Phase) + ", waits for " + p.Wait
+	case !m.crio.has || m.crio.foreign:
+		return "INSTALLED, and CRI-O does not have our handlers"
+	case !m.resolves(m.current) || !m.slots[m.current].intact:
+		return "INSTALLED, and current does not lead to what was verified"
+	}
+	return ""
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+// seeds is how many worlds each mode explores, from which seed on.
+var (
+	seeds = flag.Uint64("seeds", 800, "worlds that the model explores in each mode")                      //nolint:gochecknoglobals // flags of a test are
+	first = flag.Uint64("first-seed", 0, "the first world that is explored: with -seeds=1, the only one") //nolint:gochecknoglobals // see above
+)
+
+// modes are how cruel a world is.
+func modes() map[string]mode {
+	return map[string]mode{"plain": {}, "failing": {failing: 0.2}, "hands": {failing: 0.1, hands: true}}
+}
+
+type mode struct {
+	// failing is the share of steps that fail.
+	failing float64
+	// hands is whether people with a root shell take part.
+	hands bool
+}
+
+// rounds is how long a world lives before it comes to rest.
+const rounds = 200
+
+// Whatever happens in whatever order: no invariant is violated at any moment, and once nothing more happens
+// the node gets to where it is wanted.
+func TestEveryWorldIsSoundAndComesToRest(t *testing.T) {
+	t.Parallel()
+	for name, mode := range modes() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for seed := *first; seed < *first+*seeds; seed++ {
+				m := newModel(seed)
+				if violated := m.live(mode); violated != "" {
+					assert.Fail(t, violated, "seed %d:\n   %s", seed, tail(m.trace, 40))
+					return
+				}
+			}
+		})
+	}
+}
+
+func (m *model) live(mode mode) string {
+	for range rounds {
+		if m.random.IntN(6) == 0 {
+			m.event(mode.hands)
+		}
+		m.others()
+		if violated := m.pass(mode.failing); violated != "" {
+			return violated
+		}
+		if violated := m.unsound(); violated != "" {
+			return violated
+		}
+	}
+	if violated := m.rest(); violated != "" {
+		return "AT REST: " + violated
+	}
+	return ""
+}
+
+// pass is one turn of the agent: tidy steps, then the first step that can be carried out.
+func (m *model) pass(failing float64) string {
+	f := m.facts()
+	p := plan.For(f)
+	m.publish(f, p)
+	for _, s := range p.Tidy {
+		m.note("tidy %s", s)
+		if violated := m.carryOut(s, f, m.random.Float64() < failing); violated != "" {
+			return fmt.Sprintf("%s: %s", violated, s)
+		}
+	}
+	for _, s := range p.Next() {
+		fail := m.random.Float64() < failing
+		m.note("step %s", s)
+		if violated := m.carryOut(s, f, fail); violated != "" {
+			return fmt.Sprintf("%s: %s", violated, s)
+		}
+		if !fail {
+			break
+		}
+	}
+	return ""
+}
+
+// unsound returns what is wrong with what the agent says and leaves.
+func (m *model) unsound() string {
+	f := m.facts()
+	p := plan.For(f)
+	slot, serving := f.Serving()
+	bound := len(f.Cluster.BoundPods) > 0 && p.Phase == node.PhaseBlocked
+	_, here := m.images[servedDigit(m)]
+	switch {
+	case serving && (!slot.Ready() || m.current != slot.ID):
+		return "SERVES a slot that is not ready"
+	case serving && m.conflict != "":
+		return "SERVES under a conflict"
+	case f.Intent.Problem != "" && p.Phase == node.PhaseInstalled:
+		return "CLAIMS Installed for an intent that cannot be read"
+	case p.Phase == node.PhaseInstalled && f.Intent.Told && (!m.crio.has || m.crio.foreign):
+		return "CLAIMS Installed while CRI-O has not our handlers"
+	case p.Phase == node.PhaseInstalled && !serving:
+		return "CLAIMS Installed and does not serve"
+	case p.Phase == node.PhaseAwaitingGrant && (m.busy || m.refused || m.crio.has && !m.crio.foreign):
+		return "ASKS for a grant that it could not use, or does not need"
+	case bound && len(p.Lines) == 0 && m.crio.active && m.crio.has && m.conflict == "" && !m.broken && here && !serving:
+		return "BLOCKED by bound pods that it does not serve"
+	case p.Wait != "" && p.Phase == node.PhaseInstalled:
+		return "CLAIMS Installed and waits"
+	}
+	return ""
+}
+
+func servedDigit(m *model) string {
+	if m.served == nil {
+		return ""
+	}
+	return digitOf(m.served.Payload)
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"maps"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
+
+// carryOut is what a step does to the model. It returns the invariant that the step violates, or nothing.
+func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
+	if fail && s.Kind != plan.Verify && s.Kind != plan.RestartCRIO {
+		m.note("  fails: %s", s)
+		return ""
+	}
+	switch s.Kind { //nolint:exhaustive // the rest is in carryOutOnSlot
+	case plan.Keep:
+		kept := *f.Intent.Wanted
+		kept.Grants = node.Grants{}
+		m.kept = &kept
+	case plan.Forget:
+		m.kept = nil
+	case plan.Pull:
+		m.store, m.images[digitOf(s.Payload)] = true, true
+	case plan.WriteDropIn:
+		m.dropIn = plan.DropIn{Exists: true, Right: true}
+	case plan.RestartCRIO:
+		return m.restart(f, fail)
+	case plan.Record:
+		m.served = &record.Served{Payload: s.Payload, Slot: s.Slot}
+	case plan.Withdraw:
+		m.served = nil
+		return m.unneeded("WITHDRAWN")
+	case plan.RemoveDropIn:
+		m.dropIn = plan.DropIn{}
+		if m.conflict == "default_runtime" {
+			return "DROP-IN removed under a default runtime"
+		}
+		return m.unneeded("DROP-IN removed")
+	case plan.DeleteImage:
+		for id, slot := range m.slots {
+			if slot.Image == s.Object && slot.Mounted {
+				return "DELETE of the mounted image of " + id
+			}
+		}
+		delete(m.images, s.Object)
+	case plan.RemoveSandbox:
+		return "REMOVED a ready sandbox"
+	case plan.Clear:
+		for id, slot := range m.slots {
+			if slot.Mounted {
+				return "CLEAR with a mount of " + id
+			}
+		}
+		m.store, m.images, m.served, m.restarted, m.lacks, m.used = false, map[string]bool{}, nil, record.Restarted{}, "", 0
+	default:
+		return m.carryOutOnSlot(s, fail)
+	}
+	return ""
+}
+
+func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
+	slot := m.slots[s.Slot]
+	switch s.Kind { //nolint:exhaustive // the rest is in carryOut
+	case plan.Mount:
+		return m.mount(s)
+	case plan.Verify:
+		return m.verify(s, slot, fail)
+	case plan.Configure:
+		if slot == nil || slot.Verified == nil {
+			return "CONFIGURE of unverified bytes"
+		}
+		slot.Configured = true
+	case plan.PointProof:
+		if violated := m.pointable(s.Slot); violated != "" {
+			return "PROOF " + violated
+		}
+		m.proof = s.Slot
+	case plan.PointCurrent:
+		return m.pointCurrent(s.Slot)
+	case plan.Prove:
+		return m.prove(s.Slot)
+	case plan.Unmount:
+		switch {
+		case slot != nil && slot.sandboxes > 0:
+			return "UNMOUNT of a held slot"
+		case s.Slot == m.current, s.Slot == m.proof:
+			return "UNMOUNT of a linked slot"
+		}
+		delete(m.slots, s.Slot)
+	default:
+		return "UNKNOWN step"
+	}
+	return ""
+}
+
+func (m *model) mount(s plan.Step) string {
+	if s.Slot == "" {
+		return "MOUNT of no slot"
+	}
+	digit := digitOf(s.Payload)
+	intact, here := m.images[digit]
+	if !here || m.broken {
+		return ""
+	}
+	slot := m.slots[s.Slot]
+	if slot == nil {
+		slot = &modelSlot{Slot: plan.Slot{ID: s.Slot}}
+		m.slots[s.Slot] = slot
+	}
+	slot.Origin = record.Origin{Payload: s.Payload, Image: digit, Platform: node.Digest(s.Payload)}
+	if !slot.Mounted {
+		slot.Verified, slot.Proved = nil, ""
+	}
+	slot.Mounted, slot.intact = true, intact
+	return ""
+}
+
+func (m *model) verify(s plan.Step, slot *modelSlot, mismatch bool) string {
+	if slot == nil || !slot.Mounted {
+		return "VERIFY of nothing"
+	}
+	digit := digitOf(s.Payload)
+	if slot.intact && !mismatch {
+		slot.Verified = &record.Verified{Architecture: architecture(digit), HandlerType: "vm", ShimCompatibility: compatibility(digit)}
+		return ""
+	}
+	m.note("  mismatch: %s", s)
+	if slot.sandboxes == 0 {
+		delete(m.slots, s.Slot)
+		delete(m.images, slot.Image)
+	}
+	return ""
+}
+
+func (m *model) prove(id string) string {
+	if !m.crio.active {
+		return "PROOF without CRI-O"
+	}
+	if !m.crio.has || m.crio.foreign {
+		m.lacks = m.invocation()
+		m.note("  unknown handler")
+		return ""
+	}
+	m.slots[id].Proved, m.lacks, m.proved[id] = m.invocation(), "", true
+	return ""
+}
+
+// pointable says why no link may lead to a slot.
+func (m *model) pointable(id string) string {
+	slot := m.slots[id]
+	switch {
+	case id == plan.Pending:
+	case slot == nil, !slot.Mounted, slot.Verified == nil, !slot.Configured:
+		return "to an unready slot"
+	case !slot.intact:
+		return "to unverified content"
+	case architecture(slot.Image) != "amd64":
+		return "to an unfit payload"
+	}
+	return ""
+}
+
+func (m *model) pointCurrent(id string) string {
+	before := m.slots[m.current]
+	if id == plan.Pending {
+		healthy := before != nil && before.Mounted && before.Verified != nil && before.Configured
+		m.current = id
+		if healthy {
+			return m.unneeded("CURRENT pointed away")
+		}
+		return ""
+	}
+	if violated := m.pointable(id); violated != "" {
+		return "CURRENT " + violated
+	}
+	if !m.proved[id] {
+		return "CURRENT to a slot that was never proved"
+	}
+	for other, slot := range m.slots {
+		if other != id && slot.sandboxes > 0 && compatibility(slot.Image) != compatibility(m.slots[id].Image) {
+			return "CURRENT to a shim that cannot reach running sandboxes"
+		}
+	}
+	m.current = id
+	return ""
+}
+
+func (m *model) restart(f plan.Facts, fail bool) string {
+	switch {
+	case !m.seen.granted:
+		return "RESTART without a grant"
+	case m.refused:
+		return "RESTART into a configuration that is refused"
+	case m.busy:
+		return "RESTART of a busy node"
+	case m.crio.has && !m.crio.foreign:
+		return "RESTART of a CRI-O that has the handlers"
+	}
+	m.restarted = record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: m.invocation()}
+	if fail {
+		m.note("  fails: restart")
+		return ""
+	}
+	if m.used++; m.used > 1 {
+		return "GRANT used twice"
+	}
+	m.startCRIO()
+	return ""
+}
+
+func (m *model) startCRIO() {
+	m.crio.starts++
+	m.crio.active = !m.refused && (m.conflict != "default_runtime" || m.dropIn.Exists)
+	m.crio.answers = m.crio.active
+	m.crio.has = m.dropIn.Exists && m.dropIn.Right && m.resolves(m.current) && m.resolves(m.proof)
+	m.crio.foreign = m.conflict != ""
+	m.note("  CRI-O starts: active %v, has %v, current %s, proof %s", m.crio.active, m.crio.has, m.current, m.proof)
+}
+
+func (m *model) unneeded(what string) string {
+	if m.needed() {
+		return what + " while it is needed"
+	}
+	return ""
+}
+
+// slotsOf returns the slots in no order.
+func (m *model) slotsOf() []*modelSlot {
+	var all []*modelSlot
+	for slot := range maps.Values(m.slots) {
+		all = append(all, slot)
+	}
+	return all
+}

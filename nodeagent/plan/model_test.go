@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
+
+// modelSlot is a slot with what the agent cannot see.
+type modelSlot struct {
+	plan.Slot
+	// sandboxes run from it.
+	sandboxes int
+	// intact is whether what is mounted is what was pulled.
+	intact bool
+}
+
+// modelPod is a kata pod and its sandbox.
+type modelPod struct {
+	name  string
+	bound bool
+	// slot is what its sandbox runs from, empty while it has none.
+	slot string
+}
+
+// apiState is what the API server has of the node.
+type apiState struct {
+	intent   *node.Intent
+	garbage  bool
+	granted  bool
+	labelled bool
+	pods     []modelPod
+	report   *modelReport
+}
+
+// modelReport is what the controller reads of a report.
+type modelReport struct {
+	id    string
+	phase node.Phase
+	bound int
+}
+
+func (a apiState) clone() apiState {
+	a.pods = slices.Clone(a.pods)
+	return a
+}
+
+// model is a node, its API server and its controller, with everything that may happen to them.
+type model struct {
+	random *rand.Rand
+	trace  []string
+
+	// On disk.
+	kept   *node.Intent
+	served *record.Served
+	dropIn plan.DropIn
+	images map[string]bool // by digit, whether it is intact
+	store  bool
+	broken bool // the store cannot be read
+
+	// Below /run.
+	slots          map[string]*modelSlot
+	current, proof string
+	restarted      record.Restarted
+	lacks          string
+
+	// What the API server has, and what the agent has last seen of it.
+	api  apiState
+	up   bool
+	away bool // the controller is
+	seen *apiState
+
+	crio modelCRIO
+	// conflict is what another file of CRI-O's configuration sets: nothing, a table or the default runtime.
+	conflict         string
+	refused, busy    bool
+	boot             int
+	kernel, settings string
+
+	// What the model checks by.
+	proved map[string]bool // slots that were ever proved
+	used   int             // restarts under the present grant
+}
+
+// modelCRIO is CRI-O.
+type modelCRIO struct {
+	active, answers bool
+	starts          int
+	// has is whether the running CRI-O knows our handlers, foreign whether it knows another file's instead.
+	has, foreign bool
+}
+
+func newModel(seed uint64) *model {
+	m := &model{
+		random: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // a test has to be repeatable
+		images: map[string]bool{}, slots: map[string]*modelSlot{}, current: plan.Pending, proof: plan.Pending,
+		up: true, crio: modelCRIO{active: true, answers: true, starts: 1}, boot: 1, kernel: "k1", proved: map[string]bool{},
+	}
+	return m
+}
+
+func (m *model) note(format string, args ...any) {
+	m.trace = append(m.trace, fmt.Sprintf(format, args...))
+}
+
+func (m *model) bootID() string { return "b" + strconv.Itoa(m.boot) }
+
+func (m *model) invocation() string { return "c" + strconv.Itoa(m.crio.starts) }
+
+// facts is an observation.
+func (m *model) facts() plan.Facts {
+	if m.up {
+		seen := m.api.clone()
+		m.seen = &seen
+	}
+	f := plan.Facts{
+		Host:    plan.Host{BootID: m.bootID(), Architecture: "amd64", Kernel: m.kernel, Settings: m.settings},
+		Intent:  m.intentFacts(),
+		Runtime: m.runtimeFacts(),
+		Slots:   plan.Slots{Current: m.current, Proof: m.proof},
+		Store:   plan.Store{Exists: m.store, Served: m.served},
+	}
+	if m.seen != nil {
+		f.Cluster = plan.Cluster{PodsKnown: true, Labelled: m.seen.labelled}
+		for _, p := range m.seen.pods {
+			if p.bound {
+				f.Cluster.BoundPods = append(f.Cluster.BoundPods, p.name)
+			}
+		}
+	}
+	if m.busy {
+		f.Cluster.Busy = "the machine-config daemon"
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.slots)) {
+		f.Slots.All = append(f.Slots.All, m.slotFacts(*m.slots[id], f.Runtime))
+	}
+	m.storeFacts(&f.Store)
+	return f
+}
+
+func (m *model) intentFacts() plan.Intent {
+	i := plan.Intent{Wanted: m.kept, Kept: true}
+	switch {
+	case m.seen == nil:
+	case m.seen.garbage:
+		i.Problem = "no JSON"
+	case m.seen.intent == nil:
+		i.Cleared = true
+	default:
+		wanted := *m.seen.intent
+		wanted.Grants = node.Grants{}
+		if m.seen.granted {
+			wanted.Grants.RestartCRIO = m.bootID()
+		}
+		i = plan.Intent{Wanted: &wanted, Told: true, ID: wanted.ID, Kept: m.kept != nil && m.kept.ID == wanted.ID}
+	}
+	return i
+}
+
+func (m *model) runtimeFacts() plan.Runtime {
+	r := plan.Runtime{
+		Active: m.crio.active, Answers: m.crio.active && m.crio.answers, Invocation: m.invocation(),
+		Lacks: m.lacks, Restarted: m.restarted, DropIn: m.dropIn,
+	}
+	if m.refused {
+		r.Refused = "/etc/crio/crio.conf.d/.half: no TOML"
+	}
+	if m.conflict != "" {
+		r.Conflicts = []plan.Conflict{{File: "/etc/crio/crio.conf.d/99", Key: m.conflict, Default: m.conflict == "default_runtime"}}
+	}
+	if r.Answers {
+		for _, p := range m.api.pods {
+			if p.slot != "" {
+				r.Sandboxes = append(r.Sandboxes, plan.Sandbox{ID: "sandbox-" + p.name, Handler: node.Handler, Name: p.name, Ready: true})
+			}
+		}
+	}
+	return r
+}
+
+// slotFacts keeps what was found out about a slot to its mount, as an observation does.
+func (m *model) slotFacts(s modelSlot, r plan.Runtime) plan.Slot {
+	if !s.Mounted {
+		s.Verified, s.Configured, s.Proved = nil, false, ""
+	}
+	if s.sandboxes > 0 {
+		s.Holders = []string{"process 7 (containerd-shim-kata-v2)"}
+	}
+	if m.dropIn.Exists && !r.Answers {
+		s.Holders = append(s.Holders, "CRI-O, which does not answer")
+	}
+	return s.Slot
+}
+
+func (m *model) storeFacts(s *plan.Store) {
+	if m.lacks != "" || m.restarted != (record.Restarted{}) || m.served != nil {
+		s.Leftovers = []string{"x"}
+	}
+	if m.broken {
+		s.Problem = "no space left on device"
+		return
+	}
+	for _, digit := range slices.Sorted(maps.Keys(m.images)) {
+		s.Images = append(s.Images, image(digit))
+	}
+}
+
+// needed reports whether a pod needs Kata on this node, or may come at any moment.
+func (m *model) needed() bool {
+	return m.api.labelled || slices.ContainsFunc(m.api.pods, func(p modelPod) bool { return p.bound || p.slot != "" })
+}
+
+func (m *model) resolves(link string) bool {
+	s := m.slots[link]
+	return link == plan.Pending || s != nil && s.Mounted && s.Configured
+}
+
+func digitOf(payload string) string { return node.Digest(payload)[len("sha256:"):][:1] }
+
+// compatibility makes two payloads unable to reach each other's sandboxes.
+func compatibility(digit string) string {
+	if digit == "c" {
+		return "2"
+	}
+	return "1"
+}
+
+// architecture makes one payload unfit for the node.
+func architecture(digit string) string {
+	if digit == "d" {
+		return "arm64"
+	}
+	return "amd64"
+}
+
+func tail(lines []string, n int) string { return strings.Join(lines[max(0, len(lines)-n):], "\n   ") }
