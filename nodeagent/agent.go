@@ -6,14 +6,12 @@ package nodeagent
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/nodeclient"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
@@ -46,14 +44,21 @@ type Agent struct {
 	Say func(sentence string, pending bool)
 	Now func() time.Time
 
+	// Prepare is carried out once, before the first pass.
+	Prepare func() error
+
 	attempts attempts
+	publish  *publisher
+	live     liveness
 	// follows is the id of the intent that the last look found, on the Node or on disk.
 	follows atomic.Value
 }
 
 // Pass is one turn of the story. It returns when to take the next one at the latest.
 func (a *Agent) Pass(ctx context.Context) time.Duration {
+	leave := a.live.enter("observing the host", observing, a.Now())
 	facts, err := a.Looker.Look(ctx, a.API.Told())
+	leave()
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -99,7 +104,7 @@ func (a *Agent) tell(ctx context.Context, f plan.Facts, p plan.Plan) {
 	r := report.Make(f, p, a.attempts.failure(p), a.API.Reported(), a.Now())
 	sentence := report.Sentence(r, p)
 	a.Say(sentence, r.Payload == "" && f.Intent.Wanted != nil && f.Intent.Wanted.State == node.StateInstalled)
-	a.publish(ctx, r, sentence)
+	a.report(ctx, r, sentence)
 }
 
 // tellBlind leaves everything that was said of the node as it is, and adds why nothing newer can be said.
@@ -107,16 +112,25 @@ func (a *Agent) tellBlind(ctx context.Context, problem error) {
 	a.Log.WithError(problem).Errorf("Nothing is changed before the host can be observed")
 	a.Say(problem.Error(), false)
 	if before := a.API.Reported(); before.Version != 0 {
-		a.publish(ctx, report.Blind(before, problem, a.Now()), problem.Error())
+		a.report(ctx, report.Blind(before, problem, a.Now()), problem.Error())
 	}
 }
 
-func (a *Agent) publish(ctx context.Context, r node.Report, sentence string) {
-	err := a.API.Publish(ctx, r, report.MakeCondition(r, sentence), a.Now())
-	if err != nil && !errors.Is(err, nodeclient.ErrUnknownNode) {
-		a.Log.WithError(err).Warnf("The report is not written; it is tried again")
-	}
+func (a *Agent) report(ctx context.Context, r node.Report, sentence string) {
+	defer a.live.enter("writing the report", publishing, a.Now())()
+	a.reports().offer(ctx, message{r, report.MakeCondition(r, node.Sentence(sentence))})
 }
+
+// reports is made by the first of Run and Pass.
+func (a *Agent) reports() *publisher {
+	if a.publish == nil {
+		a.publish = newPublisher(a.API, a.Log, a.Now)
+	}
+	return a.publish
+}
+
+// Progressed tells the agent how far a long step has come. A text that did not change is no progress.
+func (a *Agent) Progressed(text string) { a.live.progress(text, a.Now()) }
 
 // step carries out the first step of the first line whose step did not fail a moment ago. It returns when
 // the next one may be tried.
@@ -152,6 +166,7 @@ func (a *Agent) run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	}
 	log.Infof("Started: %s", s)
 	begun := a.Now()
+	defer a.live.enter(s.String(), patience(s.Kind), begun)()
 	if err := a.Stepper.Run(ctx, s, f); err != nil {
 		log.WithError(err).Errorf("Failed: %s", s)
 		return err

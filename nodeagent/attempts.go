@@ -76,8 +76,13 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 		return 0
 	}
 	failures := before.failures + 1
-	delay := min(firstRetry<<min(failures-1, 16), lastRetry)
-	delay = delay/2 + rand.N(delay/2+1) //nolint:gosec // spreads retries, guards nothing
+	delay := backoff(failures)
 	a[s] = attempt{err: err, failures: failures, next: now.Add(delay)}
 	return delay
+}
+
+// backoff is the time from a failure to the next try, for everything that the agent tries again.
+func backoff(failures int) time.Duration {
+	delay := min(firstRetry<<min(failures-1, 16), lastRetry)
+	return delay/2 + rand.N(delay/2+1) //nolint:gosec // spreads retries, guards nothing
 }

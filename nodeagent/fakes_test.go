@@ -30,6 +30,8 @@ type world struct {
 	said    []saying
 	steps   []plan.Step
 	events  []string
+	// published counts the tries to write a report.
+	published int
 	// do carries a step out; without it steps succeed and change nothing.
 	do func(ctx context.Context, s plan.Step) error
 }
@@ -53,6 +55,8 @@ func (w *world) tell(intent string) {
 }
 
 func (w *world) Reported() node.Report {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if len(w.reports) == 0 {
 		return node.Report{}
 	}
@@ -60,7 +64,10 @@ func (w *world) Reported() node.Report {
 }
 
 func (w *world) Publish(_ context.Context, r node.Report, _ report.Condition, _ time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.events = append(w.events, "report")
+	w.published++
 	if w.refuse == nil {
 		w.reports = append(w.reports, r)
 	}

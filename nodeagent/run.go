@@ -4,17 +4,23 @@ package nodeagent
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 )
 
 // Run takes passes until ctx ends: at once, when changed receives, and when the last pass asked for it.
-// The passes run beside this loop, which calls alive at every tick, so that a pull of an hour is no reason to restart the agent.
+// The passes run in parallel with this loop, which calls alive at every tick while the work makes progress: a pull of an hour is
+// no reason to restart the agent, a read that hangs is one.
 // One that began at boot with the intent on disk goes on when the Node turns out to say the same.
 func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan time.Time, alive func()) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	reports := a.reports()
+	var publishing sync.WaitGroup
+	publishing.Go(func() { reports.run(ctx) })
+	defer publishing.Wait()
 	var current pass
 	for {
 		select {
@@ -22,7 +28,7 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 			current.await()
 			return
 		case <-tick:
-			alive()
+			a.feed(alive)
 		case <-changed:
 			if wanted := a.wanted(); wanted != a.follows.Load() {
 				current.outdate(wanted)
@@ -56,11 +62,34 @@ type pass struct {
 func (a *Agent) begin(ctx context.Context) pass {
 	ctx, cancel := context.WithCancel(ctx)
 	p := pass{intent: a.wanted(), cancel: cancel, done: make(chan time.Duration, 1)}
+	prepare := a.Prepare
+	a.Prepare = nil
 	go func() {
 		defer cancel()
+		a.prepare(prepare)
 		p.done <- a.Pass(ctx)
 	}()
 	return p
+}
+
+// prepare reports what fails and goes on: no pass relies on it.
+func (a *Agent) prepare(do func() error) {
+	if do == nil {
+		return
+	}
+	defer a.live.enter("preparing the image store", preparing, a.Now())()
+	if err := do(); err != nil {
+		a.Log.WithError(err).Warnf("The image store is not as it was left")
+	}
+}
+
+// feed calls alive unless the current phase takes too long.
+func (a *Agent) feed(alive func()) {
+	if hung := a.live.hung(a.Now()); hung != "" {
+		a.Log.Errorf("%s", hung)
+		return
+	}
+	alive()
 }
 
 // wanted tells one intent from another; one that cannot be read has no id and is told by its text.
@@ -74,9 +103,17 @@ func (a *Agent) wanted() string {
 
 func (p pass) running() bool { return p.done != nil }
 
+// stopLimit is how long a pass may go on after the agent was told to stop. A step whose read hangs
+// would never end.
+const stopLimit = 20 * time.Second
+
 func (p pass) await() {
-	if p.running() {
-		<-p.done
+	if !p.running() {
+		return
+	}
+	select {
+	case <-p.done:
+	case <-time.After(stopLimit):
 	}
 }
 

@@ -55,17 +55,14 @@ func logger() *logrus.Logger {
 // serve is READY at once: CRI-O starts after this service, and the links current and proof resolve already.
 func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus.FieldLogger) error {
 	notify(log, systemd.Ready, "1")
-	if err := w.store.Prune(); err != nil {
-		log.WithError(err).Warnf("The image store is not as it was left")
-	}
 	var group wait.Group
 	group.StartWithContext(ctx, client.Run)
 	tell := func(text string) { notify(log, systemd.Status, node.Sentence(text)) }
 	agent := &nodeagent.Agent{
 		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
-		Stepper: step.Runner{Host: w.host, Self: w.self, Tell: tell},
-		Log:     log, Now: time.Now, Say: sayer(w.host.Files, tell, log),
+		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Prepare: w.store.Prune,
 	}
+	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Tell: func(text string) { agent.Progressed(text); tell(text) }}
 	ticker := time.NewTicker(watchdogInterval())
 	defer ticker.Stop()
 	agent.Run(ctx, client.Changed(), ticker.C, func() { notify(log, systemd.Watchdog, "1") })

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeagent_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent"
+	"github.com/kata-node/kata-node/nodeagent/nodeclient"
+	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+// beats runs an agent inside a bubble whose clock is the agent's, and counts what the watchdog gets.
+func beats(t *testing.T, a *nodeagent.Agent, during time.Duration) (fed int, stop func()) {
+	t.Helper()
+	a.Now = time.Now
+	ctx, end := context.WithCancel(t.Context())
+	ticker := time.NewTicker(15 * time.Second)
+	var over sync.WaitGroup
+	over.Go(func() { a.Run(ctx, nil, ticker.C, func() { fed++ }) })
+	time.Sleep(during)
+	synctest.Wait()
+	return fed, func() {
+		end()
+		ticker.Stop()
+		over.Wait()
+	}
+}
+
+// deaf is a host whose observation never ends and cannot be interrupted.
+type deaf struct{ release chan struct{} }
+
+func (d deaf) Look(context.Context, observe.Told) (plan.Facts, error) {
+	<-d.release
+	return plan.Facts{}, errors.New("released")
+}
+
+func TestAHungObservationIsNotFedToTheWatchdog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := deaf{make(chan struct{})}
+		a := wanting(node.StateInstalled).agent(t)
+		a.Looker = d
+		fed, stop := beats(t, a, time.Hour)
+		assert.Equal(t, 6, fed, "only in its first 90 s")
+		before := time.Now()
+		stop()
+		assert.Equal(t, 20*time.Second, time.Since(before), "and it does not keep the agent from ending")
+		close(d.release)
+	})
+}
+
+func TestAPreparationThatTakesLongIsAllowedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := wanting(node.StateAbsent).agent(t)
+		a.Prepare = func() error { time.Sleep(10 * time.Minute); return nil }
+		fed, stop := beats(t, a, 10*time.Minute)
+		assert.Equal(t, 40, fed)
+		stop()
+	})
+}
+
+func TestAPullIsAliveWhileItProgresses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text func(minute int) string
+		fed  int
+	}{
+		"progress": {func(minute int) string { return time.Duration(minute).String() }, 240},
+		"the same": {func(int) string { return "pulling" }, 64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := wanting(node.StateInstalled)
+				a := w.agent(t)
+				w.do = func(ctx context.Context, _ plan.Step) error {
+					for minute := 1; ctx.Err() == nil; minute++ {
+						a.Progressed(c.text(minute))
+						select {
+						case <-ctx.Done():
+						case <-time.After(time.Minute):
+						}
+					}
+					return ctx.Err()
+				}
+				fed, stop := beats(t, a, time.Hour)
+				assert.InDelta(t, c.fed, fed, 6)
+				stop()
+			})
+		})
+	}
+}
+
+func TestAReportIsWrittenWhileAStepTakesLong(t *testing.T) {
+	t.Parallel()
+	for name, refusal := range map[string]error{"unknown Node": nodeclient.ErrUnknownNode, "refused": errors.New("connection refused")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := wanting(node.StateInstalled)
+				w.refuse = refusal
+				w.do = func(ctx context.Context, _ plan.Step) error { <-ctx.Done(); return ctx.Err() }
+				a := w.agent(t)
+				_, stop := beats(t, a, time.Second/4)
+				require.Empty(t, w.reports)
+				w.mu.Lock()
+				w.refuse = nil
+				w.mu.Unlock()
+				time.Sleep(3 * time.Second)
+				synctest.Wait()
+				assert.Equal(t, node.PhaseInstalling, w.Reported().Phase)
+				stop()
+			})
+		})
+	}
+}
+
+// A node that waits takes a look every two seconds. An API server that refuses its reports must not be asked as often.
+func TestRefusedReportsHaveAPace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := wanting(node.StateAbsent)
+		w.facts.Runtime.DropIn.Exists, w.facts.Cluster.BoundPods = true, []string{"ns/pod"}
+		w.refuse = errors.New("denied by policy")
+		_, stop := beats(t, w.agent(t), time.Hour)
+		stop()
+		assert.Less(t, w.published, 40)
+	})
+}
+
+func TestATextThatChangesAtEachLookIsWrittenSeldom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := wanting(node.StateInstalled)
+		w.do = func(context.Context, plan.Step) error {
+			return errors.New("dial udp 10.0.0.1:" + time.Now().Format("05.000") + ": refused")
+		}
+		_, stop := beats(t, w.agent(t), time.Hour)
+		stop()
+		assert.LessOrEqual(t, len(w.reports), 16)
+	})
+}
