@@ -52,12 +52,15 @@ func logger() *logrus.Logger {
 	return log
 }
 
-// serve is READY at once: CRI-O starts after this service, and the links current and proof resolve already.
+// serve is READY at once: CRI-O starts after this service. The links current and proof lead somewhere by then.
 func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus.FieldLogger) error {
+	tell := func(text string) { notify(log, systemd.Status, node.Sentence(text)) }
+	if err := (step.Runner{Host: w.host, Self: w.self, Tell: tell}).RepairLinks(ctx); err != nil {
+		log.WithError(err).Errorf("CRI-O may start without the handlers")
+	}
 	notify(log, systemd.Ready, "1")
 	var group wait.Group
 	group.StartWithContext(ctx, client.Run)
-	tell := func(text string) { notify(log, systemd.Status, node.Sentence(text)) }
 	agent := &nodeagent.Agent{
 		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
 		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Prepare: w.store.Prune,

@@ -53,6 +53,9 @@ func below(link, name string) handler {
 	}
 }
 
+// Shim returns the program that the drop-in names for the pods' handler.
+func Shim() string { return below(host.CurrentLink, node.Handler).Path }
+
 // SameDropIn reports whether a file means to CRI-O what DropIn writes. Comments, order and spelling do not
 // count: a running CRI-O that has read such a file needs no restart for them.
 func SameDropIn(content []byte) bool {

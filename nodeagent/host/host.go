@@ -136,6 +136,9 @@ type Sandboxes interface {
 	List(ctx context.Context, handlers ...string) ([]Sandbox, error)
 	// Prove starts a sandbox on the host's network and leaves it to Remove. The error is what the runtime said; UnknownHandler where it does not know the handler.
 	Prove(ctx context.Context, handler, name string) (id string, err error)
+	// Shim returns the program that the running runtime starts for a handler, empty where it does not tell. Of
+	// two definitions of a handler the runtime takes one, and a proof of another handler does not say which.
+	Shim(ctx context.Context, handler string) (string, error)
 	// Remove stops and removes a sandbox; one that is gone is no error.
 	Remove(ctx context.Context, id string) error
 }

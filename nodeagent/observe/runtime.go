@@ -100,6 +100,6 @@ func (o Observer) sandboxes(ctx context.Context, r *plan.Runtime) {
 	}
 	r.Answers = true
 	for _, s := range sandboxes {
-		r.Sandboxes = append(r.Sandboxes, plan.Sandbox{ID: s.ID, Handler: s.Handler, Name: s.Namespace + "/" + s.Name, Ready: s.Ready})
+		r.Sandboxes = append(r.Sandboxes, plan.Sandbox{ID: s.ID, Handler: s.Handler, Name: s.Namespace + "/" + s.Name, Ready: s.Ready, Unknown: s.Unknown})
 	}
 }

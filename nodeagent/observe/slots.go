@@ -16,6 +16,16 @@ import (
 )
 
 func (o Observer) slots(runtime plan.Runtime) (plan.Slots, error) {
+	s, err := o.Linked()
+	if err != nil || len(s.All) == 0 {
+		return s, err
+	}
+	return s, o.holders(s.All, runtime)
+}
+
+// Linked returns the links and the slots without their holders. It asks neither the store nor CRI-O, and
+// so it is quick enough for the moment before CRI-O starts.
+func (o Observer) Linked() (plan.Slots, error) {
 	s, err := o.links()
 	if err != nil {
 		return s, err
@@ -37,10 +47,7 @@ func (o Observer) slots(runtime plan.Runtime) (plan.Slots, error) {
 			s.All = append(s.All, slot)
 		}
 	}
-	if len(s.All) == 0 {
-		return s, nil
-	}
-	return s, o.holders(s.All, runtime)
+	return s, nil
 }
 
 // slot reads a slot's directory. What was found out about a mount ends with it.

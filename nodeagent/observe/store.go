@@ -17,6 +17,9 @@ func (o Observer) store(ctx context.Context) (plan.Store, error) {
 	if err != nil {
 		return plan.Store{}, err
 	}
+	if served != nil && !o.allowed(served.Payload) {
+		served = nil
+	}
 	s := plan.Store{Served: served, Exists: o.Host.Images.Exists()}
 	for _, path := range host.Leftovers() {
 		if o.exists(path) {

@@ -101,16 +101,28 @@ func (p *planner) keepIntent() {
 
 func (p *planner) tidy(s Step) { p.plan.Tidy = append(p.plan.Tidy, s) }
 
-// repair points links at pending that lead to nothing that could be served, such as after an umount by hand
-// or a restart of the system that kept /run: CRI-O ignores a handler whose path does not resolve.
+// repair plans Repair before anything else.
 func (p *planner) repair() {
-	for _, link := range []struct {
-		kind Kind
-		slot *string
-	}{{PointCurrent, &p.facts.Slots.Current}, {PointProof, &p.facts.Slots.Proof}} {
-		if !p.facts.Slots.leads(*link.slot) {
-			*link.slot = Pending
-			p.line(Step{Kind: link.kind, Slot: Pending})
+	for _, step := range Repair(p.facts.Slots) {
+		if step.Kind == PointCurrent {
+			p.facts.Slots.Current = Pending
+		} else {
+			p.facts.Slots.Proof = Pending
 		}
+		p.line(step)
 	}
+}
+
+// Repair returns the steps that point links at pending which lead to nothing that could be served, such as
+// after an umount by hand or a restart of the system that kept /run: CRI-O ignores a handler whose path does
+// not resolve, until its next start.
+func Repair(s Slots) []Step {
+	var steps []Step
+	if !s.leads(s.Current) {
+		steps = append(steps, Step{Kind: PointCurrent, Slot: Pending})
+	}
+	if !s.leads(s.Proof) {
+		steps = append(steps, Step{Kind: PointProof, Slot: Pending})
+	}
+	return steps
 }

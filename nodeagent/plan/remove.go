@@ -61,7 +61,7 @@ func (p *planner) takeAway() {
 	}
 	p.line(append(line, Step{Kind: Clear})...)
 	for _, s := range f.Runtime.Sandboxes {
-		if !s.Ready {
+		if !s.Ready && s.Unknown == "" {
 			p.tidy(Step{Kind: RemoveSandbox, Object: s.ID})
 		}
 	}
@@ -88,6 +88,9 @@ func (p *planner) blocked() bool {
 // used names a sandbox or a process that uses a payload.
 func (p *planner) used() bool {
 	for _, s := range p.facts.Runtime.Sandboxes {
+		if s.Ready && s.Unknown != "" {
+			return !p.waitFor(fmt.Sprintf("sandbox %s (%s) to end: CRI-O does not tell its handler (%s)", s.Name, s.ID, s.Unknown))
+		}
 		if s.Ready && s.Handler == node.Handler {
 			return !p.waitFor(fmt.Sprintf("kata sandbox %s (%s) to end", s.Name, s.ID))
 		}

@@ -54,7 +54,10 @@ func TestRemovalWaits(t *testing.T) {
 		"for a process": {func(f *plan.Facts) {
 			f.Slots.All[0].Holders = []string{"process 7 (virtiofsd)"}
 		}, "process 7 (virtiofsd), which still uses payload  in slot " + id("a")},
-		"for many pods":            {func(f *plan.Facts) { f.Cluster.BoundPods = []string{"n/1", "n/2", "n/3", "n/4", "n/5", "n/6", "n/7"} }, "kata pods to end: n/1, n/2, n/3, n/4, n/5 and 2 more"},
+		"for many pods": {func(f *plan.Facts) { f.Cluster.BoundPods = []string{"n/1", "n/2", "n/3", "n/4", "n/5", "n/6", "n/7"} }, "kata pods to end: n/1, n/2, n/3, n/4, n/5 and 2 more"},
+		"for a sandbox that may be ours": {func(f *plan.Facts) {
+			f.Runtime.Sandboxes = []plan.Sandbox{{ID: "s1", Name: "ns/a", Ready: true, Unknown: "no such container"}}
+		}, "sandbox ns/a (s1) to end: CRI-O does not tell its handler (no such container)"},
 		"for nothing when all end": {func(*plan.Facts) {}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

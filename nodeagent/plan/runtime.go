@@ -27,10 +27,12 @@ type Runtime struct {
 // lacksHandlers reports whether the CRI-O that runs now has said that it does not know our handlers.
 func (r Runtime) lacksHandlers() bool { return r.Lacks != "" && r.Lacks == r.Invocation }
 
-// Sandbox is a sandbox of one of our handlers.
+// Sandbox is a sandbox of one of our handlers, or may be one.
 type Sandbox struct {
 	ID, Handler, Name string
 	Ready             bool
+	// Unknown is what the runtime answered instead of the handler, empty where Handler is known.
+	Unknown string
 }
 
 // DropIn is our file in CRI-O's configuration.

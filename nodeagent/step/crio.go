@@ -70,12 +70,22 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	if err != nil {
 		return fmt.Errorf("proving payload %q: %w", s.Payload, err)
 	}
-	if err := r.proved(ctx, s.Slot, unit.Invocation); err != nil {
-		return err
-	}
 	// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the kubelet.
 	_ = r.Host.Sandboxes.Remove(ctx, id) //nolint:errcheck // see above
-	return nil
+	return r.judge(ctx, s.Slot, unit.Invocation)
+}
+
+// judge makes sure that what was proved is what pods get: the proof ran another handler than theirs. A CRI-O
+// that was started with a foreign definition of it has to be restarted, also after that file was deleted.
+func (r Runner) judge(ctx context.Context, slot, invocation string) error {
+	shim, err := r.Host.Sandboxes.Shim(ctx, node.Handler)
+	if err != nil {
+		return err
+	}
+	if shim != "" && shim != handlers.Shim() {
+		return record.Lacks{Invocation: invocation}.Save(r.Host.Files)
+	}
+	return r.proved(ctx, slot, invocation)
 }
 
 // proved records the proof, if one and the same CRI-O ran all the time.

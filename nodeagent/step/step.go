@@ -25,6 +25,20 @@ type Runner struct {
 // publicFile is the mode of drop-in and configuration, which CRI-O and people read.
 const publicFile = 0o644
 
+// RepairLinks makes sure that current and proof lead somewhere. It is for the moment before CRI-O starts.
+func (r Runner) RepairLinks(ctx context.Context) error {
+	slots, err := observe.Observer{Host: r.Host, Self: r.Self}.Linked()
+	if err != nil {
+		return fmt.Errorf("observing links and mounts: %w", err)
+	}
+	for _, s := range plan.Repair(slots) {
+		if err := r.Run(ctx, s, plan.Facts{}); err != nil {
+			return fmt.Errorf("%s: %w", s.Kind, err)
+		}
+	}
+	return nil
+}
+
 // Run carries out one step of a plan made from these facts. The error names the operation and what it was about.
 func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	switch s.Kind {

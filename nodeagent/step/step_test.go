@@ -210,6 +210,16 @@ func TestAProofDuringWhichCRIOWasRestartedSaysNothing(t *testing.T) {
 	assert.Empty(t, slot.Proved)
 }
 
+func TestWhatIsProvedIsWhatPodsGet(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(t, installing(one()))
+	b.Handlers, b.ForeignShim = []string{node.Handler, node.ProofHandler}, "/usr/bin/runc"
+	done, last := b.settle(t)
+	assert.Contains(t, done, plan.RestartCRIO, "the running CRI-O has read a file that is no longer there")
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
+}
+
 // restless is a CRI-O that starts anew while it proves.
 type restless struct {
 	host.Sandboxes
@@ -325,4 +335,24 @@ func TestMountsInAndOnAPayloadGoFromTheLastToTheFirst(t *testing.T) {
 func TestAStepThatNobodyKnowsIsRefused(t *testing.T) {
 	t.Parallel()
 	assert.ErrorContains(t, step.Runner{}.Run(t.Context(), plan.Step{Kind: "dance"}, plan.Facts{}), `step "dance" is unknown`)
+}
+
+// A restart that is no reboot: services and mounts end, /run and the boot id stay.
+func TestLinksAreRepairedBeforeCRIOStarts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(t, installing(one()))
+	b.settle(t)
+	require.NoError(t, b.runner().RepairLinks(t.Context()))
+	assert.NotEqual(t, plan.Pending, b.look(t).Slots.Current, "what is sound is left alone")
+
+	require.NoError(t, b.Host().Mounts.Unmount(b.Mounts[0]))
+	require.NoError(t, b.Files.Remove(host.ProofLink))
+	require.NoError(t, b.runner().RepairLinks(t.Context()))
+	for _, link := range []string{host.CurrentLink, host.ProofLink} {
+		target, err := b.Files.Readlink(link)
+		require.NoError(t, err)
+		assert.Equal(t, host.Target(host.Pending), target)
+	}
+	assert.Empty(t, plan.Repair(b.look(t).Slots))
 }

@@ -185,3 +185,21 @@ func TestAListOfANodeFullOfAnnotationsIsRead(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, got, 1)
 }
+
+func TestTheShimOfAHandlerIsThatOfTheRunningCRIO(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	c := dial(t, f)
+	shim, err := c.Shim(t.Context(), "kata-oc")
+	require.NoError(t, err)
+	assert.Empty(t, shim, "a CRI-O that does not show its configuration")
+
+	f.config = `{"sandboxImage":"x","crio":{"DefaultRuntime":"crun","Runtimes":{"kata-oc":{"RuntimePath":"/usr/bin/runc","RuntimeType":"oci"}}}}`
+	shim, err = c.Shim(t.Context(), "kata-oc")
+	require.NoError(t, err)
+	assert.Equal(t, "/usr/bin/runc", shim)
+
+	f.config = "{"
+	_, err = c.Shim(t.Context(), "kata-oc")
+	require.ErrorContains(t, err, "reading CRI-O's configuration")
+}

@@ -32,6 +32,7 @@ type fake struct {
 	asked     []string          // calls, with their objects
 	ran       *cri.RunPodSandboxRequest
 	refuse    map[string]error // by call
+	config    string
 	broken    map[string]error // statuses, by sandbox
 	hang      bool
 }
@@ -67,6 +68,14 @@ func (f *fake) PodSandboxStatus(_ context.Context, r *cri.PodSandboxStatusReques
 		answer.Info = map[string]string{"info": fmt.Sprintf(`{"image":"","runtimeSpec":{"annotations":{"io.kubernetes.cri-o.RuntimeHandler":%q}}}`, handler)}
 	}
 	return answer, nil
+}
+
+func (f *fake) Status(context.Context, *cri.StatusRequest) (*cri.StatusResponse, error) {
+	answer := &cri.StatusResponse{}
+	if f.config != "" {
+		answer.Info = map[string]string{"config": f.config}
+	}
+	return answer, f.note("info", "all")
 }
 
 func (f *fake) RunPodSandbox(_ context.Context, r *cri.RunPodSandboxRequest) (*cri.RunPodSandboxResponse, error) {

@@ -35,7 +35,7 @@ func (s services) Restart(context.Context, string) error {
 func (m *Machine) startCRIO() {
 	m.Starts++
 	m.CRIO = host.Unit{ActiveState: "active", Invocation: fmt.Sprintf("%032x", m.Starts), MainPID: 1000 + m.Starts}
-	m.Handlers = nil
+	m.Handlers, m.ForeignShim = nil, ""
 	if m.exists(host.DropIn) {
 		m.Handlers = []string{node.Handler, node.ProofHandler}
 	}
@@ -70,6 +70,17 @@ func (r runtime) Prove(_ context.Context, handler, name string) (id string, err 
 		r.m.Sandboxes = append(r.m.Sandboxes, host.Sandbox{ID: name, Handler: handler, Namespace: "kata-agent", Name: name, Ready: true})
 		return nil
 	})
+}
+
+// Shim is what the last start has read, or another file's.
+func (r runtime) Shim(_ context.Context, handler string) (string, error) {
+	if r.m.ForeignShim != "" {
+		return r.m.ForeignShim, nil
+	}
+	if !slices.Contains(r.m.Handlers, handler) {
+		return "", nil
+	}
+	return host.CurrentLink + "/" + handler + "/" + host.Shim, nil
 }
 
 func (r runtime) Remove(_ context.Context, id string) error {

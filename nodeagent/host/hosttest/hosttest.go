@@ -29,6 +29,8 @@ type Machine struct {
 	RestartError error
 	CheckError   error
 	Sandboxes    []host.Sandbox
+	// ForeignShim is what another file has made the program of our handlers.
+	ForeignShim string
 	// Kept are sandboxes that CRI-O can no longer remove.
 	Kept map[string]bool
 
