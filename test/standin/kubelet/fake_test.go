@@ -23,6 +23,7 @@ type runtime struct {
 	ran       map[string]string // handler by sandbox id
 	count     int
 	stuck     error // what Stop answers
+	kept      error // what Remove answers
 }
 
 func newRuntime(handlers ...string) *runtime {
@@ -101,6 +102,9 @@ func (r *runtime) kill(id string) {
 func (r *runtime) Remove(_ context.Context, id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.kept != nil {
+		return r.kept
+	}
 	for _, s := range r.sandboxes {
 		if s.GetId() == id && s.GetState() == cri.PodSandboxState_SANDBOX_READY {
 			return errors.New("sandbox is still running: " + id)

@@ -108,6 +108,20 @@ func TestADeletedPodGoesAfterItsSandbox(t *testing.T) {
 	assert.Zero(t, b.runtime.total())
 }
 
+func TestAPodGoesThoughItsSandboxCannotBeRemoved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.start()
+	b.registered()
+	b.create("p")
+	b.phase("p", corev1.PodRunning)
+	b.runtime.change(func() { b.runtime.kept = errors.New("could not retrieve container information") })
+	b.terminate("p")
+	b.eventually("the pod is gone", func() bool { return b.pod("p") == nil })
+	assert.Equal(t, 1, b.runtime.total())
+	assert.Empty(t, b.runtime.ready("uid-of-p"))
+}
+
 func TestASandboxThatDiedIsReplacedByTheNextAttempt(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -77,12 +77,16 @@ func (w *workers) finish(ctx context.Context, pod *corev1.Pod, own []*cri.PodSan
 	return fmt.Errorf("deleting pod %s/%s: %w", pod.Namespace, pod.Name, err)
 }
 
+// end stops the sandboxes, and lets a runtime that cannot remove one again keep it: nobody waits for the kubelet's garbage collection.
 func (w *workers) end(ctx context.Context, own []*cri.PodSandbox) error {
 	plan := sandbox.ForGone(own)
 	if err := w.stop(ctx, plan.Stop); err != nil {
 		return err
 	}
-	return w.remove(ctx, plan.Remove)
+	if err := w.remove(ctx, plan.Remove); err != nil {
+		w.Log.WithError(err).Warn("removing sandboxes")
+	}
+	return nil
 }
 
 // serve makes sure that exactly one ready sandbox stands behind the pod, and says so in its status.
@@ -101,7 +105,10 @@ func (w *workers) serve(ctx context.Context, pod *corev1.Pod, own []*cri.PodSand
 			return err
 		}
 	}
-	return errors.Join(w.writeRunning(ctx, pod, serving), w.remove(ctx, plan.Remove))
+	if err := w.remove(ctx, plan.Remove); err != nil {
+		w.Log.WithError(err).Warn("removing sandboxes")
+	}
+	return w.writeRunning(ctx, pod, serving)
 }
 
 func (w *workers) create(ctx context.Context, pod *corev1.Pod, attempt uint32) (*cri.PodSandbox, error) {
