@@ -132,3 +132,14 @@ func (s *subject) awaitUnwanted() {
 		return fmt.Errorf("it is there (%w), its status is %+v", err, config.Status)
 	})
 }
+
+// deselect takes the node out of the KataConfig's pool, which stays.
+func (s *subject) deselect() {
+	s.t.Helper()
+	require.NoError(s.t, s.cluster.LabelNode(s.t.Context(), s.name, map[string]*string{subjectLabel: nil}))
+}
+
+func (s *subject) selectAgain() {
+	s.t.Helper()
+	require.NoError(s.t, s.cluster.LabelNode(s.t.Context(), s.name, map[string]*string{subjectLabel: &s.name}))
+}

@@ -83,6 +83,14 @@ func (s *subject) hasFile(path string) bool {
 	return err == nil
 }
 
+// fileExists asks whether the node has a file.
+func (s *subject) fileExists(path string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := s.node.ReadFile(ctx, path)
+		return err
+	}
+}
+
 // assertClean is what a finished removal leaves.
 func (s *subject) assertClean() {
 	s.t.Helper()

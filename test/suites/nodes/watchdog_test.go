@@ -27,3 +27,16 @@ func TestAHungAgentIsRestartedByTheWatchdogAndConverges(t *testing.T) {
 	assert.Contains(t, journal, "Watchdog timeout")
 	s.assertInstalled()
 }
+
+func TestARegistryThatStallsIsNamed(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "stalled")
+	stall := s.node.Images.Stall(fault.Blobs)
+	s.want(map[string]any{})
+	<-stall.Reached()
+	s.awaitFailed(says("no progress"))
+	s.bindOrdinaryPod("ordinary")
+	s.awaitPod("ordinary")
+	stall.Release()
+	s.assertInstalled()
+}

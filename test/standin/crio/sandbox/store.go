@@ -48,7 +48,7 @@ func Open(dir, run string) (*Store, error) {
 			return nil, fmt.Errorf("decoding sandbox record %s: %w", file, err)
 		}
 		s.records[r.ID] = r
-		if _, err := os.Stat(s.Bundle(r.ID)); errors.Is(err, fs.ErrNotExist) && !(r.Stopped && r.Infra == InfraShim) {
+		if _, err := os.Stat(s.Bundle(r.ID)); errors.Is(err, fs.ErrNotExist) && (!r.Stopped || r.Infra != InfraShim) {
 			if err := s.Remove(r.ID); err != nil {
 				return nil, fmt.Errorf("clearing sandbox %s away: %w", r.ID, err)
 			}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// foreignFile is a part of CRI-O's configuration that somebody else wrote.
+const foreignFile = "/etc/crio/crio.conf.d/99-site.conf"
+
+func (s *subject) writeForeign(content string) {
+	s.t.Helper()
+	require.NoError(s.t, s.node.WriteFile(foreignFile, []byte(content), 0o644))
+}
+
+// complains is a report whose error has these words.
+func complains(words string) func(node.Report) bool {
+	return func(r node.Report) bool { return r.Error != nil && strings.Contains(r.Error.Message, words) }
+}
+
+func TestForeignConfigurationOfCRIOIsNamedAndNeverRestartedInto(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "foreign")
+	s.writeForeign("[crio.runtime.runtimes.kata-oc]\nruntime_path = \"/usr/bin/crun\"\n")
+	s.want(map[string]any{})
+	s.awaitFailed(says(foreignFile))
+	assert.False(t, s.hasFile(dropIn))
+
+	s.writeForeign("[crio.runtime\n")
+	s.kill()
+	s.awaitFailed(says("refuse"))
+	assert.Equal(t, pending, s.current())
+	s.bindOrdinaryPod("ordinary")
+	s.awaitPod("ordinary")
+	s.assertCRIOStarts(1)
+
+	s.run("rm", foreignFile)
+	s.kill()
+	s.assertInstalled()
+	s.endPod("pod")
+
+	s.writeForeign("[crio.runtime]\ndefault_runtime = \"kata-oc\"\n")
+	s.kill()
+	s.unwantSoon()
+	s.awaitReport("names the default runtime", complains(foreignFile))
+	assert.True(t, s.hasFile(dropIn), "CRI-O would refuse to start without it")
+	s.run("systemctl", "restart", crioUnit)
+	s.run("rm", foreignFile)
+	s.kill()
+	s.awaitUnwanted()
+	s.assertClean()
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// unmount takes the payloads' mounts away, as an administrator or a soft reboot does.
+func (s *subject) unmount() {
+	s.t.Helper()
+	for _, point := range slices.Sorted(maps.Keys(s.payloadMounts())) {
+		s.run("umount", "--lazy", point)
+	}
+	require.Empty(s.t, s.payloadMounts())
+}
+
+func (s *subject) awaitMounts(count int) {
+	s.t.Helper()
+	s.await(fmt.Sprintf("%d payloads are mounted", count), func(ctx context.Context) error {
+		points, err := s.node.PayloadMounts(ctx)
+		if err == nil && len(points) != count {
+			err = fmt.Errorf("mounted are %v", points)
+		}
+		return err
+	})
+}
+
+func TestALostMountIsNeverServed(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "lost-mount")
+	s.install()
+	current := s.current()
+	s.unmount()
+	s.kill()
+	s.awaitMounts(1)
+	assert.Equal(t, current, s.awaitServing())
+	s.runPod("old")
+
+	// What a soft reboot does: services stop, mounts go, files below /run and the boot's id stay, services start.
+	s.run("systemctl", "stop", kubeletUnit, crioUnit, agentUnit)
+	s.unmount()
+	s.run("systemctl", "start", agentUnit, crioUnit, kubeletUnit)
+	s.awaitAdmission()
+	assert.Equal(t, current, s.awaitServing())
+	s.awaitCompleted()
+	s.runPod("new")
+	s.awaitReport("is installed", in(node.PhaseInstalled))
+	s.assertCRIOStarts(3)
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/stretchr/testify/require"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/kata-node/kata-node/test/standin/kubelet/cri"
+)
+
+func shimOf(pid int) string { return strconv.Itoa(pid) }
+
+// crio asks the node's CRI-O from outside.
+func (s *subject) crio(ask func(context.Context, *cri.Client) error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	client, err := cri.Dial(s.node.Live(ctx) + "/run/crio/crio.sock")
+	require.NoError(s.t, err)
+	defer client.Close() //nolint:errcheck // nothing is lost with it
+	require.NoError(s.t, ask(ctx, client))
+}
+
+// finishSandboxes stops every sandbox of the node, as the end of a Job does.
+func (s *subject) finishSandboxes() {
+	s.t.Helper()
+	s.crio(func(ctx context.Context, client *cri.Client) error {
+		all, err := client.List(ctx)
+		for _, sandbox := range all {
+			if err == nil {
+				err = client.Stop(ctx, sandbox.GetId())
+			}
+		}
+		return err
+	})
+}
+
+// finishedSandboxes counts those that CRI-O still has.
+func (s *subject) finishedSandboxes() (count int) {
+	s.t.Helper()
+	s.crio(func(ctx context.Context, client *cri.Client) error {
+		all, err := client.List(ctx)
+		for _, sandbox := range all {
+			if sandbox.GetState() == runtimeapi.PodSandboxState_SANDBOX_NOTREADY {
+				count++
+			}
+		}
+		return err
+	})
+	return count
+}

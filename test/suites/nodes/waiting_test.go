@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"testing"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// bindAliasPod creates a pod of a RuntimeClass that somebody else made with our handler.
+func (s *subject) bindAliasPod(name string) {
+	s.t.Helper()
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: s.name + "-alias"}, Handler: node.Handler}
+	_, err := s.cluster.Kube.NodeV1().RuntimeClasses().Create(s.t.Context(), class, metav1.CreateOptions{})
+	require.NoError(s.t, err)
+	automount := false
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: s.pod(name), Namespace: metav1.NamespaceDefault},
+		Spec: corev1.PodSpec{
+			RuntimeClassName: &class.Name, NodeName: s.name, AutomountServiceAccountToken: &automount,
+			Containers: []corev1.Container{{Name: "main", Image: "registry.kata.test/example:1"}},
+		},
+	}
+	_, err = s.cluster.Kube.CoreV1().Pods(pod.Namespace).Create(s.t.Context(), pod, metav1.CreateOptions{})
+	require.NoError(s.t, err)
+}
+
+func TestARemovalWaitsForPodsOfEveryClassAndServesThemAfterAReboot(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "waiting")
+	s.install()
+	s.runPod("kata")
+	s.bindAliasPod("alias")
+	s.awaitPod("alias")
+	current := s.current()
+	s.unwantSoon()
+	waits := func(r node.Report) bool { return r.Phase == node.PhaseBlocked && r.BoundPods.Count == 2 }
+	s.awaitReport("waits for both pods", waits)
+	s.awaitStatus(s.pod("alias"))
+
+	require.NoError(t, s.node.Reboot(t.Context()))
+	assert.Equal(t, current, s.awaitServing())
+	s.awaitAdmission()
+	s.awaitShims(2)
+	s.awaitReport("waits for both pods", waits)
+
+	s.endPod("kata")
+	s.awaitBlocked()
+	assert.True(t, s.hasFile(dropIn))
+	s.endPod("alias")
+	s.awaitUnwanted()
+	s.assertClean()
+	s.assertCRIOStarts(3)
+}
+
+func TestWhatCRIOKnowsAlreadyNeedsNoRestart(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "known")
+	s.install()
+	s.run("sh", "-c", `printf '\n# touched\n' >> "$1"`, "sh", dropIn)
+	s.kill()
+	s.awaitReport("is installed with a drop-in that was touched", in(node.PhaseInstalled))
+
+	s.run("rm", dropIn)
+	s.kill()
+	s.await("the drop-in is there again", s.fileExists(dropIn))
+	s.awaitReport("is installed with a drop-in that was deleted", in(node.PhaseInstalled))
+	s.runPod("pod")
+
+	s.deselect()
+	s.awaitBlocked()
+	s.selectAgain()
+	s.awaitCompleted()
+	s.endPod("pod")
+
+	s.deselect()
+	s.awaitReport("is idle", in(node.PhaseIdle))
+	s.assertClean()
+	s.selectAgain()
+	s.assertInstalled()
+}
+
+func TestASandboxThatCRIOCannotDeleteBlocksNothing(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "finished")
+	s.install()
+	s.runPod("pod")
+	shim := s.onlyShim()
+	s.run("systemctl", "stop", kubeletUnit)
+	s.finishSandboxes()
+	s.run("kill", "-KILL", shimOf(shim))
+	s.run("systemctl", "restart", crioUnit)
+	s.run("systemctl", "start", kubeletUnit)
+	s.awaitAdmission()
+	s.awaitShims(1)
+	s.awaitPod("pod")
+
+	s.change("payloadImage", s.two)
+	s.awaitCompleted()
+	s.runPod("new")
+	require.NoError(t, s.node.Reboot(t.Context()))
+	s.awaitServing()
+	s.awaitAdmission()
+	s.awaitShims(2)
+	require.NotZero(t, s.finishedSandboxes(), "CRI-O still has the one that it cannot delete")
+
+	s.endPod("pod")
+	s.endPod("new")
+	s.unwant()
+	s.assertClean()
+}
