@@ -3,6 +3,7 @@
 package conformance_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 func TestReloadShowsANewHandlerThatCannotBeUsedBeforeARestart(t *testing.T) {
@@ -120,4 +122,25 @@ func executable(tb testing.TB, id string) string {
 	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", requireShim(tb, id)))
 	require.NoError(tb, err)
 	return strings.TrimSuffix(path, " (deleted)")
+}
+
+func TestTheVerboseStatusShowsWhichProgramAHandlerHas(t *testing.T) {
+	t.Parallel()
+	each(t, func(n *node) {
+		n.dropIn("60-kata", n.hostNetworkHandler("kata", shimOf("v1")))
+		n.dropIn("99-site", n.hostNetworkHandler("kata", shimOf("v2")))
+		n.start()
+		response, err := n.cri.Status(n.Context(), &runtimeapi.StatusRequest{Verbose: true})
+		require.NoError(n, err)
+		var config struct {
+			CRIO struct {
+				DefaultRuntime string
+				Runtimes       map[string]struct{ RuntimePath, RuntimeType string }
+			} `json:"crio"`
+		}
+		require.NoError(n, json.Unmarshal([]byte(response.GetInfo()["config"]), &config))
+		assert.Equal(n, "ordinary", config.CRIO.DefaultRuntime)
+		assert.Equal(n, shimOf("v2"), config.CRIO.Runtimes["kata"].RuntimePath, "the last definition counts")
+		assert.Equal(n, "vm", config.CRIO.Runtimes["kata"].RuntimeType)
+	})
 }

@@ -3,6 +3,7 @@
 package handler
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 )
@@ -26,4 +27,12 @@ func (t *Table) Shown() []Shown {
 		lines = append(lines, Shown{Name: name, Features: t.features[name]})
 	}
 	return lines
+}
+
+// Document is what the verbose Status shows of the configuration, as JSON: the part of it that is about handlers. Like Shown it follows every reload.
+func (t *Table) Document() (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	document, err := json.Marshal(map[string]any{"crio": map[string]any{"DefaultRuntime": t.fallback, "Runtimes": t.shown}})
+	return string(document), err
 }

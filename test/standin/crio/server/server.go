@@ -63,7 +63,7 @@ func (s *Server) Version(context.Context, *runtimeapi.VersionRequest) (*runtimea
 }
 
 // Status lists the handlers of the last reload, which need not be those that work.
-func (s *Server) Status(context.Context, *runtimeapi.StatusRequest) (*runtimeapi.StatusResponse, error) {
+func (s *Server) Status(_ context.Context, req *runtimeapi.StatusRequest) (*runtimeapi.StatusResponse, error) {
 	network := &runtimeapi.RuntimeCondition{Type: runtimeapi.NetworkReady, Status: true}
 	if err := s.Network.Ready(); err != nil {
 		network.Status, network.Reason, network.Message = false, "NetworkPluginNotReady", "Network plugin returns error: "+err.Error()
@@ -82,7 +82,12 @@ func (s *Server) Status(context.Context, *runtimeapi.StatusRequest) (*runtimeapi
 			},
 		})
 	}
-	return response, nil
+	if !req.GetVerbose() {
+		return response, nil
+	}
+	document, err := s.Handlers.Document()
+	response.Info = map[string]string{"config": document}
+	return response, err
 }
 
 func (s *Server) shim(id string) (*vm.Shim, bool) {
