@@ -88,6 +88,9 @@ func printTable(out io.Writer, m manifest.Manifest) error {
 	fmt.Fprintf(w, "shim compatibility\t%s\n", m.ShimCompatibility)
 	fmt.Fprintf(w, "made for\t%s\n", madeFor(m))
 	fmt.Fprintf(w, "host must bring\t%s\n", needs(m.Requires))
+	if m.Prefix != "" {
+		fmt.Fprintf(w, "configuration prefix\t%s\n", m.Prefix)
+	}
 	for _, h := range m.Handlers {
 		fmt.Fprintf(w, "handler %s\t%s, %s dialect, %s\n", h.Name, h.Type, h.Dialect, h.Shim)
 	}

@@ -12,8 +12,9 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// rules numbers what this package does with its input; a change of it makes every slot new.
-const rules = "1"
+// rules numbers what is done with a base configuration and the fragments, here and in payload/configuration; a change of it
+// makes every slot new.
+const rules = "2"
 
 // Fragment is one administrator's file, laid over the base in order of its name.
 type Fragment struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/payload/configuration"
 	"github.com/kata-node/kata-node/payload/inspect"
 )
 
@@ -27,9 +28,12 @@ func (r Runner) configure(ctx context.Context, s plan.Step) error {
 	if !ok {
 		return fmt.Errorf("payload %q offers no handler %s: use a payload built for it", s.Payload, node.Handler)
 	}
-	base, err := inspect.File(ctx, tree, handler.Config, maxConfiguration)
+	base, err := inspect.File(ctx, tree, handler.Config, configuration.MaxSize)
 	if err != nil {
 		return fmt.Errorf("reading the payload's base configuration: %w", err)
+	}
+	if base, err = configuration.Render(base, m, host.PayloadDir(s.Slot)); err != nil {
+		return fmt.Errorf("payload %q: %w", s.Payload, err)
 	}
 	fragments, err := observe.Fragments(r.Host.Files)
 	if err != nil {
@@ -57,6 +61,3 @@ func (r Runner) handler(slot, name, shim string, configuration []byte) error {
 	}
 	return r.Host.Files.Write(path.Join(dir, host.Configuration), configuration, publicFile)
 }
-
-// maxConfiguration is far beyond every configuration.toml that Kata has.
-const maxConfiguration = 1 << 20

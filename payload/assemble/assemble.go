@@ -73,6 +73,9 @@ func build(ctx context.Context, in Input) (Payload, error) {
 	if err := judgeMachines(tree, m); err != nil {
 		return Payload{}, err
 	}
+	if err := judgeConfigurations(ctx, tree, m); err != nil {
+		return Payload{}, err
+	}
 	owned, err := assign(m)
 	if err != nil {
 		return Payload{}, err

@@ -228,3 +228,13 @@ func unpack(t *testing.T, image v1.Image, root string) {
 		}
 	})
 }
+
+func TestABaseConfigurationMayNameFilesBelowThePrefix(t *testing.T) {
+	t.Parallel()
+	in := input(t, stage(t))
+	in.Description.Prefix = "/opt/kata"
+	put(t, in.Tree, "opt/kata/bin/qemu", "a program", 0o755)
+	put(t, in.Tree, config, "[hypervisor.qemu]\npath = '/opt/kata/bin/qemu'\nvalid_hypervisor_paths = ['/opt/kata/bin/*']\n", 0o644)
+	p := mustBuild(t, in)
+	assert.Equal(t, "/opt/kata", p.Manifest.Prefix)
+}

@@ -24,6 +24,8 @@ type Description struct {
 	Version string `toml:"version"`
 	// Architecture is a Go architecture name, such as amd64. Empty means that of the program that builds.
 	Architecture string `toml:"architecture"`
+	// Prefix is the absolute directory below which base configurations name files of the payload, as in manifest.Manifest.
+	Prefix string `toml:"prefix"`
 	// ShimCompatibility is equal in two payloads exactly when the shim of each can reach the running sandboxes of the other.
 	ShimCompatibility string `toml:"shimCompatibility"`
 	// OpenShift and Kubernetes are version ranges; empty means any.
@@ -107,7 +109,7 @@ func sortedKeys(fields map[string]*string) []string {
 func (d Description) manifest() manifest.Manifest {
 	m := manifest.Manifest{
 		Version: manifest.Version, Name: d.Name, PayloadVersion: d.Version, Architecture: cmp.Or(d.Architecture, runtime.GOARCH),
-		ShimCompatibility: d.ShimCompatibility, OpenShift: d.OpenShift, Kubernetes: d.Kubernetes,
+		Prefix: d.Prefix, ShimCompatibility: d.ShimCompatibility, OpenShift: d.OpenShift, Kubernetes: d.Kubernetes,
 		Requires: manifest.Requires(d.Requires),
 	}
 	for _, h := range d.Handlers {

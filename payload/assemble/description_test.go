@@ -15,6 +15,7 @@ const text = `
 name = "kata-test"
 version = "1.0.0"
 architecture = "amd64"
+prefix = "/opt/kata"
 shimCompatibility = "test-1"
 
 [requires]
@@ -37,6 +38,7 @@ func TestADescriptionIsRead(t *testing.T) {
 	d, err := assemble.ParseDescription([]byte(text))
 	require.NoError(t, err)
 	want := description()
+	want.Prefix = "/opt/kata"
 	want.Requires.QEMU = true
 	want.Components = []assemble.Component{{Name: "shim", Paths: []string{"usr/bin"}}}
 	assert.Equal(t, want, d)
@@ -45,8 +47,8 @@ func TestADescriptionIsRead(t *testing.T) {
 func TestADescriptionWithAMistakeIsRefusedByLine(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ text, want string }{
-		"unknown key":   {text + "path = 1\n", `reading description: line 20: unknown key "components.path"`},
-		"wrong type":    {text + "version = 1\n", "reading description: line 20, column "},
+		"unknown key":   {text + "path = 1\n", `reading description: line 21: unknown key "components.path"`},
+		"wrong type":    {text + "version = 1\n", "reading description: line 21, column "},
 		"no TOML":       {"name: x", "reading description: line 1, column "},
 		"defined twice": {text + "[requires]\n", "requires"},
 	} {

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/payload/assemble"
 )
@@ -28,6 +31,26 @@ func TestBuildRefusesWithOneSentenceThatNamesThePath(t *testing.T) {
 			t.Helper()
 			require.NoError(t, os.Chmod(filepath.Join(root, shim), 0o755|os.ModeSetuid))
 		}), shim + ": has a setuid, setgid or sticky bit: clear it"},
+		"file capability": {staged(func(t *testing.T, root string) {
+			t.Helper()
+			// cap_net_bind_service+ep, version 2 (linux/capability.h)
+			value := []byte{1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+			err := unix.Setxattr(filepath.Join(root, shim), "security.capability", value, 0)
+			if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP) {
+				t.Skip("file capabilities cannot be set here: ", err)
+			}
+			require.NoError(t, err)
+		}), shim + ": has file capabilities: remove them with setcap -r"},
+		"a name below the prefix that is not staged": {func(t *testing.T, in *assemble.Input) {
+			t.Helper()
+			in.Description.Prefix = "/opt/kata"
+			put(t, in.Tree, config, "[hypervisor.qemu]\npath = '/opt/kata/bin/qemu-system-x86_64'\n", 0o644)
+		}, config + `: the payload's base configuration: hypervisor.qemu.path is "/opt/kata/bin/qemu-system-x86_64": the payload has nothing of that name`},
+		"too many layers": {described(func(d *assemble.Description) {
+			for i := range 40 {
+				d.Components = append(d.Components, assemble.Component{Name: fmt.Sprintf("c%d", i), Paths: []string{fmt.Sprintf("usr/c%d", i)}})
+			}
+		}), "43 components: each is a layer, and nodes can mount 32"},
 		"pipe": {staged(func(t *testing.T, root string) {
 			t.Helper()
 			require.NoError(t, syscall.Mkfifo(filepath.Join(root, "usr/pipe"), 0o644))

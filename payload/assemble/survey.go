@@ -12,8 +12,14 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kata-node/kata-node/payload/manifest"
 )
+
+// maxComponents keeps a payload's layers, the manifest's included, within what Linux before 6.5 mounts: the names of all
+// layers and the options of the mount share one page of 4096 bytes, and a name has 110 bytes.
+const maxComponents = 32
 
 const (
 	modeProgram manifest.Mode = 0o755
@@ -57,7 +63,26 @@ func surveyFile(tree *os.Root, path string) (manifest.File, error) {
 	case mode&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky) != 0:
 		return manifest.File{}, errors.New("has a setuid, setgid or sticky bit: clear it with chmod ug-s,-t")
 	default:
-		return manifest.File{Path: path, Mode: staged(mode), Size: info.Size()}, nil
+		return manifest.File{Path: path, Mode: staged(mode), Size: info.Size()}, refuseCapabilities(tree, path)
+	}
+}
+
+// refuseCapabilities refuses a file that gives rights to whoever executes it (capabilities(7)). Layers are written without
+// extended attributes, so it would arrive without them, and fail on a node.
+func refuseCapabilities(tree *os.Root, path string) error {
+	file, err := tree.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // Nothing was written.
+	_, err = unix.Fgetxattr(int(file.Fd()), "security.capability", nil)
+	switch {
+	case err == nil:
+		return errors.New("has file capabilities: remove them with setcap -r")
+	case errors.Is(err, unix.ENODATA), errors.Is(err, unix.ENOTSUP):
+		return nil
+	default:
+		return fmt.Errorf("reading file capabilities: %w", err)
 	}
 }
 
@@ -76,7 +101,11 @@ func judge(m manifest.Manifest) error {
 			m.Files[i].SHA256 = strings.Repeat("0", 64)
 		}
 	}
-	return m.Validate()
+	if len(m.Components) > maxComponents {
+		return fmt.Errorf("%d components: each is a layer, and nodes can mount %d", len(m.Components), maxComponents)
+	}
+	_, err := manifest.Encode(m)
+	return err
 }
 
 // assign gives every file to the one component that claims it, in the order of the components.

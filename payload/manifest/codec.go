@@ -24,7 +24,7 @@ func Decode(document []byte) (Manifest, error) {
 
 func decode(document []byte) (Manifest, error) {
 	if len(document) > MaxSize {
-		return Manifest{}, fmt.Errorf("%d bytes, more than %d", len(document), MaxSize)
+		return Manifest{}, tooLarge(len(document))
 	}
 	if err := checkVersion(document); err != nil {
 		return Manifest{}, err
@@ -66,7 +66,14 @@ func Encode(m Manifest) ([]byte, error) {
 	if err := e.Encode(m.withoutNils()); err != nil {
 		return nil, fmt.Errorf("writing payload manifest: %w", err)
 	}
+	if document.Len() > MaxSize {
+		return nil, fmt.Errorf("writing payload manifest of %d files: %w: stage fewer files", len(m.Files), tooLarge(document.Len()))
+	}
 	return document.Bytes(), nil
+}
+
+func tooLarge(size int) error {
+	return fmt.Errorf("the document is too large: %d bytes, more than %d", size, MaxSize)
 }
 
 // withoutNils returns a copy whose lists are [] rather than null.

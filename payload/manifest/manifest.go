@@ -46,6 +46,9 @@ type Manifest struct {
 	PayloadVersion string `json:"payloadVersion"`
 	// Architecture is a Go architecture name, such as amd64.
 	Architecture string `json:"architecture"`
+	// Prefix is the absolute directory below which the handlers' base configurations name files of the payload, such as
+	// /opt/kata. Empty means that they name files of the host alone.
+	Prefix string `json:"prefix,omitempty"`
 	// ShimCompatibility is equal in two payloads exactly when the shim of each can reach the running sandboxes of the other.
 	ShimCompatibility string `json:"shimCompatibility"`
 	// Handlers has at least one entry; the names are unique.

@@ -3,6 +3,7 @@
 package manifest_test
 
 import (
+	"fmt"
 	"os"
 	"path"
 	"strings"
@@ -135,4 +136,16 @@ func TestResolveFollowsLinksInsideThePayload(t *testing.T) {
 	require.ErrorContains(t, err, "a is not a file of the payload")
 	_, err = m.Resolve("a/../../etc/passwd")
 	require.ErrorContains(t, err, "leaves the payload")
+}
+
+func TestADocumentThatNoAgentReadsIsNotWritten(t *testing.T) {
+	t.Parallel()
+	m := valid()
+	for i := range 95_000 {
+		m.Files = append(m.Files, regular(fmt.Sprintf("z/%088d", i)))
+	}
+	require.NoError(t, m.Validate())
+	_, err := manifest.Encode(m)
+	require.ErrorContains(t, err, "the document is too large: ")
+	assert.ErrorContains(t, err, "more than 16777216: stage fewer files")
 }

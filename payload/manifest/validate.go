@@ -39,6 +39,7 @@ func (m Manifest) validateHead() error {
 		form("payloadVersion", m.PayloadVersion, wordForm),
 		form("architecture", m.Architecture, architectureForm),
 		form("shimCompatibility", m.ShimCompatibility, wordForm),
+		validatePrefix(m.Prefix),
 		oneLine("openshift", m.OpenShift),
 		oneLine("kubernetes", m.Kubernetes),
 	)
@@ -123,6 +124,14 @@ func (m Manifest) validateShim(shim string) error {
 func (m Manifest) validateConfig(config string) error {
 	if _, err := m.Resolve(config); err != nil {
 		return fmt.Errorf("config %q: %w", config, err)
+	}
+	return nil
+}
+
+func validatePrefix(prefix string) error {
+	below, absolute := strings.CutPrefix(prefix, "/")
+	if prefix != "" && (!absolute || validatePath(below) != nil) {
+		return fmt.Errorf("prefix %q is not a clean absolute path below the root, such as /opt/kata", prefix)
 	}
 	return nil
 }

@@ -41,6 +41,9 @@ func find(image v1.Image) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(document) > manifest.MaxSize {
+		return nil, fmt.Errorf("%s is too large: more than %d bytes", manifest.Path, manifest.MaxSize)
+	}
 	if got := manifest.Digest(document); got != label {
 		return nil, fmt.Errorf("digest is %s, the image's label says %s", got, label)
 	}

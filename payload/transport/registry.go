@@ -7,9 +7,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/docker/cli/cli/config"
@@ -75,7 +77,27 @@ func authFromFile(file string, repository name.Repository) (authn.Authenticator,
 			return auth, err
 		}
 	}
+	if scope := legacyKey(all, repository.RegistryStr()); scope != "" {
+		auth, err := entry(all, scope)
+		if auth != nil || err != nil {
+			return auth, err
+		}
+	}
 	return authn.Anonymous, nil
+}
+
+// legacyKey returns the first key that older tools wrote for a registry: as a URL, of which only the host counts, as skopeo,
+// podman and docker read it. The empty string means that there is none.
+func legacyKey(all *configfile.ConfigFile, registry string) string {
+	for _, key := range slices.Sorted(maps.Keys(all.AuthConfigs)) {
+		for _, scheme := range []string{"https://", "http://"} {
+			rest, found := strings.CutPrefix(key, scheme)
+			if host, _, _ := strings.Cut(rest, "/"); found && host == registry {
+				return key
+			}
+		}
+	}
+	return ""
 }
 
 func parent(scope string) string {

@@ -116,8 +116,8 @@ func TestCredentialsComeFromTheFile(t *testing.T) {
 	})
 	to := target(t, "docker://"+host+"/kata/team/payload:v1")
 	image := payload(t, "1.0.0").Image
-	for _, scope := range []string{"/kata/team/payload", "/kata", ""} {
-		_, err := transport.Push(t.Context(), image, to, transport.Options{AuthFile: authFile(t, host+scope)})
+	for _, scope := range []string{host + "/kata/team/payload", host + "/kata", host, "https://" + host, "https://" + host + "/v1/", "http://" + host} {
+		_, err := transport.Push(t.Context(), image, to, transport.Options{AuthFile: authFile(t, scope)})
 		require.NoError(t, err, scope)
 	}
 	_, err := transport.Push(t.Context(), image, to, transport.Options{AuthFile: authFile(t, host+"/elsewhere")})

@@ -22,6 +22,8 @@ const Broken = "exit 1"
 const (
 	ShimFile   = "usr/bin/" + host.Shim
 	ConfigFile = "usr/share/defaults/configuration.toml"
+	// KernelFile is named by the base configuration.
+	KernelFile = "opt/kata/share/vmlinux"
 )
 
 // Payload is one that the registry serves.
@@ -34,16 +36,17 @@ type Payload struct {
 }
 
 func (p Payload) files() map[string]string {
-	return map[string]string{ShimFile: p.Shim, ConfigFile: "[runtime]\nversion = '" + p.Version + "'\n"}
+	config := "[hypervisor.qemu]\nkernel = '/" + KernelFile + "'\n[runtime]\nversion = '" + p.Version + "'\n"
+	return map[string]string{KernelFile: "a kernel", ShimFile: p.Shim, ConfigFile: config}
 }
 
 func (p Payload) manifest() []byte {
 	m := manifest.Manifest{
-		Version: manifest.Version, Name: "kata-test", PayloadVersion: p.Version, Architecture: "amd64", ShimCompatibility: "1",
+		Version: manifest.Version, Name: "kata-test", PayloadVersion: p.Version, Architecture: "amd64", ShimCompatibility: "1", Prefix: "/opt/kata",
 		Handlers:   []manifest.Handler{{Name: node.Handler, Type: manifest.TypeVM, Shim: ShimFile, Config: ConfigFile, Dialect: manifest.DialectGo}},
 		Components: []manifest.Component{{Name: "all", Version: p.Version}},
 	}
-	for _, name := range []string{ShimFile, ConfigFile} {
+	for _, name := range []string{KernelFile, ShimFile, ConfigFile} {
 		content := p.files()[name]
 		sum := sha256.Sum256([]byte(content))
 		m.Files = append(m.Files, manifest.File{Path: name, Mode: mode(name), Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])})
