@@ -62,6 +62,10 @@ func boundPods(f plan.Facts) node.BoundPods {
 	if f.Intent.Wanted == nil || f.Intent.Wanted.State != node.StateAbsent {
 		return node.BoundPods{}
 	}
+	// The controller takes the ready label off at zero: pods that are not known must not look like none.
+	if !f.Cluster.PodsKnown {
+		return node.BoundPods{Count: 1}
+	}
 	return node.BoundPods{Count: len(f.Cluster.BoundPods), Names: f.Cluster.BoundPods}
 }
 

@@ -64,6 +64,12 @@ func TestReport(t *testing.T) {
 				assert.Equal(t, node.BoundPods{Count: 1, Names: []string{"ns/pod"}}, r.BoundPods)
 			},
 		},
+		"pods that are not known are not none": {
+			change: func(f *plan.Facts) {
+				f.Intent.Wanted, f.Cluster = &node.Intent{ID: "i2", State: node.StateAbsent}, plan.Cluster{}
+			},
+			check: func(t *testing.T, r node.Report) { t.Helper(); assert.Positive(t, r.BoundPods.Count) },
+		},
 		"an intent that vanished is still answered": {
 			change: func(f *plan.Facts) { f.Intent.Told, f.Intent.ID, f.Intent.Cleared = false, "", true },
 			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Equal(t, "i1", r.IntentID) },
