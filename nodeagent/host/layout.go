@@ -26,6 +26,10 @@ const (
 	// LacksFile is the invocation of CRI-O that does not know our handlers.
 	LacksFile = RunDir + "/lacks"
 
+	// ProofLogs is where CRI-O puts the logs of a proof, which nobody reads. Without a name CRI-O takes a directory
+	// of its own for each proof, and nobody ever deletes it.
+	ProofLogs = RunDir + "/proof-logs"
+
 	// CRIOConfig and CRIOConfigDir are what CRI-O reads at its start, in this order.
 	CRIOConfig    = "/etc/crio/crio.conf"
 	CRIOConfigDir = "/etc/crio/crio.conf.d"

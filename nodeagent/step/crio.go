@@ -63,6 +63,7 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
+	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
 	id, err := r.Host.Sandboxes.Prove(ctx, node.ProofHandler, proofName(s.Slot))
 	if _, unknown := errors.AsType[*host.UnknownHandler](err); unknown {
 		return record.Lacks{Invocation: unit.Invocation}.Save(r.Host.Files)

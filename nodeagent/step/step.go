@@ -109,7 +109,7 @@ func (r Runner) clear(ctx context.Context) error {
 	if err := r.Host.Images.Destroy(ctx); err != nil {
 		return err
 	}
-	for _, file := range host.Leftovers() {
+	for _, file := range append(host.Leftovers(), host.ProofLogs) {
 		if err := r.Host.Files.Remove(file); err != nil {
 			return fmt.Errorf("removing %s: %w", file, err)
 		}

@@ -168,6 +168,7 @@ func TestAProofThatFailsLeavesCurrentAlone(t *testing.T) {
 	b.want(t, installing(broken))
 	s, f := b.until(t, plan.Prove)
 	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), `proving payload "`+broken.Reference()+`": the shim exited: exit status 1`)
+	assert.NoDirExists(t, filepath.Join(b.Root, host.ProofLogs))
 	after := b.look(t)
 	assert.Equal(t, serving, after.Slots.Current)
 	assert.Equal(t, plan.Prove, plan.For(after).Next()[0].Kind)

@@ -102,10 +102,11 @@ const Namespace = "kata-agent"
 
 func proof(name string) *cri.PodSandboxConfig {
 	return &cri.PodSandboxConfig{
-		Metadata:    &cri.PodSandboxMetadata{Name: name, Namespace: Namespace, Uid: name},
-		Hostname:    name,
-		Labels:      map[string]string{"app.kubernetes.io/managed-by": "kata-agent", "app.kubernetes.io/component": "proof"},
-		Annotations: map[string]string{},
+		Metadata:     &cri.PodSandboxMetadata{Name: name, Namespace: Namespace, Uid: name},
+		Hostname:     name,
+		LogDirectory: host.ProofLogs,
+		Labels:       map[string]string{"app.kubernetes.io/managed-by": "kata-agent", "app.kubernetes.io/component": "proof"},
+		Annotations:  map[string]string{},
 		Linux: &cri.LinuxPodSandboxConfig{SecurityContext: &cri.LinuxSandboxSecurityContext{
 			NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE},
 		}},

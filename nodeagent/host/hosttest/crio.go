@@ -59,6 +59,9 @@ func (r runtime) Prove(_ context.Context, handler, name string) (id string, err 
 	if slices.ContainsFunc(r.m.Sandboxes, func(s host.Sandbox) bool { return s.Name == name }) {
 		return "", fmt.Errorf("name %s is reserved", name)
 	}
+	if err := os.MkdirAll(r.m.path(host.ProofLogs), 0o700); err != nil {
+		return "", err
+	}
 	shim, err := os.ReadFile(r.m.path(host.ProofLink + "/" + handler + "/" + host.Shim))
 	if err != nil {
 		return "", err

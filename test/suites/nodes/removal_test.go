@@ -48,7 +48,7 @@ func TestARemovalLeavesNothingBehind(t *testing.T) {
 
 func (s *subject) traces() traces {
 	s.t.Helper()
-	files, err := s.node.Snapshot(s.t.Context(), "/etc", "/run/kata-agent", "/var/lib/kata-*")
+	files, err := s.node.Snapshot(s.t.Context(), "/etc", "/run/kata-agent", "/var/lib/kata-*", "/var/log/crio")
 	require.NoError(s.t, err)
 	object, err := s.node.Object(s.t.Context())
 	require.NoError(s.t, err)

@@ -25,7 +25,7 @@ type state struct {
 
 // capture reads it. It leaves out times: the kubelet moves its heartbeats, and its Ready condition moves with the one restart of CRI-O.
 func capture(ctx context.Context, n *fixture.Node) (state, error) {
-	files, err := n.Snapshot(ctx, "/etc", "/run/kata-agent", "/var/lib/kata-*")
+	files, err := n.Snapshot(ctx, "/etc", "/run/kata-agent", "/var/lib/kata-*", "/var/log/crio")
 	if err != nil {
 		return state{}, err
 	}
