@@ -6,10 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"os"
 	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/damage"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
@@ -39,7 +40,7 @@ func (r Runner) mount(ctx context.Context, s plan.Step) error {
 	}
 	layers, err := r.Host.Images.Layers(ctx, image.ID)
 	if err != nil {
-		return r.discardIf(ctx, missing(err), image, err)
+		return r.discardIf(ctx, damage.Is(err), image, err)
 	}
 	origin := record.Origin{Image: image.ID, Platform: image.Platform, Payload: s.Payload, Release: image.Version}
 	if err := origin.Save(r.Host.Files, s.Slot); err != nil {
@@ -53,13 +54,19 @@ func (r Runner) mount(ctx context.Context, s plan.Step) error {
 		return err
 	}
 	if err := r.Host.Mounts.Overlay(layers, host.PayloadDir(s.Slot)); err != nil {
-		return r.discardIf(ctx, missing(err), image, fmt.Errorf("mounting payload %q: %w", s.Payload, err))
+		return r.discardIf(ctx, incomplete(layers), image, fmt.Errorf("mounting payload %q: %w", s.Payload, err))
 	}
 	return nil
 }
 
-// missing reports whether an error says that part of an image is not there.
-func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+// incomplete reports whether a layer is not there. The error of a mount does not tell: the kernel answers
+// ENOENT to options that it has cut, too.
+func incomplete(layers []string) bool {
+	return slices.ContainsFunc(layers, func(layer string) bool {
+		_, err := os.Stat(layer)
+		return damage.Is(err)
+	})
+}
 
 func (r Runner) discardIf(ctx context.Context, damaged bool, image host.Image, err error) error {
 	if !damaged {
@@ -77,8 +84,8 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 		return err
 	}
 	m, err := r.compare(ctx, s.Slot, image)
-	if mismatch, ok := errors.AsType[*inspect.Mismatch](err); ok {
-		return r.discard(ctx, s, image, mismatch)
+	if damage.Is(err) {
+		return r.discard(ctx, s, image, err)
 	}
 	if err != nil {
 		return fmt.Errorf("verifying payload %q: %w", s.Payload, err)
@@ -110,8 +117,8 @@ func (r Runner) manifest(ctx context.Context, slot string, image host.Image) (ma
 	return m, err
 }
 
-func (r Runner) discard(ctx context.Context, s plan.Step, image host.Image, mismatch *inspect.Mismatch) error {
-	err := fmt.Errorf("verifying payload %q: %s: %s; it is discarded and pulled again", s.Payload, mismatch.Path, mismatch.Problem)
+func (r Runner) discard(ctx context.Context, s plan.Step, image host.Image, found error) error {
+	err := fmt.Errorf("payload %q is damaged, discarded and pulled again: %w", s.Payload, found)
 	if undo := r.unmount(s.Slot); undo != nil {
 		return errors.Join(err, undo)
 	}

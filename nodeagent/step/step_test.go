@@ -96,7 +96,7 @@ func TestWhatIsNotTheManifestsIsDiscardedAndPulledAgain(t *testing.T) {
 			s, f := b.until(t, plan.Verify)
 			err := b.runner().Run(t.Context(), s, f)
 			require.ErrorContains(t, err, c.says)
-			require.ErrorContains(t, err, "it is discarded and pulled again")
+			require.ErrorContains(t, err, "is damaged, discarded and pulled again")
 			assert.Empty(t, b.Images)
 			assert.Empty(t, b.Mounts)
 			assert.NoDirExists(t, filepath.Join(b.Root, host.SlotDir(s.Slot)))
@@ -275,6 +275,20 @@ func TestAPassingErrorDiscardsNothing(t *testing.T) {
 	assert.Len(t, b.Images, 1)
 }
 
+func TestAMountThatTheKernelRefusesDiscardsNoWholeImage(t *testing.T) {
+	t.Parallel()
+	b, s, f := stopped(t, plan.Mount)
+	r := b.runner()
+	r.Host.Mounts = cut{r.Host.Mounts}
+	require.ErrorIs(t, r.Run(t.Context(), s, f), unix.ENOENT)
+	assert.Len(t, b.Images, 1, "each layer is there")
+}
+
+// cut is a kernel that has cut a long list of layers and finds no file of the last name.
+type cut struct{ host.Mounts }
+
+func (cut) Overlay([]string, string) error { return unix.ENOENT }
+
 // failing is a store on a full disk.
 type failing struct{ host.Images }
 
@@ -300,7 +314,7 @@ func TestAManifestThatIsNoFileIsRefusedAndNotFollowed(t *testing.T) {
 			file := filepath.Join(b.Root, host.PayloadDir(s.Slot), manifest.Path)
 			require.NoError(t, os.Remove(file))
 			require.NoError(t, replace(file))
-			require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "it is discarded and pulled again")
+			require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "is damaged, discarded and pulled again")
 			assert.Empty(t, b.Images)
 		})
 	}
