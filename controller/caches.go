@@ -105,7 +105,7 @@ func (c *caches) readNodes(now time.Time) []facts.Node {
 		if !found || n.UID != string(newest.UID) || n.ResourceVersion != newest.ResourceVersion {
 			before := n
 			n = facts.OfNode(newest)
-			n.StaleSince = staleSince(before, n, now)
+			n.StaleSince, n.Since = staleSince(before, n, now), unchangedSince(before, n, now)
 		}
 		known[n.Name] = n
 		nodes = append(nodes, n)
@@ -124,6 +124,16 @@ func staleSince(before, n facts.Node, now time.Time) time.Time {
 	default:
 		return now
 	}
+}
+
+// unchangedSince is by the controller's own clock, too. Its own restart begins anew, which only prolongs deadlines.
+func unchangedSince(before, n facts.Node, now time.Time) time.Time {
+	same := before.UID == n.UID && before.Ready == n.Ready && before.BootID == n.BootID && before.ReportProblem == n.ReportProblem &&
+		equality.Semantic.DeepEqual(before.Intent, n.Intent) && equality.Semantic.DeepEqual(before.Report, n.Report)
+	if same && !before.Since.IsZero() {
+		return before.Since
+	}
+	return now
 }
 
 // heartbeat is true for a new version of a Node that says nothing new.

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/kata-node/kata-node/controller/apply"
+	"github.com/kata-node/kata-node/controller/rollout"
 )
 
 // Settings are what the operator of the controller chooses.
@@ -25,10 +26,18 @@ type Settings struct {
 	DefaultPayload string
 	// AgentDeadline is how long an intent may go unanswered before the node counts as failed.
 	AgentDeadline time.Duration
+	// ProgressDeadline is how long a node may stay as it is before it counts as failed.
+	ProgressDeadline time.Duration
+	// FailureGrace is how long a failed node keeps its place in a rollout.
+	FailureGrace time.Duration
 	// Settle is how long a pass waits for further events, so that a burst of them costs one pass.
 	Settle time.Duration
 	// Now is the clock.
 	Now func() time.Time
+}
+
+func (s Settings) limits() rollout.Limits {
+	return rollout.Limits{Answer: s.AgentDeadline, Progress: s.ProgressDeadline, Grace: s.FailureGrace}
 }
 
 // key is the only one in the queue: every pass looks at the whole cluster.

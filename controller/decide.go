@@ -46,12 +46,17 @@ func decide(s seen, settings Settings, now time.Time) decision {
 		byUID[string(kc.UID)] = kc
 	}
 	for _, pool := range division.Pools {
+		pace := rollout.PaceOf(pool, settings.limits(), now)
+		d.changes = append(d.changes, rollout.Plan(pool, pace, now)...)
 		d.add(pool, byUID[pool.Config.UID], status.Input{
-			Pool:     pool,
-			Previous: byUID[pool.Config.UID].Status,
-			Overhead: runtimeclass.Overhead(division.Pools),
-			Deadline: settings.AgentDeadline,
-			Now:      now,
+			Pool:        pool,
+			Previous:    byUID[pool.Config.UID].Status,
+			Overhead:    runtimeclass.Overhead(division.Pools),
+			Deadline:    settings.AgentDeadline,
+			Progress:    settings.ProgressDeadline,
+			Unavailable: pace.Unavailable,
+			Halted:      pace.Halted,
+			Now:         now,
 		})
 	}
 	d.changes = append(d.changes, rollout.PlanUnowned(division.Unowned, now)...)
@@ -74,7 +79,6 @@ func configFacts(s seen, settings Settings) []facts.Config {
 
 func (d *decision) add(pool selection.Pool, kc *v1.KataConfig, in status.Input) {
 	c := pool.Config
-	d.changes = append(d.changes, rollout.Plan(pool, in.Now)...)
 	switch {
 	case c.Deleting && c.Accepted && pool.Clean():
 		d.release = append(d.release, kc)

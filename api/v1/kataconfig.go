@@ -81,12 +81,18 @@ type KataInstallConfig struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self >= 1",message="maxParallel is below 1: allow at least one node at a time, or set paused to hold the rollout"
 	MaxParallel *int32 `json:"maxParallel,omitempty"`
-	// maxUnavailable is how many of the selected nodes may be unavailable, for whatever reason, when a node is allowed to restart CRI-O: a number from 1, or a percentage from 1% to 100%. The default is 1.
+	// maxUnavailable is how many of the selected nodes may restart CRI-O at the same time: a number from 1, or a percentage from 1% to 100%, rounded down to at least 1. Nodes that are unavailable for another reason count as far as they exceed it. The default is 10%.
 	//
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="type(self) != int || self >= 1",message="maxUnavailable is below 1: allow at least one node, or set paused to hold the rollout"
+	// +kubebuilder:validation:XValidation:rule="type(self) != int || (self >= 1 && self <= 2147483647)",message="maxUnavailable is not between 1 and 2147483647: allow at least one node, or set paused to hold the rollout"
 	// +kubebuilder:validation:XValidation:rule="type(self) != string || self.matches('^([1-9][0-9]?|100)%$')",message="maxUnavailable is neither a number nor a percentage from 1% to 100%: write 2 or 10%"
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+	// maxFailures is how many of the selected nodes may fail before nothing new is started: a number from 1, or a percentage from 1% to 100% of them, at least 3. While no node has proved a payload, at most 3 may fail with it. The default is 10%.
+	//
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="type(self) != int || (self >= 1 && self <= 2147483647)",message="maxFailures is not between 1 and 2147483647: a rollout stops at its first failed node with 1"
+	// +kubebuilder:validation:XValidation:rule="type(self) != string || self.matches('^([1-9][0-9]?|100)%$')",message="maxFailures is neither a number nor a percentage from 1% to 100%: write 2 or 10%"
+	MaxFailures *intstr.IntOrString `json:"maxFailures,omitempty"`
 	// paused holds the rollout: no node is written to until it is false again. Deletion goes on regardless.
 	//
 	// +optional

@@ -58,6 +58,8 @@ func (o *options) register(cmd *cobra.Command) {
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "credential for the API server; without it, the pod's service account")
 	f.StringVar(&o.settings.DefaultPayload, "default-payload", "", "payload for KataConfigs that name none, as registry/repository@sha256:digest")
 	f.DurationVar(&o.settings.AgentDeadline, "agent-deadline", 5*time.Minute, "how long a node may leave an intent unanswered before it counts as failed")
+	f.DurationVar(&o.settings.ProgressDeadline, "progress-deadline", 30*time.Minute, "how long a node may stay as it is before it counts as failed")
+	f.DurationVar(&o.settings.FailureGrace, "failure-grace", 10*time.Minute, "how long a failed node holds its place in a rollout before another one is tried")
 	f.DurationVar(&o.settings.Settle, "settle", 200*time.Millisecond, "how long a pass waits for further events")
 	f.StringVar(&o.election.Namespace, "namespace", "kata-node", "namespace of the controller and its lease")
 	f.StringVar(&o.election.Identity, "leader-elect-identity", fmt.Sprintf("%s-%d", host, os.Getpid()), "this instance's name in the lease")

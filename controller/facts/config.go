@@ -22,7 +22,8 @@ const Finalizer = "kataconfiguration.openshift.io/kata-node"
 // Defaults of spec.config.
 const (
 	DefaultMaxParallel    = 10
-	DefaultMaxUnavailable = 1
+	DefaultMaxUnavailable = "10%"
+	DefaultMaxFailures    = "10%"
 )
 
 // Refusal is why nothing new is started for a KataConfig.
@@ -49,6 +50,7 @@ type Config struct {
 	Overhead       corev1.ResourceList
 	MaxParallel    int
 	MaxUnavailable intstr.IntOrString
+	MaxFailures    intstr.IntOrString
 	// Refused is nil when the KataConfig is good.
 	Refused *Refusal
 }
@@ -67,7 +69,8 @@ func OfConfig(kc *v1.KataConfig, defaultPayload string) Config {
 		Payload:        c.PayloadImage,
 		HostPackages:   node.HostPackages(c.HostPackages),
 		MaxParallel:    DefaultMaxParallel,
-		MaxUnavailable: intstr.FromInt32(DefaultMaxUnavailable),
+		MaxUnavailable: intstr.FromString(DefaultMaxUnavailable),
+		MaxFailures:    intstr.FromString(DefaultMaxFailures),
 	}
 	if out.Payload == "" {
 		out.Payload = defaultPayload
@@ -83,6 +86,9 @@ func OfConfig(kc *v1.KataConfig, defaultPayload string) Config {
 	}
 	if c.MaxUnavailable != nil {
 		out.MaxUnavailable = *c.MaxUnavailable
+	}
+	if c.MaxFailures != nil {
+		out.MaxFailures = *c.MaxFailures
 	}
 	selector, err := kc.Spec.KataConfigPoolSelector.Selector()
 	if err == nil {

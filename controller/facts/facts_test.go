@@ -107,7 +107,7 @@ func TestAKataConfigIsReadWithItsDefaults(t *testing.T) {
 	assert.Equal(t, factstest.PayloadA, c.Payload)
 	assert.Equal(t, node.HostPackagesAuto, c.HostPackages)
 	assert.Equal(t, 10, c.MaxParallel)
-	assert.Equal(t, "1", c.MaxUnavailable.String())
+	assert.Equal(t, "10%", c.MaxUnavailable.String())
 	assert.True(t, c.Selector.Empty())
 	assert.Equal(t, factstest.Noon(), c.Created.UTC())
 

@@ -30,6 +30,8 @@ type Node struct {
 	BootID string
 	// StaleSince is when the controller first saw that the report is from before the node's boot; zero while it is not.
 	StaleSince time.Time
+	// Since is when the controller first saw readiness, intent and report as they are; zero at first sight.
+	Since time.Time
 	// Handlers are the kubelet's runtime handlers, empty below Kubernetes 1.31.
 	Handlers []string
 	// HasIntent is true when the annotation is there, readable or not.
@@ -101,9 +103,10 @@ func (n Node) Answered() bool {
 	return n.Intent != nil && n.Report != nil && n.Report.IntentID == n.Intent.ID
 }
 
-// Settled is true when the agent has reported that the intent's payload serves new pods.
+// Settled is true when the agent has reported that the intent's payload serves new pods. The phase alone is not
+// believed: an agent that cannot follow an intent may report what an older one made.
 func (n Node) Settled() bool {
-	return n.Answered() && n.Report.Phase == node.PhaseInstalled
+	return n.Answered() && n.Report.Phase == node.PhaseInstalled && n.Report.Payload == node.Digest(n.Intent.Payload)
 }
 
 // Installation is true when the report speaks of something on the node that would have to be removed.

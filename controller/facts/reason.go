@@ -73,6 +73,10 @@ const (
 	ReasonRebooted Reason = "Rebooted"
 	// ReasonKataPodsRunning is a removal that bound kata pods hold up.
 	ReasonKataPodsRunning Reason = "KataPodsRunning"
+	// ReasonNoProgress is a node that answered its intent and has stayed as it is since.
+	ReasonNoProgress Reason = "NoProgress"
+	// ReasonTooManyFailures is a node whose turn does not come because too many others failed.
+	ReasonTooManyFailures Reason = "TooManyFailures"
 	// ReasonAgentError is an error that the agent reported.
 	ReasonAgentError Reason = "AgentError"
 )

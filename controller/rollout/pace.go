@@ -5,6 +5,7 @@ package rollout
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -13,33 +14,65 @@ import (
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
-// starts names the members that get the wanted intent now. The first node of a payload goes alone: until it has proved the payload, or is found unfit for any, no other node follows.
-// After that at most maxParallel nodes are on their way; a failed one is on its way until somebody mends it, so that a bad payload stops by itself.
-func starts(p selection.Pool) map[string]bool {
-	out := map[string]bool{}
-	if p.Config.Refused != nil || !p.Config.Accepted {
-		return out
+// Pace is who of a pool's members may do what now, and what holds the others.
+type Pace struct {
+	starts, grants map[string]bool
+	// Unavailable are the members that use up maxUnavailable, sorted by name.
+	Unavailable []string
+	// Halted is true while so many members have failed that nothing new is started.
+	Halted bool
+}
+
+// PaceOf decides about a pool.
+func PaceOf(p selection.Pool, limits Limits, now time.Time) Pace {
+	pace := Pace{starts: map[string]bool{}, grants: map[string]bool{}}
+	if p.Config.Refused != nil {
+		return pace
 	}
-	busy, proven := 0, false
+	if p.Config.Accepted {
+		pace.start(p, limits, now)
+	}
+	pace.grant(p, limits, now)
+	return pace
+}
+
+// start chooses the members that get the wanted intent now. The first node of a payload goes alone
+// until one has proved it; after that at most maxParallel nodes are moving. A bad payload stops by
+// itself: a failed node holds its place for a while, and with too many failures nothing is started.
+func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
+	busy, failures, proven := 0, 0, false
 	var queue []facts.Node
 	for _, n := range p.Members {
 		wanted, _ := p.Config.Wanted(n)
+		resumed := resumes(n, wanted)
+		if resumed && !n.Carries(wanted) {
+			pace.starts[n.Name] = true
+		}
 		switch {
-		case n.Carries(wanted):
-			proven = proven || n.Settled()
-			busy += onTheWay(n)
-		case resumes(n, wanted):
-			out[n.Name] = true
-			busy += onTheWay(n)
+		case n.Carries(wanted) || resumed:
+			is := limits.standing(n, now)
+			proven = proven || is == settled
+			busy += count(is == moving)
+			failures += count(is == failing)
 		case n.Obstacle() == "":
 			proven = proven || n.Settled() && n.Intent.Payload == p.Config.Payload
 			queue = append(queue, n)
 		}
 	}
-	for _, n := range first(queue, width(p.Config, proven)-busy) {
-		out[n.Name] = true
+	pace.Halted = len(queue) > 0 && failures >= maxFailures(p, proven)
+	if pace.Halted {
+		return
 	}
-	return out
+	for _, n := range first(queue, width(p.Config, proven)-busy) {
+		pace.starts[n.Name] = true
+	}
+}
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func width(c facts.Config, proven bool) int {
@@ -49,12 +82,16 @@ func width(c facts.Config, proven bool) int {
 	return max(c.MaxParallel, 1)
 }
 
-// onTheWay counts a node that carries the wanted intent. One whose host cannot run Kata says nothing about the payload, and does not hold up the others.
-func onTheWay(n facts.Node) int {
-	if n.Settled() || n.Report != nil && n.Report.HostCheck != "" {
-		return 0
+// unprovenFailures is how many nodes may fail with a payload that none has proved.
+const unprovenFailures = 3
+
+// maxFailures is spec.config.maxFailures in nodes.
+func maxFailures(p selection.Pool, proven bool) int {
+	limit := scaled(p.Config.MaxFailures, len(p.Members), unprovenFailures)
+	if !proven {
+		return min(limit, unprovenFailures)
 	}
-	return 1
+	return limit
 }
 
 // resumes is true when the intent vanished, or was edited, under an agent that already works on it: giving it back starts nothing.
@@ -62,7 +99,8 @@ func resumes(n facts.Node, wanted node.Intent) bool {
 	return n.Report != nil && n.Report.IntentID == wanted.ID
 }
 
-// first orders the queue: fit hosts first, among them those that are stuck with an older intent, then by name.
+// first orders the queue: nodes that are stuck with an older payload, then sound ones, then those with an error of
+// their own, then unfit hosts; among equals by name.
 func first(queue []facts.Node, count int) []facts.Node {
 	slices.SortStableFunc(queue, func(a, b facts.Node) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Name, b.Name))
@@ -72,7 +110,11 @@ func first(queue []facts.Node, count int) []facts.Node {
 
 func rank(n facts.Node) int {
 	switch {
-	case n.Report.HostCheck != "":
+	case unfit(n):
+		return 3
+	case n.Report.Error != nil && slices.Contains(payloadSteps(), n.Report.Error.Step):
+		return 0
+	case n.Report.Error != nil:
 		return 2
 	case n.Intent != nil && !n.Settled():
 		return 0
@@ -81,39 +123,53 @@ func rank(n facts.Node) int {
 	}
 }
 
-// grants names the members that may restart CRI-O now, so that no more than maxUnavailable members are unavailable for any reason.
-// A node that is unavailable already costs nothing.
-func grants(p selection.Pool) map[string]bool {
-	out := map[string]bool{}
-	if p.Config.Refused != nil {
-		return out
+// payloadSteps are the agent's steps whose failure is the payload's, as reports name them.
+func payloadSteps() []string {
+	return []string{"verify payload", "configure handlers", "prove payload"}
+}
+
+// grant chooses the members that may restart CRI-O now. What we caused counts against maxUnavailable;
+// members that are unavailable for another reason count as far as they exceed it, so that a few dead
+// nodes never hold a fleet. A node that is unavailable already costs nothing.
+func (pace *Pace) grant(p selection.Pool, limits Limits, now time.Time) {
+	ours, others := 0, 0
+	for _, n := range p.Members {
+		switch {
+		case outstanding(n, limits, now):
+			ours++
+		case !n.Available():
+			others++
+		default:
+			continue
+		}
+		pace.Unavailable = append(pace.Unavailable, n.Name)
 	}
 	budget := Budget(p)
-	for _, n := range p.Members {
-		if unavailable(n) {
-			budget--
-		}
-	}
+	budget -= ours + max(0, others-budget)
 	for _, n := range p.Members {
 		switch {
 		case !asks(n):
-		case unavailable(n):
-			out[n.Name] = true
+		case !n.Available():
+			pace.grants[n.Name] = true
 		case budget > 0:
-			out[n.Name] = true
+			pace.grants[n.Name] = true
 			budget--
 		}
 	}
-	return out
 }
 
 // Budget is maxUnavailable in nodes: a percentage is rounded down, and never below one.
-func Budget(p selection.Pool) int {
-	budget, err := intstr.GetScaledValueFromIntOrPercent(&p.Config.MaxUnavailable, len(p.Members), false)
+func Budget(p selection.Pool) int { return scaled(p.Config.MaxUnavailable, len(p.Members), 1) }
+
+func scaled(value intstr.IntOrString, of, least int) int {
+	n, err := intstr.GetScaledValueFromIntOrPercent(&value, of, false)
 	if err != nil {
-		return facts.DefaultMaxUnavailable
+		return least
 	}
-	return max(budget, 1)
+	if value.Type == intstr.Int {
+		return max(n, 1)
+	}
+	return max(n, least)
 }
 
 // asks is true when the agent waits for a grant that its intent does not have for this boot.
@@ -121,12 +177,16 @@ func asks(n facts.Node) bool {
 	return n.Answered() && n.Report.Phase == node.PhaseAwaitingGrant && n.Intent.Grants.RestartCRIO != n.Report.BootID
 }
 
-func unavailable(n facts.Node) bool {
-	return !n.Available() || outstanding(n)
-}
-
-// outstanding is true from the grant until the agent has reported the end of what it was for, or another boot.
-func outstanding(n facts.Node) bool {
-	return n.Intent != nil && n.Intent.Grants.RestartCRIO != "" && !n.Settled() &&
-		(n.Report == nil || n.Report.BootID == n.Intent.Grants.RestartCRIO)
+// outstanding is true while a node is, or is about to be, unavailable by a grant of ours: until the
+// agent reports that it went on, another boot, or nothing at all for too long.
+func outstanding(n facts.Node, limits Limits, now time.Time) bool {
+	if n.Intent == nil || n.Intent.Grants.RestartCRIO == "" || n.Settled() {
+		return false
+	}
+	if n.Report != nil && n.Report.BootID != n.Intent.Grants.RestartCRIO {
+		return false
+	}
+	used := n.Answered() && n.Report.Error != nil && n.Report.Phase != node.PhaseAwaitingGrant
+	overdue := expired(n.Since, limits.Progress, now, failing) == failing
+	return !n.Available() || !used && !overdue
 }

@@ -18,9 +18,11 @@ func leaving(n facts.Node, owner node.Owner, now time.Time) Change {
 		return Change{Node: n, Intent: &wanted, Event: EventRemove, Message: "Kata is no longer wanted on this node"}
 	case !n.Answered():
 		return Change{Node: n}
+	case n.Report.BoundPods.Count > 0:
+		return Change{Node: n}
 	case n.Report.Phase == node.PhaseAbsent:
 		return Change{Node: n, ClearIntent: true, Label: cleared(n), Event: EventRemoved, Message: "nothing of Kata is left on this node"}
-	case n.Report.BoundPods.Count == 0 && n.Labelled():
+	case n.Labelled():
 		return Change{Node: n, Label: LabelCleared, Event: EventWithdraw, Message: "no kata pod is bound any more: none will be scheduled here"}
 	default:
 		return Change{Node: n}

@@ -47,14 +47,13 @@ const (
 )
 
 // Plan returns the changes to a pool's nodes. Paused, it returns none, unless the KataConfig is being deleted.
-func Plan(p selection.Pool, now time.Time) []Change {
+func Plan(p selection.Pool, pace Pace, now time.Time) []Change {
 	if p.Config.Paused && !p.Config.Deleting {
 		return nil
 	}
 	var changes []Change
-	started, granted := starts(p), grants(p)
 	for _, n := range p.Members {
-		changes = appendChange(changes, member(p.Config, n, started[n.Name], granted[n.Name], now))
+		changes = appendChange(changes, member(p.Config, n, pace, now))
 	}
 	for _, n := range p.Leaving {
 		changes = appendChange(changes, leaving(n, node.Owner{Name: p.Config.Name, UID: p.Config.UID}, now))
@@ -78,13 +77,13 @@ func appendChange(changes []Change, c Change) []Change {
 	return append(changes, c)
 }
 
-func member(c facts.Config, n facts.Node, start, grant bool, now time.Time) Change {
+func member(c facts.Config, n facts.Node, pace Pace, now time.Time) Change {
 	change := Change{Node: n}
 	switch wanted, ok := c.Wanted(n); {
-	case ok && start:
+	case ok && pace.starts[n.Name]:
 		change.Intent, change.Event, change.Message = begin(wanted, n, now)
-	case grant:
-		change.Intent = granted(*n.Intent, n.Report.BootID)
+	case pace.grants[n.Name]:
+		change.Intent = withGrant(*n.Intent, n.Report.BootID)
 		change.Event, change.Message = EventGrant, "CRI-O may be restarted once in this boot"
 	case proved(n) && !n.Labelled():
 		change.Label, change.Event, change.Message = LabelSet, EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
@@ -94,7 +93,7 @@ func member(c facts.Config, n facts.Node, start, grant bool, now time.Time) Chan
 
 func begin(wanted node.Intent, n facts.Node, now time.Time) (intent *node.Intent, event, message string) {
 	wanted.Issued = now
-	if outstanding(n) {
+	if n.Intent != nil && granted(n) && !n.Settled() {
 		wanted.Grants = n.Intent.Grants
 	}
 	if n.Labelled() {
@@ -103,8 +102,8 @@ func begin(wanted node.Intent, n facts.Node, now time.Time) (intent *node.Intent
 	return &wanted, EventInstall, "to install " + wanted.Payload
 }
 
-// granted leaves the time of issue as it is: the intent was answered, and its id does not change.
-func granted(intent node.Intent, bootID string) *node.Intent {
+// withGrant leaves the time of issue as it is: the intent was answered, and its id does not change.
+func withGrant(intent node.Intent, bootID string) *node.Intent {
 	intent.Grants.RestartCRIO = bootID
 	return &intent
 }

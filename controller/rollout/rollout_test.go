@@ -5,6 +5,7 @@ package rollout_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,9 +18,14 @@ import (
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
+func limits() rollout.Limits {
+	return rollout.Limits{Answer: 5 * time.Minute, Progress: 30 * time.Minute, Grace: 10 * time.Minute}
+}
+
 func plan(c facts.Config, nodes ...facts.Node) []rollout.Change {
 	d := selection.Divide([]facts.Config{c}, nodes)
-	return append(rollout.Plan(d.Pools[0], Noon()), rollout.PlanUnowned(d.Unowned, Noon())...)
+	pace := rollout.PaceOf(d.Pools[0], limits(), Noon())
+	return append(rollout.Plan(d.Pools[0], pace, Noon()), rollout.PlanUnowned(d.Unowned, Noon())...)
 }
 
 // said is what happens to each node, in short.
@@ -163,7 +169,7 @@ func TestAnUpdateKeepsLabelAndGrants(t *testing.T) {
 func TestANodeStuckWithABadPayloadIsTheFirstToGetTheNextOne(t *testing.T) {
 	t.Parallel()
 	before, after := Config("c"), Config("c", Payload(PayloadB))
-	stuck := Worker("z", Wanted(before), Reports(node.PhaseInstalling), Fails("proof", "no"))
+	stuck := Worker("z", Wanted(before), Reports(node.PhaseInstalling), Fails("prove payload", "no"))
 	assert.Equal(t, []string{"z KataInstall"}, said(plan(after, Worker("a", Idle), stuck)))
 }
 
@@ -258,13 +264,17 @@ func TestRestartsStayWithinMaxUnavailable(t *testing.T) {
 		"two":                               {&two, []facts.Node{asks("a"), asks("b"), asks("c")}, []string{"a KataRestartGranted", "b KataRestartGranted"}},
 		"half of five, rounded down":        {&half, []facts.Node{asks("a"), asks("b"), asks("c"), asks("d"), asks("e")}, []string{"a KataRestartGranted", "b KataRestartGranted"}},
 		"half of one is one":                {&half, []facts.Node{asks("a")}, []string{"a KataRestartGranted"}},
-		"a NotReady node counts":            {nil, []facts.Node{asks("a"), Worker("b", NotReady)}, []string{}},
-		"a cordoned node counts":            {nil, []facts.Node{asks("a"), Worker("b", Cordoned)}, []string{}},
+		"a NotReady node is within it":      {nil, []facts.Node{asks("a"), Worker("b", NotReady)}, []string{"a KataRestartGranted"}},
+		"more of them than it allows count": {nil, []facts.Node{asks("a"), Worker("b", NotReady), Worker("c", Cordoned)}, []string{}},
+		"a node that we made NotReady does": {nil, []facts.Node{asks("a"), asks("b", Granted, NotReady)}, []string{}},
+		"one that failed after it does not": {nil, []facts.Node{asks("a"), Worker("b", Wanted(c), Granted, Reports(node.PhaseInstalling), Fails("prove payload", "no /dev/kvm"))}, []string{"a KataRestartGranted"}},
+		"one that failed and is down does":  {nil, []facts.Node{asks("a"), Worker("b", Wanted(c), Granted, Reports(node.PhaseInstalling), Fails("prove payload", "no"), NotReady)}, []string{}},
+		"an agent that died with its grant": {nil, []facts.Node{asks("a"), asks("b", Granted, Unchanged(time.Hour))}, []string{"a KataRestartGranted"}},
 		"an outstanding grant counts":       {nil, []facts.Node{asks("a"), asks("b", Granted)}, []string{}},
 		"a restarting node counts":          {nil, []facts.Node{asks("a"), Worker("b", Wanted(c), Granted, Reports(node.PhaseInstalling))}, []string{}},
 		"a used grant does not":             {nil, []facts.Node{asks("a"), Worker("b", Wanted(c), Granted, Reports(node.PhaseInstalled), Ready)}, []string{"a KataRestartGranted"}},
 		"a grant of another boot does not":  {nil, []facts.Node{asks("a"), asks("b", func(n *facts.Node) { n.Intent.Grants.RestartCRIO = "boot-0" })}, []string{"a KataRestartGranted"}},
-		"who is down already costs nothing": {nil, []facts.Node{asks("a", NotReady), asks("b")}, []string{"a KataRestartGranted"}},
+		"who is down already costs nothing": {nil, []facts.Node{asks("a", NotReady), asks("b"), asks("c")}, []string{"a KataRestartGranted", "b KataRestartGranted"}},
 		"asking for an older intent":        {nil, []facts.Node{asks("a", func(n *facts.Node) { n.Report.IntentID = "older" })}, []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {

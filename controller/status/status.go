@@ -31,7 +31,13 @@ type Input struct {
 	Overhead corev1.ResourceList
 	// Deadline is how long an intent may go unanswered.
 	Deadline time.Duration
-	Now      time.Time
+	// Progress is how long a node may stay as it is.
+	Progress time.Duration
+	// Unavailable are the members that use up maxUnavailable.
+	Unavailable []string
+	// Halted is true while too many members have failed for anything new to be started.
+	Halted bool
+	Now    time.Time
 }
 
 // Of returns the status, and when it has to be looked at again although nothing was written; zero if never.

@@ -21,13 +21,14 @@ type judged struct {
 
 // tally is every node of a pool with its verdict, sorted by name.
 type tally struct {
-	nodes []judged
-	next  time.Time
+	nodes       []judged
+	next        time.Time
+	unavailable []string
 }
 
 func newTally(in Input) tally {
-	j := judge{config: in.Pool.Config, deadline: in.Deadline, now: in.Now}
-	var t tally
+	j := judge{config: in.Pool.Config, deadline: in.Deadline, progress: in.Progress, halted: in.Halted, now: in.Now}
+	t := tally{unavailable: in.Unavailable}
 	for _, n := range in.Pool.Members {
 		t.add(n.Name, j.member(n))
 	}
@@ -86,7 +87,7 @@ func (t tally) waiting() []v1.WaitingNodes {
 	for reason, nodes := range byReason {
 		out = append(out, v1.WaitingNodes{
 			Reason:  string(reason),
-			Message: fmt.Sprintf("%s: %s", waitsFor(reason), names(nodes)),
+			Message: fmt.Sprintf("%s: %s", t.waitsFor(reason), names(nodes)),
 			Nodes:   count32(nodes),
 		})
 	}
@@ -110,7 +111,7 @@ func names(nodes []judged) string {
 	return strings.Join(out, ", ")
 }
 
-func waitsFor(reason facts.Reason) string {
+func (t tally) waitsFor(reason facts.Reason) string {
 	switch reason { //nolint:exhaustive // the other reasons never make a node wait
 	case facts.ReasonAgentMissing:
 		return "no agent has reported, bring kata-agent.service to the node"
@@ -121,7 +122,12 @@ func waitsFor(reason facts.Reason) string {
 	case facts.ReasonQueued:
 		return "other nodes go first"
 	case facts.ReasonAwaitingGrant:
-		return "CRI-O has to be restarted once, and maxUnavailable nodes are unavailable"
+		if len(t.unavailable) == 0 {
+			return "CRI-O has to be restarted once"
+		}
+		return fmt.Sprintf("CRI-O has to be restarted once, and maxUnavailable is used up by %s", list(t.unavailable))
+	case facts.ReasonTooManyFailures:
+		return "maxFailures nodes have failed: repair them, or name another payload"
 	case facts.ReasonKataPodsRunning:
 		return "kata pods are still running"
 	case facts.ReasonPaused:

@@ -36,6 +36,8 @@ type Verdict struct {
 type judge struct {
 	config   facts.Config
 	deadline time.Duration
+	progress time.Duration
+	halted   bool
 	now      time.Time
 }
 
@@ -47,7 +49,7 @@ func (j judge) member(n facts.Node) Verdict {
 	}
 	switch {
 	case !n.Ready:
-		return Verdict{Class: Waiting, Reason: facts.ReasonNodeNotReady}
+		return j.notReady(n, known && n.Carries(wanted) && !n.Settled())
 	case n.Report == nil && n.Intent == nil:
 		return Verdict{Class: Waiting, Reason: facts.ReasonAgentMissing}
 	case !known || !n.Carries(wanted):
@@ -57,8 +59,39 @@ func (j judge) member(n facts.Node) Verdict {
 	case n.Report.Phase == node.PhaseInstalled && !n.SameBoot():
 		return j.rebooted(n)
 	default:
-		return answered(n)
+		return j.stuck(n, answered(n))
 	}
+}
+
+// notReady is waited for, except where the node was to install something: others may wait for it.
+func (j judge) notReady(n facts.Node, working bool) Verdict {
+	v := Verdict{Class: Waiting, Reason: facts.ReasonNodeNotReady}
+	if !working {
+		return v
+	}
+	return j.unless(n, j.deadline, v, failed(facts.ReasonNodeNotReady, "the kubelet has not been Ready for %s since the node was given its payload"))
+}
+
+// stuck turns an installation into a failure that has stayed as it is for too long.
+func (j judge) stuck(n facts.Node, v Verdict) Verdict {
+	if v.Class != InProgress {
+		return v
+	}
+	return j.unless(n, j.progress, v, failed(facts.ReasonNoProgress, "nothing has changed for %s: look at kata-agent.service on the node"))
+}
+
+// unless returns a verdict until the node has been as it is for the limit, and then the other one.
+func (j judge) unless(n facts.Node, limit time.Duration, v, then Verdict) Verdict {
+	if n.Since.IsZero() || limit == 0 {
+		return v
+	}
+	due := n.Since.Add(limit)
+	if j.now.Before(due) {
+		v.Until = due
+		return v
+	}
+	then.Sentence = fmt.Sprintf(then.Sentence, limit)
+	return then
 }
 
 // unusable is what no intent can mend.
@@ -100,6 +133,8 @@ func (j judge) queued(n facts.Node) Verdict {
 		return Verdict{Class: Waiting, Reason: facts.ReasonPaused}
 	case n.Obstacle() != "":
 		return Verdict{Class: Waiting, Reason: n.Obstacle()}
+	case j.halted:
+		return Verdict{Class: Waiting, Reason: facts.ReasonTooManyFailures}
 	default:
 		return Verdict{Class: Waiting, Reason: facts.ReasonQueued}
 	}

@@ -56,6 +56,11 @@ func Without(key string) State {
 // Ready carries the ready label.
 func Ready(n *facts.Node) { n.Labels[node.ReadyLabel] = node.ReadyValue }
 
+// Unchanged has been as it is for a while.
+func Unchanged(long time.Duration) State {
+	return func(n *facts.Node) { n.Since = Noon().Add(-long) }
+}
+
 // NotReady has lost its kubelet.
 func NotReady(n *facts.Node) { n.Ready = false }
 
@@ -154,7 +159,8 @@ func Config(name string, changes ...Change) facts.Config {
 		Payload:        PayloadA,
 		HostPackages:   node.HostPackagesAuto,
 		MaxParallel:    facts.DefaultMaxParallel,
-		MaxUnavailable: intstr.FromInt32(facts.DefaultMaxUnavailable),
+		MaxUnavailable: intstr.FromString(facts.DefaultMaxUnavailable),
+		MaxFailures:    intstr.FromString(facts.DefaultMaxFailures),
 	}
 	for _, change := range changes {
 		change(&c)

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout
+
+import (
+	"time"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
+)
+
+// Limits say how long a node may do nothing. All are by the controller's own clock.
+type Limits struct {
+	// Answer is for a node that does not answer its intent, or whose kubelet is not Ready.
+	Answer time.Duration
+	// Progress is for a node that answered and stays as it is.
+	Progress time.Duration
+	// Grace is for a failed node: within it, an agent may recover, and the node keeps its place.
+	Grace time.Duration
+}
+
+// standing is how far a member is that carries the wanted intent.
+type standing int
+
+const (
+	// settled serves the payload, proved.
+	settled standing = iota
+	// moving is expected to come to an end by itself.
+	moving
+	// failing reported an error, or made no progress, long ago: it counts towards maxFailures and no
+	// longer towards maxParallel.
+	failing
+	// excused says nothing about the payload: its host is unfit, its kubelet or its agent is away.
+	excused
+)
+
+// standing decides what a node means for the others. The first node of a payload gives its place to
+// the next one unless it is moving: one broken node must never hold a fleet.
+func (l Limits) standing(n facts.Node, now time.Time) standing {
+	switch {
+	case n.Settled():
+		return settled
+	case unfit(n):
+		return excused
+	case !n.Ready || n.ReportProblem != "":
+		return expired(n.Since, l.Answer, now, excused)
+	case n.Intent != nil && !n.Answered():
+		return expired(n.Intent.Issued, l.Answer, now, excused)
+	case n.Report.Error != nil:
+		return expired(n.Since, l.Grace, now, failing)
+	case n.Report.Phase == node.PhaseAwaitingGrant && !granted(n):
+		return moving
+	default:
+		return expired(n.Since, l.Progress, now, failing)
+	}
+}
+
+// unfit is true where the host itself, or its architecture, rules the payload out.
+func unfit(n facts.Node) bool {
+	return n.Report != nil && (n.Report.HostCheck != "" || n.Answered() && n.Report.Error != nil && n.Report.Error.Reason == node.ReasonPayloadUnfit)
+}
+
+// expired returns moving until the limit has passed. A node that was never seen before is new.
+func expired(since time.Time, limit time.Duration, now time.Time, then standing) standing {
+	if since.IsZero() || now.Sub(since) < limit {
+		return moving
+	}
+	return then
+}
+
+// granted is true while the intent carries the grant of the reported boot.
+func granted(n facts.Node) bool {
+	return n.Intent != nil && n.Report != nil && n.Intent.Grants.RestartCRIO == n.Report.BootID
+}
