@@ -60,14 +60,17 @@ func TestThePathsOfTheDropInAreNotThoseOfAPayload(t *testing.T) {
 	var tables struct {
 		CRIO struct {
 			Runtime struct {
-				Runtimes map[string]map[string]any `toml:"runtimes"`
+				Runtimes map[string]struct {
+					Path   string `toml:"runtime_path"`
+					Config string `toml:"runtime_config_path"`
+				} `toml:"runtimes"`
 			} `toml:"runtime"`
 		} `toml:"crio"`
 	}
 	require.NoError(t, toml.Unmarshal([]byte(dropIn(t)), &tables))
 	for handler, link := range map[string]string{"kata-oc": "/run/kata-agent/current", "kata-oc-proof": "/run/kata-agent/proof"} {
-		for _, key := range []string{"runtime_path", "runtime_config_path"} {
-			assert.Equal(t, path.Join(link, handler), path.Dir(tables.CRIO.Runtime.Runtimes[handler][key].(string)), key) //nolint:forcetypeassert // a panic fails the test too
-		}
+		table := tables.CRIO.Runtime.Runtimes[handler]
+		assert.Equal(t, path.Join(link, handler), path.Dir(table.Path))
+		assert.Equal(t, path.Join(link, handler), path.Dir(table.Config))
 	}
 }

@@ -55,11 +55,9 @@ type way struct {
 }
 
 func (w *way) do(kind Kind) {
-	s := Step{Kind: kind}
-	switch kind {
-	case Keep, WriteDropIn, RestartCRIO:
-	default:
-		s.Payload, s.Slot = w.payload, w.id
+	s := Step{Kind: kind, Payload: w.payload, Slot: w.id}
+	if kind == Keep || kind == WriteDropIn || kind == RestartCRIO {
+		s = Step{Kind: kind}
 	}
 	w.steps = append(w.steps, s)
 }

@@ -15,8 +15,8 @@ import (
 
 // seeds is how many worlds each mode explores, from which seed on.
 var (
-	seeds = flag.Uint64("seeds", 800, "worlds that the model explores in each mode")                      //nolint:gochecknoglobals // flags of a test are
-	first = flag.Uint64("first-seed", 0, "the first world that is explored: with -seeds=1, the only one") //nolint:gochecknoglobals // see above
+	seeds = flag.Uint64("seeds", 800, "worlds that the model explores in each mode")
+	first = flag.Uint64("first-seed", 0, "the first world that is explored: with -seeds=1, the only one")
 )
 
 // modes are how cruel a world is.

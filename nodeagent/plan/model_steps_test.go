@@ -16,7 +16,7 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 		m.note("  fails: %s", s)
 		return ""
 	}
-	switch s.Kind { //nolint:exhaustive // the rest is in carryOutOnSlot
+	switch s.Kind {
 	case plan.Keep:
 		kept := *f.Intent.Wanted
 		kept.Grants = node.Grants{}
@@ -64,7 +64,7 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 
 func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 	slot := m.slots[s.Slot]
-	switch s.Kind { //nolint:exhaustive // the rest is in carryOut
+	switch s.Kind {
 	case plan.Mount:
 		return m.mount(s)
 	case plan.Verify:

@@ -101,7 +101,7 @@ type modelCRIO struct {
 
 func newModel(seed uint64) *model {
 	m := &model{
-		random: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // a test has to be repeatable
+		random: rand.New(rand.NewPCG(seed, 1)),
 		images: map[string]bool{}, slots: map[string]*modelSlot{}, current: plan.Pending, proof: plan.Pending,
 		up: true, crio: modelCRIO{active: true, answers: true, starts: 1}, boot: 1, kernel: "k1", proved: map[string]bool{},
 	}

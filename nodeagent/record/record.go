@@ -27,8 +27,8 @@ func load[T any](files host.FileReader, file string) (*T, error) {
 		return nil, fmt.Errorf("reading record: %w", err)
 	}
 	var value T
-	if json.Unmarshal(document, &value) != nil {
-		return nil, nil //nolint:nilnil // see above
+	if err := json.Unmarshal(document, &value); err != nil {
+		return nil, nil //nolint:nilnil,nilerr // see above
 	}
 	return &value, nil
 }

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package systemd
+
+// What the tests of this package see of it.
+var (
+	ConfigCommand = configCommand
+	Decode        = decode
+)
