@@ -46,6 +46,7 @@ func wire(root string) (*wiring, error) {
 	if err != nil {
 		return nil, err
 	}
+	self.AllowedPayloads = s.AllowedPayloads
 	store := images.Below(root, host.StoreDir, host.StoreRunDir, s.PullSecret)
 	return &wiring{
 		settings: s, store: store, cri: cri, self: self,

@@ -26,6 +26,9 @@ type Settings struct {
 	CRIOUnit string `toml:"crio_unit"`
 	// SELinuxContext labels everything in a mounted payload, where SELinux is on.
 	SELinuxContext string `toml:"selinux_context"`
+	// AllowedPayloads are prefixes of references, by whole path components, below which a payload must lie. Nil,
+	// the default, allows every payload; an empty list allows none.
+	AllowedPayloads []string `toml:"allowed_payloads"`
 }
 
 // Default returns the settings of an OpenShift, OKD or Fedora CoreOS node.

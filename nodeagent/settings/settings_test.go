@@ -73,9 +73,10 @@ pull_secret = "p"
 cri_socket = "s"
 crio_unit = "u"
 selinux_context = "x"
+allowed_payloads = ["registry.example.com/kata"]
 `})
 	require.NoError(t, err)
-	assert.Equal(t, settings.Settings{Kubeconfig: "k", PullSecret: "p", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x"}, s)
+	assert.Equal(t, settings.Settings{Kubeconfig: "k", PullSecret: "p", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x", AllowedPayloads: []string{"registry.example.com/kata"}}, s)
 }
 
 func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {
