@@ -18,7 +18,7 @@ func TestNotifyMakesOneAssignmentOrNone(t *testing.T) {
 	socket := filepath.Join(dir, "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 	require.NoError(t, err)
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // nothing was written
 	t.Setenv("NOTIFY_SOCKET", socket)
 	require.ErrorContains(t, systemd.Notify(systemd.Status, "denied: quota\nMAINPID=1"), "control character")
 	require.NoError(t, systemd.Notify(systemd.Status, "pulling payload, 1 of 2 MB"))

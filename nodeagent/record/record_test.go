@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/files"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
+
+// kinds are all records but the intent: how each is written, and read as a value that can be compared.
+func kinds() map[string]struct {
+	save func(host.Files) error
+	load func(host.Files) (any, error)
+	want any
+	none any
+} {
+	served, verified := record.Served{Payload: "p", Slot: "s"}, record.Verified{Architecture: "amd64", HandlerType: "vm", ShimCompatibility: "1"}
+	restarted, lacks, proved := record.Restarted{Intent: "i", Invocation: "c"}, record.Lacks{Invocation: "c"}, record.Proved{Invocation: "c"}
+	origin := record.Origin{Image: "i", Platform: "d", Payload: "p", Release: "1"}
+	type kind = struct {
+		save func(host.Files) error
+		load func(host.Files) (any, error)
+		want any
+		none any
+	}
+	return map[string]kind{
+		"served": {func(f host.Files) error { return served.Save(f) }, func(f host.Files) (any, error) { return record.LoadServed(f) }, &served, (*record.Served)(nil)},
+		"verified": {
+			func(f host.Files) error { return verified.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadVerified(f, "s") },
+			&verified, (*record.Verified)(nil),
+		},
+		"restarted": {func(f host.Files) error { return restarted.Save(f) }, func(f host.Files) (any, error) { return record.LoadRestarted(f) }, restarted, record.Restarted{}},
+		"lacks":     {func(f host.Files) error { return lacks.Save(f) }, func(f host.Files) (any, error) { return record.LoadLacks(f) }, lacks, record.Lacks{}},
+		"proved":    {func(f host.Files) error { return proved.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadProved(f, "s") }, proved, record.Proved{}},
+		"origin":    {func(f host.Files) error { return origin.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadOrigin(f, "s") }, origin, record.Origin{}},
+	}
+}
+
+func TestEveryRecordIsReadAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	for name, kind := range kinds() {
+		root := t.TempDir()
+		tree := files.Below(root)
+		got, err := kind.load(tree)
+		require.NoError(t, err, name)
+		assert.Equal(t, kind.none, got, name)
+
+		require.NoError(t, kind.save(tree), name)
+		got, err = kind.load(tree)
+		require.NoError(t, err, name)
+		assert.Equal(t, kind.want, got, name)
+
+		require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			return os.WriteFile(path, []byte("edited by hand"), 0o600)
+		}))
+		got, err = kind.load(tree)
+		require.NoError(t, err, name)
+		assert.Equal(t, kind.none, got, "%s: one that cannot be read counts as missing", name)
+	}
+}
+
+func TestTheIntentIsKeptWithoutItsGrants(t *testing.T) {
+	t.Parallel()
+	tree := files.Below(t.TempDir())
+	intent := node.Intent{State: node.StateAbsent}.Identify("node")
+	intent.Grants.RestartCRIO = "boot"
+	require.NoError(t, record.SaveIntent(tree, intent))
+	kept, err := record.LoadIntent(tree)
+	require.NoError(t, err)
+	intent.Grants = node.Grants{}
+	assert.Equal(t, &intent, kept)
+	require.NoError(t, record.RemoveIntent(tree))
+	kept, err = record.LoadIntent(tree)
+	require.NoError(t, err)
+	assert.Nil(t, kept)
+}
+
+func TestMarksAreRemovedTogether(t *testing.T) {
+	t.Parallel()
+	tree := files.Below(t.TempDir())
+	require.NoError(t, record.Verified{}.Save(tree, "s"))
+	require.NoError(t, record.Proved{Invocation: "c"}.Save(tree, "s"))
+	require.NoError(t, record.Origin{Image: "i"}.Save(tree, "s"))
+	require.NoError(t, record.RemoveMarks(tree, "s"))
+	names, err := tree.List(host.SlotDir("s"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"origin.json"}, names)
+}
