@@ -73,7 +73,7 @@ demo: deps ## Show the whole story on three systemd nodes, as root [KEEP=1 leave
 
 RPM_DIR ?= $(DIST)
 RPM_ARCH := $(shell uname -m)
-RPM_FILE = $(abspath $(RPM_DIR))/kata-agent-$(VERSION)-1.$(RPM_ARCH).rpm
+RPM_FILE = $(abspath $(RPM_DIR))/kata-node-agent-$(VERSION)-1.$(RPM_ARCH).rpm
 rpm: ## Build the agent's RPM and print its path [RPM_DIR=dist AGENT_BINARY=other program to package]
 	@command -v rpmbuild >/dev/null || { echo "rpmbuild is missing: run 'sudo make deps', or install rpm-build" >&2; exit 1; }
 	$(if $(AGENT_BINARY),,$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/kata-node-agent)
@@ -81,12 +81,12 @@ rpm: ## Build the agent's RPM and print its path [RPM_DIR=dist AGENT_BINARY=othe
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) rpmbuild -bb --quiet --build-in-place --nodeps \
 	  -D '_topdir $(abspath $(RPM_DIR))/rpmbuild' -D '_rpmdir $(abspath $(RPM_DIR))' -D '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' \
 	  -D '_binary_payload w3.zstdio' -D 'dist %{nil}' \
-	  -D 'agent_version $(VERSION)' -D 'agent_binary $(abspath $(or $(AGENT_BINARY),bin/kata-node-agent))' rpmspec/kata-agent.spec
+	  -D 'agent_version $(VERSION)' -D 'agent_binary $(abspath $(or $(AGENT_BINARY),bin/kata-node-agent))' rpmspec/kata-node-agent.spec
 	@rm -rf $(RPM_DIR)/rpmbuild && echo $(RPM_FILE)
 
 ROLE ?= worker
-machineconfig: ## Render MachineConfigs that install the agent from an image [AGENT_IMAGE=registry/repo@sha256:... ROLE=worker]
-	cd ignition && CGO_ENABLED=0 go run ./render --image '$(AGENT_IMAGE)' --role '$(ROLE)' --out $(abspath $(DIST))/machineconfig
+machineconfig: ## Render MachineConfigs that install the agent from an image [AGENT_IMAGE=registry/repo@sha256:... ROLE=worker ALLOWED_PAYLOADS=registry/dir/]
+	cd ignition && CGO_ENABLED=0 go run ./render --image '$(AGENT_IMAGE)' --role '$(ROLE)' --allowed-payloads '$(ALLOWED_PAYLOADS)' --out $(abspath $(DIST))/machineconfig
 
 IMAGE_DIR ?= $(DIST)/images
 BUILDAH = buildah --root $(abspath $(IMAGE_DIR))/.store --runroot $(abspath $(IMAGE_DIR))/.run --storage-driver vfs

@@ -8,14 +8,16 @@ import (
 	"strings"
 )
 
-// imageByDigest is the form in which intents name images: no tag decides what a node runs.
-const imageByDigest = `^[a-z0-9][a-z0-9.:_/-]*/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$`
+// ImagePattern is the one form in which images are named, in intents, KataConfigs, flags and MachineConfigs:
+// registry[:port]/repository@sha256:digest. No tag decides what a node runs, and no transport such as docker:// precedes the
+// name. It is narrower than what image libraries read (github.com/distribution/reference), so that what is admitted is pulled.
+const ImagePattern = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$`
 
 func validateImage(field, image string) error {
 	if image == "" {
 		return fmt.Errorf("%s is empty: name an image as registry/repository@sha256:digest", field)
 	}
-	if ok, err := regexp.MatchString(imageByDigest, image); err != nil || !ok {
+	if ok, err := regexp.MatchString(ImagePattern, image); err != nil || !ok {
 		return fmt.Errorf("%s %q is not an image by digest: name it as registry/repository@sha256:digest", field, image)
 	}
 	return nil

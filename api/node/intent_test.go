@@ -3,12 +3,14 @@
 package node_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.podman.io/image/v5/docker/reference"
 
 	"github.com/kata-node/kata-node/api/node"
 )
@@ -136,6 +138,34 @@ func TestTheIDOfAnIntentThatCannotBeFollowedIsReadAsFarAsPossible(t *testing.T) 
 		`{"id":"` + strings.Repeat("x", 500) + `"}`: strings.Repeat("x", 29) + "…" + strings.Repeat("x", 30),
 	} {
 		assert.Equal(t, want, node.IntentID(document), document)
+	}
+}
+
+func TestWhatIsAdmittedIsWhatImageLibrariesRead(t *testing.T) {
+	t.Parallel()
+	digest := "@sha256:" + strings.Repeat("a", 64)
+	for name, admitted := range map[string]bool{
+		"registry.example/kata/payload": true, "registry.example:5000/payload": true, "10.98.0.1:5000/kata/payload": true, "localhost/a/b/c": true,
+		"registry.example/kata-node/pay__load.x-1": true,
+		"docker://registry.example/kata/payload":   false, "oci:registry.example/payload": false, "registry.example/kata/payload:v1": false,
+		"registry.example//payload": false, "registry.example/payload/": false, "registry.example/-payload": false, "registry.example/pay..load": false,
+		"registry..example/payload": false, "registry.example:/payload": false, "registry.example:port/payload": false, "-registry/payload": false,
+		"registry.example/Payload": false, "payload": false, "": false,
+	} {
+		_, err := node.DecodeIntent(`{"version":1,"id":"x","state":"Installed","payload":"` + name + digest + `"}`)
+		assert.Equal(t, admitted, err == nil, name)
+		if _, parsed := reference.ParseNamed(name + digest); admitted {
+			assert.NoError(t, parsed, name)
+		}
+	}
+}
+
+func TestTheAPIAdmitsTheSameImages(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"../v1/kataconfig.go", "../../deploy/10-crd.yaml"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.Contains(t, string(text), "self.matches('"+node.ImagePattern+"')", file)
 	}
 }
 

@@ -65,7 +65,7 @@ type KataInstallConfig struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9][a-z0-9.:_/-]*/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$')",message="payloadImage does not name an image by digest: write registry/repository@sha256:<64 hex digits>, because a tag does not say what a node will run"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$')",message="payloadImage does not name an image by digest: write registry/repository@sha256:<64 hex digits>, because a tag does not say what a node will run"
 	PayloadImage string `json:"payloadImage,omitempty"`
 	// hostPackages says where QEMU and virtiofsd come from: the payload or whatever the node has (Auto), the OS extension, layered packages, or nowhere but the payload (None).
 	//

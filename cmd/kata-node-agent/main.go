@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command kata-node-agent runs Kata on a node: see kata-agent.service.
+// Command kata-node-agent runs Kata on a node: see kata-node-agent.service.
 // Called by the name of a Kata shim it is the shim of a node that serves no payload, and says why.
 package main
 

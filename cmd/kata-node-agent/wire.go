@@ -81,7 +81,7 @@ func identify(crioUnit string) (observe.Self, error) {
 }
 
 // agentUnit is the service that this program runs as.
-const agentUnit = "kata-agent.service"
+const agentUnit = "kata-node-agent.service"
 
 // sentence is what systemctl status shows of the agent.
 func (w *wiring) sentence(ctx context.Context) (string, error) {

@@ -15,18 +15,19 @@ type File struct {
 }
 
 // All renders what an administrator needs, in the order in which it is applied.
-func All(root, image, role string) ([]File, error) {
+func All(root string, o Options) ([]File, error) {
 	policies := []File{
 		{Name: Policy, Purpose: "apply first: no node reboots for what follows"},
 		{Name: RemovalPolicy, Purpose: "apply before deleting the MachineConfig"},
 	}
 	var configs []File
 	for _, release := range OpenShift() {
-		content, err := Render(root, Options{OpenShift: release, Image: image, Role: role})
+		o.OpenShift = release
+		content, err := Render(root, o)
 		if err != nil {
 			return nil, err
 		}
-		configs = append(configs, File{Name: fmt.Sprintf("60-%s-kata-agent-openshift-%s.yaml", role, release), Purpose: purpose(release), Content: content})
+		configs = append(configs, File{Name: fmt.Sprintf("60-%s-kata-agent-openshift-%s.yaml", o.Role, release), Purpose: "apply on OpenShift " + release, Content: content})
 	}
 	for i, p := range policies {
 		content, err := os.ReadFile(filepath.Join(root, "ignition", p.Name))
@@ -36,11 +37,4 @@ func All(root, image, role string) ([]File, error) {
 		policies[i].Content = content
 	}
 	return append(append(policies[:1:1], configs...), policies[1]), nil
-}
-
-func purpose(release string) string {
-	if release == OpenShift()[0] {
-		return "apply on OpenShift 4.17 and 4.18"
-	}
-	return "apply on OpenShift " + release + " and later"
 }

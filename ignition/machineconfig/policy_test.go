@@ -32,7 +32,7 @@ func shipped(t *testing.T, d machineconfig.Disruption) map[string][]machineconfi
 		files, units, err := machineconfig.Shipped(rendered)
 		require.NoError(t, err)
 		require.NotEmpty(t, files)
-		require.Equal(t, []string{"kata-agent-pull.service", "kata-agent.service"}, units)
+		require.Equal(t, []string{"kata-agent-pull.service", "kata-node-agent.service"}, units)
 		for _, f := range files {
 			actions[f] = d.ForFile(f)
 		}
@@ -96,7 +96,7 @@ func names(d machineconfig.Disruption) (all []string) {
 func TestAPathTakesTheActionsOfTheClosestEntry(t *testing.T) {
 	t.Parallel()
 	d := policy(t, machineconfig.Policy)
-	assert.Equal(t, "kata-agent.service", d.ForFile("/etc/kata-agent/10-site.toml")[0].Restart.ServiceName)
+	assert.Equal(t, "kata-node-agent.service", d.ForFile("/etc/kata-agent/10-site.toml")[0].Restart.ServiceName)
 	assert.Equal(t, "kata-agent-pull.service", d.ForFile("/etc/kata-agent/pull-agent")[0].Restart.ServiceName)
 	assert.Equal(t, "Reboot", d.ForFile("/etc/kata-agent.conf")[0].Type)
 	assert.Equal(t, "Reboot", d.ForUnit("other.service")[0].Type)

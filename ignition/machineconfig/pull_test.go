@@ -42,7 +42,7 @@ func newHost(t *testing.T) *host {
 	}
 	conf, err := os.ReadFile(filepath.Join(root, "ignition/tmpfiles.conf"))
 	require.NoError(t, err)
-	h.write("etc/tmpfiles.d/kata-agent.conf", string(conf))
+	h.write("etc/tmpfiles.d/kata-node-agent.conf", string(conf))
 	if _, err := exec.LookPath("systemd-tmpfiles"); err != nil {
 		h.write("bin/systemd-tmpfiles", noting)
 	}
@@ -97,7 +97,7 @@ func TestTheAgentIsPulledLabelledAndStarted(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "aa", h.link("current"))
 	assert.Contains(t, calls, "podman pull --quiet registry.example/agent@sha256:aa\n")
-	label, restart := strings.Index(calls, "chcon -t bin_t"), strings.Index(calls, "systemctl --no-block restart kata-agent.service")
+	label, restart := strings.Index(calls, "chcon -t bin_t"), strings.Index(calls, "systemctl --no-block restart kata-node-agent.service")
 	assert.Positive(t, label)
 	assert.Greater(t, restart, label, "labelled before it runs")
 	out, err := exec.CommandContext(t.Context(), filepath.Join(h.root, "var/lib/kata-agent/bin/current/kata-node-agent")).Output()
@@ -123,7 +123,7 @@ func TestNoNetworkIsNeededWhenTheDigestIsThere(t *testing.T) {
 	calls, err := h.pull("aa")
 	require.NoError(t, err)
 	assert.NotContains(t, calls, "podman")
-	assert.Contains(t, calls, "systemctl --no-block start kata-agent.service", "an agent that runs is left alone")
+	assert.Contains(t, calls, "systemctl --no-block start kata-node-agent.service", "an agent that runs is left alone")
 }
 
 func TestAFailedPullLeavesTheAgentThatIsThere(t *testing.T) {

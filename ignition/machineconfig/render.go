@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package machineconfig renders the Butane sources of the node agent into MachineConfigs and checks them as the machine-config operator will.
-// It refuses whatever Butane or Ignition has the slightest remark about.
+// Every warning of Butane or Ignition is an error.
 package machineconfig
 
 import (
 	"bytes"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	butane "github.com/coreos/butane/config"
 	"github.com/coreos/butane/config/common"
@@ -18,8 +20,9 @@ import (
 // Source is the Butane source, relative to the root of the repository.
 const Source = "ignition/kata-agent.bu"
 
-// OpenShift lists the releases that MachineConfigs are rendered for. 4.17 and 4.18 take the first (Ignition 3.4), later ones the second (Ignition 3.5).
-func OpenShift() []string { return []string{"4.18", "4.19"} }
+// OpenShift lists the releases that MachineConfigs are rendered for: those that Butane translates for, from the first one that
+// has ValidatingAdmissionPolicies and NodeDisruptionPolicies.
+func OpenShift() []string { return []string{"4.17", "4.18", "4.19", "4.20", "4.21"} }
 
 // Options is what differs between two renderings.
 type Options struct {
@@ -29,22 +32,47 @@ type Options struct {
 	Image string
 	// Role is the machine config pool, usually "worker".
 	Role string
+	// AllowedPayloads are the repositories, or directories of them, whose payloads the nodes run. Empty means the directory of
+	// the agent's own image.
+	AllowedPayloads []string
 }
 
-var (
-	// What may stand here goes into a systemd unit as it is: no space, quote, dollar or percent sign.
-	image = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
-	role  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+const (
+	// imageForm is api/node's ImagePattern, which a test compares: this module does not import the agent's.
+	imageForm = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$`
+	roleForm  = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
+	// allowedForm is as much of an image's name as a list of allowed payloads may have.
+	allowedForm = `^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9._-]+)*/?$`
 )
 
 func (o Options) validate() error {
-	if !image.MatchString(o.Image) {
+	if !matches(imageForm, o.Image) {
 		return fmt.Errorf("AGENT_IMAGE %q is not registry/repository@sha256:<64 hex digits>: name the image by digest, so that every node runs the same agent", o.Image)
 	}
-	if !role.MatchString(o.Role) {
+	if !matches(roleForm, o.Role) {
 		return fmt.Errorf("ROLE %q is not the name of a machine config pool: give one such as worker", o.Role)
 	}
+	for _, allowed := range o.AllowedPayloads {
+		if !matches(allowedForm, allowed) {
+			return fmt.Errorf("ALLOWED_PAYLOADS %q is not a repository or a directory of them: give one such as registry.example.com/kata/", allowed)
+		}
+	}
 	return nil
+}
+
+func matches(form, text string) bool {
+	ok, err := regexp.MatchString(form, text)
+	return err == nil && ok
+}
+
+// allowed is the TOML array for the agent's setting.
+func (o Options) allowed() string {
+	allowed := o.AllowedPayloads
+	if len(allowed) == 0 {
+		name, _, _ := strings.Cut(o.Image, "@")
+		allowed = []string{path.Dir(name) + "/"}
+	}
+	return `["` + strings.Join(allowed, `", "`) + `"]`
 }
 
 // Render turns the sources below root, the root of the repository, into one MachineConfig as YAML.
@@ -71,7 +99,7 @@ func Render(root string, o Options) ([]byte, error) {
 
 // fill replaces the placeholders; Butane has none of its own.
 func (o Options) fill(source []byte) []byte {
-	for name, value := range map[string]string{"OPENSHIFT_VERSION": o.OpenShift, "AGENT_IMAGE": o.Image, "ROLE": o.Role} {
+	for name, value := range map[string]string{"OPENSHIFT_VERSION": o.OpenShift, "AGENT_IMAGE": o.Image, "ROLE": o.Role, "ALLOWED_PAYLOADS": o.allowed()} {
 		source = bytes.ReplaceAll(source, []byte("${"+name+"}"), []byte(value))
 	}
 	return source

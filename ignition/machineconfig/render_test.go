@@ -3,14 +3,18 @@
 package machineconfig_test
 
 import (
+	"encoding/base64"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/kata-node/kata-node/ignition/machineconfig"
 )
@@ -47,11 +51,50 @@ func TestMachineConfigsAreTheGoldenOnes(t *testing.T) {
 func TestAnImageWithoutDigestIsRefusedInOneSentence(t *testing.T) {
 	t.Parallel()
 	digest := image[strings.Index(image, "@"):]
-	for _, bad := range []string{"", "registry.example/kata/agent:latest", "registry.example/kata/agent", digest, "a b" + digest, "a%h" + digest, image + "0", "a$b" + digest} {
+	for _, bad := range []string{"", "registry.example/kata/agent:latest", "registry.example/kata/agent", digest, "a b" + digest, "a%h" + digest, image + "0", "a$b" + digest, "docker://" + image, "registry.example//agent" + digest, "registry.example/Agent" + digest} {
 		_, err := machineconfig.Render(root, machineconfig.Options{OpenShift: "4.18", Image: bad, Role: "worker"})
 		require.ErrorContains(t, err, "name the image by digest", bad)
 		assert.NotContains(t, err.Error(), "\n")
 	}
+}
+
+func TestTheFormOfAnImageIsThatOfTheProtocol(t *testing.T) {
+	t.Parallel()
+	protocol, err := os.ReadFile(filepath.Join(root, "api/node/image.go"))
+	require.NoError(t, err)
+	own, err := os.ReadFile("render.go")
+	require.NoError(t, err)
+	_, pattern, found := strings.Cut(string(protocol), "ImagePattern = `")
+	require.True(t, found)
+	pattern, _, _ = strings.Cut(pattern, "`")
+	assert.Contains(t, string(own), "imageForm = `"+pattern+"`")
+}
+
+func TestEveryReleaseThatButaneKnowsIsRendered(t *testing.T) {
+	t.Parallel()
+	for minor := 17; minor < 40; minor++ {
+		release := fmt.Sprintf("4.%d", minor)
+		_, err := machineconfig.Render(root, options(release))
+		assert.Equal(t, slices.Contains(machineconfig.OpenShift(), release), err == nil, "%s: %v", release, err)
+	}
+}
+
+func TestPayloadsFromElsewhereAreNotAllowed(t *testing.T) {
+	t.Parallel()
+	for want, allowed := range map[string][]string{
+		`allowed_payloads = ["registry.example/kata/"]`:                    nil,
+		`allowed_payloads = ["mirror.example:5000/a", "other.example/b/"]`: {"mirror.example:5000/a", "other.example/b/"},
+	} {
+		o := options("4.19")
+		o.AllowedPayloads = allowed
+		rendered, err := machineconfig.Render(root, o)
+		require.NoError(t, err)
+		assert.Contains(t, content(t, rendered, "/etc/kata-agent/10-allowed-payloads.toml"), "\n"+want+"\n")
+	}
+	o := options("4.19")
+	o.AllowedPayloads = []string{`a"]`}
+	_, err := machineconfig.Render(root, o)
+	assert.ErrorContains(t, err, "ALLOWED_PAYLOADS")
 }
 
 func TestARoleThatIsNoPoolNameIsRefused(t *testing.T) {
@@ -92,7 +135,7 @@ func TestAMachineConfigThatLeavesNoRoomForOthersIsRefused(t *testing.T) {
 
 func TestTmpfilesDifferFromThePackagedOnesInThePathOfTheBinaryOnly(t *testing.T) {
 	t.Parallel()
-	packaged, err := os.ReadFile(filepath.Join(root, "systemd/usr/lib/tmpfiles.d/kata-agent.conf"))
+	packaged, err := os.ReadFile(filepath.Join(root, "systemd/usr/lib/tmpfiles.d/kata-node-agent.conf"))
 	require.NoError(t, err)
 	ours, err := os.ReadFile(filepath.Join(root, "ignition/tmpfiles.conf"))
 	require.NoError(t, err)
@@ -101,11 +144,38 @@ func TestTmpfilesDifferFromThePackagedOnesInThePathOfTheBinaryOnly(t *testing.T)
 	assert.NotEqual(t, string(packaged), string(ours))
 }
 
+// content is that of a file in a rendered MachineConfig.
+func content(t *testing.T, rendered []byte, path string) string {
+	t.Helper()
+	var m struct {
+		Spec struct {
+			Config struct {
+				Storage struct {
+					Files []struct {
+						Path     string
+						Contents struct{ Source string }
+					}
+				}
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(rendered, &m))
+	for _, f := range m.Spec.Config.Storage.Files {
+		if encoded, ok := strings.CutPrefix(f.Contents.Source, "data:;base64,"); ok && f.Path == path {
+			decoded, err := base64.StdEncoding.DecodeString(encoded)
+			require.NoError(t, err)
+			return string(decoded)
+		}
+	}
+	t.Fatalf("%s is not in the MachineConfig", path)
+	return ""
+}
+
 // copySources is a root with everything Render reads.
 func copySources(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{machineconfig.Source, "ignition/pull-agent", "ignition/tmpfiles.conf", "ignition/kata-agent-pull.service", "systemd/usr/lib/systemd/system/kata-agent.service"} {
+	for _, name := range []string{machineconfig.Source, "ignition/pull-agent", "ignition/tmpfiles.conf", "ignition/kata-agent-pull.service", "systemd/usr/lib/systemd/system/kata-node-agent.service"} {
 		content, err := os.ReadFile(filepath.Join(root, name))
 		require.NoError(t, err)
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o750))

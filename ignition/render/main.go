@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command render writes one MachineConfig per Ignition version, and the disruption policies that go before, into a directory.
+// Command render writes one MachineConfig per OpenShift release, and the disruption policies that go before, into a directory.
 // It is a program of a module of its own because Butane and Ignition link a cloud SDK, which has no place in what runs on nodes.
 package main
 
@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/kata-node/kata-node/ignition/machineconfig"
 )
@@ -27,10 +28,14 @@ func run(args []string, stdout io.Writer) error {
 	out := flags.String("out", "../dist/machineconfig", "directory to write to")
 	image := flags.String("image", "", "image of the agent, by digest")
 	role := flags.String("role", "worker", "machine config pool")
+	allowed := flags.String("allowed-payloads", "", "repositories, or directories of them, whose payloads the nodes run; separated by commas or spaces")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	rendered, err := machineconfig.All(*root, *image, *role)
+	rendered, err := machineconfig.All(*root, machineconfig.Options{
+		Image: *image, Role: *role,
+		AllowedPayloads: strings.FieldsFunc(*allowed, func(r rune) bool { return r == ',' || r == ' ' }),
+	})
 	if err != nil {
 		return err
 	}

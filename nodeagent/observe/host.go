@@ -40,7 +40,7 @@ func (o Observer) unfit() (string, error) {
 	case err != nil:
 		return "", err
 	case private:
-		return "the agent runs in a mount namespace of its own, so CRI-O would not see its mounts: remove sandboxing directives from kata-agent.service", nil
+		return "the agent runs in a mount namespace of its own, so CRI-O would not see its mounts: remove sandboxing directives from kata-node-agent.service", nil
 	case o.exists(liveSystem):
 		return "this is a live system, nothing would survive its end: install it to disk first", nil
 	case o.exists(firstBoot):

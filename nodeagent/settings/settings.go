@@ -20,7 +20,7 @@ type Settings struct {
 	Kubeconfig string `toml:"kubeconfig"`
 	// PullSecret holds the node's registry credentials.
 	PullSecret string `toml:"pull_secret"`
-	// CRISocket is where CRI-O listens.
+	// CRISocket is where CRI-O listens: a path, which may be written as unix:///path too.
 	CRISocket string `toml:"cri_socket"`
 	// CRIOUnit is the systemd unit to restart.
 	CRIOUnit string `toml:"crio_unit"`
@@ -69,6 +69,7 @@ func Load(files Files) (Settings, error) {
 			}
 		}
 	}
+	s.CRISocket = strings.TrimPrefix(s.CRISocket, "unix://")
 	return s, nil
 }
 

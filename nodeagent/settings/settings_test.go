@@ -102,3 +102,26 @@ func TestUnreadableSettingsAreAnError(t *testing.T) {
 	_, err := settings.Load(broken{files{"/etc/kata-agent/a.toml": ""}})
 	assert.ErrorContains(t, err, "reading settings: input/output error")
 }
+
+func TestASocketIsAPathOrAURL(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"/run/other.sock", "unix:///run/other.sock"} {
+		s, err := settings.Load(files{"/etc/kata-agent/a.toml": "cri_socket = '" + text + "'"})
+		require.NoError(t, err)
+		assert.Equal(t, "/run/other.sock", s.CRISocket)
+	}
+}
+
+func TestAllowedPayloadsAreAListThatMayBeEmpty(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		"": nil, "allowed_payloads = []": {}, "allowed_payloads = ['registry.example/kata/']": {"registry.example/kata/"},
+	} {
+		s, err := settings.Load(files{"/etc/kata-agent/a.toml": text})
+		require.NoError(t, err)
+		assert.Equal(t, want, s.AllowedPayloads, text)
+	}
+	s, err := settings.Load(files{"/etc/kata-agent/10.toml": "allowed_payloads = ['a.example/']", "/etc/kata-agent/50.toml": "allowed_payloads = ['b.example/']"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"b.example/"}, s.AllowedPayloads, "the later list replaces the earlier one")
+}

@@ -54,7 +54,7 @@ func Unpack(ctx context.Context, rpm, root string) error {
 
 // Enable applies the presets below root to the agent's unit, as the RPM's script does on a host.
 func Enable(ctx context.Context, root string) error {
-	if _, err := run(exec.CommandContext(ctx, "systemctl", "--root="+root, "preset", "kata-agent.service")); err != nil {
+	if _, err := run(exec.CommandContext(ctx, "systemctl", "--root="+root, "preset", "kata-node-agent.service")); err != nil {
 		return fmt.Errorf("applying presets: %w", err)
 	}
 	return nil

@@ -77,7 +77,7 @@ func TestTheLayeredSystemInstallsTheRPMAndCommits(t *testing.T) {
 	runs := commands[*instructions.RunCommand](stage)
 	require.Len(t, runs, 1)
 	line := strings.Join(runs[0].CmdLine, " ")
-	assert.Contains(t, line, "rpm-ostree install /tmp/kata-agent/kata-agent-*.rpm")
+	assert.Contains(t, line, "rpm-ostree install /tmp/kata-agent/kata-node-agent-*.rpm")
 	assert.True(t, strings.HasSuffix(line, "ostree container commit"), line)
 	copies := commands[*instructions.CopyCommand](stage)
 	require.Len(t, copies, 1)

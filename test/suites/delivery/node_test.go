@@ -70,8 +70,8 @@ func TestTheInstalledAgentIsUpBeforeCRIOAndSeesWhatPID1Sees(t *testing.T) {
 	_, err := m.AwaitRunning(t.Context())
 	require.NoError(t, err)
 
-	agent, crio := show(t, m, "kata-agent.service"), show(t, m, "crio.service")
-	journal, err := m.Journal(t.Context(), "kata-agent.service")
+	agent, crio := show(t, m, "kata-node-agent.service"), show(t, m, "crio.service")
+	journal, err := m.Journal(t.Context(), "kata-node-agent.service")
 	require.NoError(t, err)
 	require.Equal(t, "active", agent["ActiveState"], "%s", journal)
 	assert.Equal(t, "0", agent["NRestarts"], "%s", journal)
@@ -88,7 +88,7 @@ func TestTheShimOfPendingSaysWhyInOneSentence(t *testing.T) {
 	m := node(t, "pending")
 	need(t, "make", "rpmbuild", "rpm2cpio", "cpio")
 	require.NoError(t, agentrpm.Install(t.Context(), "", m.Root()))
-	require.NoError(t, os.Remove(filepath.Join(m.Root(), "etc/systemd/system/multi-user.target.wants/kata-agent.service")))
+	require.NoError(t, os.Remove(filepath.Join(m.Root(), "etc/systemd/system/multi-user.target.wants/kata-node-agent.service")))
 	require.NoError(t, m.Boot(t.Context()))
 	for _, link := range []string{"current/kata-oc", "proof/kata-oc-proof"} {
 		shim, err := m.Command(t.Context(), "/run/kata-agent/"+link+"/containerd-shim-kata-v2", "-namespace", "k8s.io", "start")

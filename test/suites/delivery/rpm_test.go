@@ -53,7 +53,7 @@ func installed(t *testing.T) string {
 func TestScriptsOfTheRPMNameTheUnit(t *testing.T) {
 	t.Parallel()
 	scripts := output(t, "rpm", "-qp", "--scripts", pack(t))
-	for _, call := range []string{"install-system-units kata-agent.service", "remove-system-units kata-agent.service", "mark-restart-system-units kata-agent.service"} {
+	for _, call := range []string{"install-system-units kata-node-agent.service", "remove-system-units kata-node-agent.service", "mark-restart-system-units kata-node-agent.service"} {
 		assert.Contains(t, scripts, call)
 	}
 }
@@ -62,12 +62,29 @@ func TestThePresetOfTheRPMEnablesTheUnit(t *testing.T) {
 	t.Parallel()
 	need(t, "systemctl")
 	root := installed(t)
-	link := filepath.Join(root, "etc/systemd/system/multi-user.target.wants/kata-agent.service")
+	link := filepath.Join(root, "etc/systemd/system/multi-user.target.wants/kata-node-agent.service")
 	require.NoFileExists(t, link, "unpacking alone enables nothing")
 	require.NoError(t, agentrpm.Enable(t.Context(), root))
 	target, err := os.Readlink(link)
 	require.NoError(t, err)
-	assert.Equal(t, "/usr/lib/systemd/system/kata-agent.service", target)
+	assert.Equal(t, "/usr/lib/systemd/system/kata-node-agent.service", target)
+	alias, err := os.Readlink(filepath.Join(root, "etc/systemd/system/kata-agent.service"))
+	require.NoError(t, err)
+	assert.Equal(t, "/usr/lib/systemd/system/kata-node-agent.service", alias, "systemctl status kata-agent shows the agent")
+}
+
+// Fedora's kata-containers says Conflicts: kata-agent, Oracle Linux' says Obsoletes: kata-agent <= 4.1.0 and owns the guest's unit.
+func TestTheRPMInstallsNextToDistributionsKata(t *testing.T) {
+	t.Parallel()
+	rpm := pack(t)
+	assert.Equal(t, "kata-node-agent", output(t, "rpm", "-qp", "--qf", "%{NAME}", rpm))
+	for provided := range strings.Lines(output(t, "rpm", "-qp", "--provides", rpm)) {
+		assert.Regexp(t, `^kata-node-agent\b`, provided)
+	}
+	for _, relation := range []string{"--conflicts", "--obsoletes"} {
+		assert.Empty(t, output(t, "rpm", "-qp", relation, rpm))
+	}
+	assert.NotContains(t, strings.Fields(output(t, "rpm", "-qpl", rpm)), "/usr/lib/systemd/system/kata-agent.service")
 }
 
 func TestTheRPMOwnsNothingThatNodesWrite(t *testing.T) {
@@ -104,7 +121,7 @@ func TestTheRPMIsCleanForRpmlint(t *testing.T) {
 	t.Parallel()
 	rpm := pack(t)
 	need(t, "rpmlint")
-	out := output(t, "rpmlint", "-c", "../../../rpmspec/rpmlint.toml", rpm, "../../../rpmspec/kata-agent.spec")
+	out := output(t, "rpmlint", "-c", "../../../rpmspec/rpmlint.toml", rpm, "../../../rpmspec/kata-node-agent.spec")
 	assert.Contains(t, out, "0 errors, 0 warnings")
 }
 

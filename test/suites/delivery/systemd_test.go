@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	unit = "usr/lib/systemd/system/kata-agent.service"
+	unit = "usr/lib/systemd/system/kata-node-agent.service"
 	// exposure is the highest score of systemd-analyze security that we accept, times ten. A service that mounts in the host's namespace cannot have a good one.
 	exposure = "60"
 )
@@ -31,7 +31,7 @@ func TestTheUnitPassesSystemdsOwnCheck(t *testing.T) {
 	need(t, "systemd-analyze")
 	root := installed(t)
 	bootable(t, root)
-	assert.Empty(t, output(t, "systemd-analyze", "verify", "--man=no", "--root="+root, "kata-agent.service"))
+	assert.Empty(t, output(t, "systemd-analyze", "verify", "--man=no", "--root="+root, "kata-node-agent.service"))
 }
 
 func TestTheUnitStaysHardened(t *testing.T) {
@@ -39,7 +39,7 @@ func TestTheUnitStaysHardened(t *testing.T) {
 	need(t, "systemd-analyze")
 	root := installed(t)
 	bootable(t, root)
-	output(t, "systemd-analyze", "security", "--offline=true", "--root="+root, "--threshold="+exposure, "kata-agent.service")
+	output(t, "systemd-analyze", "security", "--offline=true", "--root="+root, "--threshold="+exposure, "kata-node-agent.service")
 }
 
 // ownMountNamespace lists the directives for which systemd gives a service a mount namespace of its own (exec_needs_mount_namespace):
@@ -119,9 +119,23 @@ func TestTmpfilesLeaveLinksAloneThatTheAgentMoved(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "slots/abc", target)
 	}
+	createTmpfiles(t, root, "--boot")
+	for _, name := range []string{"current", "proof"} {
+		target, err := os.Readlink(filepath.Join(root, "run/kata-agent", name))
+		require.NoError(t, err)
+		assert.Equal(t, "slots/pending", target, "a soft reboot keeps /run and ends the mounts")
+	}
 }
 
-func createTmpfiles(t *testing.T, root string) {
+func TestPodsComeFirst(t *testing.T) {
+	t.Parallel()
+	found := directives(t, filepath.Join("../../../systemd", unit))
+	assert.Equal(t, "1G", found["MemoryMax"])
+	assert.Equal(t, "20", found["CPUWeight"])
+	assert.Equal(t, "20", found["IOWeight"])
+}
+
+func createTmpfiles(t *testing.T, root string, options ...string) {
 	t.Helper()
 	// Owners are looked up below the root.
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "etc"), 0o750))
@@ -130,5 +144,5 @@ func createTmpfiles(t *testing.T, root string) {
 	if os.Geteuid() != 0 {
 		t.Skip("systemd-tmpfiles gives files to root: only root may run it")
 	}
-	output(t, "systemd-tmpfiles", "--root="+root, "--create")
+	output(t, "systemd-tmpfiles", append([]string{"--root=" + root, "--create"}, options...)...)
 }

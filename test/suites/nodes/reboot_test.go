@@ -41,7 +41,7 @@ func TestANodeWhoseAgentIsKeptFromRunningWorksAndSaysWhyKataDoesNot(t *testing.T
 	s := newSubject(t, "without-agent")
 	s.install()
 	s.runPod("old")
-	const off = "/etc/systemd/system/kata-agent.service.d/off.conf"
+	const off = "/etc/systemd/system/kata-node-agent.service.d/off.conf"
 	require.NoError(t, s.node.WriteFile(off, []byte("[Unit]\nConditionPathExists=/nonexistent\n"), 0o644))
 	require.NoError(t, s.node.Reboot(t.Context()))
 	s.awaitAdmission()

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	agentUnit   = "kata-agent.service"
+	agentUnit   = "kata-node-agent.service"
 	crioUnit    = "crio.service"
 	kubeletUnit = "kubelet.service"
 	dropIn      = "/etc/crio/crio.conf.d/60-kata-agent.conf"

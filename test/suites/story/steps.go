@@ -146,7 +146,7 @@ func (s *Story) unchanged(ctx context.Context) error {
 // restart restarts what restarts in real life. A kubelet admits its pods again then, and must find no reason to reject one.
 func (s *Story) restart(ctx context.Context) error {
 	for _, n := range s.nodes[:2] {
-		if _, err := n.Exec(ctx, "systemctl", "restart", "kata-agent.service", "kubelet.service"); err != nil {
+		if _, err := n.Exec(ctx, "systemctl", "restart", "kata-node-agent.service", "kubelet.service"); err != nil {
 			return err
 		}
 		if err := n.AwaitAgent(ctx); err != nil {

@@ -24,7 +24,7 @@ func TestTheWholeStory(t *testing.T) {
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		if t.Failed() {
-			cluster.Logs(ctx, os.Stderr, "kata-agent.service", "crio.service", "kubelet.service")
+			cluster.Logs(ctx, os.Stderr, "kata-node-agent.service", "crio.service", "kubelet.service")
 		}
 		assert.NoError(t, cluster.Close(ctx))
 	})
