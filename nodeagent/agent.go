@@ -12,21 +12,14 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
-// API is what the agent needs of the API server.
-type API interface {
-	Told() observe.Told
-	Reported() node.Report
-	Publish(ctx context.Context, r node.Report, c report.Condition, now time.Time) error
-}
-
 // Looker observes.
 type Looker interface {
-	Look(ctx context.Context, told observe.Told) (plan.Facts, error)
+	Look(ctx context.Context, told cluster.Told) (plan.Facts, error)
 }
 
 // Stepper carries out steps.
@@ -36,7 +29,7 @@ type Stepper interface {
 
 // Agent works on one node.
 type Agent struct {
-	API     API
+	API     cluster.API
 	Looker  Looker
 	Stepper Stepper
 	Log     logrus.FieldLogger

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/nodeclient"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
@@ -169,7 +169,7 @@ func TestWhyAHostCannotBeObservedIsAddedToItsLastReport(t *testing.T) {
 
 func TestAReportThatIsNotTakenKeepsNobodyFromWork(t *testing.T) {
 	t.Parallel()
-	for _, refusal := range []error{nodeclient.ErrUnknownNode, errors.New("connection refused")} {
+	for _, refusal := range []error{cluster.ErrUnknownNode, errors.New("connection refused")} {
 		w := wanting(node.StateInstalled)
 		w.refuse = refusal
 		w.agent(t).Pass(t.Context())

@@ -12,15 +12,14 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent"
-	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/plan"
-	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
 // world stands for everything around an agent: API server, host and clock.
 type world struct {
 	mu     sync.Mutex
-	told   observe.Told
+	told   cluster.Told
 	facts  plan.Facts
 	blind  error
 	refuse error
@@ -41,7 +40,7 @@ type saying struct {
 	pending  bool
 }
 
-func (w *world) Told() observe.Told {
+func (w *world) Told() cluster.Told {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.told
@@ -63,7 +62,7 @@ func (w *world) Reported() node.Report {
 	return w.reports[len(w.reports)-1]
 }
 
-func (w *world) Publish(_ context.Context, r node.Report, _ report.Condition, _ time.Time) error {
+func (w *world) Publish(_ context.Context, r node.Report, _ cluster.Condition, _ time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, "report")
@@ -74,7 +73,7 @@ func (w *world) Publish(_ context.Context, r node.Report, _ report.Condition, _ 
 	return w.refuse
 }
 
-func (w *world) Look(context.Context, observe.Told) (plan.Facts, error) {
+func (w *world) Look(context.Context, cluster.Told) (plan.Facts, error) {
 	w.events = append(w.events, "look")
 	return w.facts, w.blind
 }

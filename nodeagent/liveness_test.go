@@ -15,8 +15,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent"
-	"github.com/kata-node/kata-node/nodeagent/nodeclient"
-	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
@@ -40,7 +39,7 @@ func beats(t *testing.T, a *nodeagent.Agent, during time.Duration) (fed int, sto
 // deaf is a host whose observation never ends and cannot be interrupted.
 type deaf struct{ release chan struct{} }
 
-func (d deaf) Look(context.Context, observe.Told) (plan.Facts, error) {
+func (d deaf) Look(context.Context, cluster.Told) (plan.Facts, error) {
 	<-d.release
 	return plan.Facts{}, errors.New("released")
 }
@@ -105,7 +104,7 @@ func TestAPullIsAliveWhileItProgresses(t *testing.T) {
 
 func TestAReportIsWrittenWhileAStepTakesLong(t *testing.T) {
 	t.Parallel()
-	for name, refusal := range map[string]error{"unknown Node": nodeclient.ErrUnknownNode, "refused": errors.New("connection refused")} {
+	for name, refusal := range map[string]error{"unknown Node": cluster.ErrUnknownNode, "refused": errors.New("connection refused")} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

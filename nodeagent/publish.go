@@ -11,7 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/nodeclient"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
@@ -27,7 +27,7 @@ const (
 
 // publisher writes the newest report until it is written, in parallel with a step that takes long.
 type publisher struct {
-	api  API
+	api  cluster.API
 	log  logrus.FieldLogger
 	now  func() time.Time
 	wake chan struct{}
@@ -43,10 +43,10 @@ type publisher struct {
 // message is what one write says.
 type message struct {
 	report    node.Report
-	condition report.Condition
+	condition cluster.Condition
 }
 
-func newPublisher(api API, log logrus.FieldLogger, now func() time.Time) *publisher {
+func newPublisher(api cluster.API, log logrus.FieldLogger, now func() time.Time) *publisher {
 	return &publisher{api: api, log: log, now: now, wake: make(chan struct{}, 1)}
 }
 
@@ -102,7 +102,7 @@ func (p *publisher) flush(ctx context.Context) {
 	switch {
 	case err == nil:
 		p.written, p.at, p.latest, p.failures = *p.latest, p.now(), nil, 0
-	case errors.Is(err, nodeclient.ErrUnknownNode):
+	case errors.Is(err, cluster.ErrUnknownNode):
 		p.next = p.now().Add(unknownRetry)
 	default:
 		p.failures++

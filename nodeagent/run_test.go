@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
@@ -124,7 +124,7 @@ type slow struct {
 	looking, seen chan struct{}
 }
 
-func (s slow) Look(ctx context.Context, told observe.Told) (plan.Facts, error) {
+func (s slow) Look(ctx context.Context, told cluster.Told) (plan.Facts, error) {
 	s.looking <- struct{}{}
 	<-s.seen
 	return s.world.Look(ctx, told)

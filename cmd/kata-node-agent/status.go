@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
@@ -23,7 +24,7 @@ func statusCommand(root *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			facts, err := observe.Observer{Host: w.host, Self: w.self}.Look(c.Context(), observe.Told{})
+			facts, err := observe.Observer{Host: w.host, Self: w.self}.Look(c.Context(), cluster.Told{})
 			if err != nil {
 				return err
 			}

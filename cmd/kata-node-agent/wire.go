@@ -19,7 +19,6 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/mounts"
 	"github.com/kata-node/kata-node/nodeagent/host/proc"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
-	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/settings"
 )
 
@@ -29,7 +28,7 @@ type wiring struct {
 	settings settings.Settings
 	store    *images.Store
 	cri      *crio.Client
-	self     observe.Self
+	self     host.Identity
 }
 
 func wire(root string) (*wiring, error) {
@@ -42,11 +41,10 @@ func wire(root string) (*wiring, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := identify(s.CRIOUnit)
+	self, err := identify(s)
 	if err != nil {
 		return nil, err
 	}
-	self.AllowedPayloads = s.AllowedPayloads
 	store := images.Below(root, host.StoreDir, host.StoreRunDir, s.PullSecret)
 	return &wiring{
 		settings: s, store: store, cri: cri, self: self,
@@ -65,18 +63,18 @@ func label(context string) string {
 	return context
 }
 
-func identify(crioUnit string) (observe.Self, error) {
+func identify(s settings.Settings) (host.Identity, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return observe.Self{}, fmt.Errorf("reading the boot id: %w", err)
+		return host.Identity{}, fmt.Errorf("reading the boot id: %w", err)
 	}
 	var kernel unix.Utsname
 	if err := unix.Uname(&kernel); err != nil {
-		return observe.Self{}, fmt.Errorf("reading the kernel release: %w", err)
+		return host.Identity{}, fmt.Errorf("reading the kernel release: %w", err)
 	}
-	return observe.Self{
+	return host.Identity{
 		BootID: strings.TrimSpace(string(boot)), Architecture: runtime.GOARCH,
-		Kernel: unix.ByteSliceToString(kernel.Release[:]), CRIOUnit: crioUnit,
+		Kernel: unix.ByteSliceToString(kernel.Release[:]), CRIOUnit: s.CRIOUnit, AllowedPayloads: s.AllowedPayloads,
 	}, nil
 }
 

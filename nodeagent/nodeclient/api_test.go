@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -38,6 +39,8 @@ type api struct {
 	user    string
 	node    *corev1.Node
 	pods    []corev1.Pod
+	classes []nodev1.RuntimeClass
+	refused bool // nothing but reviews is answered
 	version int
 	news    chan struct{} // closed at a change
 	mute    bool          // watches say nothing
@@ -47,12 +50,13 @@ type api struct {
 
 func newAPI(t *testing.T, n *corev1.Node, pods ...corev1.Pod) *api {
 	t.Helper()
-	a := &api{t: t, user: "system:node:" + nodeName, node: n, pods: pods, version: 10, news: make(chan struct{})}
+	a := &api{t: t, user: "system:node:" + nodeName, node: n, pods: pods, version: 10, news: make(chan struct{}), classes: classes()}
 	n.Name, n.UID, n.ResourceVersion = nodeName, "uid-1", "10"
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/selfsubjectreviews", a.review)
 	mux.HandleFunc("GET /api/v1/nodes", a.serve("Node"))
 	mux.HandleFunc("GET /api/v1/pods", a.serve("Pod"))
+	mux.HandleFunc("GET /apis/node.k8s.io/v1/runtimeclasses", a.serve("RuntimeClass"))
 	mux.HandleFunc("PATCH /api/v1/nodes/"+nodeName+"/status", a.patch)
 	a.server = httptest.NewServer(mux)
 	t.Cleanup(func() { a.server.CloseClientConnections(); a.server.Close() })
@@ -82,7 +86,12 @@ func (a *api) review(w http.ResponseWriter, _ *http.Request) {
 func (a *api) serve(kind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
+		a.mu.Lock()
+		refused := a.refused
+		a.mu.Unlock()
 		switch {
+		case refused:
+			a.answer(w, http.StatusForbidden, apierrors.NewForbidden(schema.GroupResource{Resource: kind}, "", nil).ErrStatus)
 		case query.Get("sendInitialEvents") != "":
 			a.answer(w, http.StatusUnprocessableEntity, apierrors.NewInvalid(schema.GroupKind{Kind: kind}, "", nil).ErrStatus)
 		case query.Get("watch") != "":
@@ -98,7 +107,11 @@ func (a *api) list(w http.ResponseWriter, kind, selector string) {
 	defer a.mu.Unlock()
 	a.asked = append(a.asked, kind+" "+selector)
 	meta := metav1.ListMeta{ResourceVersion: strconv.Itoa(a.version)}
-	if kind == "Pod" {
+	switch kind {
+	case "RuntimeClass":
+		a.answer(w, http.StatusOK, nodev1.RuntimeClassList{TypeMeta: metav1.TypeMeta{APIVersion: "node.k8s.io/v1", Kind: "RuntimeClassList"}, ListMeta: meta, Items: a.classes})
+		return
+	case "Pod":
 		a.answer(w, http.StatusOK, corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, ListMeta: meta, Items: a.pods})
 		return
 	}
@@ -198,4 +211,13 @@ func (a *api) await(c *nodeclient.Client, holds func() bool) {
 			a.t.Fatal("it never came")
 		}
 	}
+}
+
+// classes are ours, an alias of it, and another's.
+func classes() []nodev1.RuntimeClass {
+	var all []nodev1.RuntimeClass
+	for name, handler := range map[string]string{"kata-oc": "kata-oc", "alias": "kata-oc", "gvisor": "runsc"} {
+		all = append(all, nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler})
+	}
+	return all
 }

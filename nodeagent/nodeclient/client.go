@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package nodeclient is the agent's view of the API server through the kubelet's own credential: its own Node, its own pods, and one patch.
+// Package nodeclient is the agent's view of the API server through the kubelet's own credential: its own Node, its own
+// pods, the RuntimeClasses, and one patch.
 // It survives an API server that is away and the rotation of the credential's file.
 package nodeclient
 
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -19,7 +21,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 )
 
 // Requests of one node's agent and kubelet share a queue of the API server, so the agent keeps far below the kubelet's own rate.
@@ -33,16 +35,20 @@ type Client struct {
 	kubeconfig string
 	log        logrus.FieldLogger
 	changed    chan struct{}
+	rotation   time.Duration
 
 	mu   sync.Mutex
 	view view
 	// answer is the Node as the API server returned it from the last patch. Until the watch has it, the same report would be written twice.
 	answer *corev1.Node
+	// labelled is whether the Node last had the ready label, unlabelled when it was seen to lose it.
+	labelled   bool
+	unlabelled time.Time
 }
 
 // New returns a client for the credential in a kubeconfig file, which need not be there yet.
 func New(kubeconfig string, log logrus.FieldLogger) *Client {
-	return &Client{kubeconfig: kubeconfig, log: log, changed: make(chan struct{}, 1)}
+	return &Client{kubeconfig: kubeconfig, log: log, changed: make(chan struct{}, 1), rotation: rotationCheck}
 }
 
 // Changed receives after anything that Told returns may have changed.
@@ -55,16 +61,38 @@ func (c *Client) tell() {
 	}
 }
 
-// Told returns what the API server last said.
-func (c *Client) Told() observe.Told {
+// Told returns what the API server last said. Pods are not known while the API server is away, and for a
+// moment after the ready label was taken off: the watch of pods may be behind that of the Node, and so may
+// the scheduler.
+func (c *Client) Told() cluster.Told {
 	v := c.current()
 	pods, known := v.bound()
-	told := observe.Told{Pods: pods, PodsKnown: known}
-	if n := v.node(); n != nil {
+	told := cluster.Told{}
+	n := v.node()
+	if n != nil {
 		told.Known, told.Intent, told.Busy = true, n.Annotations[node.IntentAnnotation], Busy(n.Annotations)
 		told.Labelled = n.Labels[node.ReadyLabel] != ""
 	}
+	settled := c.settled(n, time.Now())
+	if known && v.alive() && settled {
+		told.Pods, told.PodsKnown = pods, true
+	}
 	return told
+}
+
+// labelSettles is how long after the ready label was taken off bound pods begin to count.
+const labelSettles = 3 * time.Second
+
+// settled remembers when the label was taken off.
+func (c *Client) settled(n *corev1.Node, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	labelled := n != nil && n.Labels[node.ReadyLabel] != ""
+	if c.labelled && !labelled {
+		c.unlabelled = now
+	}
+	c.labelled = labelled
+	return labelled || c.unlabelled.IsZero() || now.Sub(c.unlabelled) >= labelSettles
 }
 
 // Reported returns the report that the Node carries, the zero value where it has none that can be read.
@@ -134,10 +162,4 @@ func whoami(ctx context.Context, api kubernetes.Interface) (string, error) {
 		return "", fmt.Errorf("the credential belongs to %q, not to a node: use the kubelet's", user)
 	}
 	return name, nil
-}
-
-// isKata tells a pod that holds the node's Kata: it names the RuntimeClass and has not ended.
-func isKata(p *corev1.Pod) bool {
-	ended := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-	return p.Spec.RuntimeClassName != nil && *p.Spec.RuntimeClassName == node.RuntimeClass && !ended
 }

@@ -4,18 +4,21 @@ package nodeclient_test
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/nodeclient"
-	"github.com/kata-node/kata-node/nodeagent/observe"
 )
 
 func pod(name, class string, phase corev1.PodPhase) corev1.Pod {
@@ -34,10 +37,10 @@ func TestWhatTheNodeAndItsPodsSay(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, annotated(node.IntentAnnotation, "an intent"),
 		pod("z", "kata-oc", corev1.PodRunning), pod("a", "kata-oc", corev1.PodPending), pod("unknown", "kata-oc", corev1.PodUnknown),
-		pod("done", "kata-oc", corev1.PodSucceeded), pod("broken", "kata-oc", corev1.PodFailed), pod("other", "gvisor", corev1.PodRunning), pod("plain", "", corev1.PodRunning))
+		pod("done", "kata-oc", corev1.PodSucceeded), pod("broken", "kata-oc", corev1.PodFailed), pod("b", "alias", corev1.PodRunning), pod("c", "deleted-since", corev1.PodRunning), pod("other", "gvisor", corev1.PodRunning), pod("plain", "", corev1.PodRunning))
 	c := a.connect()
-	assert.Equal(t, observe.Told{Known: true, Intent: "an intent", Pods: []string{"ns/a", "ns/unknown", "ns/z"}, PodsKnown: true}, c.Told())
-	assert.ElementsMatch(t, []string{"Node metadata.name=worker-1", "Pod spec.nodeName=worker-1"}, a.asked, "nothing but its own")
+	assert.Equal(t, cluster.Told{Known: true, Intent: "an intent", Pods: []string{"ns/a", "ns/b", "ns/c", "ns/unknown", "ns/z"}, PodsKnown: true}, c.Told())
+	assert.ElementsMatch(t, []string{"Node metadata.name=worker-1", "Pod spec.nodeName=worker-1", "RuntimeClass "}, a.asked, "nothing but its own")
 
 	a.change(func(n *corev1.Node) {
 		n.Annotations = map[string]string{node.IntentAnnotation: "another", "machineconfiguration.openshift.io/state": "Working"}
@@ -49,7 +52,7 @@ func TestWhatTheNodeAndItsPodsSay(t *testing.T) {
 func TestBeforeTheAPIServerAnswersNothingIsKnown(t *testing.T) {
 	t.Parallel()
 	c := nodeclient.New(filepath.Join(t.TempDir(), "not there yet"), logrus.New())
-	assert.Equal(t, observe.Told{}, c.Told())
+	assert.Equal(t, cluster.Told{}, c.Told())
 	assert.Equal(t, node.Report{}, c.Reported())
 }
 
@@ -113,4 +116,50 @@ func TestBusy(t *testing.T) {
 	} {
 		assert.Equal(t, c.busy, nodeclient.Busy(c.annotations) != "", name)
 	}
+}
+
+func TestPodsAreNotKnownWhileTheAPIServerIsAway(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, &corev1.Node{}, pod("a", "kata-oc", corev1.PodRunning))
+	c := a.connect()
+	require.True(t, c.Told().PodsKnown)
+	a.mu.Lock()
+	a.refused = true
+	a.mu.Unlock()
+	a.server.CloseClientConnections()
+	a.await(c, func() bool { return !c.Told().PodsKnown })
+	assert.True(t, c.Told().Known, "the intent that was seen stays in force")
+	a.mu.Lock()
+	a.refused = false
+	a.mu.Unlock()
+	a.await(c, func() bool { return c.Told().PodsKnown })
+}
+
+func TestPodsCountAMomentAfterTheLabelWasTakenOff(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{node.ReadyLabel: "true"}}})
+	c := a.connect()
+	assert.True(t, c.Told().Labelled)
+	a.change(func(n *corev1.Node) { n.Labels = nil })
+	a.await(c, func() bool { return !c.Told().Labelled })
+	assert.False(t, c.Told().PodsKnown)
+	assert.Eventually(t, func() bool { return c.Told().PodsKnown }, time.Minute, 100*time.Millisecond)
+}
+
+func TestACredentialThatMayListNothingIsReplaced(t *testing.T) {
+	t.Parallel()
+	forbidding, other := newAPI(t, &corev1.Node{}), newAPI(t, annotated(node.IntentAnnotation, "seen with the new one"))
+	forbidding.refused = true
+	file := forbidding.kubeconfig()
+	replacement, err := os.ReadFile(other.kubeconfig())
+	require.NoError(t, err)
+	log := logrus.New()
+	log.SetOutput(t.Output())
+	c := nodeclient.New(file, log)
+	c.CheckRotationEvery(10 * time.Millisecond)
+	var running sync.WaitGroup
+	running.Go(func() { c.Run(t.Context()) })
+	t.Cleanup(running.Wait)
+	require.NoError(t, os.WriteFile(file, append(replacement, ' '), 0o600))
+	other.await(c, func() bool { return c.Told().Intent != "" })
 }

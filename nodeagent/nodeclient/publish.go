@@ -5,7 +5,6 @@ package nodeclient
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,18 +14,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
-// ErrUnknownNode is returned while the Node has not been seen: there is nothing to write to.
-var ErrUnknownNode = errors.New("the Node is not known yet")
-
 // Publish writes report and condition in one patch of nodes/status, unless the Node says the same already.
 // The patch carries the Node's UID, so that it never lands on another Node of the same name, and a patch never creates one.
-func (c *Client) Publish(ctx context.Context, r node.Report, condition report.Condition, now time.Time) error {
+func (c *Client) Publish(ctx context.Context, r node.Report, condition cluster.Condition, now time.Time) error {
 	n := c.latest()
 	if n == nil {
-		return ErrUnknownNode
+		return cluster.ErrUnknownNode
 	}
 	if report.Equal(c.Reported(), r) && same(n.Status.Conditions, condition) {
 		return nil
@@ -43,7 +40,7 @@ func (c *Client) Publish(ctx context.Context, r node.Report, condition report.Co
 	return nil
 }
 
-func patchOf(n *corev1.Node, r node.Report, c report.Condition, now time.Time) ([]byte, error) {
+func patchOf(n *corev1.Node, r node.Report, c cluster.Condition, now time.Time) ([]byte, error) {
 	document, err := r.Encode()
 	if err != nil {
 		return nil, err
@@ -56,7 +53,7 @@ func patchOf(n *corev1.Node, r node.Report, c report.Condition, now time.Time) (
 }
 
 // conditionPatch leaves the time of the last transition alone while the status stays.
-func conditionPatch(conditions []corev1.NodeCondition, c report.Condition, now time.Time) any {
+func conditionPatch(conditions []corev1.NodeCondition, c cluster.Condition, now time.Time) any {
 	before, exists := find(conditions)
 	if !c.Present {
 		if !exists {
@@ -74,7 +71,7 @@ func conditionPatch(conditions []corev1.NodeCondition, c report.Condition, now t
 	return after
 }
 
-func same(conditions []corev1.NodeCondition, c report.Condition) bool {
+func same(conditions []corev1.NodeCondition, c cluster.Condition) bool {
 	before, exists := find(conditions)
 	if exists != c.Present {
 		return false
@@ -83,9 +80,9 @@ func same(conditions []corev1.NodeCondition, c report.Condition) bool {
 }
 
 // conditionOf reads back what was written.
-func conditionOf(conditions []corev1.NodeCondition) report.Condition {
+func conditionOf(conditions []corev1.NodeCondition) cluster.Condition {
 	c, exists := find(conditions)
-	return report.Condition{Present: exists, Ready: c.Status == corev1.ConditionTrue, Reason: c.Reason, Message: c.Message}
+	return cluster.Condition{Present: exists, Ready: c.Status == corev1.ConditionTrue, Reason: c.Reason, Message: c.Message}
 }
 
 func find(conditions []corev1.NodeCondition) (corev1.NodeCondition, bool) {
@@ -96,7 +93,7 @@ func find(conditions []corev1.NodeCondition) (corev1.NodeCondition, bool) {
 	return conditions[i], true
 }
 
-func statusOf(c report.Condition) corev1.ConditionStatus {
+func statusOf(c cluster.Condition) corev1.ConditionStatus {
 	if c.Ready {
 		return corev1.ConditionTrue
 	}

@@ -13,8 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/nodeclient"
-	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
 func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
@@ -25,8 +25,8 @@ func says(phase node.Phase) node.Report {
 	return node.Report{Version: node.Version, Speaks: []int{1}, BootID: "b", Architecture: "amd64", Phase: phase}
 }
 
-func ready(is bool, reason string) report.Condition {
-	return report.Condition{Present: true, Ready: is, Reason: reason, Message: "a sentence"}
+func ready(is bool, reason string) cluster.Condition {
+	return cluster.Condition{Present: true, Ready: is, Reason: reason, Message: "a sentence"}
 }
 
 // condition returns ours on the Node, if it is there.
@@ -106,7 +106,7 @@ func TestTheTimeOfTransitionChangesWithTheStatusAlone(t *testing.T) {
 	a := newAPI(t, &corev1.Node{})
 	c := a.connect()
 	for i, step := range []struct {
-		condition report.Condition
+		condition cluster.Condition
 		status    corev1.ConditionStatus
 		since     int
 	}{
@@ -129,11 +129,11 @@ func TestTheConditionGoesWithTheInstallation(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, &corev1.Node{})
 	c := a.connect()
-	require.NoError(t, c.Publish(t.Context(), says(node.PhaseIdle), report.Condition{}, noon()))
+	require.NoError(t, c.Publish(t.Context(), says(node.PhaseIdle), cluster.Condition{}, noon()))
 	assert.NotContains(t, a.written()[0], "status", "where there is none nothing is deleted")
 	require.NoError(t, c.Publish(t.Context(), says(node.PhaseAbsent), ready(false, "Absent"), noon()))
 	require.NotNil(t, a.condition())
-	require.NoError(t, c.Publish(t.Context(), says(node.PhaseIdle), report.Condition{}, noon()))
+	require.NoError(t, c.Publish(t.Context(), says(node.PhaseIdle), cluster.Condition{}, noon()))
 	assert.Nil(t, a.condition())
 	assert.Contains(t, a.written()[2], `{"$patch":"delete","type":"KataRuntimeReady"}`)
 }
@@ -141,11 +141,11 @@ func TestTheConditionGoesWithTheInstallation(t *testing.T) {
 func TestReportsThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	unknown := nodeclient.New("/not/there", logrus.New())
-	require.ErrorIs(t, unknown.Publish(t.Context(), says(node.PhaseIdle), report.Condition{}, noon()), nodeclient.ErrUnknownNode)
+	require.ErrorIs(t, unknown.Publish(t.Context(), says(node.PhaseIdle), cluster.Condition{}, noon()), cluster.ErrUnknownNode)
 	a := newAPI(t, &corev1.Node{})
 	c := a.connect()
-	require.ErrorContains(t, c.Publish(t.Context(), node.Report{}, report.Condition{}, noon()), "reporting: writing report: version 0")
+	require.ErrorContains(t, c.Publish(t.Context(), node.Report{}, cluster.Condition{}, noon()), "reporting: writing report: version 0")
 	a.server.CloseClientConnections()
 	a.server.Close()
-	assert.ErrorContains(t, c.Publish(t.Context(), says(node.PhaseIdle), report.Condition{}, noon()), "reporting on node worker-1: ")
+	assert.ErrorContains(t, c.Publish(t.Context(), says(node.PhaseIdle), cluster.Condition{}, noon()), "reporting on node worker-1: ")
 }

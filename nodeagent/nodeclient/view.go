@@ -5,9 +5,9 @@ package nodeclient
 import (
 	"context"
 	"maps"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -17,24 +17,29 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// view is the state of two watches that share one reading of the credential. They keep what they saw while the API server is away.
+// view is the state of three watches that share one reading of the credential. They keep what they saw while the API server is away.
 type view struct {
 	api        kubernetes.Interface
 	name       string
 	nodes      watched
 	pods       watched
+	classes    watched
 	controller []cache.Controller
 }
 
 type watched struct {
 	store  cache.Store
 	synced func() bool
+	health *health
 }
 
 func newView(api kubernetes.Interface, name string, changed func()) view {
 	v := view{api: api, name: name}
-	v.nodes = v.watch("nodes", "metadata.name", &corev1.Node{}, unless(sameNode, changed))
-	v.pods = v.watch("pods", "spec.nodeName", &corev1.Pod{}, unless(samePod, changed))
+	core, own := api.CoreV1().RESTClient(), fields.OneTermEqualSelector
+	v.nodes = v.watch(core, "nodes", own("metadata.name", name), &corev1.Node{}, unless(sameNode, changed), changed)
+	pods := cache.FilteringResourceEventHandler{FilterFunc: counts, Handler: unless(samePod, changed)}
+	v.pods = v.watch(core, "pods", own("spec.nodeName", name), &corev1.Pod{}, pods, changed)
+	v.classes = v.watch(api.NodeV1().RESTClient(), "runtimeclasses", fields.Everything(), &nodev1.RuntimeClass{}, unless(sameHandler, changed), changed)
 	return v
 }
 
@@ -61,18 +66,19 @@ func sameNode(before, after any) bool {
 func samePod(before, after any) bool {
 	a, okA := before.(*corev1.Pod)
 	b, okB := after.(*corev1.Pod)
-	return okA && okB && isKata(a) == isKata(b)
+	return okA && okB && a.UID == b.UID
 }
 
-// watch is scoped by a field that the Node authorizer insists on.
-func (v *view) watch(resource, field string, object runtime.Object, handler cache.ResourceEventHandler) watched {
+// watch of nodes and pods is scoped by a field that the Node authorizer insists on.
+func (v *view) watch(client cache.Getter, resource string, scope fields.Selector, object runtime.Object, handler cache.ResourceEventHandler, changed func()) watched {
+	h := &health{changed: changed}
 	store, controller := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: cache.NewListWatchFromClient(v.api.CoreV1().RESTClient(), resource, corev1.NamespaceAll, fields.OneTermEqualSelector(field, v.name)),
+		ListerWatcher: h.observed(cache.NewListWatchFromClient(client, resource, corev1.NamespaceAll, scope)),
 		ObjectType:    object,
 		Handler:       handler,
 	})
 	v.controller = append(v.controller, controller)
-	return watched{store: store, synced: controller.HasSynced}
+	return watched{store: store, synced: controller.HasSynced, health: h}
 }
 
 func (v view) run(ctx context.Context) {
@@ -81,6 +87,11 @@ func (v view) run(ctx context.Context) {
 		group.StartWithContext(ctx, c.RunWithContext)
 	}
 	group.Wait()
+}
+
+// alive is whether the API server answers all watches.
+func (v view) alive() bool {
+	return !v.nodes.health.failed.Load() && !v.pods.health.failed.Load() && !v.classes.health.failed.Load()
 }
 
 func (v view) synced() bool {
@@ -98,19 +109,4 @@ func (v view) node() *corev1.Node {
 		}
 	}
 	return nil
-}
-
-// bound returns the kata pods of this node, as namespace/name, sorted, and whether they are known.
-func (v view) bound() ([]string, bool) {
-	if v.api == nil || !v.pods.synced() {
-		return nil, false
-	}
-	var names []string
-	for _, o := range v.pods.store.List() {
-		if p, ok := o.(*corev1.Pod); ok && isKata(p) {
-			names = append(names, p.Namespace+"/"+p.Name)
-		}
-	}
-	slices.Sort(names)
-	return names, true
 }

@@ -58,10 +58,16 @@ func (c *Client) session(ctx context.Context) error {
 	v := newView(api, name, c.tell)
 	var group wait.Group
 	group.StartWithContext(ctx, v.run)
-	if cache.WaitForCacheSync(ctx.Done(), v.synced) {
-		c.show(v)
-		c.awaitRotation(ctx, read)
-	}
+	group.StartWithContext(ctx, func(ctx context.Context) {
+		if cache.WaitForCacheSync(ctx.Done(), v.synced) {
+			c.show(v)
+		}
+		if cache.WaitForCacheSync(ctx.Done(), v.classes.synced) {
+			c.tell()
+		}
+	})
+	// A credential that is refused may be replaced before anything was seen with it.
+	c.awaitRotation(ctx, read)
 	end()
 	group.Wait()
 	return nil
@@ -76,7 +82,7 @@ func (c *Client) show(v view) {
 }
 
 func (c *Client) awaitRotation(ctx context.Context, read stamp) {
-	ticker := time.NewTicker(rotationCheck)
+	ticker := time.NewTicker(c.rotation)
 	defer ticker.Stop()
 	for stampOf(c.kubeconfig) == read {
 		select {

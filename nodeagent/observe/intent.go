@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // intent prefers what the Node says. The disk's copy serves until the API server is there, and stays in
 // force while the Node says nothing.
-func (o Observer) intent(told Told) (plan.Intent, error) {
+func (o Observer) intent(told cluster.Told) (plan.Intent, error) {
 	kept, err := record.LoadIntent(o.Host.Files)
 	if err != nil {
 		return plan.Intent{}, err

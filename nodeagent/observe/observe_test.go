@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
@@ -41,10 +42,10 @@ func put(t *testing.T, m *hosttest.Machine, content map[string]string) {
 }
 
 func observer(m *hosttest.Machine) observe.Observer {
-	return observe.Observer{Host: m.Host(), Self: observe.Self{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service"}}
+	return observe.Observer{Host: m.Host(), Self: host.Identity{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service"}}
 }
 
-func look(t *testing.T, m *hosttest.Machine, told observe.Told) plan.Facts {
+func look(t *testing.T, m *hosttest.Machine, told cluster.Told) plan.Facts {
 	t.Helper()
 	before := m.Changes
 	facts, err := observer(m).Look(t.Context(), told)
@@ -71,7 +72,7 @@ func TestAFreshNode(t *testing.T) {
 		Intent:  plan.Intent{Kept: true},
 		Runtime: plan.Runtime{Active: true, Invocation: m.CRIO.Invocation, Answers: true},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
-	}, look(t, m, observe.Told{}))
+	}, look(t, m, cluster.Told{}))
 }
 
 func assertFollows(t *testing.T, i node.Intent, f plan.Facts) {
@@ -88,41 +89,41 @@ func TestTheIntent(t *testing.T) {
 	other, replaced := intent("b", "")
 	for name, c := range map[string]struct {
 		disk  string
-		told  observe.Told
+		told  cluster.Told
 		check func(t *testing.T, f plan.Facts)
 	}{
-		"the disk's serves until the API server is there": {onDisk, observe.Told{}, func(t *testing.T, f plan.Facts) {
+		"the disk's serves until the API server is there": {onDisk, cluster.Told{}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, kept, f)
 			assert.True(t, f.Intent.Kept)
 			assert.False(t, f.Intent.Told || f.Intent.Cleared)
 			assert.Empty(t, f.Intent.ID)
 		}},
-		"the Node's is the same, and has grants": {onDisk, observe.Told{Known: true, Intent: granted}, func(t *testing.T, f plan.Facts) {
+		"the Node's is the same, and has grants": {onDisk, cluster.Told{Known: true, Intent: granted}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, same, f)
 			assert.True(t, f.Intent.Kept && f.Intent.Told)
 		}},
-		"the Node's replaces the disk's": {onDisk, observe.Told{Known: true, Intent: replaced}, func(t *testing.T, f plan.Facts) {
+		"the Node's replaces the disk's": {onDisk, cluster.Told{Known: true, Intent: replaced}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, other, f)
 			assert.False(t, f.Intent.Kept)
 			assert.Equal(t, other.ID, f.Intent.ID)
 		}},
-		"one that vanished stays in force": {onDisk, observe.Told{Known: true}, func(t *testing.T, f plan.Facts) {
+		"one that vanished stays in force": {onDisk, cluster.Told{Known: true}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, kept, f)
 			assert.True(t, f.Intent.Cleared)
 			assert.False(t, f.Intent.Told)
 		}},
-		"one that cannot be followed leaves the disk's in force": {onDisk, observe.Told{Known: true, Intent: `{"version":9,"id":"x9"}`}, func(t *testing.T, f plan.Facts) {
+		"one that cannot be followed leaves the disk's in force": {onDisk, cluster.Told{Known: true, Intent: `{"version":9,"id":"x9"}`}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, kept, f)
 			assert.Contains(t, f.Intent.Problem, "version 9")
 			assert.Equal(t, "x9", f.Intent.ID)
 			assert.False(t, f.Intent.Told || f.Intent.Cleared)
 		}},
-		"one on disk that cannot be read is as good as none": {"{torn", observe.Told{}, func(t *testing.T, f plan.Facts) {
+		"one on disk that cannot be read is as good as none": {"{torn", cluster.Told{}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assert.Nil(t, f.Intent.Wanted)
 		}},
@@ -151,7 +152,7 @@ func TestAHostThatCannotRunKataSaysWhy(t *testing.T) {
 	} {
 		m := machine(t)
 		change(t, m)
-		assert.Contains(t, look(t, m, observe.Told{}).Host.Problem, says)
+		assert.Contains(t, look(t, m, cluster.Told{}).Host.Problem, says)
 	}
 }
 
@@ -162,16 +163,16 @@ func TestRecordsAndLeftovers(t *testing.T) {
 		host.ServedFile:    `{"payload":"p","slot":"v"}`,
 		host.RestartedFile: `{"intent":"i","invocation":"c"}`,
 	})
-	f := look(t, m, observe.Told{})
+	f := look(t, m, cluster.Told{})
 	assert.Equal(t, &record.Served{Payload: "p", Slot: "v"}, f.Store.Served)
 	assert.Equal(t, record.Restarted{Intent: "i", Invocation: "c"}, f.Runtime.Restarted)
 	assert.Equal(t, []string{host.ServedFile, host.RestartedFile}, f.Store.Leftovers)
 
 	put(t, m, map[string]string{host.LacksFile: `{"invocation":"c2"}`})
-	assert.Equal(t, "c2", look(t, m, observe.Told{}).Runtime.Lacks)
+	assert.Equal(t, "c2", look(t, m, cluster.Told{}).Runtime.Lacks)
 
 	put(t, m, map[string]string{host.ServedFile: "edited by hand"})
-	f = look(t, m, observe.Told{})
+	f = look(t, m, cluster.Told{})
 	assert.Nil(t, f.Store.Served, "what cannot be read is as good as none")
 	assert.Contains(t, f.Store.Leftovers, host.ServedFile, "and goes with the rest")
 }
@@ -182,9 +183,9 @@ func TestTheDropIn(t *testing.T) {
 	content, err := handlers.DropIn()
 	require.NoError(t, err)
 	put(t, m, map[string]string{host.DropIn: "# touched\n" + string(content)})
-	assert.Equal(t, plan.DropIn{Exists: true, Right: true}, look(t, m, observe.Told{}).Runtime.DropIn)
+	assert.Equal(t, plan.DropIn{Exists: true, Right: true}, look(t, m, cluster.Told{}).Runtime.DropIn)
 	put(t, m, map[string]string{host.DropIn: string(content) + "x"})
-	assert.Equal(t, plan.DropIn{Exists: true}, look(t, m, observe.Told{}).Runtime.DropIn)
+	assert.Equal(t, plan.DropIn{Exists: true}, look(t, m, cluster.Told{}).Runtime.DropIn)
 }
 
 func TestImagesLinksAndFragments(t *testing.T) {
@@ -194,7 +195,7 @@ func TestImagesLinksAndFragments(t *testing.T) {
 	require.NoError(t, m.Files.Link(host.CurrentLink, host.Target("v1")))
 	require.NoError(t, m.Files.Link(host.ProofLink, "/elsewhere/v1"))
 	put(t, m, map[string]string{host.ConfigDir + "/b.toml": "b = 1", host.ConfigDir + "/a.toml": "a = 1", host.ConfigDir + "/a.toml.bak": "x", host.ConfigDir + "/.c.toml": "x", host.StoreDir + "/x": ""})
-	f := look(t, m, observe.Told{Pods: []string{"ns/a"}, PodsKnown: true, Labelled: true, Busy: "somebody"})
+	f := look(t, m, cluster.Told{Pods: []string{"ns/a"}, PodsKnown: true, Labelled: true, Busy: "somebody"})
 	assert.Equal(t, []plan.Image{{ID: "i", Digests: []string{"d"}, Platform: "p"}}, f.Store.Images)
 	assert.True(t, f.Store.Exists)
 	assert.Equal(t, "v1", f.Slots.Current)
@@ -210,7 +211,7 @@ func TestACRIOThatDoesNotRunIsNotAsked(t *testing.T) {
 	m := machine(t)
 	m.CRIO = host.Unit{ActiveState: "failed"}
 	m.Sandboxes = []host.Sandbox{{ID: "s", Handler: node.Handler}}
-	assert.Equal(t, plan.Runtime{}, look(t, m, observe.Told{}).Runtime)
+	assert.Equal(t, plan.Runtime{}, look(t, m, cluster.Told{}).Runtime)
 }
 
 func TestWhatCannotBeReadStopsThePlan(t *testing.T) {
@@ -218,14 +219,14 @@ func TestWhatCannotBeReadStopsThePlan(t *testing.T) {
 	for _, path := range []string{host.IntentFile, host.ServedFile, host.DropIn} {
 		m := machine(t)
 		require.NoError(t, os.MkdirAll(filepath.Join(m.Root, path), 0o755))
-		_, err := observer(m).Look(t.Context(), observe.Told{})
+		_, err := observer(m).Look(t.Context(), cluster.Told{})
 		require.ErrorContains(t, err, "observing the host: ", path)
 	}
 	m := machine(t)
 	o := observer(m)
 	o.Host.Processes = blind{}
 	put(t, m, map[string]string{host.SlotDir("v1") + "/x": ""})
-	_, err := o.Look(t.Context(), observe.Told{})
+	_, err := o.Look(t.Context(), cluster.Told{})
 	assert.ErrorContains(t, err, "no process table")
 }
 
@@ -238,7 +239,7 @@ func TestAFragmentThatCannotBeReadIsAFact(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
 	require.NoError(t, os.MkdirAll(filepath.Join(m.Root, host.ConfigDir, "a.toml"), 0o755))
-	f := look(t, m, observe.Told{})
+	f := look(t, m, cluster.Told{})
 	assert.Contains(t, f.Host.SettingsProblem, "reading configuration fragment a.toml: ")
 	assert.Empty(t, f.Host.Settings)
 }
@@ -250,7 +251,7 @@ func TestAnEditorsLockIsNoFragment(t *testing.T) {
 	for _, name := range []string{".#50-debug.toml", "60-dangling.toml"} {
 		require.NoError(t, os.Symlink("user@host.123:456", filepath.Join(m.Root, host.ConfigDir, name)))
 	}
-	f := look(t, m, observe.Told{})
+	f := look(t, m, cluster.Told{})
 	assert.Empty(t, f.Host.SettingsProblem)
 	assert.Equal(t, handlers.Fingerprint(nil), f.Host.Settings)
 }
@@ -262,7 +263,7 @@ func TestConflictsInTheRestOfCRIOsConfiguration(t *testing.T) {
 		host.CRIOConfig:                       "[crio.runtime]\ndefault_runtime = 'kata-oc'\n",
 		host.CRIOConfigDir + "/deep/99-other": "[crio.runtime.runtimes.kata-oc]\nruntime_path = '/usr/bin/crun'\n",
 	})
-	f := look(t, m, observe.Told{})
+	f := look(t, m, cluster.Told{})
 	assert.Equal(t, []plan.Conflict{
 		{File: host.CRIOConfig, Key: "crio.runtime.default_runtime", Default: true},
 		{File: host.CRIOConfigDir + "/deep/99-other", Key: "crio.runtime.runtimes.kata-oc"},
@@ -270,7 +271,7 @@ func TestConflictsInTheRestOfCRIOsConfiguration(t *testing.T) {
 	assert.Empty(t, f.Runtime.Refused)
 
 	require.NoError(t, os.Symlink("nowhere", filepath.Join(m.Root, host.CRIOConfigDir, ".half")))
-	assert.Contains(t, look(t, m, observe.Told{}).Runtime.Refused, host.CRIOConfigDir+"/.half: ")
+	assert.Contains(t, look(t, m, cluster.Told{}).Runtime.Refused, host.CRIOConfigDir+"/.half: ")
 }
 
 func TestPayloadsThatThisNodeDoesNotAllow(t *testing.T) {
@@ -282,7 +283,7 @@ func TestPayloadsThatThisNodeDoesNotAllow(t *testing.T) {
 		m := machine(t)
 		o := observer(m)
 		o.Self.AllowedPayloads = []string{prefix}
-		f, err := o.Look(t.Context(), observe.Told{Known: true, Intent: document})
+		f, err := o.Look(t.Context(), cluster.Told{Known: true, Intent: document})
 		require.NoError(t, err)
 		assert.Equal(t, allowed, f.Intent.Told, prefix)
 		assert.Equal(t, i.ID, f.Intent.ID, prefix)
@@ -295,7 +296,7 @@ func TestAStoreThatCannotBeReadBlindsNobody(t *testing.T) {
 	m := machine(t)
 	o := observer(m)
 	o.Host.Images = full{o.Host.Images}
-	f, err := o.Look(t.Context(), observe.Told{})
+	f, err := o.Look(t.Context(), cluster.Told{})
 	require.NoError(t, err)
 	assert.Equal(t, "no space left on device", f.Store.Problem)
 }

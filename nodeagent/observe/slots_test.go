@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
-	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
@@ -58,7 +58,7 @@ func TestAVersionIsWhatItsDirectorySays(t *testing.T) {
 			c.change(t, m)
 			want := whole
 			c.want(&want)
-			assert.Equal(t, []plan.Slot{want}, look(t, m, observe.Told{}).Slots.All)
+			assert.Equal(t, []plan.Slot{want}, look(t, m, cluster.Told{}).Slots.All)
 		})
 	}
 }
@@ -110,7 +110,7 @@ func TestWhoHoldsAVersion(t *testing.T) {
 			prepare(t, m, "v2")
 			put(t, m, map[string]string{host.DropIn: "x"})
 			c.change(m)
-			slots := look(t, m, observe.Told{}).Slots.All
+			slots := look(t, m, cluster.Told{}).Slots.All
 			require.Len(t, slots, 2)
 			assert.Equal(t, c.v1, slots[0].Holders)
 			assert.Equal(t, c.v2, slots[1].Holders)
@@ -123,7 +123,7 @@ func TestASilentCRIOHoldsNothingBeforeItWasToldOfOurHandlers(t *testing.T) {
 	m := machine(t)
 	prepare(t, m, "v1")
 	m.Silent = true
-	f := look(t, m, observe.Told{})
+	f := look(t, m, cluster.Told{})
 	assert.False(t, f.Runtime.Answers)
 	assert.Empty(t, f.Slots.All[0].Holders)
 }

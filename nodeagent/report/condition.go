@@ -2,20 +2,14 @@
 
 package report
 
-import "github.com/kata-node/kata-node/api/node"
-
-// Condition is the Node condition that mirrors a report for people; schedulers and controllers do not look at it.
-type Condition struct {
-	// Present is false for a node on which nothing is installed or wanted: it has no condition at all.
-	Present bool
-	// Ready is whether new pods are served by a proved payload.
-	Ready           bool
-	Reason, Message string
-}
+import (
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
+)
 
 // MakeCondition returns the condition that belongs to a report.
-func MakeCondition(r node.Report, sentence string) Condition {
-	c := Condition{Present: r.Phase != node.PhaseIdle || r.Error != nil, Ready: r.Payload != "", Reason: string(r.Phase), Message: sentence}
+func MakeCondition(r node.Report, sentence string) cluster.Condition {
+	c := cluster.Condition{Present: r.Phase != node.PhaseIdle || r.Error != nil, Ready: r.Payload != "", Reason: string(r.Phase), Message: sentence}
 	if r.HostCheck != "" && r.Phase == node.PhaseInstalling {
 		c.Reason = "HostUnfit"
 	}

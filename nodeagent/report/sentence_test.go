@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
@@ -47,15 +48,15 @@ func TestCondition(t *testing.T) {
 	problem := &node.Error{Reason: "PullPayloadFailed"}
 	for name, c := range map[string]struct {
 		r    node.Report
-		want report.Condition
+		want cluster.Condition
 	}{
-		"idle nodes have none":   {node.Report{Phase: node.PhaseIdle}, report.Condition{Reason: "Idle", Message: "s"}},
-		"unless they have error": {node.Report{Phase: node.PhaseIdle, Error: problem}, report.Condition{Present: true, Reason: "PullPayloadFailed", Message: "s"}},
-		"on the way":             {node.Report{Phase: node.PhaseInstalling}, report.Condition{Present: true, Reason: "Installing", Message: "s"}},
-		"serving":                {node.Report{Phase: node.PhaseInstalled, Payload: "p"}, report.Condition{Present: true, Ready: true, Reason: "Installed", Message: "s"}},
+		"idle nodes have none":   {node.Report{Phase: node.PhaseIdle}, cluster.Condition{Reason: "Idle", Message: "s"}},
+		"unless they have error": {node.Report{Phase: node.PhaseIdle, Error: problem}, cluster.Condition{Present: true, Reason: "PullPayloadFailed", Message: "s"}},
+		"on the way":             {node.Report{Phase: node.PhaseInstalling}, cluster.Condition{Present: true, Reason: "Installing", Message: "s"}},
+		"serving":                {node.Report{Phase: node.PhaseInstalled, Payload: "p"}, cluster.Condition{Present: true, Ready: true, Reason: "Installed", Message: "s"}},
 		"serving the old one while the new one fails": {
 			node.Report{Phase: node.PhaseInstalling, Payload: "p", Error: problem},
-			report.Condition{Present: true, Ready: true, Reason: "PullPayloadFailed", Message: "s"},
+			cluster.Condition{Present: true, Ready: true, Reason: "PullPayloadFailed", Message: "s"},
 		},
 	} {
 		assert.Equal(t, c.want, report.MakeCondition(c.r, "s"), name)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
@@ -28,8 +29,8 @@ func two() hosttest.Payload { return hosttest.Payload{Version: "2.0.0", Shim: "#
 // bench takes passes on a machine, as the agent does.
 type bench struct {
 	*hosttest.Machine
-	told observe.Told
-	self observe.Self
+	told cluster.Told
+	self host.Identity
 	said []string
 }
 
@@ -41,7 +42,7 @@ func newBench(t *testing.T) *bench {
 	for _, p := range []hosttest.Payload{one(), two()} {
 		m.Registry[p.Reference()] = p
 	}
-	return &bench{Machine: m, told: observe.Told{Known: true, PodsKnown: true}, self: observe.Self{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service"}}
+	return &bench{Machine: m, told: cluster.Told{Known: true, PodsKnown: true}, self: host.Identity{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service"}}
 }
 
 // want puts an intent on the Node, with a grant.

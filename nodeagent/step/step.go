@@ -17,7 +17,7 @@ import (
 // Runner runs steps on a host.
 type Runner struct {
 	Host host.Host
-	Self observe.Self
+	Self host.Identity
 	// Tell is told how far a long step has come, for people.
 	Tell func(sentence string)
 }

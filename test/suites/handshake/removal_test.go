@@ -15,6 +15,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/rollout"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
@@ -34,18 +35,18 @@ type api struct {
 	report   node.Report
 }
 
-// cluster is the node, with the history of what the API server had: watches may be behind.
-type cluster struct {
+// coupled is the node, with the history of what the API server had: watches may be behind.
+type coupled struct {
 	t       *testing.T
 	machine *hosttest.Machine
-	self    observe.Self
+	self    host.Identity
 	now     api
 	history []api
 	// ages are how many ticks each kata pod has lived.
 	ages map[string]int
 }
 
-func installed(t *testing.T) *cluster {
+func installed(t *testing.T) *coupled {
 	t.Helper()
 	root := t.TempDir()
 	m, err := hosttest.New(root, files.Below(root))
@@ -53,9 +54,9 @@ func installed(t *testing.T) *cluster {
 	payload := hosttest.Payload{Version: "1.0.0", Shim: "#!/bin/true"}
 	m.Registry[payload.Reference()] = payload
 	m.Handlers = []string{node.Handler, node.ProofHandler}
-	c := &cluster{
+	c := &coupled{
 		t: t, machine: m, ages: map[string]int{},
-		self: observe.Self{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service"},
+		self: host.Identity{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service"},
 	}
 	wanted := node.Intent{State: node.StateInstalled, Payload: payload.Reference()}.Identify("node")
 	c.now.intent = &wanted
@@ -68,7 +69,7 @@ func installed(t *testing.T) *cluster {
 }
 
 // behind returns what a watch shows that is some ticks behind.
-func (c *cluster) behind(ticks int) api {
+func (c *coupled) behind(ticks int) api {
 	if ticks == 0 || len(c.history) == 0 {
 		return c.now
 	}
@@ -76,10 +77,10 @@ func (c *cluster) behind(ticks int) api {
 }
 
 // agent takes one pass.
-func (c *cluster) agent(behind int) {
+func (c *coupled) agent(behind int) {
 	c.t.Helper()
 	seen := c.behind(behind)
-	told := observe.Told{Known: true, PodsKnown: true, Labelled: seen.labelled, Pods: seen.pods}
+	told := cluster.Told{Known: true, PodsKnown: true, Labelled: seen.labelled, Pods: seen.pods}
 	if seen.intent != nil {
 		document, err := seen.intent.Encode()
 		require.NoError(c.t, err)
@@ -96,7 +97,7 @@ func (c *cluster) agent(behind int) {
 }
 
 // controller acts on what it sees of a node that no KataConfig selects any more.
-func (c *cluster) controller(behind int) {
+func (c *coupled) controller(behind int) {
 	seen := c.behind(behind)
 	n := facts.Node{Name: "n", UID: "node", Labels: map[string]string{}, Intent: seen.intent, HasIntent: seen.intent != nil, Report: &seen.report, Ready: true}
 	if seen.labelled {
@@ -116,7 +117,7 @@ func (c *cluster) controller(behind int) {
 }
 
 // scheduler binds a kata pod wherever the label is. Pods live for some ticks.
-func (c *cluster) scheduler(tick, life int) {
+func (c *coupled) scheduler(tick, life int) {
 	if c.now.labelled {
 		name := fmt.Sprintf("ns/p%d", tick)
 		c.now.pods, c.ages[name] = append(c.now.pods[:len(c.now.pods):len(c.now.pods)], name), 0
@@ -130,7 +131,7 @@ func (c *cluster) scheduler(tick, life int) {
 	c.now.pods = alive
 }
 
-func (c *cluster) serving() bool {
+func (c *coupled) serving() bool {
 	c.t.Helper()
 	target, err := c.machine.Files.Readlink(host.CurrentLink)
 	require.NoError(c.t, err)

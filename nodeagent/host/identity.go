@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package host
+
+// Identity is what does not change on a host while the agent runs.
+type Identity struct {
+	BootID, Architecture, Kernel string
+	// CRIOUnit is the systemd unit of the container runtime.
+	CRIOUnit string
+	// AllowedPayloads are prefixes of references, by whole path components. Nil allows every payload.
+	AllowedPayloads []string
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeclient
+
+import "time"
+
+// CheckRotationEvery makes a test quicker.
+func (c *Client) CheckRotationEvery(d time.Duration) { c.rotation = d }
