@@ -12,10 +12,14 @@ import (
 )
 
 // pendingShim answers CRI-O on a node that serves no payload: whatever it is asked to start, it says why it will not.
-// CRI-O asks every shim for its version at its own start, and drops no handler for the answer.
+// CRI-O asks every shim for its version and its features at its own start, and logs an error for an answer with another code than 0.
 func pendingShim(args []string, out, problem io.Writer, read func(string) ([]byte, error)) int {
 	if slices.Contains(args, "--version") {
 		fmt.Fprintln(out, "kata-agent: no payload is served on this node")
+		return 0
+	}
+	if len(args) > 0 && args[0] == "features" {
+		fmt.Fprintln(out, "{}")
 		return 0
 	}
 	fmt.Fprintln(problem, "Kata is not ready on this node: "+reason(read))
@@ -27,5 +31,5 @@ func reason(read func(string) ([]byte, error)) string {
 	if text := strings.TrimSpace(string(sentence)); err == nil && text != "" {
 		return text
 	}
-	return "kata-agent.service has not served a payload since this node booted: see systemctl status kata-agent on the node"
+	return "no payload is served: see systemctl status kata-agent on the node"
 }

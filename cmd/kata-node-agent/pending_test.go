@@ -28,14 +28,22 @@ func TestThePendingShimSaysWhyInOneSentence(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[string]string{
 		"pulling payload: no route to host\n": "Kata is not ready on this node: pulling payload: no route to host\n",
-		"":                                    "Kata is not ready on this node: kata-agent.service has not served a payload since this node booted: see systemctl status kata-agent on the node\n",
-		"\n":                                  "Kata is not ready on this node: kata-agent.service has not served a payload since this node booted: see systemctl status kata-agent on the node\n",
+		"":                                    "Kata is not ready on this node: no payload is served: see systemctl status kata-agent on the node\n",
+		"\n":                                  "Kata is not ready on this node: no payload is served: see systemctl status kata-agent on the node\n",
 	} {
 		code, out, problem := shimSaid(reason, "-namespace", "default", "-id", "abc", "start")
 		assert.Equal(t, 1, code)
 		assert.Empty(t, out, "CRI-O takes it for the address of a task service")
 		assert.Equal(t, want, problem)
 	}
+}
+
+func TestThePendingShimHasNoFeatures(t *testing.T) {
+	t.Parallel()
+	code, out, problem := shimSaid("any", "features")
+	assert.Zero(t, code)
+	assert.JSONEq(t, "{}", out)
+	assert.Empty(t, problem)
 }
 
 func TestThePendingShimHasAVersion(t *testing.T) {

@@ -47,7 +47,7 @@ func TestANodeWhoseAgentIsKeptFromRunningWorksAndSaysWhyKataDoesNot(t *testing.T
 	s.awaitAdmission()
 	s.bindOrdinaryPod("ordinary")
 	s.awaitPod("ordinary")
-	const reason = "Kata is not ready on this node: kata-agent.service has not served a payload since this node booted: see systemctl status kata-agent on the node"
+	const reason = "Kata is not ready on this node: no payload is served: see systemctl status kata-agent on the node"
 	s.awaitRefusal("old", reason)
 	s.bindPod("new")
 	s.awaitRefusal("new", reason)
