@@ -25,8 +25,16 @@ func (p *planner) install() {
 	}
 	w.plan()
 	p.line(w.steps...)
+	p.nameStore()
 	p.settle(w)
 	p.retire(w.id)
+}
+
+// nameStore names a store that cannot be read, also while a payload serves: it will not at the next boot.
+func (p *planner) nameStore() {
+	if p.facts.Store.Problem != "" && p.plan.Problem == nil {
+		p.problem(Pull, node.ReasonStoreUnreadable, p.facts.Store.Problem)
+	}
 }
 
 // settle names the phase. What a plan waits for counts where no step of the way can be carried out.
@@ -93,7 +101,7 @@ func (w *way) fetch() bool {
 	switch {
 	case here, w.id != "" && slot.Ready():
 	case w.facts.Store.Problem != "":
-		return w.problem(Pull, node.ReasonStoreUnreadable, w.facts.Store.Problem)
+		return false
 	default:
 		w.do(Pull)
 	}

@@ -9,6 +9,9 @@ func (p *planner) hold(phase node.Phase) {
 	p.plan.Phase = phase
 	p.keepServing()
 	p.proveAgain()
+	if p.facts.Slots.Current == Pending && p.facts.Store.Served != nil {
+		p.nameStore()
+	}
 }
 
 // orphaned holds an installation for which there is no intent anywhere. The controller cleans what it does

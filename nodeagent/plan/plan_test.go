@@ -243,6 +243,19 @@ func TestANodeSelectedAgainBeforeOrAfterTheRemovalWasOverNeedsNoRestart(t *testi
 	}
 }
 
+func TestAStoreThatCannotBeReadIsNamedWhileItsPayloadServesOn(t *testing.T) {
+	t.Parallel()
+	w := installed(t, "a")
+	w.facts.Store.Images, w.facts.Store.Problem = nil, "images.json: invalid character"
+	done, last := w.settle(t)
+	assert.Empty(t, done)
+	require.NotNil(t, last.Problem)
+	assert.Equal(t, node.ReasonStoreUnreadable, last.Problem.Reason)
+	assert.NotEqual(t, node.PhaseInstalled, last.Phase)
+	_, serving := w.facts.Serving()
+	assert.True(t, serving)
+}
+
 func TestADamagedServedPayloadHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
