@@ -3,6 +3,7 @@
 package nodes_test
 
 import (
+	"fmt"
 	"path"
 	"strings"
 	"testing"
@@ -34,7 +35,11 @@ func TestAnUpdateThatFailsItsProofServesNobody(t *testing.T) {
 	for _, pid := range shims {
 		executable, err := s.node.Executable(t.Context(), pid)
 		require.NoError(t, err)
-		assert.Equal(t, path.Join("/run/kata-agent", current, "payload/usr/bin/containerd-shim-kata-v2"), executable)
+		payload := path.Join("/run/kata-agent", current, "payload")
+		assert.Equal(t, path.Join(payload, "usr/bin/containerd-shim-kata-v2"), executable)
+		maps, err := s.node.Exec(t.Context(), "cat", fmt.Sprintf("/proc/%d/maps", pid))
+		require.NoError(t, err)
+		assert.Contains(t, string(maps), path.Join(payload, "opt/kata/share/kata-containers/kata-test.image"), "the base configuration names it")
 	}
 
 	s.change("payloadImage", s.two)

@@ -27,6 +27,12 @@ var ErrHostNetwork = errors.New("Host networking requested, not supported by run
 
 // Config is what the shim obeys; every other key is accepted and ignored.
 type Config struct {
+	Hypervisor struct {
+		QEMU struct {
+			// Image is the guest's; empty means none.
+			Image string `toml:"image"`
+		} `toml:"qemu"`
+	} `toml:"hypervisor"`
 	Runtime struct {
 		DisableNewNetNS      bool   `toml:"disable_new_netns"`
 		InternetworkingModel string `toml:"internetworking_model"`

@@ -74,6 +74,8 @@ type place struct {
 	mu    sync.Mutex
 	roots []string
 	path  string
+	// booted says that the sandbox's guest has its image.
+	booted bool
 }
 
 func (p *place) admit(_ context.Context, dir, configPath string) error {
@@ -90,7 +92,21 @@ func (p *place) admit(_ context.Context, dir, configPath string) error {
 			return err
 		}
 	}
+	if err := p.boot(c.Hypervisor.QEMU.Image); err != nil {
+		return err
+	}
 	return p.join(b.CgroupsPath())
+}
+
+// boot takes the guest's image, once for all containers of the sandbox.
+func (p *place) boot(image string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if image == "" || p.booted {
+		return nil
+	}
+	p.booted = true
+	return mapGuest(image)
 }
 
 // isOwnNamespace tells whether path is the network namespace of this process, which is the host's.

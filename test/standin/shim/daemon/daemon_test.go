@@ -10,9 +10,11 @@ import (
 	"testing"
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
+	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
 	"github.com/containerd/ttrpc"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/kata-node/kata-node/test/standin/shim/daemon"
 )
@@ -68,4 +70,30 @@ func TestTheHostsOwnNetworkIsRefusedByDefault(t *testing.T) {
 	require.ErrorContains(t, err, "Host networking requested")
 	_, err = client.Create(t.Context(), &taskapi.CreateTaskRequest{ID: "b", Bundle: bundle(t, "")})
 	assert.NoError(t, err, "without a path the runtime makes a namespace")
+}
+
+func TestTheGuestsImageIsHeldWhileTheShimRuns(t *testing.T) {
+	t.Parallel()
+	client, _, _ := serve(t)
+	dir := t.TempDir()
+	image := filepath.Join(dir, "guest.image")
+	require.NoError(t, os.WriteFile(image, []byte("a guest"), 0o600))
+	require.NoError(t, create(t, client, dir, image))
+	maps, err := os.ReadFile("/proc/self/maps")
+	require.NoError(t, err)
+	assert.Contains(t, string(maps), image)
+
+	other, _, _ := serve(t)
+	assert.ErrorContains(t, create(t, other, dir, filepath.Join(dir, "gone.image")), "opening the guest's image: open "+dir+"/gone.image: no such file")
+}
+
+// create makes a sandbox whose configuration names the guest's image.
+func create(t *testing.T, client taskapi.TTRPCTaskService, dir, image string) error {
+	t.Helper()
+	config := filepath.Join(dir, "configuration.toml")
+	require.NoError(t, os.WriteFile(config, []byte(fmt.Sprintf("[hypervisor.qemu]\nimage = %q\n", image)), 0o600))
+	options, err := anypb.New(&runtimeoptions.Options{ConfigPath: config})
+	require.NoError(t, err)
+	_, err = client.Create(t.Context(), &taskapi.CreateTaskRequest{ID: "a", Bundle: bundle(t, "/run/netns/a"), Options: options})
+	return err
 }
