@@ -13,6 +13,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
@@ -36,6 +37,8 @@ type Agent struct {
 	// Say is given the sentence that systemctl status shows; the shim of a node whose payload is pending shows it, too.
 	Say func(sentence string, pending bool)
 	Now func() time.Time
+	// Self is for the report of a host that cannot be observed.
+	Self host.Identity
 
 	// Prepare is carried out once, before the first pass.
 	Prepare func() error
@@ -43,70 +46,92 @@ type Agent struct {
 	attempts attempts
 	publish  *publisher
 	live     liveness
+	repeats  repeats
+	rests    rests
+	// blind is since when the host cannot be observed.
+	blind time.Time
 	// follows is the id of the intent that the last look found, on the Node or on disk.
 	follows atomic.Value
 }
 
-// Pass is one turn of the story. It returns when to take the next one at the latest.
-func (a *Agent) Pass(ctx context.Context) time.Duration {
+// Result is what one pass found and decided.
+type Result struct {
+	Facts    plan.Facts
+	Plan     plan.Plan
+	Report   node.Report
+	Sentence string
+	// Next is when to take the next pass at the latest.
+	Next time.Duration
+}
+
+// Consider is the part of a pass that has no effects: what facts mean, as status and a dry run print it.
+func Consider(facts plan.Facts, reported node.Report, now time.Time) Result {
+	return consider(facts, plan.For(facts), nil, reported, now)
+}
+
+func consider(f plan.Facts, p plan.Plan, failure *report.Failure, reported node.Report, now time.Time) Result {
+	r := report.Make(f, p, failure, reported, now)
+	return Result{Facts: f, Plan: p, Report: r, Sentence: node.Sentence(report.Sentence(r, p))}
+}
+
+// Pass is one turn of the story.
+func (a *Agent) Pass(ctx context.Context) Result {
 	leave := a.live.enter("observing the host", observing, a.Now())
 	facts, err := a.Looker.Look(ctx, a.API.Told())
 	leave()
 	if ctx.Err() != nil {
-		return 0
+		return Result{}
 	}
 	if err != nil {
-		a.tellBlind(ctx, err)
-		return blindRetry
+		return a.tellBlind(ctx, err)
 	}
+	a.blind = time.Time{}
 	if facts.Intent.Wanted != nil {
 		a.follows.Store(facts.Intent.Wanted.ID)
 	}
 	p := plan.For(facts)
 	if a.attempts == nil {
-		a.attempts = attempts{}
+		a.attempts, a.repeats = attempts{}, repeats{}
 	}
 	a.attempts.forget(p)
-	a.tell(ctx, facts, p)
+	result := consider(facts, p, a.attempts.failure(p), a.API.Reported(), a.Now())
+	a.tell(ctx, result)
 	a.tidy(ctx, facts, p)
-	if len(p.Lines) == 0 {
-		return rest(facts, p)
-	}
-	return a.step(ctx, facts, p)
+	result.Next = a.act(ctx, result)
+	return result
 }
 
-// How soon the agent looks again by itself. Events bring most looks sooner.
-const (
-	// blindRetry is for a host that could not be observed.
-	blindRetry = 5 * time.Second
-	// waitingLook is for things that send no event: a process that ends, a CRI-O that starts.
-	waitingLook = 2 * time.Second
-	// restingLook notices what other hands did.
-	restingLook = time.Minute
-)
-
-func rest(f plan.Facts, p plan.Plan) time.Duration {
-	if p.Wait != "" || p.Problem != nil || len(p.Tidy) > 0 || len(f.Slots.Held()) > 0 {
-		return waitingLook
+func (a *Agent) act(ctx context.Context, r Result) time.Duration {
+	if len(r.Plan.Lines) > 0 {
+		a.rests = rests{}
+		return a.step(ctx, r.Facts, r.Plan)
 	}
-	return restingLook
+	return a.rests.next(r)
 }
 
 // tell says where the node stands, before the step that may take long.
-func (a *Agent) tell(ctx context.Context, f plan.Facts, p plan.Plan) {
-	r := report.Make(f, p, a.attempts.failure(p), a.API.Reported(), a.Now())
-	sentence := report.Sentence(r, p)
-	a.Say(sentence, r.Payload == "" && f.Intent.Wanted != nil && f.Intent.Wanted.State == node.StateInstalled)
-	a.report(ctx, r, sentence)
+func (a *Agent) tell(ctx context.Context, r Result) {
+	wanted := r.Facts.Intent.Wanted
+	a.Say(r.Sentence, r.Report.Payload == "" && wanted != nil && wanted.State == node.StateInstalled)
+	a.report(ctx, r.Report, r.Sentence)
 }
 
-// tellBlind leaves everything that was said of the node as it is, and adds why nothing newer can be said.
-func (a *Agent) tellBlind(ctx context.Context, problem error) {
+// tellBlind leaves everything that was said of the node as it is, and adds why nothing newer can be said. One
+// look that fails, as while systemd executes itself anew, is no news.
+func (a *Agent) tellBlind(ctx context.Context, problem error) Result {
 	a.Log.WithError(problem).Errorf("Nothing is changed before the host can be observed")
-	a.Say(problem.Error(), false)
-	if before := a.API.Reported(); before.Version != 0 {
-		a.report(ctx, report.Blind(before, problem, a.Now()), problem.Error())
+	sentence := node.Sentence(problem.Error())
+	a.Say(sentence, false)
+	if a.blind.IsZero() {
+		a.blind = a.Now()
 	}
+	r := report.Blind(a.API.Reported(), a.Self, problem, a.Now())
+	if a.Now().Sub(a.blind) >= blindPatience {
+		a.report(ctx, r, sentence)
+	}
+	result := Result{Report: r, Sentence: sentence}
+	result.Next = a.rests.next(result)
+	return result
 }
 
 func (a *Agent) report(ctx context.Context, r node.Report, sentence string) {
@@ -130,7 +155,7 @@ func (a *Agent) Progressed(text string) { a.live.progress(text, a.Now()) }
 func (a *Agent) step(ctx context.Context, f plan.Facts, p plan.Plan) time.Duration {
 	soonest := lastRetry
 	for _, s := range p.Next() {
-		if wait := a.attempts.wait(s, a.Now()); wait > 0 {
+		if wait := a.wait(s); wait > 0 {
 			soonest = min(soonest, wait, restingLook)
 			continue
 		}
@@ -143,10 +168,15 @@ func (a *Agent) step(ctx context.Context, f plan.Facts, p plan.Plan) time.Durati
 	return soonest
 }
 
+// wait returns how long a step must wait: after a failure, or as it has succeeded many times.
+func (a *Agent) wait(s plan.Step) time.Duration {
+	return max(a.attempts.wait(s, a.Now()), a.repeats.wait(s, a.Now()))
+}
+
 // tidy carries out steps that nothing waits for. What does not work now is tried again later.
 func (a *Agent) tidy(ctx context.Context, f plan.Facts, p plan.Plan) {
 	for _, s := range p.Tidy {
-		if a.attempts.wait(s, a.Now()) == 0 {
+		if a.wait(s) == 0 {
 			a.attempts.note(s, a.run(ctx, s, f), a.Now())
 		}
 	}
@@ -164,6 +194,7 @@ func (a *Agent) run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		log.WithError(err).Errorf("Failed: %s", s)
 		return err
 	}
+	a.repeats.note(s, a.Now())
 	log.Infof("Finished: %s in %s", s, a.Now().Sub(begun).Round(time.Millisecond))
 	return nil
 }

@@ -22,7 +22,7 @@ var errRegistry = errors.New(`pulling payload "p": no route to host`)
 func TestAPassLooksReportsAndTakesOneStep(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateInstalled)
-	assert.Zero(t, w.agent(t).Pass(t.Context()), "the next look comes at once")
+	assert.Zero(t, w.agent(t).Pass(t.Context()).Next, "the next look comes at once")
 	assert.Equal(t, []string{"look", "report", string(plan.Pull)}, w.events)
 	assert.Equal(t, node.PhaseInstalling, w.reports[0].Phase)
 }
@@ -30,11 +30,11 @@ func TestAPassLooksReportsAndTakesOneStep(t *testing.T) {
 func TestAPassWithoutStepsRests(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateAbsent)
-	assert.Equal(t, time.Minute, w.agent(t).Pass(t.Context()))
+	assert.Equal(t, time.Minute, w.agent(t).Pass(t.Context()).Next)
 	assert.Equal(t, []string{"look", "report"}, w.events)
 
 	w.facts.Runtime.DropIn.Exists, w.facts.Cluster.BoundPods = true, []string{"ns/pod"}
-	assert.Equal(t, 2*time.Second, w.agent(t).Pass(t.Context()), "but not for long while it waits for something that sends no event")
+	assert.Equal(t, 2*time.Second, w.agent(t).Pass(t.Context()).Next, "but not for long while it waits for something that sends no event")
 	assert.Equal(t, node.PhaseBlocked, w.Reported().Phase)
 }
 
@@ -45,14 +45,14 @@ func TestAFailingStepBacksOffAndStaysInTheReportUntilItSucceeds(t *testing.T) {
 	a := w.agent(t)
 	longest := time.Duration(0)
 	for try := range 20 {
-		wait := a.Pass(t.Context())
+		wait := a.Pass(t.Context()).Next
 		require.Len(t, w.steps, try+1)
 		ceiling := min(time.Second<<min(try, 16), 5*time.Minute)
 		assert.LessOrEqual(t, wait, ceiling)
 		assert.GreaterOrEqual(t, wait, ceiling/2)
 		longest = max(longest, wait)
 
-		early := a.Pass(t.Context())
+		early := a.Pass(t.Context()).Next
 		assert.Len(t, w.steps, try+1, "a look before its time does not try again")
 		assert.LessOrEqual(t, early, time.Minute)
 		require.NotNil(t, w.Reported().Error)
@@ -66,7 +66,7 @@ func TestAFailingStepBacksOffAndStaysInTheReportUntilItSucceeds(t *testing.T) {
 		w.facts.Store.Exists, w.facts.Store.Images = true, []plan.Image{{ID: "i", Digests: []string{node.Digest(payload)}}}
 		return nil
 	}
-	assert.Zero(t, a.Pass(t.Context()))
+	assert.Zero(t, a.Pass(t.Context()).Next)
 	a.Pass(t.Context())
 	assert.Nil(t, w.Reported().Error)
 }
@@ -75,8 +75,8 @@ func TestAStepWithoutEffectIsAFailure(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateInstalled)
 	a := w.agent(t)
-	assert.Zero(t, a.Pass(t.Context()))
-	assert.NotZero(t, a.Pass(t.Context()), "nothing spins")
+	assert.Zero(t, a.Pass(t.Context()).Next)
+	assert.NotZero(t, a.Pass(t.Context()).Next, "nothing spins")
 	a.Pass(t.Context())
 	require.NotNil(t, w.Reported().Error)
 	assert.Contains(t, w.Reported().Error.Message, "pull payload "+payload+": done, yet it is still to do")
@@ -89,7 +89,7 @@ func TestTheSameWorkAtALaterTimeIsNoFailure(t *testing.T) {
 	a := w.agent(t)
 	for range 3 {
 		w.facts.Intent.Kept = false
-		assert.Zero(t, a.Pass(t.Context()), "another intent is kept")
+		assert.Zero(t, a.Pass(t.Context()).Next, "another intent is kept")
 		a.Pass(t.Context())
 		assert.Nil(t, w.Reported().Error)
 	}
@@ -144,7 +144,7 @@ func TestAHostThatCannotBeObservedIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateInstalled)
 	w.blind = errors.New("observing the host: input/output error")
-	assert.Equal(t, 5*time.Second, w.agent(t).Pass(t.Context()))
+	assert.Equal(t, 5*time.Second, w.agent(t).Pass(t.Context()).Next)
 	assert.Equal(t, []string{"look"}, w.events)
 	assert.Equal(t, []saying{{"observing the host: input/output error", false}}, w.said)
 }
@@ -157,6 +157,9 @@ func TestWhyAHostCannotBeObservedIsAddedToItsLastReport(t *testing.T) {
 	last := w.Reported()
 	w.blind = errors.New("observing the host: input/output error")
 	a.Pass(t.Context())
+	assert.Nil(t, w.Reported().Error, "one look that fails is no news")
+	w.now = w.now.Add(30 * time.Second)
+	a.Pass(t.Context())
 	require.NotNil(t, w.Reported().Error)
 	assert.Equal(t, "observing the host: input/output error", w.Reported().Error.Message)
 	last.Error = w.Reported().Error
@@ -165,6 +168,21 @@ func TestWhyAHostCannotBeObservedIsAddedToItsLastReport(t *testing.T) {
 	w.blind = nil
 	a.Pass(t.Context())
 	assert.Nil(t, w.Reported().Error)
+}
+
+func TestAnAgentThatNeverSawItsHostSaysSo(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	w.blind = errors.New("observing the host: input/output error")
+	a := w.agent(t)
+	a.Pass(t.Context())
+	w.now = w.now.Add(time.Minute)
+	a.Pass(t.Context())
+	require.Len(t, w.reports, 1)
+	assert.Equal(t, node.PhaseIdle, w.reports[0].Phase)
+	assert.Equal(t, node.ReasonHostNotObserved, w.reports[0].Error.Reason)
+	_, err := w.reports[0].Encode()
+	require.NoError(t, err)
 }
 
 func TestAReportThatIsNotTakenKeepsNobodyFromWork(t *testing.T) {

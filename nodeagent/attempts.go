@@ -4,7 +4,6 @@ package nodeagent
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -21,13 +20,9 @@ type attempt struct {
 	err      error
 	failures int
 	next     time.Time
+	// useless is that the step succeeded, and was still to do.
+	useless bool
 }
-
-// Retries begin quickly, because most failures at a node's start pass, and end slowly, because a registry serves many nodes.
-const (
-	firstRetry = time.Second
-	lastRetry  = 5 * time.Minute
-)
 
 // forget drops what the plan has left behind. A failure stays while the same kind of step is still ahead for
 // the same payload: a damaged payload is named while it is pulled again.
@@ -68,7 +63,8 @@ func (a attempts) wait(s plan.Step, now time.Time) time.Duration {
 // has no effect on what is observed, which is a failure too.
 func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 	before, repeated := a[s]
-	if err == nil && repeated && before.err == nil {
+	useless := err == nil && repeated && (before.err == nil || before.useless)
+	if useless {
 		err = fmt.Errorf("%s: done, yet it is still to do", s)
 	}
 	if err == nil {
@@ -77,12 +73,6 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 	}
 	failures := before.failures + 1
 	delay := backoff(failures)
-	a[s] = attempt{err: err, failures: failures, next: now.Add(delay)}
+	a[s] = attempt{err: err, failures: failures, next: now.Add(delay), useless: useless}
 	return delay
-}
-
-// backoff is the time from a failure to the next try, for everything that the agent tries again.
-func backoff(failures int) time.Duration {
-	delay := min(firstRetry<<min(failures-1, 16), lastRetry)
-	return delay/2 + rand.N(delay/2+1) //nolint:gosec // spreads retries, guards nothing
 }

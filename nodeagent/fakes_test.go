@@ -13,6 +13,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
@@ -31,6 +32,8 @@ type world struct {
 	events  []string
 	// published counts the tries to write a report.
 	published int
+	// undo is what another hand does after the next look.
+	undo func()
 	// do carries a step out; without it steps succeed and change nothing.
 	do func(ctx context.Context, s plan.Step) error
 }
@@ -75,7 +78,12 @@ func (w *world) Publish(_ context.Context, r node.Report, _ cluster.Condition, _
 
 func (w *world) Look(context.Context, cluster.Told) (plan.Facts, error) {
 	w.events = append(w.events, "look")
-	return w.facts, w.blind
+	facts := w.facts
+	if w.undo != nil {
+		w.undo()
+		w.undo = nil
+	}
+	return facts, w.blind
 }
 
 func (w *world) Run(ctx context.Context, s plan.Step, _ plan.Facts) error {
@@ -91,7 +99,7 @@ func (w *world) agent(t *testing.T) *nodeagent.Agent {
 	log := logrus.New()
 	log.SetOutput(t.Output())
 	return &nodeagent.Agent{
-		API: w, Looker: w, Stepper: w, Log: log,
+		API: w, Looker: w, Stepper: w, Log: log, Self: host.Identity{BootID: "b1", Architecture: "amd64"},
 		Say: func(sentence string, pending bool) { w.said = append(w.said, saying{sentence, pending}) },
 		Now: func() time.Time { return w.now },
 	}

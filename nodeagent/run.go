@@ -22,6 +22,7 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 	publishing.Go(func() { reports.run(ctx) })
 	defer publishing.Wait()
 	var current pass
+	last := beginning{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,14 +35,16 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 				current.outdate(wanted)
 			}
 			current.again = true
-			timer.Reset(0)
+			timer.Reset(a.soon(last))
 		case <-timer.C:
 			if !current.running() {
 				current = a.begin(ctx)
+				last = beginning{time.Now(), current.intent}
 			}
-		case wait := <-current.done:
+		case result := <-current.done:
+			wait := result.Next
 			if current.again {
-				wait = 0
+				wait = min(wait, a.soon(last))
 			}
 			current = pass{}
 			timer.Reset(wait)
@@ -49,19 +52,33 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 	}
 }
 
+// beginning is when the last pass began, and for which intent.
+type beginning struct {
+	at     time.Time
+	intent string
+}
+
+// soon is when an event may bring the next look. One that changes what is wanted brings it at once.
+func (a *Agent) soon(last beginning) time.Duration {
+	if a.wanted() != last.intent {
+		return 0
+	}
+	return max(0, eventInterval-time.Since(last.at))
+}
+
 // pass is one turn that is under way; its zero value is none.
 type pass struct {
 	// intent is the id of what the Node asked for when it began; a grant that is added later changes nothing about it.
 	intent string
 	cancel context.CancelFunc
-	done   chan time.Duration
+	done   chan Result
 	// again is set by a change that this pass may not have seen.
 	again bool
 }
 
 func (a *Agent) begin(ctx context.Context) pass {
 	ctx, cancel := context.WithCancel(ctx)
-	p := pass{intent: a.wanted(), cancel: cancel, done: make(chan time.Duration, 1)}
+	p := pass{intent: a.wanted(), cancel: cancel, done: make(chan Result, 1)}
 	prepare := a.Prepare
 	a.Prepare = nil
 	go func() {

@@ -4,6 +4,8 @@ package nodeagent_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,6 +17,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
 // life is an agent's loop under way. Time is that of the bubble around it.
@@ -130,7 +133,7 @@ func (s slow) Look(ctx context.Context, told cluster.Told) (plan.Facts, error) {
 	return s.world.Look(ctx, told)
 }
 
-func TestAChangeDuringAPassBringsAnotherAtOnce(t *testing.T) {
+func TestChangesDuringAPassBringOneMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := wanting(node.StateAbsent)
@@ -147,13 +150,74 @@ func TestAChangeDuringAPassBringsAnotherAtOnce(t *testing.T) {
 		before := time.Now()
 		s.seen <- struct{}{}
 		<-s.looking
-		assert.Zero(t, time.Since(before))
+		assert.Equal(t, time.Second, time.Since(before), "events bring one look in a second")
 
 		s.seen <- struct{}{}
 		<-s.looking
-		assert.Equal(t, time.Minute, time.Since(before), "without a change the next look comes when the pass asked for it")
+		assert.Equal(t, time.Minute+time.Second, time.Since(before), "without a change the next look comes when the pass asked for it")
 		end()
 		s.seen <- struct{}{}
 		over.Wait()
 	})
+}
+
+// counted is how often an agent looked and wrote in an hour in which nothing happened.
+func counted(t *testing.T, w *world) (looks, writes int) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		a := w.agent(t)
+		a.Now = time.Now
+		ctx, end := context.WithTimeout(t.Context(), time.Hour)
+		defer end()
+		a.Run(ctx, nil, nil, nil)
+	})
+	for _, e := range w.events {
+		if e == "look" {
+			looks++
+		}
+	}
+	for i, r := range w.reports {
+		if i == 0 || !report.Equal(r, w.reports[i-1]) {
+			writes++
+		}
+	}
+	return looks, writes
+}
+
+func TestAnHourInWhichNothingHappensCostsLittle(t *testing.T) {
+	t.Parallel()
+	atRest := wanting(node.StateAbsent)
+	blocked := wanting(node.StateAbsent)
+	blocked.facts.Runtime.DropIn.Exists, blocked.facts.Cluster.BoundPods = true, []string{"ns/pod"}
+	failing := wanting(node.StateInstalled)
+	failing.do = func(context.Context, plan.Step) error { return errRegistry }
+	changing := wanting(node.StateInstalled)
+	changing.do = func(context.Context, plan.Step) error {
+		return fmt.Errorf("dial tcp 192.0.2.1:443: from port %d: connection refused", 1024+len(changing.steps))
+	}
+	useless := wanting(node.StateInstalled)
+	undone := wanting(node.StateAbsent)
+	undone.facts.Intent.Kept = false
+	undone.do = func(context.Context, plan.Step) error {
+		undone.facts.Intent.Kept, undone.undo = true, func() { undone.facts.Intent.Kept = false }
+		return nil
+	}
+	blind := wanting(node.StateInstalled)
+	blind.blind = errors.New("observing the host: input/output error")
+	for name, c := range map[string]struct {
+		w             *world
+		looks, writes int
+	}{
+		"at rest":               {atRest, 62, 1},
+		"a removal waits":       {blocked, 200, 1},
+		"a step fails":          {failing, 100, 2},
+		"a step's words change": {changing, 100, 15},
+		"a step has no effect":  {useless, 100, 2},
+		"another hand undoes":   {undone, 150, 30},
+		"the host is not seen":  {blind, 80, 1},
+	} {
+		looks, writes := counted(t, c.w)
+		assert.LessOrEqual(t, looks, c.looks, "%s: looks", name)
+		assert.LessOrEqual(t, writes, c.writes, "%s: writes", name)
+	}
 }

@@ -18,4 +18,10 @@ const (
 	ReasonSettingsUnreadable = "SettingsUnreadable"
 	// ReasonStoreUnreadable says that the image store cannot be read.
 	ReasonStoreUnreadable = "StoreUnreadable"
+	// ReasonHostNotObserved says that the agent cannot read the state of its host.
+	ReasonHostNotObserved = "HostNotObserved"
+	// ReasonHostUnfit says that this host cannot run Kata. It is the condition's; the report has a field for it.
+	ReasonHostUnfit = "HostUnfit"
+	// ReasonInvalidIntent says that the intent cannot be followed.
+	ReasonInvalidIntent = "InvalidIntent"
 )

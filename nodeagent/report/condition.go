@@ -11,7 +11,7 @@ import (
 func MakeCondition(r node.Report, sentence string) cluster.Condition {
 	c := cluster.Condition{Present: r.Phase != node.PhaseIdle || r.Error != nil, Ready: r.Payload != "", Reason: string(r.Phase), Message: sentence}
 	if r.HostCheck != "" && r.Phase == node.PhaseInstalling {
-		c.Reason = "HostUnfit"
+		c.Reason = node.ReasonHostUnfit
 	}
 	if r.Error != nil {
 		c.Reason = r.Error.Reason

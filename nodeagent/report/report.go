@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
@@ -38,9 +39,14 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 	return r
 }
 
-// Blind returns the last report with the reason why the host cannot be observed.
-func Blind(before node.Report, problem error, now time.Time) node.Report {
-	e := node.Error{Step: "observe host", Reason: "HostNotObserved", Message: problem.Error()}
+// Blind returns the last report with the reason why the host cannot be observed. Where there is none it is the first.
+func Blind(before node.Report, self host.Identity, problem error, now time.Time) node.Report {
+	if before.Version == 0 {
+		before = node.Report{
+			Version: node.Version, Speaks: []int{node.Version}, BootID: self.BootID, Architecture: self.Architecture, Phase: node.PhaseIdle,
+		}
+	}
+	e := node.Error{Step: "observe host", Reason: node.ReasonHostNotObserved, Message: problem.Error()}
 	e.Since = since(e, before.Error, now)
 	before.Error = &e
 	return before
@@ -82,7 +88,7 @@ func inUse(f plan.Facts) []string {
 func problem(f plan.Facts, p plan.Plan, failure *Failure) *node.Error {
 	switch {
 	case f.Intent.Problem != "":
-		return &node.Error{Step: "read intent", Reason: "InvalidIntent", Message: f.Intent.Problem}
+		return &node.Error{Step: "read intent", Reason: node.ReasonInvalidIntent, Message: f.Intent.Problem}
 	case f.Host.Problem != "":
 		return nil
 	case p.Problem != nil:
