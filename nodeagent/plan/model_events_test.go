@@ -60,7 +60,7 @@ func (m *model) hardReboot() {
 	m.reboot()
 	m.boot++
 	m.slots, m.current, m.proof = map[string]*modelSlot{}, plan.Pending, plan.Pending
-	m.restarted, m.lacks, m.api.granted = record.Restarted{}, "", false
+	m.restarted, m.lacks, m.api.granted, m.used = record.Restarted{}, "", false, 0
 	if m.random.IntN(3) == 0 {
 		m.kernel = "k" + strconv.Itoa(m.random.IntN(3))
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/reexec"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/mounts"
@@ -209,6 +210,41 @@ func TestAnImageWhoseRecordIsDamagedIsNobodys(t *testing.T) {
 	require.NoError(t, n.store.Discard(t.Context(), id))
 	n.pull(t, name)
 	assert.Equal(t, "1.0.0", n.list(t)[0].Version)
+}
+
+func TestAStoreOnAFileSystemOfItsOwnIsEmptied(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	n := newNode(t, s)
+	_, name := s.publish(t, "1.0.0")
+	dir := filepath.Join(n.root, host.StoreDir)
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
+		t.Skipf("mounting: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	assert.False(t, n.store.Exists())
+	n.pull(t, name)
+	require.NoError(t, n.store.Destroy(t.Context()))
+	assert.False(t, n.store.Exists())
+}
+
+func TestAStoreOnAFullDiskIsDeleted(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	n := newNode(t, s)
+	_, name := s.publish(t, "1.0.0")
+	dir := filepath.Join(n.root, filepath.Dir(host.StoreDir))
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Skipf("mounting: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	n.pull(t, name)
+	require.ErrorIs(t, os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 32<<20), 0o600), unix.ENOSPC)
+	require.NoError(t, n.store.Destroy(t.Context()))
+	assert.False(t, n.store.Exists())
+	assert.NoDirExists(t, filepath.Join(n.root, host.StoreDir))
 }
 
 func TestDestroyLeavesNothing(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.podman.io/image/v5/types"
@@ -49,10 +50,11 @@ func Below(root, graph, run, authFile string) *Store {
 	return s
 }
 
-// Exists tells whether there is anything of the store on disk.
+// Exists tells whether there is anything of the store on disk. An empty directory is nothing: it may be a
+// file system of its own.
 func (s *Store) Exists() bool {
-	_, err := os.Stat(s.graph)
-	return err == nil
+	entries, err := os.ReadDir(s.graph)
+	return len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 // store opens the store once.
@@ -211,21 +213,37 @@ func (s *Store) repair() error {
 	return nil
 }
 
-// Destroy closes the store and deletes it.
+// Destroy deletes the store. It is not shut down first, which writes records: on a full disk that fails, and
+// this is what gives the space back.
 func (s *Store) Destroy(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.close(); err != nil {
-		return err
+	if s.open != nil {
+		s.open.Free()
+		s.open = nil
 	}
 	return s.remove()
 }
 
+// remove deletes the store's directories, and the one above them if it is empty then.
 func (s *Store) remove() error {
 	for _, dir := range []string{s.graph, s.run} {
-		if err := os.RemoveAll(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeTree(dir); err != nil {
 			return fmt.Errorf("deleting image store %s: %w", dir, err)
 		}
 	}
+	_ = os.Remove(filepath.Dir(s.graph)) //nolint:errcheck // what has other content stays
 	return nil
+}
+
+// removeTree leaves an empty directory where a file system of its own is mounted.
+func removeTree(dir string) error {
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, syscall.EBUSY) {
+		return err
+	}
+	if entries, unread := os.ReadDir(dir); unread == nil && len(entries) == 0 {
+		return nil
+	}
+	return err
 }
