@@ -92,3 +92,21 @@ func (s *subject) read(path string) string {
 	require.NoError(s.t, err)
 	return string(content)
 }
+
+func TestAPayloadThatTheNodeDoesNotAllowIsNamedAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "not-allowed")
+	allow := func(prefix string) {
+		require.NoError(t, s.node.WriteFile("/etc/kata-agent/50-payloads.toml", []byte("allowed_payloads = [\""+prefix+"\"]\n"), 0o644))
+		s.kill()
+	}
+	allow("registry.kata.test/others")
+	s.want(map[string]any{})
+	s.awaitFailed(says("allowed_payloads"))
+	assert.False(t, s.hasFile(dropIn))
+	assert.Empty(t, s.payloadMounts())
+	assert.Empty(t, s.node.Images.Requests(), "not even the registry is asked")
+
+	allow("registry.kata.test/kata")
+	s.assertInstalled()
+}
