@@ -4,8 +4,11 @@ package nodes_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -27,7 +30,16 @@ type shared struct {
 
 var common shared
 
+// atOnce is how many tests run at least at the same time: they mostly wait for their nodes.
+const atOnce = 4
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if asked := flag.Lookup("test.parallel"); asked.Value.String() == asked.DefValue && runtime.GOMAXPROCS(0) < atOnce {
+		if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
 	if common.cluster != nil {
 		if err := common.cluster.Close(context.Background()); err != nil {
