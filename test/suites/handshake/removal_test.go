@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package handshake couples the decisions of both halves, the agent's and the controller's, on a small host and
+// Package handshake_test couples the decisions of both halves, the agent's and the controller's, on a small host and
 // an API server that is a value: what neither half's own tests can see.
-package handshake
+package handshake_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
@@ -23,6 +21,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
 	"github.com/kata-node/kata-node/nodeagent/step"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 const bootID = "boot-1"
@@ -120,7 +120,7 @@ func (c *coupled) controller(behind int) {
 func (c *coupled) scheduler(tick, life int) {
 	if c.now.labelled {
 		name := fmt.Sprintf("ns/p%d", tick)
-		c.now.pods, c.ages[name] = append(c.now.pods[:len(c.now.pods):len(c.now.pods)], name), 0
+		c.now.pods, c.ages[name] = append(slices.Clip(c.now.pods), name), 0
 	}
 	var alive []string
 	for _, name := range c.now.pods {
