@@ -5,6 +5,7 @@ VERSION ?= 0.1.0
 
 # Pinned tools; each is built once, through the Go proxy, into $(CACHE)/bin.
 GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
 # (controller-gen is pinned beside what it generates, in api/v1/generate.go.)
 
 # Debian packages that tests, demo and packaging use, beside Go, make and git.
@@ -28,7 +29,7 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint generate verify payload demo rpm machineconfig images fuzz deps
+.PHONY: help build test bench lint generate verify payload demo rpm machineconfig images fuzz deps
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -46,18 +47,27 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 	# Never cached: they run programs that Go does not track.
 	cd test && $(GO_TEST) -vet=off -p 1 -count 1 -timeout 40m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
 
+BENCH ?= .
+bench: ## Run every benchmark of the root module; docs/performance.md says what they measure [BENCH=name]
+	CGO_ENABLED=0 go test -run '^$$' -bench '$(BENCH)' -benchmem $$(git grep -l '^func Benchmark' -- '*_test.go' ':!test' ':!ignition' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
+
 lint: $(GOLANGCI_LINT) ## Run golangci-lint in every module
 	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && CGO_ENABLED=0 $(GOLANGCI_LINT) run --timeout 30m ./...) || exit 1; done
 
 generate: ## Generate deep copies and the CRD from api/v1
 	go generate ./api/...
 
-verify: ## Check that generated files, formatting and go.mod are up to date
+# The database changes without a commit here, so its findings are printed and fail nothing.
+VULNDB ?= https://vuln.go.dev
+verify: ## Check generated files, formatting, go.mod, and known vulnerabilities where their database can be reached [VULNDB=mirror]
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp -R go.mod go.sum api deploy "$$copy" && (cd "$$copy" && go generate ./api/...) && \
 	diff -ru api "$$copy/api" && diff -ru deploy "$$copy/deploy" || { echo "generated files are out of date: run make generate" >&2; exit 1; }
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not formatted: run gofmt -w on" $$unformatted >&2; exit 1; }
 	@for m in $(MODULES); do (cd $$m && go mod tidy -diff >/dev/null) || { echo "$$m/go.mod is out of date: run go mod tidy in $$m" >&2; exit 1; }; done
 	@echo "generated files, formatting and go.mod are up to date"
+	@if ! curl --fail --silent --max-time 5 --output /dev/null $(VULNDB)/index/db.json 2>/dev/null; then \
+	  echo "known vulnerabilities are not checked: $(VULNDB) cannot be reached with curl"; \
+	else for m in $(MODULES); do echo "govulncheck $$m"; (cd $$m && CGO_ENABLED=0 GOVULNDB=$(VULNDB) go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) -tags=$(TAGS) ./...) || echo "$$m has known vulnerabilities, or they could not be checked: see above"; done; fi
 
 PAYLOAD_VERSION ?= 1.0.0
 TO ?= oci:$(DIST)/payload:latest
