@@ -15,34 +15,44 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// Table is the kernel's process table.
-type Table struct{ root string }
+// Table is the kernel's process table. It remembers which processes use nothing: reading the maps of a process
+// takes its memory lock, and a host has thousands of processes.
+type Table struct {
+	root string
+
+	mu     sync.Mutex
+	unused map[identity]int
+}
 
 // Below returns the process table as far as it concerns files below a root; "/" is the host itself.
-func Below(root string) Table { return Table{root: root} }
+func Below(root string) *Table { return &Table{root: root, unused: map[identity]int{}} }
 
 const proc = "/proc"
 
 // Using returns the processes, other than this one, that use files below dir.
-func (t Table) Using(dir string) ([]host.Process, error) {
+func (t *Table) Using(dir string) ([]host.Process, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	entries, err := os.ReadDir(proc)
 	if err != nil {
 		return nil, fmt.Errorf("reading the process table: %w", err)
 	}
 	dir = filepath.Join(t.root, dir)
 	var using []host.Process
+	seen := map[identity]int{}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		p, err := process(pid, dir)
+		p, err := t.look(pid, dir, seen)
 		if err != nil && !gone(err) {
 			return nil, fmt.Errorf("looking at process %d: %w", pid, err)
 		}
@@ -51,7 +61,55 @@ func (t Table) Using(dir string) ([]host.Process, error) {
 			using = append(using, p)
 		}
 	}
+	t.unused = seen
 	return using, nil
+}
+
+// identity is a program that a process runs: another start or another execve is another one.
+type identity struct {
+	pid             int
+	start, exe, dir string
+}
+
+// enough is how often a process must have used nothing before it is not read again: one that has just started
+// may not have mapped its libraries yet. A file that it maps later makes its umount busy.
+const enough = 2
+
+func (t *Table) look(pid int, dir string, seen map[identity]int) (host.Process, error) {
+	id, err := identify(pid, dir)
+	if err != nil {
+		return host.Process{}, err
+	}
+	if times := t.unused[id]; times >= enough {
+		seen[id] = times
+		return host.Process{}, nil
+	}
+	p, err := process(pid, dir)
+	if err == nil && len(p.Paths) == 0 {
+		seen[id] = t.unused[id] + 1
+	}
+	return p, err
+}
+
+// startField is the place of the start time in /proc/PID/stat, counted from the state, which follows the last
+// parenthesis: see proc_pid_stat(5).
+const startField = 19
+
+func identify(pid int, dir string) (identity, error) {
+	stat, err := os.ReadFile(file(pid, "stat"))
+	if err != nil {
+		return identity{}, err
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) <= startField {
+		return identity{}, fmt.Errorf("%s has %d fields", file(pid, "stat"), len(fields))
+	}
+	// A kernel thread has no executable, and the end of a process takes it away first.
+	exe, err := os.Readlink(file(pid, "exe"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return identity{}, err
+	}
+	return identity{pid: pid, start: fields[startField], exe: exe, dir: dir}, nil
 }
 
 // gone tells that a process ended while it was looked at.
@@ -107,7 +165,7 @@ func named(args []string, dir string) []string {
 func file(pid int, name string) string { return filepath.Join(proc, strconv.Itoa(pid), name) }
 
 // below returns paths as the agent knows them, without the root.
-func (t Table) below(paths []string) []string {
+func (t *Table) below(paths []string) []string {
 	var inside []string
 	for _, path := range paths {
 		inside = append(inside, filepath.Join("/", strings.TrimPrefix(path, t.root)))

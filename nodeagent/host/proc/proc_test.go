@@ -3,6 +3,7 @@
 package proc_test
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -95,6 +96,47 @@ func TestWhoNamesAFileOfThePayloadUsesIt(t *testing.T) {
 	assert.Equal(t, pid, found[0].PID)
 	assert.Equal(t, []string{"/versions/v1/payload/vmlinux"}, found[0].Paths)
 	end()
+}
+
+// read returns how many bytes this process has read.
+func read(t *testing.T) int {
+	t.Helper()
+	counters, err := os.ReadFile("/proc/self/io")
+	require.NoError(t, err)
+	var bytes int
+	_, err = fmt.Sscanf(string(counters), "rchar: %d", &bytes)
+	require.NoError(t, err)
+	return bytes
+}
+
+func TestProcessesThatUseNothingAreNotReadAgain(t *testing.T) { //nolint:paralleltest // it counts what this process reads
+	root := t.TempDir()
+	shim := installed(t, root, "slots/v1/payload/shim")
+	cat := installed(t, root, "elsewhere/cat")
+	for range 20 {
+		_, end := child(t, cat)
+		defer end()
+	}
+	using(t, root, "/slots") // skips where the table is not this test's own
+	table := proc.Below(root)
+	var looks []int
+	for range 3 {
+		before := read(t)
+		found, err := table.Using("/slots")
+		require.NoError(t, err)
+		assert.Empty(t, found)
+		looks = append(looks, read(t)-before)
+	}
+	assert.Less(t, looks[2], looks[0]/2)
+
+	pid, end := child(t, shim)
+	defer end()
+	for range 3 {
+		found, err := table.Using("/slots")
+		require.NoError(t, err)
+		require.Len(t, found, 1, "a process that began later is found at every look")
+		assert.Equal(t, pid, found[0].PID)
+	}
 }
 
 func TestProcessesMayEndWhileTheyAreLookedAt(t *testing.T) {
