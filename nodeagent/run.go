@@ -121,8 +121,8 @@ func (a *Agent) wanted() string {
 func (p pass) running() bool { return p.done != nil }
 
 // stopLimit is how long a pass may go on after the agent was told to stop. A step whose read hangs
-// would never end.
-const stopLimit = 20 * time.Second
+// would never end. systemd kills an agent that has not ended 10 s after it was told to (TimeoutStopSec=).
+const stopLimit = 6 * time.Second
 
 func (p pass) await() {
 	if !p.running() {

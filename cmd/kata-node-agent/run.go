@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent"
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/files"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
 	"github.com/kata-node/kata-node/nodeagent/nodeclient"
 	"github.com/kata-node/kata-node/nodeagent/observe"
@@ -38,11 +40,24 @@ func runCommand(root *string) *cobra.Command {
 			if dry {
 				return dryRun(c.Context(), w, client, c.OutOrStdout())
 			}
-			return serve(c.Context(), w, client, log)
+			release, err := onlyOne(w.tree)
+			if err != nil {
+				return err
+			}
+			return errors.Join(serve(c.Context(), w, client, log), release())
 		},
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "print the plan for this node and change nothing")
 	return c
+}
+
+// onlyOne keeps a second agent from starting: each would delete what the other downloads.
+func onlyOne(tree files.Tree) (release func() error, err error) {
+	release, err = tree.Lock(host.LockFile)
+	if errors.Is(err, files.ErrLocked) {
+		return nil, fmt.Errorf("another agent works on this host: stop kata-agent.service first, or see what it does with status: %w", err)
+	}
+	return release, err
 }
 
 // logger leaves times to the journal.
@@ -126,7 +141,13 @@ func dryRun(ctx context.Context, w *wiring, client *nodeclient.Client, out io.Wr
 	if err != nil {
 		return err
 	}
-	return printPlan(out, plan.For(facts))
+	result := nodeagent.Consider(facts, client.Reported(), time.Now())
+	return errors.Join(printPlan(out, result.Plan), say(out, "says:  %s\n", result.Sentence))
+}
+
+func say(out io.Writer, format string, words ...any) error {
+	_, err := fmt.Fprintf(out, format, words...)
+	return err
 }
 
 func printPlan(out io.Writer, p plan.Plan) error {

@@ -50,6 +50,32 @@ func TestBadSettingsAreNamed(t *testing.T) {
 	}
 }
 
+func TestASecondAgentDoesNotStart(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	_, err := files.Below(root).Lock(host.LockFile)
+	require.NoError(t, err)
+	c := command()
+	c.SetArgs([]string{"run", "--root", root})
+	require.ErrorContains(t, c.ExecuteContext(t.Context()), "another agent works on this host: stop kata-agent.service first")
+}
+
+func TestStatusWritesNothing(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	store := filepath.Join(root, host.StoreDir)
+	require.NoError(t, os.MkdirAll(store, 0o700))
+	w, err := wire(root)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.cri.Close()) })
+	images, err := w.withoutImages().Images.List(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, images)
+	entries, err := os.ReadDir(store)
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+}
+
 func TestEverythingIsBelowTheRoot(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

@@ -24,15 +24,11 @@ func statusCommand(root *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			facts, err := observe.Observer{Host: w.host, Self: w.self}.Look(c.Context(), cluster.Told{})
+			facts, err := observe.Observer{Host: w.withoutImages(), Self: w.self}.Look(c.Context(), cluster.Told{})
 			if err != nil {
 				return err
 			}
-			sentence, err := w.sentence(c.Context())
-			if err != nil {
-				return err
-			}
-			return printStatus(c.OutOrStdout(), sentence, facts)
+			return printStatus(c.OutOrStdout(), w.sentence(c.Context()), facts)
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/crio"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
@@ -25,6 +26,7 @@ import (
 // wiring is the agent's host with the adapters that have a life of their own.
 type wiring struct {
 	host     host.Host
+	tree     files.Tree
 	settings settings.Settings
 	store    *images.Store
 	cri      *crio.Client
@@ -47,7 +49,7 @@ func wire(root string) (*wiring, error) {
 	}
 	store := images.Below(root, host.StoreDir, host.StoreRunDir, s.PullSecret)
 	return &wiring{
-		settings: s, store: store, cri: cri, self: self,
+		settings: s, store: store, tree: tree, cri: cri, self: self,
 		host: host.Host{
 			Files: tree, Services: systemd.Manager{}, Images: store,
 			Mounts: mounts.Below(root, label(s.SELinuxContext)), Sandboxes: cri, Processes: proc.Below(root),
@@ -81,14 +83,27 @@ func identify(s settings.Settings) (host.Identity, error) {
 // agentUnit is the service that this program runs as.
 const agentUnit = "kata-node-agent.service"
 
-// sentence is what systemctl status shows of the agent.
-func (w *wiring) sentence(ctx context.Context) (string, error) {
+// sentence is what systemctl status shows of the agent, or why that is not known: the rest of a status is no
+// less true for it.
+func (w *wiring) sentence(ctx context.Context) string {
 	unit, err := w.host.Services.Unit(ctx, agentUnit)
 	if err != nil {
-		return "", err
+		return node.Sentence("unknown: " + err.Error())
 	}
-	return fmt.Sprintf("%s: %s", unit.ActiveState, unit.Status), nil
+	return fmt.Sprintf("%s: %s", unit.ActiveState, unit.Status)
 }
+
+// withoutImages is a host whose image store is not opened: its library writes to a store that it only reads.
+func (w *wiring) withoutImages() host.Host {
+	h := w.host
+	h.Images = unread{h.Images}
+	return h
+}
+
+// unread is a store of which only its existence is known.
+type unread struct{ host.Images }
+
+func (unread) List(context.Context) ([]host.Image, error) { return nil, nil }
 
 // kubeconfig is below the root as everything else.
 func (w *wiring) kubeconfig(root string) string { return filepath.Join(root, w.settings.Kubeconfig) }

@@ -12,6 +12,8 @@ const (
 	SlotsDir    = RunDir + "/slots"
 	CurrentLink = RunDir + "/current"
 	ProofLink   = RunDir + "/proof"
+	// LockFile is held by the agent that works on this host.
+	LockFile = RunDir + "/lock"
 	// StoreRunDir holds what the store must forget at a reboot.
 	StoreRunDir = RunDir + "/storage"
 	DropIn      = "/etc/crio/crio.conf.d/60-kata-agent.conf"
