@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -34,12 +36,12 @@ type caches struct {
 	known map[string]facts.Node
 }
 
-func newCaches(kube kubernetes.Interface, configs *apply.Configs) (*caches, error) {
+func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer) (*caches, error) {
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	c := &caches{
 		nodes:   factory.Core().V1().Nodes().Informer(),
 		classes: factory.Node().V1().RuntimeClasses().Informer(),
-		configs: cache.NewSharedIndexInformer(configs.ListWatch(), &v1.KataConfig{}, 0, cache.Indexers{}),
+		configs: configs,
 		written: map[string]*corev1.Node{},
 	}
 	if err := c.nodes.SetTransform(trim); err != nil {
@@ -73,10 +75,14 @@ func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) 
 }
 
 func (c *caches) read(now time.Time) (seen, error) {
-	var out seen
+	out := seen{unreadable: map[types.UID]error{}}
 	for _, object := range c.configs.GetStore().List() {
-		if kc, ok := object.(*v1.KataConfig); ok {
+		switch kc := object.(type) {
+		case *v1.KataConfig:
 			out.configs = append(out.configs, kc)
+		case *apply.Unreadable:
+			out.configs = append(out.configs, &v1.KataConfig{ObjectMeta: kc.ObjectMeta})
+			out.unreadable[kc.UID] = kc.Problem
 		}
 	}
 	out.nodes = c.readNodes(now)
@@ -129,7 +135,7 @@ func staleSince(before, n facts.Node, now time.Time) time.Time {
 // unchangedSince is by the controller's own clock, too. Its own restart begins anew, which only prolongs deadlines.
 func unchangedSince(before, n facts.Node, now time.Time) time.Time {
 	same := before.UID == n.UID && before.Ready == n.Ready && before.BootID == n.BootID && before.ReportProblem == n.ReportProblem &&
-		equality.Semantic.DeepEqual(before.Intent, n.Intent) && equality.Semantic.DeepEqual(before.Report, n.Report)
+		reflect.DeepEqual(before.Intent, n.Intent) && reflect.DeepEqual(before.Report, n.Report)
 	if same && !before.Since.IsZero() {
 		return before.Since
 	}

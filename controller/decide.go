@@ -3,9 +3,12 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	nodev1 "k8s.io/api/node/v1"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/facts"
@@ -17,7 +20,9 @@ import (
 
 // seen is the cluster as the caches have it.
 type seen struct {
-	configs      []*v1.KataConfig
+	configs []*v1.KataConfig
+	// unreadable says why one of configs has nothing but its metadata.
+	unreadable   map[types.UID]error
 	nodes        []facts.Node
 	runtimeClass *nodev1.RuntimeClass
 }
@@ -28,6 +33,8 @@ type decision struct {
 	existing, desired *nodev1.RuntimeClass
 	changes           []rollout.Change
 	statuses          []newStatus
+	// unreadable counts KataConfigs that cannot be decoded.
+	unreadable int
 	// next is when a pass is due although nothing changed; zero if never.
 	next time.Time
 }
@@ -40,7 +47,8 @@ type newStatus struct {
 // decide is a pure function: the same cluster at the same time gives the same decision.
 func decide(s seen, settings Settings, now time.Time) decision {
 	division := selection.Divide(configFacts(s, settings), s.nodes)
-	d := decision{existing: s.runtimeClass, desired: runtimeclass.Desired(division.Pools)}
+	d := decision{existing: s.runtimeClass, desired: runtimeclass.Desired(s.runtimeClass, division.Pools, slices.ContainsFunc(s.nodes, draws))}
+	d.unreadable = len(s.unreadable)
 	byUID := map[string]*v1.KataConfig{}
 	for _, kc := range s.configs {
 		byUID[string(kc.UID)] = kc
@@ -63,12 +71,18 @@ func decide(s seen, settings Settings, now time.Time) decision {
 	return d
 }
 
+// draws is true for a node with an agent that kata pods may be bound to.
+func draws(n facts.Node) bool { return n.Labelled() && n.Report != nil }
+
 // configFacts reads the KataConfigs. None of them starts anything while a RuntimeClass of our name belongs to somebody else.
 func configFacts(s seen, settings Settings) []facts.Config {
 	foreign := runtimeclass.Foreign(s.runtimeClass)
 	configs := make([]facts.Config, 0, len(s.configs))
 	for _, kc := range s.configs {
 		c := facts.OfConfig(kc, settings.DefaultPayload)
+		if problem := s.unreadable[kc.UID]; problem != nil {
+			c = facts.Unreadable(c, problem)
+		}
 		if foreign != nil && c.Refused == nil {
 			c.Refused = foreign
 		}
@@ -83,8 +97,11 @@ func (d *decision) add(pool selection.Pool, kc *v1.KataConfig, in status.Input) 
 	case c.Deleting && c.Accepted && pool.Clean():
 		d.release = append(d.release, kc)
 		return
-	case !c.Deleting && !c.Accepted && (c.Refused == nil || c.Refused.Reason != facts.ReasonForeignFinalizer):
+	case c.Acceptable():
 		d.accept = append(d.accept, kc)
+		return
+	}
+	if c.Refused != nil && c.Refused.Reason == facts.ReasonUnreadable {
 		return
 	}
 	s, next := status.Of(in)

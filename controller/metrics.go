@@ -13,6 +13,8 @@ type Metrics struct {
 	nodes  *prometheus.GaugeVec
 	passes prometheus.Counter
 	writes prometheus.Counter
+	// unreadable counts stored KataConfigs that cannot be decoded.
+	unreadable prometheus.Gauge
 }
 
 // NewMetrics registers the figures.
@@ -30,8 +32,12 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Name: "kata_controller_node_changes_total",
 			Help: "Changes to Nodes that were decided.",
 		}),
+		unreadable: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kata_controller_unreadable_kataconfigs",
+			Help: "Stored KataConfigs that cannot be decoded.",
+		}),
 	}
-	for _, c := range []prometheus.Collector{m.nodes, m.passes, m.writes} {
+	for _, c := range []prometheus.Collector{m.nodes, m.passes, m.writes, m.unreadable} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}
@@ -41,6 +47,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 
 func (m *Metrics) observe(d decision) {
 	m.passes.Inc()
+	m.unreadable.Set(float64(d.unreadable))
 	m.writes.Add(float64(len(d.changes)))
 	m.nodes.Reset()
 	for _, s := range d.statuses {

@@ -5,6 +5,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
@@ -16,8 +17,15 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 
+	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/apply"
+)
+
+// One queue key serves the whole cluster, so a write that always fails must not keep another from being tried soon.
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 30 * time.Second
 )
 
 // component is how events name this program.
@@ -40,7 +48,11 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 	if err != nil {
 		return nil, err
 	}
-	watched, err := newCaches(kube, configs)
+	informer, err := apply.WatchConfigs(config, func(u *apply.Unreadable) { unreadable(events, log, u) })
+	if err != nil {
+		return nil, err
+	}
+	watched, err := newCaches(kube, informer)
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +60,21 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 		settings: settings,
 		writer:   &apply.Writer{Kube: kube, Configs: configs, Events: events, Log: log},
 		caches:   watched,
-		queue:    workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]()),
+		queue:    workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry)),
 		metrics:  metrics,
 		log:      log,
 	}
 	return c, watched.start(ctx, c.wake())
+}
+
+// EventUnreadable is the event of a KataConfig that cannot be decoded.
+const EventUnreadable = "Unreadable"
+
+// unreadable names an object once for each of its versions.
+func unreadable(events record.EventRecorder, log logrus.FieldLogger, u *apply.Unreadable) {
+	problem := node.Sentence(u.Problem.Error())
+	log.WithField("kataconfig", u.Name).Errorf("The KataConfig cannot be decoded; its nodes stay as they are: %s", problem)
+	events.Event(&v1.KataConfig{ObjectMeta: u.ObjectMeta}, corev1.EventTypeWarning, EventUnreadable, problem)
 }
 
 // recorder sends events until the context ends.

@@ -88,7 +88,8 @@ type Report struct {
 	RebootRequired bool      `json:"rebootRequired,omitempty"`
 }
 
-// DecodeReport reads and validates the value of ReportAnnotation.
+// DecodeReport reads and validates the value of ReportAnnotation. Texts longer than an agent writes are cut, and every text becomes
+// one printable line: a node is not trusted to keep to the bounds.
 func DecodeReport(document string) (Report, error) {
 	var r Report
 	if err := decode(document, &r); err != nil {
@@ -97,7 +98,7 @@ func DecodeReport(document string) (Report, error) {
 	if err := r.Validate(); err != nil {
 		return Report{}, fmt.Errorf("reading report: %w", err)
 	}
-	return r, nil
+	return r.bounded(), nil
 }
 
 // Encode returns the annotation's value, at most MaxReportBytes long: whatever is too long is cut, with an ellipsis, so that no content keeps a node from reporting.

@@ -113,5 +113,9 @@ type Overhead struct {
 	// +kubebuilder:validation:MaxProperties=3
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'])",message="overhead.podFixed names a resource other than cpu, memory and ephemeral-storage: remove it, a sandbox costs nothing else"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, type(self[k]) == int ? self[k] >= 0 : !string(self[k]).startsWith('-'))",message="overhead.podFixed has a quantity below zero: write what a sandbox costs, such as cpu: 250m and memory: 350Mi"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, type(self[k]) == int || isQuantity(self[k]))",message="overhead.podFixed has something that is no quantity: write what a sandbox costs, such as cpu: 250m and memory: 350Mi"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, type(self[k]) == int || !isQuantity(self[k]) || quantity(self[k]).isLessThan(quantity('1Ti')))",message="overhead.podFixed has a quantity of 1Ti or more: write what a sandbox costs, such as cpu: 250m and memory: 350Mi"
+	// +kubebuilder:validation:XValidation:rule="!('memory' in self) || (type(self['memory']) == int ? self['memory'] >= 1048576 : !isQuantity(self['memory']) || !quantity(self['memory']).isLessThan(quantity('1Mi')))",message="overhead.podFixed has less than 1Mi of memory: m is a thousandth of a byte, write Mi, such as memory: 350Mi"
+	// +kubebuilder:validation:XValidation:rule="!('ephemeral-storage' in self) || (type(self['ephemeral-storage']) == int || !isQuantity(self['ephemeral-storage']) || quantity(self['ephemeral-storage']).isInteger())",message="overhead.podFixed has a fraction of a byte of ephemeral-storage: m is a thousandth of a byte, write Mi"
 	PodFixed corev1.ResourceList `json:"podFixed,omitempty"`
 }

@@ -7,12 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 
 	v1 "github.com/kata-node/kata-node/api/v1"
 )
@@ -38,11 +35,6 @@ func NewConfigs(config *rest.Config) (*Configs, error) {
 		return nil, fmt.Errorf("making a client for KataConfigs: %w", err)
 	}
 	return &Configs{rest: client}, nil
-}
-
-// ListWatch feeds an informer with every KataConfig.
-func (c *Configs) ListWatch() *cache.ListWatch {
-	return cache.NewListWatchFromClient(c.rest, v1.Resource, metav1.NamespaceAll, fields.Everything())
 }
 
 // setFinalizers replaces the finalizers of the object as it was read; a newer one is left alone.

@@ -98,6 +98,18 @@ func OfConfig(kc *v1.KataConfig, defaultPayload string) Config {
 	return out
 }
 
+// Unreadable returns a KataConfig of which only the metadata is known: it keeps its nodes as they are.
+func Unreadable(c Config, problem error) Config {
+	c.Selector, c.Payload = nil, ""
+	c.Refused = &Refusal{ReasonUnreadable, node.Sentence("this KataConfig cannot be decoded, delete it or write it again: " + problem.Error())}
+	return c
+}
+
+// Acceptable is true for a KataConfig that is to be accepted now.
+func (c Config) Acceptable() bool {
+	return !c.Deleting && !c.Accepted && (c.Refused == nil || c.Refused.Reason != ReasonForeignFinalizer && c.Refused.Reason != ReasonUnreadable)
+}
+
 // Wanted returns the intent that a member of this KataConfig should have; false when no payload is known.
 func (c Config) Wanted(n Node) (node.Intent, bool) {
 	if c.Payload == "" {

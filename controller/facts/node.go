@@ -77,7 +77,7 @@ func (n *Node) readReport(annotations map[string]string) {
 	}
 	report, err := node.DecodeReport(document)
 	if err != nil {
-		n.ReportProblem = err.Error()
+		n.ReportProblem = node.Sentence(err.Error())
 		return
 	}
 	n.Report = &report

@@ -13,6 +13,8 @@ type Reason string
 
 // Reasons of a whole KataConfig.
 const (
+	// ReasonUnreadable is a stored KataConfig that this program cannot decode.
+	ReasonUnreadable Reason = "Unreadable"
 	// ReasonInvalidSelector is a stored selector that the API server would refuse today.
 	ReasonInvalidSelector Reason = "InvalidSelector"
 	// ReasonNoPayload is a KataConfig without payload where the controller has no default.

@@ -9,7 +9,7 @@ import (
 	"github.com/kata-node/kata-node/controller/facts"
 )
 
-// Limits say how long a node may do nothing. All are by the controller's own clock.
+// Limits say how long a node may do nothing, 0 for ever. All are by the controller's own clock.
 type Limits struct {
 	// Answer is for a node that does not answer its intent, or whose kubelet is not Ready.
 	Answer time.Duration
@@ -62,7 +62,7 @@ func unfit(n facts.Node) bool {
 
 // expired returns moving until the limit has passed. A node that was never seen before is new.
 func expired(since time.Time, limit time.Duration, now time.Time, then standing) standing {
-	if since.IsZero() || now.Sub(since) < limit {
+	if since.IsZero() || limit == 0 || now.Sub(since) < limit {
 		return moving
 	}
 	return then

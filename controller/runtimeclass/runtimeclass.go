@@ -42,13 +42,15 @@ func Foreign(existing *nodev1.RuntimeClass) *facts.Refusal {
 	}
 }
 
-// Desired returns the object that should exist, or nil. It exists from the first accepted KataConfig until the last one is clean:
-// the kubelet reads it for every sandbox it creates. Once all of them are on their way out, its selector matches no node.
-func Desired(pools []selection.Pool) *nodev1.RuntimeClass {
-	needed, live := false, false
+// Desired returns the object that should exist, or nil. It exists from the first accepted KataConfig until the last one is clean
+// and no node is labelled: the kubelet reads it for every sandbox it creates. A KataConfig that is about to be accepted keeps an
+// object that exists, so that it outlives a hand-over. Once all KataConfigs are being deleted, its selector matches no node.
+func Desired(existing *nodev1.RuntimeClass, pools []selection.Pool, labelled bool) *nodev1.RuntimeClass {
+	needed, live := existing != nil && labelled, false
 	for _, p := range pools {
-		needed = needed || p.Config.Accepted && !(p.Config.Deleting && p.Clean())
-		live = live || p.Config.Accepted && !p.Config.Deleting
+		wanted := p.Config.Accepted || existing != nil && p.Config.Acceptable()
+		needed = needed || wanted && !(p.Config.Deleting && p.Clean())
+		live = live || wanted && !p.Config.Deleting
 	}
 	if !needed {
 		return nil
@@ -78,23 +80,29 @@ func Merge(existing, desired *nodev1.RuntimeClass) *nodev1.RuntimeClass {
 	return out
 }
 
-// Overhead is, for each resource, the largest that any KataConfig asks for: they share one RuntimeClass.
+// Overhead is, for each resource, the largest that any KataConfig with nodes asks for: they share one RuntimeClass.
 func Overhead(pools []selection.Pool) corev1.ResourceList {
 	out := corev1.ResourceList{}
 	for _, p := range pools {
-		for name, quantity := range overheadOf(p.Config) {
+		if !p.Config.Accepted || p.Config.Refused != nil || p.Clean() {
+			continue
+		}
+		for name, quantity := range overheadOf(p.Config.Overhead) {
 			if present, found := out[name]; !found || present.Cmp(quantity) < 0 {
 				out[name] = quantity
 			}
 		}
 	}
+	if len(out) == 0 {
+		return overheadOf(nil)
+	}
 	return out
 }
 
 // overheadOf is what a KataConfig asks for. The default is what the sandboxed containers operator has charged for years.
-func overheadOf(c facts.Config) corev1.ResourceList {
-	if len(c.Overhead) > 0 {
-		return maps.Clone(c.Overhead)
+func overheadOf(asked corev1.ResourceList) corev1.ResourceList {
+	if len(asked) > 0 {
+		return maps.Clone(asked)
 	}
 	return corev1.ResourceList{
 		corev1.ResourceCPU:    resource.MustParse("250m"),

@@ -19,7 +19,7 @@ import (
 )
 
 func desired(configs []facts.Config, nodes ...facts.Node) *nodev1.RuntimeClass {
-	return runtimeclass.Desired(selection.Divide(configs, nodes).Pools)
+	return runtimeclass.Desired(nil, selection.Divide(configs, nodes).Pools, false)
 }
 
 func costs(cpu, memory string) Change {
@@ -70,7 +70,8 @@ func TestTheClassLivesFromTheFirstAcceptedKataConfigToTheLastCleanOne(t *testing
 
 func TestOverheadIsTheLargestOfEachResource(t *testing.T) {
 	t.Parallel()
-	class := desired([]facts.Config{Config("a", costs("100m", "2Gi")), Config("b", costs("1", "64Mi"))})
+	class := desired([]facts.Config{Config("a", costs("100m", "2Gi"), Selects("k", "a")), Config("b", costs("1", "64Mi"), Selects("k", "b"))},
+		Worker("a", With("k", "a")), Worker("b", With("k", "b")))
 	assert.Equal(t, "1", class.Overhead.PodFixed.Cpu().String())
 	assert.Equal(t, "2Gi", class.Overhead.PodFixed.Memory().String())
 }
@@ -105,4 +106,31 @@ func TestDriftIsRepairedAndNothingElse(t *testing.T) {
 	merged := runtimeclass.Merge(existing, want)
 	assert.True(t, runtimeclass.Same(merged, want))
 	assert.Equal(t, existing.Annotations, merged.Annotations)
+}
+
+func TestAHandOverKeepsTheClass(t *testing.T) {
+	t.Parallel()
+	deleted, next := Config("a", Deleted), Config("b", func(c *facts.Config) { c.Accepted = false })
+	existing := desired([]facts.Config{Config("a")})
+	pools := selection.Divide([]facts.Config{deleted, next}, []facts.Node{Worker("w", Done(deleted))}).Pools
+	class := runtimeclass.Desired(existing, pools, true)
+	require.NotNil(t, class)
+	assert.Equal(t, map[string]string{node.ReadyLabel: "true"}, class.Scheduling.NodeSelector)
+	assert.Nil(t, runtimeclass.Desired(nil, selection.Divide([]facts.Config{next}, nil).Pools, false), "and nothing is made before its finalizer is there")
+}
+
+func TestTheClassOutlivesTheLastLabel(t *testing.T) {
+	t.Parallel()
+	existing := desired([]facts.Config{Config("a")})
+	class := runtimeclass.Desired(existing, nil, true)
+	require.NotNil(t, class)
+	assert.Equal(t, map[string]string{runtimeclass.WithdrawnLabel: "true"}, class.Scheduling.NodeSelector)
+	assert.Nil(t, runtimeclass.Desired(existing, nil, false))
+}
+
+func TestAKataConfigWithoutNodesChargesNobody(t *testing.T) {
+	t.Parallel()
+	huge := Config("huge", costs("1", "1Ti"), Selects("nobody", "has"))
+	class := desired([]facts.Config{huge, Config("c", costs("2", "2Gi"))}, Worker("w", Idle))
+	assert.Equal(t, "2Gi", class.Overhead.PodFixed.Memory().String())
 }

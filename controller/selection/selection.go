@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 )
 
@@ -89,7 +90,7 @@ func (d *divider) place(n facts.Node) {
 	}
 }
 
-// owner is the pool that the node belongs to. A KataConfig whose selector cannot be read keeps the nodes it has: nothing is torn down over a sentence that nobody understands.
+// owner is the pool that the node belongs to. A KataConfig whose selector cannot be read keeps the nodes it has: an unreadable selector must not trigger a removal.
 func (d *divider) owner(n facts.Node) *Pool {
 	if former := d.former(n); former != nil && former.Config.Selector == nil && !former.Config.Deleting {
 		return former
@@ -107,7 +108,14 @@ func (d *divider) selects(p *Pool, n facts.Node) bool {
 }
 
 func (d *divider) matches(p *Pool, n facts.Node) bool {
-	return p.Config.Selector != nil && d.isWorker(n) && p.Config.Selector.Matches(labels.Set(n.Labels))
+	return p.Config.Selector != nil && (d.isWorker(n) || d.stays(n)) && p.Config.Selector.Matches(labels.Set(n.Labels))
+}
+
+// stays is true for a node without any role that a KataConfig installed: the first role label on some other node changes what a
+// worker is in this cluster, and takes nothing from the nodes that were chosen before.
+func (d *divider) stays(n facts.Node) bool {
+	former := d.former(n)
+	return former != nil && !former.Config.Deleting && n.Intent.State == node.StateInstalled && plain(n)
 }
 
 // former is the pool whose intent the node carries, nil when it has none or when that KataConfig is gone.
@@ -139,11 +147,11 @@ func (d *divider) leave(n facts.Node) {
 	p.Leaving = append(p.Leaving, n)
 }
 
-func (p *Pool) overlap(other string, owns bool, node string) {
+func (p *Pool) overlap(other string, owns bool, name string) {
 	i := slices.IndexFunc(p.Overlaps, func(o Overlap) bool { return o.Other == other && o.Owns == owns })
 	if i < 0 {
 		p.Overlaps = append(p.Overlaps, Overlap{Other: other, Owns: owns})
 		i = len(p.Overlaps) - 1
 	}
-	p.Overlaps[i].Nodes = append(p.Overlaps[i].Nodes, node)
+	p.Overlaps[i].Nodes = append(p.Overlaps[i].Nodes, name)
 }

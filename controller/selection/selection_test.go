@@ -133,3 +133,22 @@ func TestNodesOfAKataConfigThatIsGoneAreUnowned(t *testing.T) {
 	assert.Equal(t, []string{"w"}, names(d.Unowned))
 	assert.Equal(t, node.PhaseInstalled, d.Unowned[0].Report.Phase)
 }
+
+func TestARoleLabelOnOneNodeTakesNothingFromTheOthers(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	nodes := []facts.Node{Worker("n0", Done(c)), Worker("n1", Without(worker), Done(c)), Worker("n2", Without(worker), Idle)}
+	d := selection.Divide([]facts.Config{c}, nodes)
+	assert.Equal(t, []string{"n0", "n1"}, names(d.Pools[0].Members))
+	assert.Empty(t, d.Pools[0].Leaving)
+
+	moved := Worker("n1", Without(worker), With("node-role.kubernetes.io/infra", ""), Done(c))
+	d = selection.Divide([]facts.Config{c}, []facts.Node{Worker("n0", Done(c)), moved})
+	assert.Equal(t, []string{"n1"}, names(d.Pools[0].Leaving), "a node that got another role leaves")
+}
+
+func TestInfraNodesAreNoWorkersWhereNoNodeIsLabelledWorker(t *testing.T) {
+	t.Parallel()
+	d := selection.Divide([]facts.Config{Config("c")}, []facts.Node{Worker("i", Without(worker), With("node-role.kubernetes.io/infra", ""), Idle)})
+	assert.Empty(t, d.Pools[0].Members)
+}

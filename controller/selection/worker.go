@@ -4,6 +4,7 @@ package selection
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/kata-node/kata-node/controller/facts"
 )
@@ -15,14 +16,25 @@ const (
 	roleMaster       = "node-role.kubernetes.io/master"
 )
 
-// workers returns what makes a node a worker in this cluster: Linux and the role label, or, where no node has that label, Linux and no part of the control plane.
+// rolePrefix begins the labels by which a cluster names the roles of its nodes.
+const rolePrefix = "node-role.kubernetes.io/"
+
+// workers returns what makes a node a worker in this cluster: Linux and the role label, or, where no node has that label, Linux and no role label at all.
 func workers(nodes []facts.Node) func(facts.Node) bool {
 	if slices.ContainsFunc(nodes, func(n facts.Node) bool { return has(n, roleWorker) }) {
 		return func(n facts.Node) bool { return n.Linux && has(n, roleWorker) }
 	}
-	return func(n facts.Node) bool {
-		return n.Linux && !has(n, roleControlPlane) && !has(n, roleMaster)
+	return plain
+}
+
+// plain is a Linux node without any role.
+func plain(n facts.Node) bool {
+	for label := range n.Labels {
+		if strings.HasPrefix(label, rolePrefix) {
+			return false
+		}
 	}
+	return n.Linux
 }
 
 func has(n facts.Node, label string) bool {

@@ -20,8 +20,11 @@ import (
 // maxNames bounds lists of node names in sentences and conflicts.
 const maxNames = 5
 
+// maxPayloads bounds the list of payloads: nodes may report any digest.
+const maxPayloads = 10
+
 // maxSentence bounds what is said of one node, in runes.
-const maxSentence = 500
+const maxSentence = 300
 
 // Input is everything that a status is made from.
 type Input struct {
@@ -85,7 +88,7 @@ func payloads(in Input) []v1.PayloadStatus {
 	slices.SortFunc(out, func(a, b v1.PayloadStatus) int {
 		return cmp.Or(-cmp.Compare(a.Nodes, b.Nodes), cmp.Compare(a.Image, b.Image))
 	})
-	return out
+	return out[:min(len(out), maxPayloads)]
 }
 
 func imageNames(in Input) map[string]string {

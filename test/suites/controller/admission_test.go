@@ -42,6 +42,15 @@ func TestABadKataConfigIsRefusedWithFieldAndRemedy(t *testing.T) {
 		"foreign resource":        {config("overhead: {podFixed: {nvidia.com/gpu: 1}}"), "config.overhead.podFixed", "cpu, memory and ephemeral-storage"},
 		"negative overhead":       {config("overhead: {podFixed: {cpu: -250m}}"), "config.overhead.podFixed", "write what a sandbox costs"},
 		"negative number":         {config("overhead: {podFixed: {cpu: -1}}"), "config.overhead.podFixed", "write what a sandbox costs"},
+		"beyond an int32":         {config("maxUnavailable: 2147483648"), "config.maxUnavailable", "between 1 and 2147483647"},
+		"no failure allowed":      {config("maxFailures: 0"), "config.maxFailures", "between 1 and 2147483647"},
+		"failures as text":        {config("maxFailures: many"), "config.maxFailures", "write 2 or 10%"},
+		"thousandths of a byte":   {config("overhead: {podFixed: {memory: 350m}}"), "config.overhead.podFixed", "write Mi, such as memory: 350Mi"},
+		"bytes as a number":       {config("overhead: {podFixed: {memory: 350}}"), "config.overhead.podFixed", "write Mi, such as memory: 350Mi"},
+		"more than any node has":  {config("overhead: {podFixed: {memory: 1Ei}}"), "config.overhead.podFixed", "a quantity of 1Ti or more"},
+		"an odd exponent":         {config("overhead: {podFixed: {cpu: '1e1.5'}}"), "config.overhead.podFixed", "something that is no quantity"},
+		"our own label":           {labels("node-restriction.kubernetes.io/kata-oc: 'true'"), "matchLabels", "use a label of your own"},
+		"our own key":             {expression("{key: node-restriction.kubernetes.io/kata-oc, operator: DoesNotExist}"), "matchExpressions[0].key", "use a label of your own"},
 		"no quantity":             {config("overhead: {podFixed: {memory: much}}"), "config.overhead.podFixed.memory", "should match"},
 	} {
 		t.Run(name, func(t *testing.T) {
