@@ -6,12 +6,12 @@ VERSION ?= 0.1.0
 # Pinned tools; each is built once, through the Go proxy, into $(CACHE)/bin.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
-# (controller-gen is pinned beside what it generates, in api/v1/generate.go.)
+# (controller-gen is pinned next to what it generates, in api/v1/generate.go.)
 
-# Debian packages that tests, demo and packaging use, beside Go, make and git.
+# Debian packages that tests, demo and packaging use in addition to Go, make and git.
 PACKAGES := binutils buildah ca-certificates cpio debootstrap gcc iproute2 libc6-dev rpm rpm2cpio rpmlint systemd systemd-container tar util-linux
 
-# What is expensive and kept: tools here, the Debian tree and the programs of the test nodes beside them.
+# What is expensive and kept: these tools, the Debian tree, and the programs of the test nodes.
 CACHE ?= $(CURDIR)/.cache
 DIST ?= dist
 

@@ -12,7 +12,7 @@ import (
 // Phase is where a node stands towards the intent that its report answers.
 type Phase string
 
-// The phases. Error stands beside any of them.
+// The phases. An error may come with any of them.
 //
 //	Idle -> Installing -> Installed -> Removing -> Absent -> Idle
 //	            |  ^                      |  ^

@@ -71,7 +71,7 @@ type KataInstallConfig struct {
 	//
 	// +optional
 	HostPackages HostPackages `json:"hostPackages,omitempty"`
-	// overhead is what one sandbox costs beside its containers. It becomes part of RuntimeClass kata-oc.
+	// overhead is what one sandbox costs in addition to its containers. It becomes part of RuntimeClass kata-oc.
 	//
 	// +optional
 	// +nullable
@@ -104,7 +104,7 @@ type KataInstallConfig struct {
 // +kubebuilder:validation:Enum=Auto;Extension;Layered;None
 type HostPackages string
 
-// Overhead is what one sandbox costs beside its containers.
+// Overhead is what one sandbox costs in addition to its containers.
 type Overhead struct {
 	// podFixed lists cpu, memory and ephemeral-storage.
 	//

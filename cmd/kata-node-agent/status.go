@@ -48,7 +48,7 @@ func printStatus(out io.Writer, sentence string, f plan.Facts) error {
 		fmt.Fprintf(table, "%s:\t%s\n", row[0], row[1])
 	}
 	for _, v := range f.Slots.All {
-		fmt.Fprintf(table, "slot:\t%s\tpayload %s\t%s\theld by %s\n", v.ID, v.Release, stateOf(v), orElse(strings.Join(v.Holders, ", "), "nobody"))
+		fmt.Fprintf(table, "slot:\t%s\tpayload %s\t%s\theld by %s\n", v.ID, v.Release, stateOf(v), orElse(strings.Join(v.Holders, ", "), "nothing"))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Policy and RemovalPolicy are the disruption policies beside the Butane source.
+// Policy and RemovalPolicy are the disruption policies next to the Butane source.
 const (
 	Policy        = "nodedisruptionpolicy.yaml"
 	RemovalPolicy = "nodedisruptionpolicy-removal.yaml"
