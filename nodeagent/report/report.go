@@ -30,7 +30,8 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 		BoundPods: boundPods(f),
 		Error:     problem(f, p, failure),
 	}
-	if v, serving := f.Serving(); serving {
+	// A removal that takes away serves no new pod from its first step on.
+	if v, serving := f.Serving(); serving && p.Phase != node.PhaseRemoving {
 		r.Payload, r.PayloadVersion = node.Digest(v.Payload), v.Release
 	}
 	if r.Error != nil {

@@ -117,6 +117,13 @@ func TestReport(t *testing.T) {
 	}
 }
 
+func TestARemovalThatHasBegunServesNothingNew(t *testing.T) {
+	t.Parallel()
+	for phase, payload := range map[node.Phase]string{node.PhaseBlocked: digest("a"), node.PhaseRemoving: ""} {
+		assert.Equal(t, payload, report.Make(serving(), plan.Plan{Phase: phase}, nil, node.Report{}, noon()).Payload, phase)
+	}
+}
+
 func TestAnErrorKeepsItsTimeWhileItIsTheSame(t *testing.T) {
 	t.Parallel()
 	before := node.Report{Error: &node.Error{Step: string(plan.Pull), Reason: "PullPayloadFailed", Message: "another wording", Since: noon().Add(-time.Hour)}}
