@@ -17,7 +17,13 @@ const MaxSentence = 400
 // names the operation, its end has the cause. Sentence of a sentence is the same sentence.
 func Sentence(text string) string { return Shorten(line(text), MaxSentence) }
 
+// maxRaw is how much of a text is looked at, half of it at each end.
+const maxRaw = 16 << 10
+
 func line(text string) string {
+	if len(text) > maxRaw {
+		text = text[:maxRaw/2] + ellipsis + text[len(text)-maxRaw/2:]
+	}
 	var lines []string
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
 		part = strings.Join(strings.Fields(strings.Map(printable, part)), " ")

@@ -48,6 +48,9 @@ func wire(root string) (*wiring, error) {
 		return nil, err
 	}
 	store := images.Below(root, host.StoreDir, host.StoreRunDir, s.PullSecret)
+	if s.SignaturePolicy != "" {
+		store.Policy = tree.Path(s.SignaturePolicy)
+	}
 	return &wiring{
 		settings: s, store: store, tree: tree, cri: cri, self: self,
 		host: host.Host{

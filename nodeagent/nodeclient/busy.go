@@ -11,7 +11,10 @@ const (
 	mcoDesiredDrain  = mcoPrefix + "desiredDrain"
 	mcoLastDrain     = mcoPrefix + "lastAppliedDrain"
 	mcoDone          = "Done"
+	mcoDegraded      = "Degraded"
+	mcoUnreconciled  = "Unreconcilable"
 	busyMachineState = "the machine-config daemon, which is at work on this node"
+	stuckMachine     = "the machine-config daemon, which has given up on this node: see its machine config pool"
 )
 
 // Busy says whom CRI-O's restart would disturb, empty when nobody. Nodes without the machine-config operator carry none of its keys.
@@ -19,6 +22,9 @@ func Busy(annotations map[string]string) string {
 	state, managed := annotations[mcoState]
 	if !managed {
 		return ""
+	}
+	if state == mcoDegraded || state == mcoUnreconciled {
+		return stuckMachine
 	}
 	quiet := state == mcoDone && annotations[mcoCurrent] == annotations[mcoDesired] && annotations[mcoDesiredDrain] == annotations[mcoLastDrain]
 	if quiet {

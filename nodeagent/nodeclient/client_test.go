@@ -116,6 +116,7 @@ func TestBusy(t *testing.T) {
 	} {
 		assert.Equal(t, c.busy, nodeclient.Busy(c.annotations) != "", name)
 	}
+	assert.Contains(t, nodeclient.Busy(keys("Degraded", "a", "a", "u", "u")), "given up on this node", "a person is needed")
 }
 
 func TestPodsAreNotKnownWhileTheAPIServerIsAway(t *testing.T) {

@@ -4,6 +4,8 @@ package nodeclient_test
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,4 +150,21 @@ func TestReportsThatCannotBeWritten(t *testing.T) {
 	a.server.CloseClientConnections()
 	a.server.Close()
 	assert.ErrorContains(t, c.Publish(t.Context(), says(node.PhaseIdle), cluster.Condition{}, noon()), "reporting on node worker-1: ")
+}
+
+func TestAPatchIsBoundedWhateverComes(t *testing.T) {
+	t.Parallel()
+	for name, letter := range map[string]string{"plain": "x", "quotes": `"`, "escapes": "\x00<&>\u2028", "broken": "\xff", "wide": "\U0001F600", "lines": "\n"} {
+		long := strings.Repeat(letter, 1<<20)
+		r := says(node.PhaseBlocked)
+		r.IntentID, r.BootID, r.Architecture, r.HostCheck, r.Payload, r.PayloadVersion = long, long, long, long, long, long
+		r.InUse, r.BoundPods = slices.Repeat([]string{long}, 100), node.BoundPods{Count: 100, Names: slices.Repeat([]string{long}, 100)}
+		r.Error = &node.Error{Step: long, Reason: long, Message: long, Since: noon()}
+		a := newAPI(t, &corev1.Node{})
+		c := a.connect()
+		require.NoError(t, c.Publish(t.Context(), r, cluster.Condition{Present: true, Reason: "Blocked", Message: long}, noon()), name)
+		assert.LessOrEqual(t, len(a.written()[0]), 16<<10, name)
+		assert.LessOrEqual(t, len(a.node.Annotations[node.ReportAnnotation]), node.MaxReportBytes, name)
+		assert.LessOrEqual(t, len(a.condition().Message), node.MaxSentence, name)
+	}
 }

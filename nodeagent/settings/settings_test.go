@@ -70,13 +70,14 @@ func TestEverySettingHasItsKey(t *testing.T) {
 	s, err := settings.Load(files{"/etc/kata-agent/a.toml": `
 kubeconfig = "k"
 pull_secret = "p"
+signature_policy = "y"
 cri_socket = "s"
 crio_unit = "u"
 selinux_context = "x"
 allowed_payloads = ["registry.example.com/kata"]
 `})
 	require.NoError(t, err)
-	assert.Equal(t, settings.Settings{Kubeconfig: "k", PullSecret: "p", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x", AllowedPayloads: []string{"registry.example.com/kata"}}, s)
+	assert.Equal(t, settings.Settings{Kubeconfig: "k", PullSecret: "p", SignaturePolicy: "y", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x", AllowedPayloads: []string{"registry.example.com/kata"}}, s)
 }
 
 func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {

@@ -316,7 +316,11 @@ func TestTheHostsPolicyDecides(t *testing.T) {
 	assert.Empty(t, s.fetched())
 	assert.Empty(t, n.list(t))
 	n.put(t, "/etc/containers/policy.json", "{")
-	assert.ErrorContains(t, n.store.Pull(t.Context(), name, nil), "reading the host's signature policy")
+	require.ErrorContains(t, n.store.Pull(t.Context(), name, nil), "reading the host's signature policy")
+
+	n.put(t, "/etc/crio/policy.json", `{"default":[{"type":"insecureAcceptAnything"}]}`)
+	n.store.Policy = filepath.Join(n.root, "/etc/crio/policy.json")
+	n.pull(t, name)
 }
 
 func TestMirrorsMayChangeWhileTheAgentRuns(t *testing.T) {

@@ -30,6 +30,8 @@ type Store struct {
 	system     *types.SystemContext
 	// auth is the file of the node's registry credentials. It need not be there yet when the agent starts.
 	auth string
+	// Policy is a file in the form of containers-policy.json(5). Without one the host's default is used.
+	Policy string
 	// Stall is how long a pull may go without a byte, one minute unless it is set.
 	Stall time.Duration
 
