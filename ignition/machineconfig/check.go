@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// renderedLimit is what the machine-config operator allows for all MachineConfigs of a pool together, in bytes (its pkg/controller/common/constants.go).
+	// renderedLimit is what the machine-config operator allows for all MachineConfigs of a pool
+	// together, in bytes (its pkg/controller/common/constants.go).
 	renderedLimit = 1_572_864
 	// ourShare leaves room for everybody else's.
 	ourShare = 100 << 10
@@ -26,7 +27,8 @@ type document struct {
 	} `yaml:"spec"`
 }
 
-// check parses a rendered MachineConfig with Ignition's own library and holds it against the size limit.
+// check parses a rendered MachineConfig with Ignition's own library and holds it against the size
+// limit.
 func check(rendered []byte) error {
 	if len(rendered) > ourShare {
 		return fmt.Errorf("the MachineConfig has %d bytes: more than our share, %d of the %d that a pool may have", len(rendered), ourShare, renderedLimit)
@@ -57,7 +59,8 @@ func ignitionJSON(rendered []byte) ([]byte, error) {
 	return config, nil
 }
 
-// parse uses the parser of exactly the version that the config names; nodes of that release have no newer one.
+// parse uses the parser of exactly the version that the config names; nodes of that release have no
+// newer one.
 func parse(config []byte) (report.Report, error) {
 	var header struct {
 		Ignition struct {

@@ -50,7 +50,8 @@ func DecodePolicy(manifest []byte) (Disruption, error) {
 	return d.Spec.Policy, nil
 }
 
-// ForFile is what happens when path changes: the actions of its own entry, else of the closest directory above it; without either, a reboot.
+// ForFile is what happens when path changes: the actions of its own entry, else of the closest
+// directory above it; without either, a reboot.
 func (d Disruption) ForFile(file string) []Action {
 	for at := file; at != "/" && at != "."; at = path.Dir(at) {
 		for _, f := range d.Files {

@@ -19,7 +19,8 @@ type host struct {
 	root string
 }
 
-// podman hands out an agent that is a shell script printing its digest; it fails where there is no network.
+// podman hands out an agent that is a shell script printing its digest; it fails where there is no
+// network.
 const podman = `#!/bin/sh
 echo "podman $*" >>"$CALLS"
 [ ! -e "$KATA_ROOT/no-network" ] || { echo "no route to host" >&2; exit 125; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package machineconfig renders the Butane sources of the node agent into MachineConfigs and checks them as the machine-config operator will.
-// Every warning of Butane or Ignition is an error.
+// Package machineconfig renders the Butane sources of the node agent into MachineConfigs and checks
+// them as the machine-config operator will. Every warning of Butane or Ignition is an error.
 package machineconfig
 
 import (
@@ -20,8 +20,8 @@ import (
 // Source is the Butane source, relative to the root of the repository.
 const Source = "ignition/kata-agent.bu"
 
-// OpenShift lists the releases that MachineConfigs are rendered for: those that Butane translates for, from the first one that
-// has ValidatingAdmissionPolicies and NodeDisruptionPolicies.
+// OpenShift lists the releases that MachineConfigs are rendered for: those that Butane translates
+// for, from the first one that has ValidatingAdmissionPolicies and NodeDisruptionPolicies.
 func OpenShift() []string { return []string{"4.17", "4.18", "4.19", "4.20", "4.21"} }
 
 // Options is what differs between two renderings.
@@ -32,13 +32,14 @@ type Options struct {
 	Image string
 	// Role is the machine config pool, usually "worker".
 	Role string
-	// AllowedPayloads are the repositories, or directories of them, whose payloads the nodes run. Empty means the directory of
-	// the agent's own image.
+	// AllowedPayloads are the repositories, or directories of them, whose payloads the nodes run.
+	// Empty means the directory of the agent's own image.
 	AllowedPayloads []string
 }
 
 const (
-	// imageForm is api/node's ImagePattern, which a test compares: this module does not import the agent's.
+	// imageForm is api/node's ImagePattern, which a test compares: this module does not import the
+	// agent's.
 	imageForm = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$`
 	roleForm  = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
 	// allowedForm is as much of an image's name as a list of allowed payloads may have.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command render writes one MachineConfig per OpenShift release, and the disruption policies that go before, into a directory.
-// It is a program of a module of its own because Butane and Ignition link a cloud SDK, which has no place in what runs on nodes.
+// Command render writes one MachineConfig per OpenShift release, and the disruption policies that
+// go before, into a directory. It is a program of a module of its own because Butane and Ignition
+// link a cloud SDK, which has no place in what runs on nodes.
 package main
 
 import (

@@ -20,10 +20,11 @@ type Input struct {
 	// Tree is the staged directory.
 	Tree        string
 	Description Description
-	// Time is the modification time of all files and the image's time of creation, as SOURCE_DATE_EPOCH gives it.
-	// The zero value is the epoch itself. Parts of seconds are dropped.
+	// Time is the modification time of all files and the image's time of creation, as
+	// SOURCE_DATE_EPOCH gives it. The zero value is the epoch itself. Parts of seconds are dropped.
 	Time time.Time
-	// WorkDir is an existing directory for the compressed layers. The image reads them from there, so it must outlive the image.
+	// WorkDir is an existing directory for the compressed layers. The image reads them from there,
+	// so it must outlive the image.
 	WorkDir string
 }
 
@@ -39,15 +40,17 @@ type Payload struct {
 
 // Layer is one line of a payload's table of contents.
 type Layer struct {
-	// Component is the component's name, or "manifest" for the last one, which holds that document alone.
+	// Component is the component's name, or "manifest" for the last one, which holds that document
+	// alone.
 	Component string
 	Digest    string
 	// Size is that of the compressed layer, in bytes.
 	Size int64
 }
 
-// Build builds the image: one layer per component in the order of the description, and the manifest in a small layer of its own on top,
-// so that an update moves what changed and the manifest. The error names the path that is in the way.
+// Build builds the image: one layer per component in the order of the description, and the manifest
+// in a small layer of its own on top, so that an update moves what changed and the manifest. The
+// error names the path that is in the way.
 func Build(ctx context.Context, in Input) (Payload, error) {
 	in.Time = roundTime(in.Time)
 	p, err := build(ctx, in)
@@ -87,7 +90,8 @@ func build(ctx context.Context, in Input) (Payload, error) {
 	return assemble(in, m, layers)
 }
 
-// writeLayers writes the components' layers side by side, and then, with every digest known, the manifest's.
+// writeLayers writes the components' layers side by side, and then, with every digest known, the
+// manifest's.
 func writeLayers(ctx context.Context, in Input, tree *os.Root, m manifest.Manifest, owned [][]int) ([]*layer, error) {
 	layers := make([]*layer, len(owned), len(owned)+1)
 	group, groupCtx := errgroup.WithContext(ctx)

@@ -150,7 +150,8 @@ func TestTheDigestOfTheSmallestPayloadIsKnown(t *testing.T) {
 	for _, diffID := range config.RootFS.DiffIDs {
 		got = append(got, diffID.Hex)
 	}
-	// The uncompressed layers: they do not depend on the toolchain's compressor. A change here changes every published payload.
+	// The uncompressed layers: they do not depend on the toolchain's compressor. A change here
+	// changes every published payload.
 	golden, err := os.ReadFile("testdata/diffids")
 	require.NoError(t, err)
 	assert.Equal(t, strings.Fields(string(golden)), got)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package assemble turns a staged directory and a description into a payload image, bit for bit the same wherever and whenever it runs.
-// It refuses what a node must not mount, before the first byte is compressed, and publishes nothing.
+// Package assemble turns a staged directory and a description into a payload image, bit for bit the
+// same wherever and whenever it runs. It refuses what a node must not mount, before the first byte
+// is compressed, and publishes nothing.
 package assemble
 
 import (
@@ -22,11 +23,14 @@ import (
 type Description struct {
 	Name    string `toml:"name"`
 	Version string `toml:"version"`
-	// Architecture is a Go architecture name, such as amd64. Empty means that of the program that builds.
+	// Architecture is a Go architecture name, such as amd64. Empty means that of the program that
+	// builds.
 	Architecture string `toml:"architecture"`
-	// Prefix is the absolute directory below which base configurations name files of the payload, as in manifest.Manifest.
+	// Prefix is the absolute directory below which base configurations name files of the payload,
+	// as in manifest.Manifest.
 	Prefix string `toml:"prefix"`
-	// ShimCompatibility is equal in two payloads exactly when the shim of each can reach the running sandboxes of the other.
+	// ShimCompatibility is equal in two payloads exactly when the shim of each can reach the
+	// running sandboxes of the other.
 	ShimCompatibility string `toml:"shimCompatibility"`
 	// OpenShift and Kubernetes are version ranges; empty means any.
 	OpenShift  string      `toml:"openshift"`
@@ -56,11 +60,13 @@ type Component struct {
 	Name string `toml:"name"`
 	// Version is the payload's own where it is left out.
 	Version string `toml:"version"`
-	// Paths are patterns as in manifest.Component; at most one component may have none, and takes the rest.
+	// Paths are patterns as in manifest.Component; at most one component may have none, and takes
+	// the rest.
 	Paths []string `toml:"paths"`
 }
 
-// ParseDescription reads a description. An unknown key is refused by name and line, so that no typing mistake is lost.
+// ParseDescription reads a description. An unknown key is refused by name and line, so that no
+// typing mistake is lost.
 func ParseDescription(text []byte) (Description, error) {
 	var d Description
 	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&d); err != nil {

@@ -37,8 +37,9 @@ func (l *layer) Size() (int64, error)                { return l.size, nil }
 func (l *layer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
 func (l *layer) Compressed() (io.ReadCloser, error)  { return os.Open(l.file) }
 
-// layerWriter writes one layer, hashing it on both sides of the compression. Entries come in sorted order; owners are root,
-// times are all the same, and a directory comes before the first file in it.
+// layerWriter writes one layer, hashing it on both sides of the compression. Entries come in sorted
+// order; owners are root, times are all the same, and a directory comes before the first file in
+// it.
 type layerWriter struct {
 	out          *os.File
 	inner, outer hash.Hash

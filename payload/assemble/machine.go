@@ -10,7 +10,8 @@ import (
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
-// judgeMachines refuses a shim that was built for another machine than the description says. What is no ELF program passes.
+// judgeMachines refuses a shim that was built for another machine than the description says. What
+// is no ELF program passes.
 func judgeMachines(tree *os.Root, m manifest.Manifest) error {
 	for _, h := range m.Handlers {
 		f, err := m.Resolve(h.Shim)

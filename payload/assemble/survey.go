@@ -17,8 +17,9 @@ import (
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
-// maxComponents keeps a payload's layers, the manifest's included, within what Linux before 6.5 mounts: the names of all
-// layers and the options of the mount share one page of 4096 bytes, and a name has 110 bytes.
+// maxComponents keeps a payload's layers, the manifest's included, within what Linux before 6.5
+// mounts: the names of all layers and the options of the mount share one page of 4096 bytes, and a
+// name has 110 bytes.
 const maxComponents = 32
 
 const (
@@ -27,9 +28,9 @@ const (
 	ownerMayRun               = 0o100
 )
 
-// survey lists the staged files in sorted order, as the manifest will, without their digests.
-// Modes are 0755 for what its owner may execute, else 0644: the umask of whoever staged the tree leaves no trace.
-// Empty directories are left out.
+// survey lists the staged files in sorted order, as the manifest will, without their digests. Modes
+// are 0755 for what its owner may execute, else 0644: the umask of whoever staged the tree leaves
+// no trace. Empty directories are left out.
 func survey(ctx context.Context, tree *os.Root) ([]manifest.File, error) {
 	var files []manifest.File
 	err := fs.WalkDir(tree.FS(), ".", func(path string, d fs.DirEntry, err error) error {
@@ -67,8 +68,9 @@ func surveyFile(tree *os.Root, path string) (manifest.File, error) {
 	}
 }
 
-// refuseCapabilities refuses a file that gives rights to whoever executes it (capabilities(7)). Layers are written without
-// extended attributes, so it would arrive without them, and fail on a node.
+// refuseCapabilities refuses a file that gives rights to whoever executes it (capabilities(7)).
+// Layers are written without extended attributes, so it would arrive without them, and fail on a
+// node.
 func refuseCapabilities(tree *os.Root, path string) error {
 	file, err := tree.Open(path)
 	if err != nil {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package configuration makes the file names in a payload's base configuration lead into that payload, wherever it is
-// mounted. It decides on values alone and reads no file.
+// Package configuration makes the file names in a payload's base configuration lead into that
+// payload, wherever it is mounted. It decides on values alone and reads no file.
 package configuration
 
 import (
@@ -17,7 +17,8 @@ import (
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
-// MaxSize is the largest base configuration that is read, in bytes. The largest of Kata's own has 40 KiB.
+// MaxSize is the largest base configuration that is read, in bytes. The largest of Kata's own has
+// 40 KiB.
 const MaxSize = 1 << 20
 
 // Check refuses what Render refuses.
@@ -26,10 +27,10 @@ func Check(base []byte, m manifest.Manifest) error {
 	return err
 }
 
-// Render returns the base configuration of a payload that is mounted at dir, an absolute path. Every string below the
-// payload's prefix, in tables and arrays of any depth, becomes the name of that file below dir. All other strings name
-// files of the host and stay; without a prefix, the whole base does. The error names the first key whose file the payload
-// lacks.
+// Render returns the base configuration of a payload that is mounted at dir, an absolute path.
+// Every string below the payload's prefix, in tables and arrays of any depth, becomes the name of
+// that file below dir. All other strings name files of the host and stay; without a prefix, the
+// whole base does. The error names the first key whose file the payload lacks.
 func Render(base []byte, m manifest.Manifest, dir string) ([]byte, error) {
 	if m.Prefix == "" {
 		return base, nil
@@ -54,7 +55,8 @@ type translator struct {
 	dir     string
 }
 
-// table translates in the order of the keys, so that the same configuration gives the same error each time.
+// table translates in the order of the keys, so that the same configuration gives the same error
+// each time.
 func (t translator) table(at string, table map[string]any) error {
 	for _, key := range slices.Sorted(maps.Keys(table)) {
 		value, err := t.value(strings.TrimPrefix(at+"."+key, "."), table[key])
@@ -97,8 +99,9 @@ func (t translator) text(at, text string) (string, error) {
 	return path.Join(t.dir, file), nil
 }
 
-// find returns where an absolute name lies in the payload. Payloads are staged in two ways: with the prefix as a directory,
-// as upstream's archives unpack, or with what is below the prefix at the root.
+// find returns where an absolute name lies in the payload. Payloads are staged in two ways: with
+// the prefix as a directory, as upstream's archives unpack, or with what is below the prefix at the
+// root.
 func find(m manifest.Manifest, name string) (string, bool) {
 	below, inside := strings.CutPrefix(name+"/", m.Prefix+"/")
 	if !inside {
@@ -112,8 +115,8 @@ func find(m manifest.Manifest, name string) (string, bool) {
 	return "", false
 }
 
-// holds reports whether the payload has that file, a directory of that name, or a file that the pattern matches: lists of
-// valid values such as valid_hypervisor_paths may hold patterns.
+// holds reports whether the payload has that file, a directory of that name, or a file that the
+// pattern matches: lists of valid values such as valid_hypervisor_paths may hold patterns.
 func holds(m manifest.Manifest, name string) bool {
 	if _, err := m.Resolve(name); err == nil || name == "." {
 		return true

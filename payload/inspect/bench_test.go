@@ -17,8 +17,8 @@ import (
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
-// BenchmarkTree verifies 300 MB in 654 files, as many as Kata 3.20 has for one hypervisor. The files are sparse and in the page
-// cache, so the figure is that of hashing.
+// BenchmarkTree verifies 300 MB in 654 files, as many as Kata 3.20 has for one hypervisor. The
+// files are sparse and in the page cache, so the figure is that of hashing.
 func BenchmarkTree(b *testing.B) {
 	const files, size = 654, 300_000_000 / 654
 	root := b.TempDir()

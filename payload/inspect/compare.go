@@ -17,8 +17,8 @@ const (
 	othersWrite = 0o022
 )
 
-// compare judges everything but content. It returns the first mismatch in sorted order, and the regular files before it
-// whose content is still to be judged.
+// compare judges everything but content. It returns the first mismatch in sorted order, and the
+// regular files before it whose content is still to be judged.
 func compare(found map[string]entry, m manifest.Manifest) ([]manifest.File, *Mismatch) {
 	listed := expected(m)
 	paths := maps.Clone(listed)

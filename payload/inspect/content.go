@@ -21,8 +21,8 @@ const (
 	chunkSize = 256 << 10
 )
 
-// verifyContents hashes the files with a few workers. They take files in order and finish what they took,
-// so that the error is about the first bad file however the work was spread.
+// verifyContents hashes the files with a few workers. They take files in order and finish what they
+// took, so that the error is about the first bad file however the work was spread.
 func verifyContents(ctx context.Context, root *os.Root, files []manifest.File) error {
 	var next atomic.Int64
 	var stop atomic.Bool

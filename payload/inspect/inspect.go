@@ -29,10 +29,11 @@ type Mismatch struct { //nolint:errname // It is a finding first, and an error b
 // Error names the file and the problem.
 func (m *Mismatch) Error() string { return fmt.Sprintf("verifying payload: %s: %s", m.Path, m.Problem) }
 
-// Tree compares every file below root with the manifest: kind, permission bits, size, content and link target.
-// Files that are missing or not listed are mismatches too, and so are directories without any listed file or open to writing by others.
-// It returns a *Mismatch for the first bad path in sorted order, or another error where reading itself went wrong or ctx ended.
-// Owners and extended attributes are not compared.
+// Tree compares every file below root with the manifest: kind, permission bits, size, content and
+// link target. Files that are missing or not listed are mismatches too, and so are directories
+// without any listed file or open to writing by others. It returns a *Mismatch for the first bad
+// path in sorted order, or another error where reading itself went wrong or ctx ended. Owners and
+// extended attributes are not compared.
 func Tree(ctx context.Context, root string, m manifest.Manifest) error {
 	dir, err := os.OpenRoot(root)
 	if err != nil {
@@ -55,8 +56,8 @@ func Tree(ctx context.Context, root string, m manifest.Manifest) error {
 
 // Read returns the manifest below root, decoded and as it was written. A file that is missing, is
 // no regular file, is too large or is no manifest is a *Mismatch; another error is of the reading.
-// A document that is no manifest is returned with its *Mismatch.
-// Whether it is the one that the image's label names is for the caller to compare, see manifest.Digest.
+// A document that is no manifest is returned with its *Mismatch. Whether it is the one that the
+// image's label names is for the caller to compare, see manifest.Digest.
 func Read(ctx context.Context, root string) (manifest.Manifest, []byte, error) {
 	document, err := readDocument(ctx, root)
 	if err != nil {

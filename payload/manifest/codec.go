@@ -12,8 +12,9 @@ import (
 	"io"
 )
 
-// Decode reads and validates a document. Unknown fields are allowed, so that an older agent reads what a newer builder adds;
-// another version, a second document behind the first, or anything that Validate refuses is not.
+// Decode reads and validates a document. Unknown fields are allowed, so that an older agent reads
+// what a newer builder adds; another version, a second document behind the first, or anything that
+// Validate refuses is not.
 func Decode(document []byte) (Manifest, error) {
 	m, err := decode(document)
 	if err != nil {
@@ -40,7 +41,8 @@ func decode(document []byte) (Manifest, error) {
 	return m, m.Validate()
 }
 
-// checkVersion looks at the version alone: the rest of another version's document may have any shape.
+// checkVersion looks at the version alone: the rest of another version's document may have any
+// shape.
 func checkVersion(document []byte) error {
 	var head struct {
 		Version int `json:"version"`
@@ -54,7 +56,8 @@ func checkVersion(document []byte) error {
 	return nil
 }
 
-// Encode writes the document in its one canonical form: equal manifests give equal bytes. It refuses what Decode would refuse.
+// Encode writes the document in its one canonical form: equal manifests give equal bytes. It
+// refuses what Decode would refuse.
 func Encode(m Manifest) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, fmt.Errorf("writing payload manifest: %w", err)

@@ -4,8 +4,9 @@ package manifest
 
 import "path"
 
-// Claims tells whether one of the component's patterns matches the path or a directory above it, by the rules of path.Match:
-// "usr/bin" claims all files below usr/bin, and "usr/share/*.img" every image there. Malformed patterns match nothing.
+// Claims tells whether one of the component's patterns matches the path or a directory above it, by
+// the rules of path.Match: "usr/bin" claims all files below usr/bin, and "usr/share/*.img" every
+// image there. Malformed patterns match nothing.
 func (c Component) Claims(file string) bool {
 	for ; file != "."; file = path.Dir(file) {
 		if c.matches(file) {

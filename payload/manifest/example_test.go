@@ -8,7 +8,8 @@ import (
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
-// The document lies in the image at manifest.Path, and its digest is the image's label manifest.Label.
+// The document lies in the image at manifest.Path, and its digest is the image's label
+// manifest.Label.
 func ExampleDecode() {
 	m, err := manifest.Decode([]byte(`{
 	  "version": 1, "name": "kata", "payloadVersion": "3.20.0", "architecture": "amd64", "prefix": "/opt/kata", "shimCompatibility": "3",

@@ -14,14 +14,15 @@ import (
 const (
 	hexDigits    = "0123456789abcdef"
 	sha256Digits = 64
-	// whiteout is how image layers spell the removal of a file of the layers below (OCI image-spec, layer.md).
+	// whiteout is how image layers spell the removal of a file of the layers below (OCI image-spec,
+	// layer.md).
 	whiteout = ".wh."
 	// maxPath is Linux's PATH_MAX without the closing zero, in bytes.
 	maxPath = 4095
 )
 
-// validateFiles checks the list as a whole and each entry. No entry may lie below another one that is no directory,
-// so that unpacking never writes through a link.
+// validateFiles checks the list as a whole and each entry. No entry may lie below another one that
+// is no directory, so that unpacking never writes through a link.
 func (m Manifest) validateFiles() error {
 	paths := map[string]bool{Path: true}
 	for i, f := range m.Files {
@@ -101,7 +102,8 @@ func (f File) validateRegular() error {
 	return nil
 }
 
-// validatePath accepts clean relative paths only, and no name that an image layer would read as an instruction.
+// validatePath accepts clean relative paths only, and no name that an image layer would read as an
+// instruction.
 func validatePath(name string) error {
 	if !fs.ValidPath(name) || name == "." || len(name) > maxPath {
 		return fmt.Errorf("%q is not a clean relative path", name)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifest describes what a payload image holds: its handlers, its components, what it asks of a host, and every file by digest.
-// It reads, writes and judges that description, and touches neither files nor network.
+// Package manifest describes what a payload image holds: its handlers, its components, what it asks
+// of a host, and every file by digest. It reads, writes and judges that description, and touches
+// neither files nor network.
 package manifest
 
 import (
@@ -12,9 +13,11 @@ import (
 const (
 	// Version is the version of the document that this package writes and reads.
 	Version = 1
-	// Path is where the document lies in a payload image, relative to its root. The document does not list itself.
+	// Path is where the document lies in a payload image, relative to its root. The document does
+	// not list itself.
 	Path = "usr/share/kata-payload/manifest.json"
-	// Label is the label of an image's configuration that names the digest of the document inside, as sha256:hex.
+	// Label is the label of an image's configuration that names the digest of the document inside,
+	// as sha256:hex.
 	Label = "io.kata-node.payload.manifest"
 	// MaxSize is the largest document that Decode reads, in bytes.
 	MaxSize = 16 << 20
@@ -46,20 +49,23 @@ type Manifest struct {
 	PayloadVersion string `json:"payloadVersion"`
 	// Architecture is a Go architecture name, such as amd64.
 	Architecture string `json:"architecture"`
-	// Prefix is the absolute directory below which the handlers' base configurations name files of the payload, such as
-	// /opt/kata. Empty means that they name files of the host alone.
+	// Prefix is the absolute directory below which the handlers' base configurations name files of
+	// the payload, such as /opt/kata. Empty means that they name files of the host alone.
 	Prefix string `json:"prefix,omitempty"`
-	// ShimCompatibility is equal in two payloads exactly when the shim of each can reach the running sandboxes of the other.
+	// ShimCompatibility is equal in two payloads exactly when the shim of each can reach the
+	// running sandboxes of the other.
 	ShimCompatibility string `json:"shimCompatibility"`
 	// Handlers has at least one entry; the names are unique.
 	Handlers []Handler `json:"handlers"`
 	// Components are in order of change rate, slowest first: one image layer each.
 	Components []Component `json:"components"`
 	Requires   Requires    `json:"requires"`
-	// OpenShift and Kubernetes are the version ranges that the payload is made for. Empty means any.
+	// OpenShift and Kubernetes are the version ranges that the payload is made for. Empty means
+	// any.
 	OpenShift  string `json:"openshift"`
 	Kubernetes string `json:"kubernetes"`
-	// Files lists every regular file and symbolic link of the image except the document itself, sorted by path.
+	// Files lists every regular file and symbolic link of the image except the document itself,
+	// sorted by path.
 	Files []File `json:"files"`
 }
 
@@ -78,7 +84,8 @@ type Handler struct {
 type Component struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
-	// Paths are patterns as in path.Match; see Claims. The component without any takes what no other claims.
+	// Paths are patterns as in path.Match; see Claims. The component without any takes what no
+	// other claims.
 	Paths []string `json:"paths"`
 }
 

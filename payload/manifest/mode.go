@@ -26,7 +26,8 @@ func (m Mode) String() string { return fmt.Sprintf("%04o", uint32(m)) }
 // MarshalText writes four octal digits.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// UnmarshalText reads four octal digits. Bits that no payload may have are read too, so that Validate can name the file.
+// UnmarshalText reads four octal digits. Bits that no payload may have are read too, so that
+// Validate can name the file.
 func (m *Mode) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 8, 16)
 	if err != nil || len(text) != 4 || n > maxMode {

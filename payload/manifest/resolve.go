@@ -12,8 +12,9 @@ import (
 // maxHops is how many symbolic links Linux follows in one path (path_resolution(7)).
 const maxHops = 40
 
-// Resolve follows symbolic links as the kernel would below the image's root, and returns the regular file that a path leads to.
-// It refuses loops, links that leave the image, and paths that lead to no regular file.
+// Resolve follows symbolic links as the kernel would below the image's root, and returns the
+// regular file that a path leads to. It refuses loops, links that leave the image, and paths that
+// lead to no regular file.
 func (m Manifest) Resolve(file string) (File, error) {
 	end, err := m.follow(file)
 	if err != nil {
@@ -26,8 +27,8 @@ func (m Manifest) Resolve(file string) (File, error) {
 	return f, nil
 }
 
-// follow returns the path without links that a path leads to. What does not exist is taken for a directory:
-// a link may lead nowhere, but not out of the image.
+// follow returns the path without links that a path leads to. What does not exist is taken for a
+// directory: a link may lead nowhere, but not out of the image.
 func (m Manifest) follow(file string) (string, error) {
 	at, rest := ".", strings.Split(file, "/")
 	for hops := 0; len(rest) > 0; {

@@ -20,7 +20,8 @@ const (
 	shimForm = `^containerd-shim-[a-zA-Z0-9\-\+]+$`
 )
 
-// Validate tells the first thing that makes the manifest unfit to be served, in one sentence that names it.
+// Validate tells the first thing that makes the manifest unfit to be served, in one sentence that
+// names it.
 func (m Manifest) Validate() error {
 	for _, check := range []func() error{m.validateHead, m.validateComponents, m.validateFiles, m.validateHandlers} {
 		if err := check(); err != nil {

@@ -14,8 +14,9 @@ import (
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
-// Manifest returns the manifest inside a payload image, decoded and as it was written, after comparing it with the image's label.
-// It reads layers from the top until it has found the document: for our own images that is one small layer.
+// Manifest returns the manifest inside a payload image, decoded and as it was written, after
+// comparing it with the image's label. It reads layers from the top until it has found the
+// document: for our own images that is one small layer.
 func Manifest(image v1.Image) (manifest.Manifest, []byte, error) {
 	document, err := find(image)
 	if err != nil {

@@ -29,8 +29,9 @@ const (
 	fileMode      = 0o644
 )
 
-// pushLayout writes the image into a layout of its own inside the directory, moves the blobs over, and moves the name last,
-// by one rename. Whoever reads the layout meanwhile sees the old image or the new one; two writers at once are not for this.
+// pushLayout writes the image into a layout of its own inside the directory, moves the blobs over,
+// and moves the name last, by one rename. Whoever reads the layout meanwhile sees the old image or
+// the new one; two writers at once are not for this.
 func pushLayout(ctx context.Context, image v1.Image, target Target) error {
 	if err := prepareLayout(target.layout); err != nil {
 		return err

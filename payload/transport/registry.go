@@ -60,7 +60,8 @@ func (o Options) transport() (http.RoundTripper, error) {
 	return own, nil
 }
 
-// authFromFile looks for the most specific entry: registry/a/b, registry/a, registry (containers-auth.json(5)).
+// authFromFile looks for the most specific entry: registry/a/b, registry/a, registry
+// (containers-auth.json(5)).
 func authFromFile(file string, repository name.Repository) (authn.Authenticator, error) {
 	f, err := os.Open(filepath.Clean(file))
 	if err != nil {
@@ -86,8 +87,8 @@ func authFromFile(file string, repository name.Repository) (authn.Authenticator,
 	return authn.Anonymous, nil
 }
 
-// legacyKey returns the first key that older tools wrote for a registry: as a URL, of which only the host counts, as skopeo,
-// podman and docker read it. The empty string means that there is none.
+// legacyKey returns the first key that older tools wrote for a registry: as a URL, of which only
+// the host counts, as skopeo, podman and docker read it. The empty string means that there is none.
 func legacyKey(all *configfile.ConfigFile, registry string) string {
 	for _, key := range slices.Sorted(maps.Keys(all.AuthConfigs)) {
 		for _, scheme := range []string{"https://", "http://"} {
@@ -104,8 +105,8 @@ func parent(scope string) string {
 	return scope[:max(strings.LastIndex(scope, "/"), 0)]
 }
 
-// entry returns nil where the file has nothing for exactly that scope. The library's own search is for helper programs only:
-// it would take any entry of the same host.
+// entry returns nil where the file has nothing for exactly that scope. The library's own search is
+// for helper programs only: it would take any entry of the same host.
 func entry(all *configfile.ConfigFile, scope string) (authn.Authenticator, error) {
 	if scope == name.DefaultRegistry {
 		scope = authn.DefaultAuthKey

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package transport writes payload images to registries and OCI layouts, by the names that skopeo's users know, and reads them back.
-// What it writes appears as a whole or not at all: the name moves last.
+// Package transport writes payload images to registries and OCI layouts, by the names that skopeo's
+// users know, and reads them back. What it writes appears as a whole or not at all: the name moves
+// last.
 package transport
 
 import (
@@ -17,7 +18,8 @@ import (
 const (
 	layoutPrefix   = "oci:"
 	registryPrefix = "docker://"
-	// refNameForm is the form of org.opencontainers.image.ref.name, as far as a tag of a layout goes.
+	// refNameForm is the form of org.opencontainers.image.ref.name, as far as a tag of a layout
+	// goes.
 	refNameForm = `^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`
 )
 
@@ -31,8 +33,9 @@ type Target struct {
 	digest string
 }
 
-// ParseTarget reads oci:DIR[:TAG], docker://registry/repository[:TAG], or either with @sha256:hex behind it.
-// A registry's repository without tag or digest means the tag latest, a layout's means its one image without a tag.
+// ParseTarget reads oci:DIR[:TAG], docker://registry/repository[:TAG], or either with @sha256:hex
+// behind it. A registry's repository without tag or digest means the tag latest, a layout's means
+// its one image without a tag.
 func ParseTarget(text string) (Target, error) {
 	rest, digest, _ := strings.Cut(text, "@")
 	if _, err := v1.NewHash(digest); digest != "" && err != nil {
@@ -89,7 +92,8 @@ func (t Target) String() string {
 	return text
 }
 
-// byDigest returns the name that intents and people use: registry/repository@sha256:hex, or oci:DIR@sha256:hex.
+// byDigest returns the name that intents and people use: registry/repository@sha256:hex, or
+// oci:DIR@sha256:hex.
 func (t Target) byDigest(digest string) string {
 	if t.layout != "" {
 		return layoutPrefix + t.layout + "@" + digest

@@ -13,11 +13,13 @@ import (
 
 // Options says how registries are reached.
 type Options struct {
-	// AuthFile is a containers auth.json or a Docker config.json. Without it the places that podman and docker use are searched.
+	// AuthFile is a containers auth.json or a Docker config.json. Without it the places that podman
+	// and docker use are searched.
 	AuthFile string
 	// SkipTLSVerify accepts any certificate, and plain HTTP where the registry speaks nothing else.
 	SkipTLSVerify bool
-	// Progress, if set, is told how many bytes of how many have been written to a registry. It is called from one goroutine at a time.
+	// Progress, if set, is told how many bytes of how many have been written to a registry. It is
+	// called from one goroutine at a time.
 	Progress func(complete, total int64)
 }
 

@@ -54,7 +54,8 @@ func target(t *testing.T, text string) transport.Target {
 	return parsed
 }
 
-// serve returns the host of a registry behind a filter, which answers a request itself when it returns true.
+// serve returns the host of a registry behind a filter, which answers a request itself when it
+// returns true.
 func serve(t *testing.T, start func(http.Handler) *httptest.Server, filter func(http.ResponseWriter, *http.Request) bool) string {
 	t.Helper()
 	store := registry.New()
