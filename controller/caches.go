@@ -57,7 +57,8 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
-// start fills the caches, and returns when they have everything: on half a cluster, any decision is wrong.
+// start fills the caches, and returns when they have everything: on half a cluster, any decision is
+// wrong.
 func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) error {
 	var synced []cache.InformerSynced
 	for _, informer := range []cache.SharedIndexInformer{c.nodes, c.configs, c.classes} {
@@ -120,7 +121,7 @@ func (c *caches) readNodes(now time.Time) []facts.Node {
 	return nodes
 }
 
-// staleSince is by the controller's own clock: no node has to tell the time.
+// staleSince uses the controller's clock, so the clocks of nodes do not matter.
 func staleSince(before, n facts.Node, now time.Time) time.Time {
 	switch {
 	case n.SameBoot():
@@ -132,7 +133,8 @@ func staleSince(before, n facts.Node, now time.Time) time.Time {
 	}
 }
 
-// unchangedSince is by the controller's own clock, too. Its own restart begins anew, which only prolongs deadlines.
+// unchangedSince uses the controller's clock, too. Its own restart begins anew, which only prolongs
+// deadlines.
 func unchangedSince(before, n facts.Node, now time.Time) time.Time {
 	same := before.UID == n.UID && before.Ready == n.Ready && before.BootID == n.BootID && before.ReportProblem == n.ReportProblem &&
 		reflect.DeepEqual(before.Intent, n.Intent) && reflect.DeepEqual(before.Report, n.Report)
@@ -161,7 +163,8 @@ func (c *caches) wrote(n *corev1.Node) {
 	c.written[n.Name] = facts.Trim(n)
 }
 
-// newest returns the cached Node, or what this instance wrote after it, and forgets the latter once the cache has caught up.
+// newest returns the cached Node, or what this instance wrote after it, and forgets the latter once
+// the cache has caught up.
 func (c *caches) newest(cached *corev1.Node) *corev1.Node {
 	written, found := c.written[cached.Name]
 	if !found {

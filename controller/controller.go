@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controller keeps a cluster as its KataConfigs want it: it reads everything from its caches, decides, and applies.
-// Decisions live in the packages below it, writes in package apply; here is only the order of things.
+// Package controller keeps a cluster as its KataConfigs want it: it reads everything from its
+// caches, decides, and applies. Decisions live in the packages below it, writes in package apply;
+// here is only the order of things.
 package controller
 
 import (
@@ -101,8 +102,8 @@ func (c *Controller) sync(ctx context.Context) error {
 	return c.apply(ctx, decided)
 }
 
-// apply makes what was decided so. Nothing is installed before its finalizer is there, and the finalizer goes last.
-// One refused write does not keep the others from being made.
+// apply makes what was decided so. Nothing is installed before its finalizer is there, and the
+// finalizer goes last. One refused write does not keep the others from being made.
 func (c *Controller) apply(ctx context.Context, d decision) error {
 	var errs []error
 	for _, kc := range d.accept {
@@ -125,7 +126,8 @@ func (c *Controller) apply(ctx context.Context, d decision) error {
 	return errors.Join(errs...)
 }
 
-// outdated is true when every part of the error says that an object has changed since it was read: the next pass knows better.
+// outdated is true when every part of the error says that an object has changed since it was read:
+// the next pass knows better.
 func outdated(err error) bool {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -139,7 +141,8 @@ func outdated(err error) bool {
 	return true
 }
 
-// wake asks for a pass when things have settled. Heartbeats, which are most of what happens to Nodes, wake nobody.
+// wake asks for a pass when things have settled. Heartbeats, which are most of what happens to
+// Nodes, start no pass.
 func (c *Controller) wake() cache.ResourceEventHandlerFuncs {
 	soon := func() { c.queue.AddAfter(key, c.settings.Settle) }
 	return cache.ResourceEventHandlerFuncs{

@@ -17,8 +17,9 @@ import (
 // crdPath is read as plain JSON: its labels and annotations are all that is of interest here.
 const crdPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/" + v1.CRD
 
-// own refuses to work on a KataConfig definition that is not ours. The sandboxed containers operator defines the same group and kind,
-// and two controllers on one kind would undo each other's work.
+// own refuses to work on a KataConfig definition that is not ours. The sandboxed containers
+// operator defines the same group and kind, and two controllers on one kind would undo each other's
+// work.
 func own(ctx context.Context, kube kubernetes.Interface) error {
 	body, err := kube.Discovery().RESTClient().Get().AbsPath(crdPath).DoRaw(ctx)
 	switch {

@@ -74,7 +74,8 @@ func decide(s seen, settings Settings, now time.Time) decision {
 // draws is true for a node with an agent that kata pods may be bound to.
 func draws(n facts.Node) bool { return n.Labelled() && n.Report != nil }
 
-// configFacts reads the KataConfigs. None of them starts anything while a RuntimeClass of our name belongs to somebody else.
+// configFacts reads the KataConfigs. None of them starts anything while another owner has a
+// RuntimeClass of our name.
 func configFacts(s seen, settings Settings) []facts.Config {
 	foreign := runtimeclass.Foreign(s.runtimeClass)
 	configs := make([]facts.Config, 0, len(s.configs))

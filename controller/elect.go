@@ -36,8 +36,8 @@ type Election struct {
 	RetryPeriod   time.Duration
 }
 
-// Lead runs work while this instance is the leader. It returns when the context ends, with nil, or when the lease is lost or work returns an error:
-// the process should end then, and start again.
+// Lead runs work while this instance is the leader. It returns when the context ends, with nil, or
+// when the lease is lost or work returns an error: the process should end then, and start again.
 func Lead(ctx context.Context, config *rest.Config, e Election, log logrus.FieldLogger, work func(context.Context) error) error {
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -86,7 +86,8 @@ func during(ctx, lease context.Context, work func(context.Context) error) error 
 	return work(both)
 }
 
-// outcome says why a term ended that nobody asked to end: the work came back with an error, or the lease went to somebody else.
+// outcome returns why leadership ended unexpectedly: the work returned an error, or another
+// instance took the lease.
 func outcome(asked bool, cause error) error {
 	switch {
 	case asked:

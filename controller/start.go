@@ -22,7 +22,8 @@ import (
 	"github.com/kata-node/kata-node/controller/apply"
 )
 
-// One queue key serves the whole cluster, so a write that always fails must not keep another from being tried soon.
+// One queue key serves the whole cluster, so a write that always fails must not keep another from
+// being tried soon.
 const (
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 30 * time.Second
@@ -87,7 +88,8 @@ func recorder(ctx context.Context, kube kubernetes.Interface) (record.EventRecor
 		return nil, fmt.Errorf("preparing events: %w", err)
 	}
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
-	// Nodes and KataConfigs have no namespace; their events belong into "default", the only namespace where the controller may write any.
+	// Nodes and KataConfigs have no namespace; events about cluster-scoped objects go to "default",
+	// the only namespace where the controller may write any.
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: kube.CoreV1().Events(metav1.NamespaceDefault)})
 	return broadcaster.NewRecorder(scheme, corev1.EventSource{Component: component}), nil
 }

@@ -41,7 +41,8 @@ func drawn(t *testing.T) arrows {
 	return drawing
 }
 
-// written reads the imports of every package outside cmd/. It parses the files itself: what a subprocess reads would not end Go's caching of this test.
+// written reads the imports of every package outside cmd/. It parses the files itself: what a
+// subprocess reads would not end Go's caching of this test.
 func written(t *testing.T) arrows {
 	t.Helper()
 	code := arrows{}

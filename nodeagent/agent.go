@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package nodeagent is the story of a node: intent, facts, plan, report, step, and again until nothing is left to do.
-// It keeps no progress of its own: any pass may be the first one after a crash.
+// Package nodeagent is the story of a node: intent, facts, plan, report, step, and again until
+// nothing is left to do. It keeps no progress of its own: any pass may be the first one after a
+// crash.
 package nodeagent
 
 import (
@@ -34,7 +35,8 @@ type Agent struct {
 	Looker  Looker
 	Stepper Stepper
 	Log     logrus.FieldLogger
-	// Say is given the sentence that systemctl status shows; the shim of a node whose payload is pending shows it, too.
+	// Say is given the sentence that systemctl status shows; the shim of a node whose payload is
+	// pending shows it, too.
 	Say func(sentence string, pending bool)
 	Now func() time.Time
 	// Self is for the report of a host that cannot be observed.
@@ -64,7 +66,8 @@ type Result struct {
 	Next time.Duration
 }
 
-// Consider is the part of a pass that has no effects: what facts mean, as status and a dry run print it.
+// Consider is the part of a pass that has no effects: what facts mean, as status and a dry run
+// print it.
 func Consider(facts plan.Facts, reported node.Report, now time.Time) Result {
 	return consider(facts, plan.For(facts), nil, reported, now)
 }
@@ -116,8 +119,8 @@ func (a *Agent) tell(ctx context.Context, r Result) {
 	a.report(ctx, r.Report, r.Sentence)
 }
 
-// tellBlind leaves everything that was said of the node as it is, and adds why nothing newer can be said. One
-// look that fails, as while systemd executes itself anew, is no news.
+// tellBlind leaves everything that was said of the node as it is, and adds why nothing newer can be
+// said. One look that fails, as while systemd executes itself anew, is no news.
 func (a *Agent) tellBlind(ctx context.Context, problem error) Result {
 	a.Log.WithError(problem).Errorf("Nothing is changed before the host can be observed")
 	sentence := node.Sentence(problem.Error())
@@ -147,11 +150,12 @@ func (a *Agent) reports() *publisher {
 	return a.publish
 }
 
-// Progressed tells the agent how far a long step has come. A text that did not change is no progress.
+// Progressed tells the agent how far a long step has come. A text that did not change is no
+// progress.
 func (a *Agent) Progressed(text string) { a.live.progress(text, a.Now()) }
 
-// step carries out the first step of the first line whose step did not fail a moment ago. It returns when
-// the next one may be tried.
+// step carries out the first step of the first line whose step did not fail a moment ago. It
+// returns when the next one may be tried.
 func (a *Agent) step(ctx context.Context, f plan.Facts, p plan.Plan) time.Duration {
 	soonest := lastRetry
 	for _, s := range p.Next() {

@@ -11,8 +11,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
-// attempts remembers what became of steps that are still planned, for the report and for the pace of retries.
-// Losing it costs early retries.
+// attempts remembers what became of steps that are still planned, for the report and for the pace
+// of retries. Losing it costs early retries.
 type attempts map[plan.Step]attempt
 
 // attempt is the last try of a step. A step that succeeded and is still planned has err nil.
@@ -24,8 +24,8 @@ type attempt struct {
 	useless bool
 }
 
-// forget drops what the plan has left behind. A failure stays while the same kind of step is still ahead for
-// the same payload: a damaged payload is named while it is pulled again.
+// forget drops what the plan has left behind. A failure stays while the same kind of step is still
+// ahead for the same payload: a damaged payload is named while it is pulled again.
 func (a attempts) forget(p plan.Plan) {
 	planned := append(p.Steps(), p.Tidy...)
 	for tried, attempt := range a {
@@ -59,8 +59,8 @@ func (a attempts) wait(s plan.Step, now time.Time) time.Duration {
 	return max(0, a[s].next.Sub(now))
 }
 
-// note records an outcome and returns when to look again. A step that succeeds and is planned again at once
-// has no effect on what is observed, which is a failure too.
+// note records an outcome and returns when to look again. A step that succeeds and is planned again
+// at once has no effect on what is observed, which is a failure too.
 func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 	before, repeated := a[s]
 	useless := err == nil && repeated && (before.err == nil || before.useless)

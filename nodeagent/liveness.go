@@ -25,7 +25,8 @@ const (
 	runtimeStep = 6 * time.Minute
 	// diskStep reads or deletes a whole payload.
 	diskStep = 30 * time.Minute
-	// pullStep is the time without progress; a pull that fetches nothing for a minute ends by itself.
+	// pullStep is the time without progress; a pull that fetches nothing for a minute ends by
+	// itself.
 	pullStep = 15 * time.Minute
 )
 

@@ -19,7 +19,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
-// beats runs an agent inside a bubble whose clock is the agent's, and counts what the watchdog gets.
+// beats runs an agent inside a bubble whose clock is the agent's, and counts what the watchdog
+// gets.
 func beats(t *testing.T, a *nodeagent.Agent, during time.Duration) (fed int, stop func()) {
 	t.Helper()
 	a.Now = time.Now
@@ -126,7 +127,8 @@ func TestAReportIsWrittenWhileAStepTakesLong(t *testing.T) {
 	}
 }
 
-// A node that waits takes a look every two seconds. An API server that refuses its reports must not be asked as often.
+// A node that waits takes a look every two seconds. An API server that refuses its reports must not
+// be asked as often.
 func TestRefusedReportsHaveAPace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

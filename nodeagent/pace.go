@@ -11,14 +11,16 @@ import (
 
 // How soon the agent looks again by itself. Events bring most looks sooner.
 const (
-	// blindRetry is for a host that could not be observed, and blindPatience how long that is kept from the report.
+	// blindRetry is for a host that could not be observed, and blindPatience how long that is kept
+	// from the report.
 	blindRetry    = 5 * time.Second
 	blindPatience = 30 * time.Second
-	// waitingLook is for things that send no event: a process that ends, a CRI-O that starts. While nothing
-	// changes it grows up to longWait.
+	// waitingLook is for things that send no event: a process that ends, a CRI-O that starts. While
+	// nothing changes it grows up to longWait.
 	waitingLook = 2 * time.Second
 	longWait    = 20 * time.Second
-	// heldLook is for sandboxes that hold an older slot, for weeks perhaps: each look reads the host's processes.
+	// heldLook is for sandboxes that hold an older slot, for weeks perhaps: each look reads the
+	// host's processes.
 	heldLook = 30 * time.Second
 	// restingLook notices what other hands did.
 	restingLook = time.Minute
@@ -26,7 +28,8 @@ const (
 	eventInterval = time.Second
 )
 
-// Retries begin quickly, because most failures at a node's start pass, and end slowly, because a registry serves many nodes.
+// Retries begin quickly, because most failures at a node's start pass, and end slowly, because a
+// registry serves many nodes.
 const (
 	firstRetry = time.Second
 	lastRetry  = 5 * time.Minute
@@ -51,7 +54,8 @@ func (r *rests) count(sentence string) {
 	r.same++
 }
 
-// next returns when to look again after a pass that had no step to take. One without a phase could not see its host.
+// next returns when to look again after a pass that had no step to take. One without a phase could
+// not see its host.
 func (r *rests) next(found Result) time.Duration {
 	r.count(found.Sentence)
 	switch {
@@ -65,8 +69,8 @@ func (r *rests) next(found Result) time.Duration {
 	return restingLook
 }
 
-// How often the same step may succeed in a row without a pause, and after which time it counts as new. Another
-// hand may undo it each time.
+// How often the same step may succeed in a row without a pause, and after which time it counts as
+// new. Another hand may undo it each time.
 const (
 	freeRepeats  = 5
 	repeatMemory = 15 * time.Minute

@@ -10,9 +10,9 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// Run takes passes until ctx ends: at once, when changed receives, and when the last pass asked for it.
-// The passes run in parallel with this loop, which calls alive at every tick while the work makes progress: a pull of an hour is
-// no reason to restart the agent, a read that hangs is one.
+// Run takes passes until ctx ends: at once, when changed receives, and when the last pass asked for
+// it. The passes run in parallel with this loop, which calls alive at every tick while the work
+// makes progress: a pull of an hour is no reason to restart the agent, a read that hangs is one.
 // One that began at boot with the intent on disk goes on when the Node turns out to say the same.
 func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan time.Time, alive func()) {
 	timer := time.NewTimer(0)
@@ -68,7 +68,8 @@ func (a *Agent) soon(last beginning) time.Duration {
 
 // pass is one turn that is under way; its zero value is none.
 type pass struct {
-	// intent is the id of what the Node asked for when it began; a grant that is added later changes nothing about it.
+	// intent is the id of what the Node asked for when it began; a grant that is added later
+	// changes nothing about it.
 	intent string
 	cancel context.CancelFunc
 	done   chan Result
@@ -109,7 +110,8 @@ func (a *Agent) feed(alive func()) {
 	alive()
 }
 
-// wanted tells one intent from another; one that cannot be read has no id and is told by its text.
+// wanted tells one intent from another; one that cannot be read has no id and is distinguished by
+// its text.
 func (a *Agent) wanted() string {
 	document := a.API.Told().Intent
 	if id := node.IntentID(document); id != "" {
@@ -121,7 +123,8 @@ func (a *Agent) wanted() string {
 func (p pass) running() bool { return p.done != nil }
 
 // stopLimit is how long a pass may go on after the agent was told to stop. A step whose read hangs
-// would never end. systemd kills an agent that has not ended 10 s after it was told to (TimeoutStopSec=).
+// would never end. systemd kills an agent that has not ended 10 s after it was told to
+// (TimeoutStopSec=).
 const stopLimit = 6 * time.Second
 
 func (p pass) await() {
@@ -134,7 +137,8 @@ func (p pass) await() {
 	}
 }
 
-// outdate ends a pass that works for an intent which has been replaced: nobody wants that pull any more.
+// outdate ends a pass that works for an intent which has been replaced: that pull is not wanted any
+// more.
 func (p pass) outdate(intent string) {
 	if p.running() && p.intent != intent {
 		p.cancel()

@@ -43,7 +43,8 @@ func (l *life) stop() {
 	l.over.Wait()
 }
 
-// hanging makes steps last until nobody wants them any more; it receives each step as it begins and each reason as it ends.
+// hanging makes steps last until nobody wants them any more; it receives each step as it begins and
+// each reason as it ends.
 func hanging(w *world) (begun chan plan.Step, ended chan error) {
 	begun, ended = make(chan plan.Step), make(chan error, 10)
 	w.do = func(ctx context.Context, s plan.Step) error {

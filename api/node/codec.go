@@ -10,10 +10,12 @@ import (
 	"strings"
 )
 
-// maxDocument is far above what either side writes and keeps a hostile annotation from costing memory.
+// maxDocument is far above what either side writes and keeps a hostile annotation from costing
+// memory.
 const maxDocument = 16 << 10
 
-// decode reads one JSON document. Unknown fields are allowed, so that neighbouring versions understand each other; trailing text is not.
+// decode reads one JSON document. Unknown fields are allowed, so that neighbouring versions
+// understand each other; trailing text is not.
 func decode(document string, into any) error {
 	if len(document) > maxDocument {
 		return fmt.Errorf("%d bytes, more than %d", len(document), maxDocument)

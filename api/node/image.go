@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// ImagePattern is the one form in which images are named, in intents, KataConfigs, flags and MachineConfigs:
-// registry[:port]/repository@sha256:digest. No tag decides what a node runs, and no transport such as docker:// precedes the
-// name. It is narrower than what image libraries read (github.com/distribution/reference), so that what is admitted is pulled.
+// ImagePattern is the one form in which images are named, in intents, KataConfigs, flags and
+// MachineConfigs: registry[:port]/repository@sha256:digest. No tag decides what a node runs, and no
+// transport such as docker:// precedes the name. It is narrower than what image libraries read
+// (github.com/distribution/reference), so that what is admitted is pulled.
 const ImagePattern = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$`
 
 func validateImage(field, image string) error {

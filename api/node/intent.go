@@ -37,7 +37,8 @@ type Owner struct {
 	UID  string `json:"uid,omitempty"`
 }
 
-// Grants are permissions that hold once, for the boot whose id they name. They are never stored on the node.
+// Grants are permissions that hold once, for the boot whose id they name. They are never stored on
+// the node.
 type Grants struct {
 	// RestartCRIO is the boot id during which the agent may restart CRI-O once.
 	RestartCRIO string `json:"restartCRIO,omitempty"`
@@ -48,11 +49,13 @@ type Grants struct {
 // Intent is what the controller wants of one node.
 type Intent struct {
 	Version int `json:"version"`
-	// ID is the hash of the Node's UID, the owner and the wanted content; a report answers it. See Identify.
+	// ID is the hash of the Node's UID, the owner and the wanted content; a report answers it. See
+	// Identify.
 	ID    string `json:"id"`
 	Owner Owner  `json:"owner,omitzero"`
 	State State  `json:"state"`
-	// Payload is the image to serve, as registry/repository@sha256:hex. Empty exactly when State is Absent.
+	// Payload is the image to serve, as registry/repository@sha256:hex. Empty exactly when State is
+	// Absent.
 	Payload string `json:"payload,omitempty"`
 	// Prefetch is an image to fetch without switching to it.
 	Prefetch     string       `json:"prefetch,omitempty"`
@@ -74,7 +77,8 @@ func (i Intent) Identify(nodeUID string) Intent {
 	return i
 }
 
-// DecodeIntent reads and validates the value of IntentAnnotation. The error names the field and the remedy.
+// DecodeIntent reads and validates the value of IntentAnnotation. The error names the field and the
+// remedy.
 func DecodeIntent(document string) (Intent, error) {
 	var i Intent
 	if err := decode(document, &i); err != nil {
@@ -135,7 +139,8 @@ func (i Intent) validatePackages() error {
 	}
 }
 
-// IntentID returns the id in an intent's document even where the rest of it cannot be followed, else "". A report of the problem can then answer it.
+// IntentID returns the id in an intent's document even where the rest of it cannot be followed,
+// else "". A report of the problem can then answer it.
 func IntentID(document string) string {
 	var i struct {
 		ID string `json:"id"`

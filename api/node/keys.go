@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package node is the protocol between the controller and the node agent: two annotations on a Node, each one small JSON document with one writer.
-// It decodes, encodes and validates them and names every key; it knows no client and imports the standard library only.
+// Package node is the protocol between the controller and the node agent: two annotations on a
+// Node, each one small JSON document with one writer. It decodes, encodes and validates them and
+// names every key; it knows no client and imports the standard library only.
 package node
 
 // Keys on a Node object and the single writer of each.
 const (
 	// IntentAnnotation holds the Intent. Writer: the controller.
 	IntentAnnotation = "kataconfiguration.openshift.io/intent"
-	// ReportAnnotation holds the Report. Writer: the agent on that node, with the kubelet's credential.
+	// ReportAnnotation holds the Report. Writer: the agent on that node, with the kubelet's
+	// credential.
 	ReportAnnotation = "kataconfiguration.openshift.io/report"
-	// ReadyLabel selects nodes that may run kata pods. Writer: the controller.
-	// NodeRestriction keeps every kubelet credential from setting labels below node-restriction.kubernetes.io.
+	// ReadyLabel selects nodes that may run kata pods. Writer: the controller. NodeRestriction
+	// keeps every kubelet credential from setting labels below node-restriction.kubernetes.io.
 	ReadyLabel = "node-restriction.kubernetes.io/kata-oc"
 	// ReadyValue is the only value ReadyLabel ever has.
 	ReadyValue = "true"

@@ -4,9 +4,11 @@ package node
 
 // The reasons of an agent's report that name a state of the host, where no step has failed.
 const (
-	// ReasonHandlersNotTaken says that CRI-O was restarted by the grant of this boot and does not know our handlers.
+	// ReasonHandlersNotTaken says that CRI-O was restarted by the grant of this boot and does not
+	// know our handlers.
 	ReasonHandlersNotTaken = "HandlersNotTaken"
-	// ReasonHandlerConflict says that another file of CRI-O's configuration names one of our handlers.
+	// ReasonHandlerConflict says that another file of CRI-O's configuration names one of our
+	// handlers.
 	ReasonHandlerConflict = "HandlerConflict"
 	// ReasonCRIOConfigurationRefused says that CRI-O would not start again with its configuration.
 	ReasonCRIOConfigurationRefused = "CRIOConfigurationRefused"
@@ -20,7 +22,8 @@ const (
 	ReasonStoreUnreadable = "StoreUnreadable"
 	// ReasonHostNotObserved says that the agent cannot read the state of its host.
 	ReasonHostNotObserved = "HostNotObserved"
-	// ReasonHostUnfit says that this host cannot run Kata. It is the condition's; the report has a field for it.
+	// ReasonHostUnfit says that this host cannot run Kata. It is the condition's; the report has a
+	// field for it.
 	ReasonHostUnfit = "HostUnfit"
 	// ReasonInvalidIntent says that the intent cannot be followed.
 	ReasonInvalidIntent = "InvalidIntent"

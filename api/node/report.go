@@ -25,7 +25,8 @@ const (
 	PhaseInstalling Phase = "Installing"
 	// PhaseAwaitingGrant waits for a grant that names this boot.
 	PhaseAwaitingGrant Phase = "AwaitingGrant"
-	// PhaseInstalled serves the intent's payload to new pods, and a sandbox of it has been seen to start.
+	// PhaseInstalled serves the intent's payload to new pods, and a sandbox of it has been seen to
+	// start.
 	PhaseInstalled Phase = "Installed"
 	// PhaseRemoving works towards Absent.
 	PhaseRemoving Phase = "Removing"
@@ -38,8 +39,8 @@ const (
 // MaxReportBytes bounds the encoded report: a Node is stored whole at every write.
 const MaxReportBytes = 2048
 
-// Bounds of the parts of a report that come from outside.
-// Lengths are in bytes of the JSON form; together with the document's own keys they stay below MaxReportBytes.
+// Bounds of the parts of a report that come from outside. Lengths are in bytes of the JSON form;
+// together with the document's own keys they stay below MaxReportBytes.
 const (
 	maxPodNames  = 5
 	maxVersions  = 4
@@ -56,7 +57,7 @@ type BoundPods struct {
 	Names []string `json:"names,omitempty"` // namespace/name, the first few
 }
 
-// Error is why the node does not get on.
+// Error is why the node is stuck.
 type Error struct {
 	Step    string    `json:"step"`
 	Reason  string    `json:"reason"`
@@ -88,8 +89,8 @@ type Report struct {
 	RebootRequired bool      `json:"rebootRequired,omitempty"`
 }
 
-// DecodeReport reads and validates the value of ReportAnnotation. Texts longer than an agent writes are cut, and every text becomes
-// one printable line: a node is not trusted to keep to the bounds.
+// DecodeReport reads and validates the value of ReportAnnotation. Texts longer than an agent writes
+// are cut, and every text becomes one printable line: a node is not trusted to keep to the bounds.
 func DecodeReport(document string) (Report, error) {
 	var r Report
 	if err := decode(document, &r); err != nil {
@@ -101,7 +102,8 @@ func DecodeReport(document string) (Report, error) {
 	return r.bounded(), nil
 }
 
-// Encode returns the annotation's value, at most MaxReportBytes long: whatever is too long is cut, with an ellipsis, so that no content keeps a node from reporting.
+// Encode returns the annotation's value, at most MaxReportBytes long: whatever is too long is cut,
+// with an ellipsis, so that no content keeps a node from reporting.
 func (r Report) Encode() (string, error) {
 	r = r.bounded()
 	if err := r.Validate(); err != nil {
@@ -167,8 +169,8 @@ func cutEach(texts []string, limit int) []string {
 	return out
 }
 
-// cut makes one line of a text, at most limit bytes long in its JSON form, and cuts the middle out of
-// a longer one.
+// cut makes one line of a text, at most limit bytes long in its JSON form, and cuts the middle out
+// of a longer one.
 func cut(text string, limit int) string {
 	text = line(text)
 	short := Shorten(text, limit)

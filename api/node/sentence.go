@@ -13,8 +13,9 @@ const MaxSentence = 400
 
 // Sentence makes one line of at most MaxSentence bytes of a text that may come from outside: from a
 // registry, a container runtime or a shim. Line breaks become "; ", other control characters and
-// bytes that are no UTF-8 by a space (a text of nothing else is "?"), and the middle of a long text is cut: its start
-// names the operation, its end has the cause. Sentence of a sentence is the same sentence.
+// bytes that are no UTF-8 by a space (a text of nothing else is "?"), and the middle of a long text
+// is cut: its start names the operation, its end has the cause. Sentence of a sentence is the same
+// sentence.
 func Sentence(text string) string { return Shorten(line(text), MaxSentence) }
 
 // maxRaw is how much of a text is looked at, half of it at each end.

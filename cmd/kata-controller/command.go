@@ -18,7 +18,8 @@ import (
 	"github.com/kata-node/kata-node/controller"
 )
 
-// Limits of the client: a rollout stays below 20 requests per second, whatever the size of the cluster.
+// Limits of the client: a rollout stays below 20 requests per second, whatever the size of the
+// cluster.
 const (
 	requestsPerSecond = 20
 	requestsInBurst   = 40

@@ -11,8 +11,9 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// pendingShim answers CRI-O on a node that serves no payload: whatever it is asked to start, it says why it will not.
-// CRI-O asks every shim for its version and its features at its own start, and logs an error for an answer with another code than 0.
+// pendingShim answers CRI-O on a node that serves no payload: whatever it is asked to start, it
+// says why it will not. CRI-O asks every shim for its version and its features at its own start,
+// and logs an error for an answer with another code than 0.
 func pendingShim(args []string, out, problem io.Writer, read func(string) ([]byte, error)) int {
 	if slices.Contains(args, "--version") {
 		fmt.Fprintln(out, "kata-agent: no payload is served on this node")

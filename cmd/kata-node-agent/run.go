@@ -67,7 +67,8 @@ func logger() *logrus.Logger {
 	return log
 }
 
-// serve is READY at once: CRI-O starts after this service. The links current and proof lead somewhere by then.
+// serve is READY at once: CRI-O starts after this service. The links current and proof lead
+// somewhere by then.
 func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus.FieldLogger) error {
 	tell := func(text string) { notify(log, systemd.Status, node.Sentence(text)) }
 	if err := (step.Runner{Host: w.host, Self: w.self, Tell: tell}).RepairLinks(ctx); err != nil {
@@ -104,8 +105,8 @@ func watchdogInterval() time.Duration {
 	return allowed / 2
 }
 
-// sayer passes the agent's sentence on: to systemctl status, and to the shim that pods meet while nothing is served.
-// Where nothing was ever wanted no pod comes, and nothing is written.
+// sayer passes the agent's sentence on: to systemctl status, and to the shim that pods meet while
+// nothing is served. Where nothing was ever wanted no pod comes, and nothing is written.
 func sayer(files host.Files, tell func(string), log logrus.FieldLogger) func(string, bool) {
 	said := ""
 	return func(text string, pending bool) {
@@ -125,7 +126,8 @@ func sayer(files host.Files, tell func(string), log logrus.FieldLogger) func(str
 	}
 }
 
-// apiPatience is how long a dry run waits for the API server before it plans from the disk's intent.
+// apiPatience is how long a dry run waits for the API server before it plans from the disk's
+// intent.
 const apiPatience = 10 * time.Second
 
 func dryRun(ctx context.Context, w *wiring, client *nodeclient.Client, out io.Writer) error {

@@ -86,8 +86,8 @@ func identify(s settings.Settings) (host.Identity, error) {
 // agentUnit is the service that this program runs as.
 const agentUnit = "kata-node-agent.service"
 
-// sentence is what systemctl status shows of the agent, or why that is not known: the rest of a status is no
-// less true for it.
+// sentence is what systemctl status shows of the agent, or why that is not known: the rest of a
+// status is no less true for it.
 func (w *wiring) sentence(ctx context.Context) string {
 	unit, err := w.host.Services.Unit(ctx, agentUnit)
 	if err != nil {
@@ -96,7 +96,8 @@ func (w *wiring) sentence(ctx context.Context) string {
 	return fmt.Sprintf("%s: %s", unit.ActiveState, unit.Status)
 }
 
-// withoutImages is a host whose image store is not opened: its library writes to a store that it only reads.
+// withoutImages is a host whose image store is not opened: its library writes to a store that it
+// only reads.
 func (w *wiring) withoutImages() host.Host {
 	h := w.host
 	h.Images = unread{h.Images}

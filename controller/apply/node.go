@@ -16,7 +16,8 @@ import (
 	"github.com/kata-node/kata-node/controller/rollout"
 )
 
-// nodePatch has room for the controller's two keys and for what the decision was made from, and for nothing else.
+// nodePatch has room for the controller's two keys and for what the decision was made from, and for
+// nothing else.
 type nodePatch struct {
 	Metadata struct {
 		UID             string             `json:"uid"`
@@ -65,7 +66,8 @@ func encode(change rollout.Change) ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// reference names the Node as events about nodes do: by its name in place of its UID, which is how kubectl describe finds them.
+// reference names the Node as events about nodes do: by its name in place of its UID, which is how
+// kubectl describe finds them.
 func reference(n facts.Node) *corev1.ObjectReference {
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: n.Name, UID: types.UID(n.Name)}
 }

@@ -17,14 +17,16 @@ import (
 	v1 "github.com/kata-node/kata-node/api/v1"
 )
 
-// Unreadable is a stored KataConfig that cannot be decoded, such as one from before a stricter schema. It has no more than its metadata.
+// Unreadable is a stored KataConfig that cannot be decoded, such as one from before a stricter
+// schema. It has no more than its metadata.
 type Unreadable struct {
 	metav1.ObjectMeta
 	Problem error
 }
 
-// WatchConfigs returns an informer of every KataConfig. Objects are decoded one by one: a list or watch of the typed client fails as
-// a whole for one object that it cannot decode. Its store has *v1.KataConfig and *Unreadable.
+// WatchConfigs returns an informer of every KataConfig. Objects are decoded one by one: a list or
+// watch of the typed client fails as a whole for one object that it cannot decode. Its store has
+// *v1.KataConfig and *Unreadable.
 func WatchConfigs(config *rest.Config, unreadable func(*Unreadable)) (cache.SharedIndexInformer, error) {
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apply is the only part of the controller that writes to the API server.
-// Every write names the version of the object that the decision was made from, so that a stale decision changes nothing.
+// Package apply is the only part of the controller that writes to the API server. Every write names
+// the version of the object that the decision was made from, so that a stale decision changes
+// nothing.
 package apply
 
 import (
@@ -74,7 +75,8 @@ func (w *Writer) announce(kc *v1.KataConfig, conditions []metav1.Condition) {
 	}
 }
 
-// RuntimeClass makes the object what is desired: created, changed, deleted, or left alone where it is right already.
+// RuntimeClass makes the object what is desired: created, changed, deleted, or left alone where it
+// is right already.
 func (w *Writer) RuntimeClass(ctx context.Context, existing, desired *nodev1.RuntimeClass) error {
 	client := w.Kube.NodeV1().RuntimeClasses()
 	var err error

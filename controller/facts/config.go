@@ -16,7 +16,8 @@ import (
 	v1 "github.com/kata-node/kata-node/api/v1"
 )
 
-// Finalizer keeps a KataConfig until its nodes are clean. Its name differs from those of other products that define the same kind.
+// Finalizer keeps a KataConfig until its nodes are clean. Its name differs from those of other
+// products that define the same kind.
 const Finalizer = "kataconfiguration.openshift.io/kata-node"
 
 // Defaults of spec.config.
@@ -40,7 +41,8 @@ type Config struct {
 	Created    time.Time
 	// Deleting is true from the deletion request on.
 	Deleting bool
-	// Accepted is true when the finalizer is there: only then may anything be made that would have to be removed.
+	// Accepted is true when the finalizer is there: only then may anything be made that would have
+	// to be removed.
 	Accepted bool
 	Paused   bool
 	// Selector is nil when it cannot be read.
@@ -98,7 +100,8 @@ func OfConfig(kc *v1.KataConfig, defaultPayload string) Config {
 	return out
 }
 
-// Unreadable returns a KataConfig of which only the metadata is known: it keeps its nodes as they are.
+// Unreadable returns a KataConfig of which only the metadata is known: it keeps its nodes as they
+// are.
 func Unreadable(c Config, problem error) Config {
 	c.Selector, c.Payload = nil, ""
 	c.Refused = &Refusal{ReasonUnreadable, node.Sentence("this KataConfig cannot be decoded, delete it or write it again: " + problem.Error())}
@@ -110,7 +113,8 @@ func (c Config) Acceptable() bool {
 	return !c.Deleting && !c.Accepted && (c.Refused == nil || c.Refused.Reason != ReasonForeignFinalizer && c.Refused.Reason != ReasonUnreadable)
 }
 
-// Wanted returns the intent that a member of this KataConfig should have; false when no payload is known.
+// Wanted returns the intent that a member of this KataConfig should have; false when no payload is
+// known.
 func (c Config) Wanted(n Node) (node.Intent, bool) {
 	if c.Payload == "" {
 		return node.Intent{}, false

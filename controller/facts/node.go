@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package facts holds what the controller knows of nodes and KataConfigs, read once from the API server's objects.
-// Everything that decides works on these values; nothing here decides or writes.
+// Package facts holds what the controller knows of nodes and KataConfigs, read once from the API
+// server's objects. Everything that decides works on these values; nothing here decides or writes.
 package facts
 
 import (
@@ -28,9 +28,11 @@ type Node struct {
 	Cordoned bool
 	// BootID is the kubelet's word on the current boot, empty where it has said nothing.
 	BootID string
-	// StaleSince is when the controller first saw that the report is from before the node's boot; zero while it is not.
+	// StaleSince is when the controller first saw that the report is from before the node's boot;
+	// zero while it is not.
 	StaleSince time.Time
-	// Since is when the controller first saw readiness, intent and report as they are; zero at first sight.
+	// Since is when the controller first saw readiness, intent and report as they are; zero at
+	// first sight.
 	Since time.Time
 	// Handlers are the kubelet's runtime handlers, empty below Kubernetes 1.31.
 	Handlers []string
@@ -93,7 +95,8 @@ func (n Node) Available() bool {
 	return n.Ready && !n.Cordoned
 }
 
-// Carries is true when the node has this intent, whatever its grants. The id alone is not believed: content that was edited gets another one.
+// Carries is true when the node has this intent, whatever its grants. The id alone is not believed:
+// content that was edited gets another one.
 func (n Node) Carries(wanted node.Intent) bool {
 	return n.Intent != nil && n.Intent.ID == wanted.ID && n.Intent.Identify(n.UID).ID == wanted.ID
 }
@@ -103,13 +106,14 @@ func (n Node) Answered() bool {
 	return n.Intent != nil && n.Report != nil && n.Report.IntentID == n.Intent.ID
 }
 
-// Settled is true when the agent has reported that the intent's payload serves new pods. The phase alone is not
-// believed: an agent that cannot follow an intent may report what an older one made.
+// Settled is true when the agent has reported that the intent's payload serves new pods. The phase
+// alone is not believed: an agent that cannot follow an intent may report what an older one made.
 func (n Node) Settled() bool {
 	return n.Answered() && n.Report.Phase == node.PhaseInstalled && n.Report.Payload == node.Digest(n.Intent.Payload)
 }
 
-// Installation is true when the report speaks of something on the node that would have to be removed.
+// Installation is true when the report speaks of something on the node that would have to be
+// removed.
 func (n Node) Installation() bool {
 	return n.Report != nil && n.Report.Phase != node.PhaseIdle && n.Report.Phase != node.PhaseAbsent
 }
@@ -119,7 +123,8 @@ func (n Node) HandlerServed() bool {
 	return len(n.Handlers) == 0 || slices.Contains(n.Handlers, node.Handler)
 }
 
-// SameBoot is false when kubelet and agent name different boots: the report is from before a reboot.
+// SameBoot is false when kubelet and agent name different boots: the report is from before a
+// reboot.
 func (n Node) SameBoot() bool {
 	if n.BootID == "" || n.Report == nil {
 		return true

@@ -21,7 +21,7 @@ const (
 	ReasonNoPayload Reason = "NoPayload"
 	// ReasonForeignFinalizer is a KataConfig that another product works on.
 	ReasonForeignFinalizer Reason = "ForeignFinalizer"
-	// ReasonRuntimeClassConflict is a RuntimeClass of our name that somebody else made.
+	// ReasonRuntimeClassConflict is a RuntimeClass of our name that another product made.
 	ReasonRuntimeClassConflict Reason = "RuntimeClassConflict"
 	// ReasonOverlappingSelector is a younger KataConfig that selects nodes of an older one.
 	ReasonOverlappingSelector Reason = "OverlappingSelector"
@@ -49,7 +49,7 @@ const (
 const (
 	// ReasonAgentMissing is a node whose agent has never reported.
 	ReasonAgentMissing Reason = "AgentMissing"
-	// ReasonAgentNotReporting is an intent that nobody answered in time.
+	// ReasonAgentNotReporting is an intent that was not answered in time.
 	ReasonAgentNotReporting Reason = "AgentNotReporting"
 	// ReasonReportUnreadable is a report that this controller does not understand.
 	ReasonReportUnreadable Reason = "ReportUnreadable"

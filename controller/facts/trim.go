@@ -9,7 +9,8 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// Trim returns a copy of the Node with nothing but what OfNode reads: a cache of thousands of whole Nodes would cost ten times the memory.
+// Trim returns a copy of the Node with nothing but what OfNode reads: a cache of thousands of whole
+// Nodes would cost ten times the memory.
 func Trim(n *corev1.Node) *corev1.Node {
 	out := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
 		Name:            n.Name,

@@ -94,13 +94,14 @@ func maxFailures(p selection.Pool, proven bool) int {
 	return limit
 }
 
-// resumes is true when the intent vanished, or was edited, under an agent that already works on it: giving it back starts nothing.
+// resumes is true when the intent vanished, or was edited, under an agent that already works on it:
+// giving it back starts nothing.
 func resumes(n facts.Node, wanted node.Intent) bool {
 	return n.Report != nil && n.Report.IntentID == wanted.ID
 }
 
-// first orders the queue: nodes that are stuck with an older payload, then sound ones, then those with an error of
-// their own, then unfit hosts; among equals by name.
+// first orders the queue: nodes that are stuck with an older payload, then sound ones, then those
+// with an error of their own, then unfit hosts; among equals by name.
 func first(queue []facts.Node, count int) []facts.Node {
 	slices.SortStableFunc(queue, func(a, b facts.Node) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Name, b.Name))
@@ -128,9 +129,9 @@ func payloadSteps() []string {
 	return []string{"verify payload", "configure handlers", "prove payload"}
 }
 
-// grant chooses the members that may restart CRI-O now. What we caused counts against maxUnavailable;
-// members that are unavailable for another reason count as far as they exceed it, so that a few dead
-// nodes never hold a fleet. A node that is unavailable already costs nothing.
+// grant chooses the members that may restart CRI-O now. What we caused counts against
+// maxUnavailable; members that are unavailable for another reason count as far as they exceed it,
+// so that a few dead nodes never hold a fleet. A node that is unavailable already costs nothing.
 func (pace *Pace) grant(p selection.Pool, limits Limits, now time.Time) {
 	ours, others := 0, 0
 	for _, n := range p.Members {

@@ -9,7 +9,8 @@ import (
 	"github.com/kata-node/kata-node/controller/facts"
 )
 
-// leaving walks the handshake of a removal: Absent is written, the agent answers it, label and intent go.
+// leaving walks the handshake of a removal: Absent is written, the agent answers it, label and
+// intent go.
 func leaving(n facts.Node, owner node.Owner, now time.Time) Change {
 	wanted := node.Intent{Owner: owner, State: node.StateAbsent}.Identify(n.UID)
 	switch {
@@ -29,8 +30,9 @@ func leaving(n facts.Node, owner node.Owner, now time.Time) Change {
 	}
 }
 
-// unowned cleans a node whose KataConfig is gone. A label that was left behind is reason enough to ask the agent for an Absent:
-// only its answer says that no kata pod is bound, and a restarting kubelet would reject every one of them without the label.
+// unowned cleans a node whose KataConfig was deleted. A label that was left behind is reason enough
+// to ask the agent for an Absent: only its answer says that no kata pod is bound, and a restarting
+// kubelet would reject every one of them without the label.
 func unowned(n facts.Node, now time.Time) Change {
 	switch {
 	case n.Intent != nil:

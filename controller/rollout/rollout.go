@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rollout decides what changes on each node next: its intent, its one-shot grants and its ready label.
-// It is a pure function of a pool and the time; two calls with the same facts return the same changes.
+// Package rollout decides what changes on each node next: its intent, its one-shot grants and its
+// ready label. It is a pure function of a pool and the time; two calls with the same facts return
+// the same changes.
 package rollout
 
 import (
@@ -46,7 +47,8 @@ const (
 	EventRemoved  = "KataRemoved"
 )
 
-// Plan returns the changes to a pool's nodes. Paused, it returns none, unless the KataConfig is being deleted.
+// Plan returns the changes to a pool's nodes. Paused, it returns none, unless the KataConfig is
+// being deleted.
 func Plan(p selection.Pool, pace Pace, now time.Time) []Change {
 	if p.Config.Paused && !p.Config.Deleting {
 		return nil
@@ -61,7 +63,8 @@ func Plan(p selection.Pool, pace Pace, now time.Time) []Change {
 	return changes
 }
 
-// PlanUnowned returns the changes to nodes that belong to no KataConfig: whatever is installed there goes.
+// PlanUnowned returns the changes to nodes that belong to no KataConfig: whatever is installed
+// there goes.
 func PlanUnowned(nodes []facts.Node, now time.Time) []Change {
 	var changes []Change
 	for _, n := range nodes {

@@ -27,8 +27,8 @@ const (
 	settled standing = iota
 	// moving is expected to come to an end by itself.
 	moving
-	// failing reported an error, or made no progress, long ago: it counts towards maxFailures and no
-	// longer towards maxParallel.
+	// failing reported an error, or made no progress, long ago: it counts towards maxFailures and
+	// no longer towards maxParallel.
 	failing
 	// excused says nothing about the payload: its host is unfit, its kubelet or its agent is away.
 	excused

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package runtimeclass decides how RuntimeClass kata-oc has to look, and whether it is ours.
+// Package runtimeclass decides the desired RuntimeClass, and whether it is ours.
 // It is a pure function of the pools and of the object that exists.
 package runtimeclass
 
@@ -19,13 +19,15 @@ import (
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
-// The label that marks our object. An object of our name without it is somebody else's and never touched.
+// The label that marks our object. An object of our name without it belongs to another owner and is
+// never touched.
 const (
 	OwnerLabel = "app.kubernetes.io/managed-by"
 	Owner      = "kata-controller"
 )
 
-// WithdrawnLabel is the key that the selector names during the final removal. No node carries it, and NodeRestriction keeps kubelets from setting it.
+// WithdrawnLabel is the key that the selector names during the final removal. No node carries it,
+// and NodeRestriction keeps kubelets from setting it.
 const WithdrawnLabel = "node-restriction.kubernetes.io/kata-oc-withdrawn"
 
 // Foreign returns why the existing object cannot be used, or nil.
@@ -42,9 +44,11 @@ func Foreign(existing *nodev1.RuntimeClass) *facts.Refusal {
 	}
 }
 
-// Desired returns the object that should exist, or nil. It exists from the first accepted KataConfig until the last one is clean
-// and no node is labelled: the kubelet reads it for every sandbox it creates. A KataConfig that is about to be accepted keeps an
-// object that exists, so that it outlives a hand-over. Once all KataConfigs are being deleted, its selector matches no node.
+// Desired returns the object that should exist, or nil. It exists from the first accepted
+// KataConfig until the last one is clean and no node is labelled: the kubelet reads it for every
+// sandbox it creates. A KataConfig that is about to be accepted keeps an object that exists, so
+// that it outlives a hand-over. Once all KataConfigs are being deleted, its selector matches no
+// node.
 func Desired(existing *nodev1.RuntimeClass, pools []selection.Pool, labelled bool) *nodev1.RuntimeClass {
 	needed, live := existing != nil && labelled, false
 	for _, p := range pools {
@@ -73,14 +77,16 @@ func Same(existing, desired *nodev1.RuntimeClass) bool {
 		equality.Semantic.DeepEqual(existing.Scheduling, desired.Scheduling)
 }
 
-// Merge returns the existing object with what is desired: labels and annotations that others put on it stay.
+// Merge returns the existing object with what is desired: labels and annotations that others put on
+// it stay.
 func Merge(existing, desired *nodev1.RuntimeClass) *nodev1.RuntimeClass {
 	out := existing.DeepCopy()
 	out.Overhead, out.Scheduling = desired.Overhead, desired.Scheduling
 	return out
 }
 
-// Overhead is, for each resource, the largest that any KataConfig with nodes asks for: they share one RuntimeClass.
+// Overhead is, for each resource, the largest that any KataConfig with nodes asks for: they share
+// one RuntimeClass.
 func Overhead(pools []selection.Pool) corev1.ResourceList {
 	out := corev1.ResourceList{}
 	for _, p := range pools {
@@ -99,7 +105,8 @@ func Overhead(pools []selection.Pool) corev1.ResourceList {
 	return out
 }
 
-// overheadOf is what a KataConfig asks for. The default is what the sandboxed containers operator has charged for years.
+// overheadOf is what a KataConfig asks for. The default is what the sandboxed containers operator
+// has charged for years.
 func overheadOf(asked corev1.ResourceList) corev1.ResourceList {
 	if len(asked) > 0 {
 		return maps.Clone(asked)

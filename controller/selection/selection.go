@@ -28,12 +28,13 @@ type Pool struct {
 	Config facts.Config
 	// Members are selected and belong to this KataConfig.
 	Members []facts.Node
-	// Leaving are nodes that this KataConfig installed, and that belong to nobody any more.
+	// Leaving are nodes that this KataConfig installed, and that no KataConfig owns any more.
 	Leaving  []facts.Node
 	Overlaps []Overlap
 }
 
-// Clean is true when nothing on any node has to be removed on behalf of this KataConfig. Nodes that another one took over are no concern of it.
+// Clean is true when nothing on any node has to be removed on behalf of this KataConfig. Nodes that
+// another KataConfig took over do not count.
 func (p Pool) Clean() bool {
 	return len(p.Members) == 0 && len(p.Leaving) == 0
 }
@@ -57,7 +58,8 @@ func Divide(configs []facts.Config, nodes []facts.Node) Division {
 
 func byName(a, b facts.Node) int { return cmp.Compare(a.Name, b.Name) }
 
-// pools sorts by age; the UID decides between KataConfigs of the same second, so that the answer never depends on the order of a list.
+// pools sorts by age; the UID decides between KataConfigs of the same second, so that the answer
+// never depends on the order of a list.
 func pools(configs []facts.Config) []Pool {
 	sorted := slices.SortedFunc(slices.Values(configs), func(a, b facts.Config) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.UID, b.UID))
@@ -90,7 +92,8 @@ func (d *divider) place(n facts.Node) {
 	}
 }
 
-// owner is the pool that the node belongs to. A KataConfig whose selector cannot be read keeps the nodes it has: an unreadable selector must not trigger a removal.
+// owner is the pool that the node belongs to. A KataConfig whose selector cannot be read keeps the
+// nodes it has: an unreadable selector must not trigger a removal.
 func (d *divider) owner(n facts.Node) *Pool {
 	if former := d.former(n); former != nil && former.Config.Selector == nil && !former.Config.Deleting {
 		return former
@@ -111,14 +114,16 @@ func (d *divider) matches(p *Pool, n facts.Node) bool {
 	return p.Config.Selector != nil && (d.isWorker(n) || d.stays(n)) && p.Config.Selector.Matches(labels.Set(n.Labels))
 }
 
-// stays is true for a node without any role that a KataConfig installed: the first role label on some other node changes what a
-// worker is in this cluster, and takes nothing from the nodes that were chosen before.
+// stays is true for a node without any role that a KataConfig installed: the first role label on
+// some other node changes what a worker is in this cluster, and takes nothing from the nodes that
+// were chosen before.
 func (d *divider) stays(n facts.Node) bool {
 	former := d.former(n)
 	return former != nil && !former.Config.Deleting && n.Intent.State == node.StateInstalled && plain(n)
 }
 
-// former is the pool whose intent the node carries, nil when it has none or when that KataConfig is gone.
+// former is the pool whose intent the node carries, nil when it has none or when that KataConfig
+// was deleted.
 func (d *divider) former(n facts.Node) *Pool {
 	if n.Intent == nil {
 		return nil
@@ -131,8 +136,9 @@ func (d *divider) former(n facts.Node) *Pool {
 	return nil
 }
 
-// leave puts a node that nobody owns to the pool that has to clean it: the one whose intent it carries,
-// or, where the intent vanished from a node that reports an installation, a KataConfig on its way out that selected it.
+// leave puts a node that no KataConfig owns into the pool that has to clean it: the one whose
+// intent it carries, or, where the intent vanished from a node that reports an installation, a
+// KataConfig on its way out that selected it.
 func (d *divider) leave(n facts.Node) {
 	p := d.former(n)
 	for i := range d.pools {

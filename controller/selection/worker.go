@@ -19,7 +19,8 @@ const (
 // rolePrefix begins the labels by which a cluster names the roles of its nodes.
 const rolePrefix = "node-role.kubernetes.io/"
 
-// workers returns what makes a node a worker in this cluster: Linux and the role label, or, where no node has that label, Linux and no role label at all.
+// workers returns what makes a node a worker in this cluster: Linux and the role label, or, where
+// no node has that label, Linux and no role label at all.
 func workers(nodes []facts.Node) func(facts.Node) bool {
 	if slices.ContainsFunc(nodes, func(n facts.Node) bool { return has(n, roleWorker) }) {
 		return func(n facts.Node) bool { return n.Linux && has(n, roleWorker) }

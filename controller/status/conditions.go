@@ -118,7 +118,7 @@ func list(nodes []string) string {
 	return shown
 }
 
-// progress counts, and names what does not get on.
+// progress counts, and names what is stuck.
 func (t tally) progress() string {
 	return t.details(fmt.Sprintf("%d of %d nodes complete", t.count(Completed), len(t.nodes)))
 }

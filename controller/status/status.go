@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package status adds up what a KataConfig's nodes report into the status that people read.
-// It is a pure function of a pool, the previous status and the time; the same facts give the same status, byte for byte.
+// Package status adds up what a KataConfig's nodes report into the status that people read. It is a
+// pure function of a pool, the previous status and the time; the same facts give the same status,
+// byte for byte.
 package status
 
 import (
@@ -43,7 +44,8 @@ type Input struct {
 	Now    time.Time
 }
 
-// Of returns the status, and when it has to be looked at again although nothing was written; zero if never.
+// Of returns the status, and when it has to be looked at again although nothing was written; zero
+// if never.
 func Of(in Input) (status v1.KataConfigStatus, next time.Time) {
 	t := newTally(in)
 	status = v1.KataConfigStatus{
@@ -72,7 +74,8 @@ func runtimeClassName(c facts.Config) string {
 	return node.RuntimeClass
 }
 
-// payloads counts what nodes serve, by digest. An older payload keeps the name under which it was known before.
+// payloads counts what nodes serve, by digest. An older payload keeps the name under which it was
+// known before.
 func payloads(in Input) []v1.PayloadStatus {
 	names := imageNames(in)
 	served := map[string]int32{}

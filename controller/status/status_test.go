@@ -284,7 +284,8 @@ func TestADeadNodeHoldsUpRemovalByName(t *testing.T) {
 	assert.Contains(t, s.FailedNodes[0].Error, "which is not Ready (AgentNotReporting)")
 }
 
-// TestCountsAddUpInEveryState tries random histories: whatever happened to nodes, each is counted once and the conditions agree with the counts.
+// TestCountsAddUpInEveryState tries random histories: whatever happened to nodes, each is counted
+// once and the conditions agree with the counts.
 func TestCountsAddUpInEveryState(t *testing.T) {
 	t.Parallel()
 	const seed = 1

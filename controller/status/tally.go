@@ -69,7 +69,8 @@ func (t tally) failedNodes() []v1.FailedNode {
 	return out
 }
 
-// bounded keeps a sentence from making the object large: what a node reports is not trusted to be short.
+// bounded keeps a sentence from making the object large: what a node reports is not trusted to be
+// short.
 func bounded(sentence string) string {
 	if runes := []rune(sentence); len(runes) > maxSentence {
 		return string(runes[:maxSentence]) + "…"

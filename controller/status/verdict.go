@@ -28,7 +28,7 @@ type Verdict struct {
 	Reason facts.Reason
 	// Sentence is for people, and only filled where Class is Failed or the reason needs one.
 	Sentence string
-	// Until is when the verdict changes without anybody writing anything; zero if it does not.
+	// Until is when the verdict changes although nothing is written; zero if it does not.
 	Until time.Time
 }
 
@@ -94,7 +94,7 @@ func (j judge) unless(n facts.Node, limit time.Duration, v, then Verdict) Verdic
 	return then
 }
 
-// unusable is what no intent can mend.
+// unusable is what no intent can repair.
 func unusable(n facts.Node) (Verdict, bool) {
 	switch {
 	case n.ReportProblem != "":

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster is everything that the agent needs of the API server, as a port. nodeclient is its adapter.
+// Package cluster is everything that the agent needs of the API server, as a port. nodeclient is
+// its adapter.
 package cluster
 
 import (
@@ -15,7 +16,8 @@ import (
 type API interface {
 	// Told returns what the API server last said. It asks nothing.
 	Told() Told
-	// Reported returns the report that the Node carries, the zero value where it has none that can be read.
+	// Reported returns the report that the Node carries, the zero value where it has none that can
+	// be read.
 	Reported() node.Report
 	// Publish writes report and condition in one patch, unless the Node says the same already.
 	Publish(ctx context.Context, r node.Report, c Condition, now time.Time) error
@@ -30,8 +32,8 @@ type Told struct {
 	Known bool
 	// Intent is the annotation's value, empty where there is none.
 	Intent string
-	// Pods are the bound pods of our handler that have not ended, as namespace/name. They and Labelled count
-	// only when PodsKnown: all of it has been seen, and the API server answers.
+	// Pods are the bound pods of our handler that have not ended, as namespace/name. They and
+	// Labelled count only when PodsKnown: all of it has been seen, and the API server answers.
 	Pods      []string
 	PodsKnown bool
 	// Labelled is whether the Node carries the ready label.
@@ -40,9 +42,11 @@ type Told struct {
 	Busy string
 }
 
-// Condition is the Node condition that mirrors a report for people; schedulers and controllers do not look at it.
+// Condition is the Node condition that mirrors a report for people; schedulers and controllers do
+// not look at it.
 type Condition struct {
-	// Present is false for a node on which nothing is installed or wanted: it has no condition at all.
+	// Present is false for a node on which nothing is installed or wanted: it has no condition at
+	// all.
 	Present bool
 	// Ready is whether new pods are served by a proved payload.
 	Ready           bool

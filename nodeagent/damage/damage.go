@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package damage tells errors that say that stored data is damaged from errors that pass. Only damage is a
-// reason to discard data: it has to be fetched again, and with the registry away it is the only copy.
+// Package damage tells errors that say that stored data is damaged from errors that pass. Only
+// damage is a reason to discard data: it has to be fetched again, and with the registry away it is
+// the only copy.
 package damage
 
 import (
@@ -13,10 +14,10 @@ import (
 	"github.com/kata-node/kata-node/payload/inspect"
 )
 
-// Is reports whether an error says that data is damaged: content that is not what it should be, a bad sector
-// (EIO), a file system that has found its structures (EUCLEAN) or a checksum (EBADMSG) wrong, or a part that
-// is missing. Every other error may pass: a full disk, no file descriptors, no memory, an interruption, the
-// end of a context.
+// Is reports whether an error says that data is damaged: content that is not what it should be, a
+// bad sector (EIO), a file system that has found its structures (EUCLEAN) or a checksum (EBADMSG)
+// wrong, or a part that is missing. Every other error may pass: a full disk, no file descriptors,
+// no memory, an interruption, the end of a context.
 func Is(err error) bool {
 	if _, differs := errors.AsType[*inspect.Mismatch](err); differs {
 		return true

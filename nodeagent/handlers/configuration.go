@@ -12,8 +12,8 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// rules numbers what is done with a base configuration and the fragments, here and in payload/configuration; a change of it
-// makes every slot new.
+// rules numbers what is done with a base configuration and the fragments, here and in
+// payload/configuration; a change of it makes every slot new.
 const rules = "2"
 
 // Fragment is one administrator's file, laid over the base in order of its name.
@@ -41,7 +41,8 @@ func Render(base []byte, fragments []Fragment) ([]byte, error) {
 	return encode(config)
 }
 
-// RenderProof returns the same for the proof handler: without a network of its own, as a sandbox that no pod stands behind gets none.
+// RenderProof returns the same for the proof handler: without a network of its own, as a sandbox
+// that no pod stands behind gets none.
 func RenderProof(base []byte, fragments []Fragment) ([]byte, error) {
 	config, err := merged(base, fragments)
 	if err != nil {
@@ -66,7 +67,8 @@ func merged(base []byte, fragments []Fragment) (map[string]any, error) {
 	return config, nil
 }
 
-// overlay lays tables over tables; everything else, arrays too, is replaced, as Kata's own config.d does.
+// overlay lays tables over tables; everything else, arrays too, is replaced, as Kata's own config.d
+// does.
 func overlay(under, over map[string]any) {
 	for key, value := range over {
 		table, isTable := value.(map[string]any)

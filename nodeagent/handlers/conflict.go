@@ -20,11 +20,11 @@ type File struct {
 	Err error
 }
 
-// Conflict is a key in somebody else's file that says something about one of our handlers.
+// Conflict is a key in a file of another owner that says something about one of our handlers.
 type Conflict struct {
 	File, Key string
-	// Default is whether the key makes one of our handlers the default runtime: CRI-O refuses to start once
-	// our drop-in is deleted.
+	// Default is whether the key makes one of our handlers the default runtime: CRI-O refuses to
+	// start once our drop-in is deleted.
 	Default bool
 }
 
@@ -33,7 +33,8 @@ func (c Conflict) String() string { return fmt.Sprintf("%s in %s", c.Key, c.File
 // Verdict is what the files of CRI-O's configuration mean for our handlers.
 type Verdict struct {
 	Conflicts []Conflict
-	// Refused says why CRI-O would not start with these files, empty when nothing speaks against it.
+	// Refused says why CRI-O would not start with these files, empty when nothing speaks against
+	// it.
 	Refused string
 }
 

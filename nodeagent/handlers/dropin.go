@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package handlers has what CRI-O and Kata read of the agent's two handlers: the one drop-in that the agent
-// owns in CRI-O's configuration, and the handlers' configuration.toml. It also says where the rest of
-// CRI-O's configuration contradicts them.
+// Package handlers has what CRI-O and Kata read of the agent's two handlers: the one drop-in that
+// the agent owns in CRI-O's configuration, and the handlers' configuration.toml. It also says where
+// the rest of CRI-O's configuration contradicts them.
 package handlers
 
 import (
@@ -17,7 +17,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// vmRoot is where Kata's runtime keeps its state; CRI-O wants it named for every handler of type vm.
+// vmRoot is where Kata's runtime keeps its state; CRI-O wants it named for every handler of type
+// vm.
 const vmRoot = "/run/vc"
 
 type handler struct {
@@ -29,9 +30,9 @@ type handler struct {
 	WithoutHostDevices bool `toml:"privileged_without_host_devices"`
 }
 
-// DropIn returns the drop-in's content. It holds nothing but our own two tables: a later file that repeats
-// somebody else's list would replace it. It names paths below current and proof only, so that an update
-// never changes it.
+// DropIn returns the drop-in's content. It holds nothing but our own two tables: a later file that
+// repeats somebody else's list would replace it. It names paths below current and proof only, so
+// that an update never changes it.
 func DropIn() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("# Written by kata-agent.service, which rewrites and removes it: see kata-node-agent status.\n")
@@ -56,8 +57,8 @@ func below(link, name string) handler {
 // Shim returns the program that the drop-in names for the pods' handler.
 func Shim() string { return below(host.CurrentLink, node.Handler).Path }
 
-// SameDropIn reports whether a file means to CRI-O what DropIn writes. Comments, order and spelling do not
-// count: a running CRI-O that has read such a file needs no restart for them.
+// SameDropIn reports whether a file means to CRI-O what DropIn writes. Comments, order and spelling
+// do not count: a running CRI-O that has read such a file needs no restart for them.
 func SameDropIn(content []byte) bool {
 	want, err := DropIn()
 	if err != nil {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package host names every effect that the agent may have on its host, as small ports, and the values that pass through them.
-// The adapters below it each wrap one library; nothing else in the agent touches the host.
+// Package host names every effect that the agent may have on its host, as small ports, and the
+// values that pass through them. The adapters below it each wrap one library; nothing else in the
+// agent touches the host.
 package host
 
 import (
@@ -39,11 +40,13 @@ type FileReader interface {
 
 // FileWriter changes small files.
 type FileWriter interface {
-	// Write replaces a file by rename and returns once file and directory are on disk. It makes missing parents and leaves an equal file alone.
+	// Write replaces a file by rename and returns once file and directory are on disk. It makes
+	// missing parents and leaves an equal file alone.
 	Write(path string, content []byte, mode fs.FileMode) error
 	// Link makes path a symbolic link to target by rename, and leaves an equal link alone.
 	Link(path, target string) error
-	// Remove deletes a file or a tree, and returns nil where there is none. It refuses a tree in which something is mounted.
+	// Remove deletes a file or a tree, and returns nil where there is none. It refuses a tree in
+	// which something is mounted.
 	Remove(path string) error
 }
 
@@ -64,10 +67,11 @@ func (u Unit) Active() bool { return u.ActiveState == "active" }
 // Services reads and restarts systemd units.
 type Services interface {
 	Unit(ctx context.Context, name string) (Unit, error)
-	// Check returns why a service would refuse to start again, nil when nothing speaks against it. It changes
-	// nothing.
+	// Check returns why a service would refuse to start again, nil when nothing speaks against it.
+	// It changes nothing.
 	Check(ctx context.Context, name string) error
-	// Restart returns when the restart job has ended; the error carries the job's result and the unit's state.
+	// Restart returns when the restart job has ended; the error carries the job's result and the
+	// unit's state.
 	Restart(ctx context.Context, name string) error
 }
 
@@ -75,7 +79,8 @@ type Services interface {
 type Image struct {
 	// ID is the digest of the image's configuration, without algorithm.
 	ID string
-	// Digests are the manifest and index digests under which the image was asked for, as sha256:hex.
+	// Digests are the manifest and index digests under which the image was asked for, as
+	// sha256:hex.
 	Digests []string
 	// Platform is the digest of the manifest for this platform.
 	Platform string
@@ -92,13 +97,15 @@ type Progress struct{ Done, Total int64 }
 type Images interface {
 	// List returns no images, and makes no store, where there is no store yet.
 	List(ctx context.Context) ([]Image, error)
-	// Pull fetches an image named by digest under the host's own signature policy, mirrors and credentials, and pins it.
+	// Pull fetches an image named by digest under the host's own signature policy, mirrors and
+	// credentials, and pins it.
 	Pull(ctx context.Context, image string, progress func(Progress)) error
 	// Layers returns the directories of an image's layers, uppermost first.
 	Layers(ctx context.Context, id string) ([]string, error)
 	// Delete unpins and deletes an image that nothing mounts any more.
 	Delete(ctx context.Context, id string) error
-	// Discard deletes a damaged image with every layer whose content is not what was pulled, so that the next pull reuses none of it.
+	// Discard deletes a damaged image with every layer whose content is not what was pulled, so
+	// that the next pull reuses none of it.
 	Discard(ctx context.Context, id string) error
 	Store
 }
@@ -115,9 +122,11 @@ type Store interface {
 type Mounts interface {
 	// Overlay mounts layers (uppermost first) read-only at target, which it makes.
 	Overlay(layers []string, target string) error
-	// Unmount takes the mount at target away; in use it fails with EBUSY, and nothing is detached behind anybody's back.
+	// Unmount takes the mount at target away; it never uses MNT_DETACH, so a mount in use fails
+	// with EBUSY.
 	Unmount(target string) error
-	// Below returns the mount points at or below a directory as seen by a process; pid 0 is the agent itself.
+	// Below returns the mount points at or below a directory as seen by a process; pid 0 is the
+	// agent itself.
 	Below(dir string, pid int) ([]string, error)
 	// Private tells whether the agent's mounts would stay invisible to PID 1 and so to CRI-O.
 	Private() (bool, error)
@@ -134,12 +143,14 @@ type Sandbox struct {
 // Sandboxes speaks CRI to the node's container runtime.
 type Sandboxes interface {
 	List(ctx context.Context, handlers ...string) ([]Sandbox, error)
-	// Prove starts a sandbox on the host's network and leaves it to Remove. The error is what the runtime said; UnknownHandler where it does not know the handler.
+	// Prove starts a sandbox on the host's network and leaves it to Remove. The error is what the
+	// runtime said; UnknownHandler where it does not know the handler.
 	Prove(ctx context.Context, handler, name string) (id string, err error)
-	// Shim returns the program that the running runtime starts for a handler, empty where it does not tell. Of
-	// two definitions of a handler the runtime takes one, and a proof of another handler does not say which.
+	// Shim returns the program that the running runtime starts for a handler, empty where it does
+	// not tell. Of two definitions of a handler the runtime takes one, and a proof of another
+	// handler does not say which.
 	Shim(ctx context.Context, handler string) (string, error)
-	// Remove stops and removes a sandbox; one that is gone is no error.
+	// Remove stops and removes a sandbox; one that does not exist is no error.
 	Remove(ctx context.Context, id string) error
 }
 

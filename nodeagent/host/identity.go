@@ -7,6 +7,7 @@ type Identity struct {
 	BootID, Architecture, Kernel string
 	// CRIOUnit is the systemd unit of the container runtime.
 	CRIOUnit string
-	// AllowedPayloads are prefixes of references, by whole path components. Nil allows every payload.
+	// AllowedPayloads are prefixes of references, by whole path components. Nil allows every
+	// payload.
 	AllowedPayloads []string
 }

@@ -4,7 +4,8 @@ package host
 
 import "path"
 
-// The places that the agent owns on its host. CRI-O's drop-in and every administrator's script may rely on them.
+// The places that the agent owns on its host. CRI-O's drop-in and every administrator's script may
+// rely on them.
 const (
 	StoreDir    = "/var/lib/kata-containers/storage"
 	StateDir    = "/var/lib/kata-agent"
@@ -28,8 +29,8 @@ const (
 	// LacksFile is the invocation of CRI-O that does not know our handlers.
 	LacksFile = RunDir + "/lacks"
 
-	// ProofLogs is where CRI-O puts the logs of a proof, which nobody reads. Without a name CRI-O takes a directory
-	// of its own for each proof, and nobody ever deletes it.
+	// ProofLogs is where CRI-O puts the logs of a proof, which have no reader. Without a name CRI-O
+	// takes a directory of its own for each proof, and never deletes it.
 	ProofLogs = RunDir + "/proof-logs"
 
 	// CRIOConfig and CRIOConfigDir are what CRI-O reads at its start, in this order.
@@ -45,7 +46,7 @@ const (
 	PendingReason = SlotsDir + "/" + Pending + "/reason"
 	// Shim is the base name under which CRI-O accepts the program of a handler of type vm.
 	Shim = "containerd-shim-kata-v2"
-	// Configuration is looked up beside the shim.
+	// Configuration is looked up next to the shim.
 	Configuration = "configuration.toml"
 )
 
@@ -58,5 +59,5 @@ func PayloadDir(id string) string { return path.Join(SlotDir(id), "payload") }
 // Target returns what the links current and proof contain for a slot.
 func Target(id string) string { return path.Join(path.Base(SlotsDir), id) }
 
-// Leftovers are files of an installation that Clear deletes beside the store.
+// Leftovers are files of an installation that Clear deletes in addition to the store.
 func Leftovers() []string { return []string{ServedFile, RestartedFile, LacksFile, PendingReason} }

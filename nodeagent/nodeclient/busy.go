@@ -2,7 +2,8 @@
 
 package nodeclient
 
-// Keys of the machine-config daemon on a Node (openshift/machine-config-operator, pkg/daemon/constants).
+// Keys of the machine-config daemon on a Node (openshift/machine-config-operator,
+// pkg/daemon/constants).
 const (
 	mcoPrefix        = "machineconfiguration.openshift.io/"
 	mcoState         = mcoPrefix + "state"
@@ -17,7 +18,8 @@ const (
 	stuckMachine     = "the machine-config daemon, which has given up on this node: see its machine config pool"
 )
 
-// Busy says whom CRI-O's restart would disturb, empty when nobody. Nodes without the machine-config operator carry none of its keys.
+// Busy says what a restart of CRI-O would disturb, empty when nothing. Nodes without the
+// machine-config operator carry none of its keys.
 func Busy(annotations map[string]string) string {
 	state, managed := annotations[mcoState]
 	if !managed {

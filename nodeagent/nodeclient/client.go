@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package nodeclient is the agent's view of the API server through the kubelet's own credential: its own Node, its own
-// pods, the RuntimeClasses, and one patch.
-// It survives an API server that is away and the rotation of the credential's file.
+// Package nodeclient is the agent's view of the API server through the kubelet's own credential:
+// its own Node, its own pods, the RuntimeClasses, and one patch. It survives an API server that is
+// away and the rotation of the credential's file.
 package nodeclient
 
 import (
@@ -24,7 +24,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 )
 
-// Requests of one node's agent and kubelet share a queue of the API server, so the agent keeps far below the kubelet's own rate.
+// Requests of one node's agent and kubelet share a queue of the API server, so the agent keeps far
+// below the kubelet's own rate.
 const (
 	requestsPerSecond = 2
 	burst             = 5
@@ -39,9 +40,11 @@ type Client struct {
 
 	mu   sync.Mutex
 	view view
-	// answer is the Node as the API server returned it from the last patch. Until the watch has it, the same report would be written twice.
+	// answer is the Node as the API server returned it from the last patch. Until the watch has it,
+	// the same report would be written twice.
 	answer *corev1.Node
-	// labelled is whether the Node last had the ready label, unlabelled when it was seen to lose it.
+	// labelled is whether the Node last had the ready label, unlabelled when it was seen to lose
+	// it.
 	labelled   bool
 	unlabelled time.Time
 }
@@ -61,9 +64,9 @@ func (c *Client) tell() {
 	}
 }
 
-// Told returns what the API server last said. Pods are not known while the API server is away, and for a
-// moment after the ready label was taken off: the watch of pods may be behind that of the Node, and so may
-// the scheduler.
+// Told returns what the API server last said. Pods are not known while the API server is away, and
+// for a moment after the ready label was taken off: the watch of pods may be behind that of the
+// Node, and so may the scheduler.
 func (c *Client) Told() cluster.Told {
 	v := c.current()
 	pods, known := v.bound()
@@ -95,7 +98,8 @@ func (c *Client) settled(n *corev1.Node, now time.Time) bool {
 	return labelled || c.unlabelled.IsZero() || now.Sub(c.unlabelled) >= labelSettles
 }
 
-// Reported returns the report that the Node carries, the zero value where it has none that can be read.
+// Reported returns the report that the Node carries, the zero value where it has none that can be
+// read.
 func (c *Client) Reported() node.Report {
 	n := c.latest()
 	if n == nil {

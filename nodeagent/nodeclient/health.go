@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// health is whether the API server answered the last question of a watch. What a watch has seen stays
-// visible while the API server is away, and nobody may take it for news then.
+// health is whether the API server answered the last question of a watch. What a watch has seen
+// stays visible while the API server is away, and must not be taken for news then.
 type health struct {
 	failed  atomic.Bool
 	changed func()

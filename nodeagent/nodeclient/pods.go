@@ -11,7 +11,8 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// bound returns the pods of our handler on this node, as namespace/name, sorted, and whether they are known.
+// bound returns the pods of our handler on this node, as namespace/name, sorted, and whether they
+// are known.
 func (v view) bound() ([]string, bool) {
 	if v.api == nil || !v.pods.synced() || !v.classes.synced() {
 		return nil, false
@@ -26,8 +27,8 @@ func (v view) bound() ([]string, bool) {
 	return names, true
 }
 
-// ours tells a pod by the handler of its RuntimeClass: anybody may make a class of another name with our
-// handler. A class that is not there any more may have been one.
+// ours tells a pod by the handler of its RuntimeClass: any user may make a class of another name
+// with our handler. A class that is not there any more may have been one.
 func (v view) ours(p *corev1.Pod) bool {
 	name := className(p)
 	if name == "" {
@@ -52,8 +53,8 @@ func ended(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
 
-// counts tells a pod that may count. Kubelets write other pods and their status all the time, and each look
-// at the host costs something.
+// counts tells a pod that may count. Kubelets write other pods and their status all the time, and
+// each look at the host costs something.
 func counts(object any) bool {
 	p, ok := object.(*corev1.Pod)
 	return !ok || className(p) != "" && !ended(p)

@@ -18,8 +18,9 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
-// Publish writes report and condition in one patch of nodes/status, unless the Node says the same already.
-// The patch carries the Node's UID, so that it never lands on another Node of the same name, and a patch never creates one.
+// Publish writes report and condition in one patch of nodes/status, unless the Node says the same
+// already. The patch carries the Node's UID, so that it never lands on another Node of the same
+// name, and a patch never creates one.
 func (c *Client) Publish(ctx context.Context, r node.Report, condition cluster.Condition, now time.Time) error {
 	condition.Message = node.Sentence(condition.Message)
 	n := c.latest()

@@ -17,7 +17,8 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// view is the state of three watches that share one reading of the credential. They keep what they saw while the API server is away.
+// view is the state of three watches that share one reading of the credential. They keep what they
+// saw while the API server is away.
 type view struct {
 	api        kubernetes.Interface
 	name       string
@@ -43,7 +44,8 @@ func newView(api kubernetes.Interface, name string, changed func()) view {
 	return v
 }
 
-// unless tells of changes that matter: kubelets write heartbeats and pod status all the time, and each look at the host costs something.
+// unless tells of changes that matter: kubelets write heartbeats and pod status all the time, and
+// each look at the host costs something.
 func unless(same func(before, after any) bool, changed func()) cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { changed() },
@@ -56,7 +58,8 @@ func unless(same func(before, after any) bool, changed func()) cache.ResourceEve
 	}
 }
 
-// sameNode compares what the agent reads of its Node, its own report and condition included: somebody may have taken them away.
+// sameNode compares what the agent reads of its Node, its own report and condition included:
+// another user may have removed them.
 func sameNode(before, after any) bool {
 	a, okA := before.(*corev1.Node)
 	b, okB := after.(*corev1.Node)
@@ -98,7 +101,7 @@ func (v view) synced() bool {
 	return v.api != nil && v.nodes.synced() && v.pods.synced()
 }
 
-// node returns the Node, or nil while it is unknown or gone.
+// node returns the Node, or nil while it is unknown or deleted.
 func (v view) node() *corev1.Node {
 	if v.api == nil || !v.nodes.synced() {
 		return nil

@@ -11,13 +11,15 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// retry is how the agent waits for an API server or a credential: at boot they come late, later they may go.
+// retry is how the agent waits for an API server or a credential: at boot they come late, later
+// they may go.
 func retry() wait.Backoff {
 	return wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.5, Steps: 6, Cap: 30 * time.Second}
 }
 
-// rotationCheck is how often the credential's file is looked at. Client certificates that it names by file are read anew by client-go;
-// what it holds inline, as the certificate authority that the machine-config operator rotates, is not.
+// rotationCheck is how often the credential's file is looked at. Client certificates that it names
+// by file are read anew by client-go; what it holds inline, as the certificate authority that the
+// machine-config operator rotates, is not.
 const rotationCheck = time.Minute
 
 // Run watches until ctx ends. A change of the credential's file begins it anew.
@@ -42,7 +44,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// session watches with one reading of the credential, and ends without an error when the file has changed.
+// session watches with one reading of the credential, and ends without an error when the file has
+// changed.
 func (c *Client) session(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()

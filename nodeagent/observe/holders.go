@@ -12,8 +12,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
-// holders finds who uses each slot. A running sandbox that no process ties to a slot holds all of them, and
-// so does a CRI-O that does not answer.
+// holders finds who uses each slot. A running sandbox that no process ties to a slot holds all of
+// them, and so does a CRI-O that does not answer.
 func (o Observer) holders(all []plan.Slot, runtime plan.Runtime) error {
 	processes, err := o.Host.Processes.Using(host.SlotsDir)
 	if err != nil {

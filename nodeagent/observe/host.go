@@ -26,8 +26,8 @@ func (o Observer) host() (plan.Host, error) {
 	return h, err
 }
 
-// liveSystem exists on a system booted from an ISO or over the network, firstBoot until a new OpenShift
-// node has pivoted to its own OS image and rebooted.
+// liveSystem exists on a system booted from an ISO or over the network, firstBoot until a new
+// OpenShift node has pivoted to its own OS image and rebooted.
 const (
 	liveSystem = "/run/ostree-live"
 	firstBoot  = "/etc/ignition-machine-config-encapsulated.json"
@@ -54,8 +54,8 @@ func (o Observer) exists(path string) bool {
 	return err == nil
 }
 
-// Fragments returns the administrators' files for configuration.toml, in order of their names. What begins
-// with a dot is an editor's, and a link that leads nowhere is no file: both are passed over.
+// Fragments returns the administrators' files for configuration.toml, in order of their names. What
+// begins with a dot is an editor's, and a link that leads nowhere is no file: both are passed over.
 func Fragments(files host.Files) ([]handlers.Fragment, error) {
 	names, err := files.List(host.ConfigDir)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
-// intent prefers what the Node says. The disk's copy serves until the API server is there, and stays in
-// force while the Node says nothing.
+// intent prefers what the Node says. The disk's copy serves until the API server is there, and
+// stays in force while the Node says nothing.
 func (o Observer) intent(told cluster.Told) (plan.Intent, error) {
 	kept, err := record.LoadIntent(o.Host.Files)
 	if err != nil {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package observe takes one look at the host and at what the API server said, and returns the facts that a plan rests on.
-// It changes nothing.
+// Package observe takes one look at the host and at what the API server said, and returns the facts
+// that a plan rests on. It changes nothing.
 package observe
 
 import (
@@ -19,7 +19,8 @@ type Observer struct {
 	Self host.Identity
 }
 
-// Look returns the facts of this moment. It fails only where not knowing would make a plan dangerous.
+// Look returns the facts of this moment. It fails only where not knowing would make a plan
+// dangerous.
 func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, error) {
 	f := plan.Facts{Cluster: seen(told)}
 	for _, look := range []func() error{

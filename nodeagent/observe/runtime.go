@@ -59,8 +59,8 @@ func (o Observer) configuration(r *plan.Runtime) {
 	}
 }
 
-// ConfigurationFiles returns the files of CRI-O's configuration in the order in which CRI-O reads them: the
-// main file, then everything below the drop-in directory by name, whatever the name.
+// ConfigurationFiles returns the files of CRI-O's configuration in the order in which CRI-O reads
+// them: the main file, then everything below the drop-in directory by name, whatever the name.
 func ConfigurationFiles(files host.FileReader) []handlers.File {
 	var all []handlers.File
 	content, err := files.Read(host.CRIOConfig)
@@ -70,7 +70,8 @@ func ConfigurationFiles(files host.FileReader) []handlers.File {
 	return append(all, below(files, host.CRIOConfigDir)...)
 }
 
-// below walks a directory. What cannot be read as a file is a directory, or CRI-O cannot read it either.
+// below walks a directory. What cannot be read as a file is a directory, or CRI-O cannot read it
+// either.
 func below(files host.FileReader, dir string) []handlers.File {
 	names, err := files.List(dir)
 	if err != nil {
@@ -91,7 +92,8 @@ func below(files host.FileReader, dir string) []handlers.File {
 	return all
 }
 
-// sandboxes asks CRI-O. Where it does not answer the facts say so, and whatever needs the answer waits.
+// sandboxes asks CRI-O. Where it does not answer the facts say so, and whatever needs the answer
+// waits.
 func (o Observer) sandboxes(ctx context.Context, r *plan.Runtime) {
 	sandboxes, err := o.Host.Sandboxes.List(ctx, node.Handler, node.ProofHandler)
 	if err != nil {

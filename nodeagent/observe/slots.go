@@ -23,8 +23,8 @@ func (o Observer) slots(runtime plan.Runtime) (plan.Slots, error) {
 	return s, o.holders(s.All, runtime)
 }
 
-// Linked returns the links and the slots without their holders. It asks neither the store nor CRI-O, and
-// so it is quick enough for the moment before CRI-O starts.
+// Linked returns the links and the slots without their holders. It asks neither the store nor
+// CRI-O, and so it is quick enough for the moment before CRI-O starts.
 func (o Observer) Linked() (plan.Slots, error) {
 	s, err := o.links()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
-// store keeps a store that cannot be read, such as one on a full or failing disk, as a fact: what serves goes
-// on serving, and a removal needs no list of images.
+// store keeps a store that cannot be read, such as one on a full or failing disk, as a fact: what
+// serves goes on serving, and a removal needs no list of images.
 func (o Observer) store(ctx context.Context) (plan.Store, error) {
 	served, err := record.LoadServed(o.Host.Files)
 	if err != nil {

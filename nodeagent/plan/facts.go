@@ -26,19 +26,21 @@ type Host struct {
 	BootID, Architecture string
 	// Problem is the sentence that says why this host cannot run Kata, empty when it can.
 	Problem string
-	// Kernel and Settings are covered by a slot's id, as the payload is. SettingsProblem says which of the
-	// administrators' files cannot be read; Settings is empty then.
+	// Kernel and Settings are covered by a slot's id, as the payload is. SettingsProblem says which
+	// of the administrators' files cannot be read; Settings is empty then.
 	Kernel, Settings string
 	SettingsProblem  string
 }
 
 // Intent is what is wanted of this node.
 type Intent struct {
-	// Wanted is the last valid intent: the Node's, else the one on disk. Nil while there never was one.
+	// Wanted is the last valid intent: the Node's, else the one on disk. Nil while there never was
+	// one.
 	Wanted *node.Intent
 	// Kept is whether Wanted is what the disk has.
 	Kept bool
-	// Told is whether the API server shows that intent on the Node right now; grants count only then.
+	// Told is whether the API server shows that intent on the Node right now; grants count only
+	// then.
 	Told bool
 	// Cleared is whether the API server shows a Node without any intent.
 	Cleared bool
@@ -50,8 +52,8 @@ type Intent struct {
 
 // Cluster is what the API server shows of this node apart from its intent.
 type Cluster struct {
-	// PodsKnown is whether BoundPods and Labelled count. The pods must have been listed after the label was
-	// seen: a removal relies on both.
+	// PodsKnown is whether BoundPods and Labelled count. The pods must have been listed after the
+	// label was seen: a removal relies on both.
 	PodsKnown bool
 	// BoundPods are the kata pods bound to this node that have not ended, as namespace/name.
 	BoundPods []string
@@ -68,7 +70,8 @@ type Store struct {
 	// Problem says why the store cannot be read, empty when it can; Images is unknown then.
 	Problem string
 	Images  []Image
-	// Served is the payload that current served last, by the agent's own record. It is restored at boot.
+	// Served is the payload that current served last, by the agent's own record. It is restored at
+	// boot.
 	Served *record.Served
 	// Leftovers are files of ours that outlive an installation unless they are deleted.
 	Leftovers []string
@@ -89,7 +92,8 @@ func (s Store) image(payload string) (Image, bool) {
 	return s.Images[i], true
 }
 
-// id returns the slot of a payload on this host, empty while neither the store nor a slot has the payload.
+// id returns the slot of a payload on this host, empty while neither the store nor a slot has the
+// payload.
 func (f Facts) id(payload string) string {
 	if image, here := f.Store.image(payload); here {
 		return SlotID(image.Platform, f.Host.Kernel, f.Host.Settings)
@@ -108,8 +112,8 @@ func (f Facts) installed() bool {
 		f.Store.Exists || f.Store.Served != nil || len(f.Store.Leftovers) > 0
 }
 
-// Serving returns the slot that new pods get, if any: current leads to it, it is ready, and the running
-// CRI-O is not known to start pods of our handler in another way.
+// Serving returns the slot that new pods get, if any: current leads to it, it is ready, and the
+// running CRI-O is not known to start pods of our handler in another way.
 func (f Facts) Serving() (Slot, bool) {
 	s, here := f.Slots.find(f.Slots.Current)
 	return s, here && s.Ready() && !f.Runtime.lacksHandlers() && len(f.Runtime.Conflicts) == 0

@@ -11,8 +11,8 @@ import (
 // handlerType is the only type under which the agent gives CRI-O a handler.
 const handlerType = "vm"
 
-// fits compares what a verified payload says of itself with this host, before anything outside the agent's
-// own directories is changed for it.
+// fits compares what a verified payload says of itself with this host, before anything outside the
+// agent's own directories is changed for it.
 func (w *way) fits() bool {
 	slot, _ := w.facts.Slots.find(w.id)
 	if !slot.Mounted || slot.Verified == nil {
@@ -33,8 +33,9 @@ func (w *way) fits() bool {
 	return true
 }
 
-// reaches reports whether the payload's shim can reach all running sandboxes: CRI-O runs the current shim for
-// every further container of an older sandbox. Until then the older payload stays current.
+// reaches reports whether the payload's shim can reach all running sandboxes: CRI-O runs the
+// current shim for every further container of an older sandbox. Until then the older payload stays
+// current.
 func (w *way) reaches() bool {
 	candidate, _ := w.facts.Slots.find(w.id)
 	if candidate.Verified == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// unclaimed reports whether our handlers are ours alone in CRI-O's configuration. Of two definitions CRI-O
-// takes the last one, so that a proof would say nothing about what pods get.
+// unclaimed reports whether our handlers are ours alone in CRI-O's configuration. Of two
+// definitions CRI-O takes the last one, so that a proof would say nothing about what pods get.
 func (w *way) unclaimed() bool {
 	if len(w.facts.Runtime.Conflicts) == 0 {
 		return true
@@ -19,8 +19,8 @@ func (w *way) unclaimed() bool {
 		fmt.Sprintf("%s sets %s: a handler of this agent is not to be named in another file of CRI-O's configuration; delete it there", c.File, c.Key))
 }
 
-// handlers plans the drop-in and, when the running CRI-O has answered that it does not know our handlers, its
-// restart. It returns false where the plan must wait.
+// handlers plans the drop-in and, when the running CRI-O has answered that it does not know our
+// handlers, its restart. It returns false where the plan must wait.
 func (w *way) handlers() bool {
 	if !w.facts.Runtime.DropIn.Right {
 		w.do(WriteDropIn)
@@ -47,9 +47,9 @@ func down(r Runtime) string {
 	return "CRI-O does not run since its restart: see journalctl -u crio"
 }
 
-// restart needs a CRI-O that would start again, a node on which nothing else works, and a grant that names
-// this boot and has not been used in it. The grant is asked for last: a node that could not use it at once
-// does not keep it from another one.
+// restart needs a CRI-O that would start again, a node on which nothing else works, and a grant
+// that names this boot and has not been used in it. The grant is asked for last: a node that could
+// not use it at once does not keep it from another one.
 func (w *way) restart() bool {
 	f := w.facts
 	granted := f.Intent.Told && f.Intent.Wanted.Grants.RestartCRIO == f.Host.BootID

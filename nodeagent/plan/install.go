@@ -7,8 +7,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
-// install serves again at boot what current served before, and works towards the intent's payload. The two
-// are mostly the same; where they differ, neither waits for the other.
+// install serves again at boot what current served before, and works towards the intent's payload.
+// The two are mostly the same; where they differ, neither waits for the other.
 func (p *planner) install() {
 	p.plan.Phase = node.PhaseInstalling
 	w := &way{planner: p, payload: p.facts.Intent.Wanted.Payload}
@@ -30,7 +30,8 @@ func (p *planner) install() {
 	p.retire(w.id)
 }
 
-// nameStore names a store that cannot be read, also while a payload serves: it will not at the next boot.
+// nameStore names a store that cannot be read, also while a payload serves: it will not at the next
+// boot.
 func (p *planner) nameStore() {
 	if p.facts.Store.Problem != "" && p.plan.Problem == nil {
 		p.problem(Pull, node.ReasonStoreUnreadable, p.facts.Store.Problem)
@@ -58,7 +59,8 @@ type way struct {
 	prepared    bool
 	steps       []Step
 	awaitsGrant bool
-	// held is whether the way is that of a payload which nobody asked for anew: CRI-O is not restarted for it.
+	// held is whether the way is that of a payload which was not asked for anew: CRI-O is not
+	// restarted for it.
 	held bool
 }
 
@@ -108,8 +110,9 @@ func (w *way) fetch() bool {
 	return true
 }
 
-// prove starts one sandbox in each invocation of CRI-O, and so in each boot: what changes with them (CRI-O,
-// the SELinux policy, a host's QEMU, /dev/kvm) is not covered by a slot's id. Pods are served meanwhile.
+// prove starts one sandbox in each invocation of CRI-O, and so in each boot: what changes with them
+// (CRI-O, the SELinux policy, a host's QEMU, /dev/kvm) is not covered by a slot's id. Pods are
+// served meanwhile.
 func (w *way) prove() {
 	slot, _ := w.facts.Slots.find(w.id)
 	if w.facts.Slots.Proof != w.id || w.id == "" {
@@ -120,8 +123,8 @@ func (w *way) prove() {
 	}
 }
 
-// promote makes the proved slot current. It is recorded first: whatever is recorded may be served again at
-// boot, and it is proved by now.
+// promote makes the proved slot current. It is recorded first: whatever is recorded may be served
+// again at boot, and it is proved by now.
 func (w *way) promote() {
 	if w.facts.Slots.Current != w.id && w.id != "" && !w.reaches() {
 		return

@@ -14,8 +14,8 @@ func (p *planner) hold(phase node.Phase) {
 	}
 }
 
-// orphaned holds an installation for which there is no intent anywhere. The controller cleans what it does
-// not want: the phase tells it that there is something.
+// orphaned holds an installation for which there is no intent anywhere. The controller cleans what
+// it does not want: the phase tells it that there is something.
 func (p *planner) orphaned() {
 	p.hold(node.PhaseInstalling)
 	if _, serving := p.facts.Serving(); serving && len(p.plan.Lines) == 0 {
@@ -25,8 +25,8 @@ func (p *planner) orphaned() {
 	p.plan.Wait = "the controller to say what is wanted of the installation on this node"
 }
 
-// keepServing lets pods of what was served last start again, from the local store alone: whatever holds the
-// node back, they are bound here. It is what every state does that takes nothing away.
+// keepServing lets pods of what was served last start again, from the local store alone: whatever
+// holds the node back, they are bound here. It is what every state does that takes nothing away.
 func (p *planner) keepServing() {
 	served := p.facts.Store.Served
 	if served == nil {
@@ -40,8 +40,8 @@ func (p *planner) keepServing() {
 	}
 }
 
-// proveAgain serves what was served last on another kernel or with other settings, where it needs another
-// slot and a proof of it.
+// proveAgain serves what was served last on another kernel or with other settings, where it needs
+// another slot and a proof of it.
 func (p *planner) proveAgain() {
 	served, f := p.facts.Store.Served, p.facts
 	if served == nil || p.restorable() || f.Slots.Current != Pending || f.Host.Problem != "" || f.Host.SettingsProblem != "" {
@@ -56,8 +56,8 @@ func (p *planner) proveAgain() {
 	p.plan.Wait, p.plan.Problem = wait, problem
 }
 
-// restorable reports whether what was served last can be served again without another proof: it was proved
-// on this kernel with these settings, and is in the store or still mounted.
+// restorable reports whether what was served last can be served again without another proof: it was
+// proved on this kernel with these settings, and is in the store or still mounted.
 func (p *planner) restorable() bool {
 	served := p.facts.Store.Served
 	return served != nil && p.facts.id(served.Payload) == served.Slot

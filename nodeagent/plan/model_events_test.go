@@ -10,7 +10,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
-// event lets something happen that is not the agent's doing. Hands are those of people with a root shell.
+// event lets something happen that is not the agent's doing. Hands are those of people with a root
+// shell.
 func (m *model) event(hands bool) {
 	events := []func(){
 		m.wantSomething, m.wantSomething, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
@@ -67,7 +68,8 @@ func (m *model) hardReboot() {
 	m.note("EVENT reboot into %s", m.kernel)
 }
 
-// softReboot keeps /run and the boot id. The agent starts before CRI-O and repairs its links before it is ready.
+// softReboot keeps /run and the boot id. The agent starts before CRI-O and repairs its links before
+// it is ready.
 func (m *model) softReboot() {
 	m.reboot()
 	for _, slot := range m.slots {

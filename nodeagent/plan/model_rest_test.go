@@ -9,8 +9,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
-// rest lets everything be well: what is broken is fixed, the controller acts, nothing new happens. It returns
-// why the node does not get to where it is wanted.
+// rest lets everything be well: what is broken is fixed, the controller acts, nothing new happens.
+// It returns why the node does not get to where it is wanted.
 func (m *model) rest() string {
 	m.up, m.broken, m.refused, m.busy = true, false, false, false
 	if m.conflict != "" {

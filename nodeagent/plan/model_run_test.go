@@ -34,8 +34,8 @@ type mode struct {
 // rounds is how long a world lives before it comes to rest.
 const rounds = 200
 
-// Whatever happens in whatever order: no invariant is violated at any moment, and once nothing more happens
-// the node gets to where it is wanted.
+// Whatever happens in whatever order: no invariant is violated at any moment, and once nothing more
+// happens the node gets to where it is wanted.
 func TestEveryWorldIsSoundAndComesToRest(t *testing.T) {
 	t.Parallel()
 	for name, mode := range modes() {

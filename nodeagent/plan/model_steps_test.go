@@ -10,7 +10,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
-// carryOut is what a step does to the model. It returns the invariant that the step violates, or nothing.
+// carryOut is what a step does to the model. It returns the invariant that the step violates, or
+// nothing.
 func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 	if fail && s.Kind != plan.Verify && s.Kind != plan.RestartCRIO {
 		m.note("  fails: %s", s)

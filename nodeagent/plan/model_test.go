@@ -80,7 +80,8 @@ type model struct {
 	seen *apiState
 
 	crio modelCRIO
-	// conflict is what another file of CRI-O's configuration sets: nothing, a table or the default runtime.
+	// conflict is what another file of CRI-O's configuration sets: nothing, a table or the default
+	// runtime.
 	conflict         string
 	refused, busy    bool
 	boot             int
@@ -95,7 +96,8 @@ type model struct {
 type modelCRIO struct {
 	active, answers bool
 	starts          int
-	// has is whether the running CRI-O knows our handlers, foreign whether it knows another file's instead.
+	// has is whether the running CRI-O knows our handlers, foreign whether it knows another file's
+	// instead.
 	has, foreign bool
 }
 

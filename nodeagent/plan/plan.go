@@ -6,8 +6,9 @@ import "github.com/kata-node/kata-node/api/node"
 
 // Plan is what is left to do, as far as these facts tell.
 type Plan struct {
-	// Lines are independent lists of steps, the most urgent one first. A pass carries out the first step of the
-	// first line that can be carried out now: a line whose step fails holds up no other line.
+	// Lines are independent lists of steps, the most urgent one first. A pass carries out the first
+	// step of the first line that can be carried out now: a line whose step fails holds up no other
+	// line.
 	Lines [][]Step
 	// Tidy are steps that nothing waits for and that wait for nothing.
 	Tidy []Step
@@ -28,7 +29,8 @@ type Problem struct {
 	Message string
 }
 
-// Steps returns the steps of all lines, in the order in which they would be carried out if none failed.
+// Steps returns the steps of all lines, in the order in which they would be carried out if none
+// failed.
 func (p Plan) Steps() []Step {
 	var all []Step
 	for _, line := range p.Lines {
@@ -46,8 +48,8 @@ func (p Plan) Next() []Step {
 	return next
 }
 
-// For returns the plan for these facts. An absent intent means keep what is there: only an explicit Absent
-// removes. Whatever is wanted, links that lead nowhere are repaired first.
+// For returns the plan for these facts. An absent intent means keep what is there: only an explicit
+// Absent removes. Whatever is wanted, links that lead nowhere are repaired first.
 func For(f Facts) Plan {
 	p := &planner{facts: f, linked: f.Slots}
 	p.repair()
@@ -69,8 +71,8 @@ func For(f Facts) Plan {
 	return p.plan
 }
 
-// unread is the phase of a node whose intent cannot be followed. It is never Installed: that would answer an
-// intent whose payload is not known.
+// unread is the phase of a node whose intent cannot be followed. It is never Installed: that would
+// answer an intent whose payload is not known.
 func unread(i Intent) node.Phase {
 	if i.Wanted != nil && i.Wanted.State == node.StateAbsent {
 		return node.PhaseRemoving
@@ -113,9 +115,9 @@ func (p *planner) repair() {
 	}
 }
 
-// Repair returns the steps that point links at pending which lead to nothing that could be served, such as
-// after an umount by hand or a restart of the system that kept /run: CRI-O ignores a handler whose path does
-// not resolve, until its next start.
+// Repair returns the steps that point links at pending which lead to nothing that could be served,
+// such as after an umount by hand or a restart of the system that kept /run: CRI-O ignores a
+// handler whose path does not resolve, until its next start.
 func Repair(s Slots) []Step {
 	var steps []Step
 	if !s.leads(s.Current) {

@@ -267,7 +267,8 @@ func TestADamagedServedPayloadHoldsUpNoOther(t *testing.T) {
 	assert.Equal(t, []string{payload("a"), payload("b")}, []string{next[0].Payload, next[1].Payload})
 }
 
-// Every state between two steps is one in which a crash may leave the node: whatever was planned first then, the node gets there.
+// Every state between two steps is one in which a crash may leave the node: whatever was planned
+// first then, the node gets there.
 func TestEveryInterruptedInstallConverges(t *testing.T) {
 	t.Parallel()
 	for steps := range 13 {

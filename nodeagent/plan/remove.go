@@ -9,8 +9,8 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// remove deletes everything once no kata pod can come any more, none is bound and nothing of one runs. It
-// needs no restart of CRI-O. Until then it serves as before.
+// remove deletes everything once no kata pod can come any more, none is bound and nothing of one
+// runs. It needs no restart of CRI-O. Until then it serves as before.
 func (p *planner) remove() {
 	switch {
 	case !p.facts.installed():
@@ -27,7 +27,8 @@ func (p *planner) remove() {
 	p.keepIntent()
 }
 
-// removed answers the intent, and forgets it when the controller has read the answer and cleared the Node.
+// removed answers the intent, and forgets it when the controller has read the answer and cleared
+// the Node.
 func (p *planner) removed() {
 	switch {
 	case p.facts.Intent.Cleared:
@@ -39,8 +40,8 @@ func (p *planner) removed() {
 	}
 }
 
-// takeAway begins with the record of what was served: a crash or a reboot after that goes on removing.
-// Finished sandboxes are removed if CRI-O can; nothing waits for it.
+// takeAway begins with the record of what was served: a crash or a reboot after that goes on
+// removing. Finished sandboxes are removed if CRI-O can; nothing waits for it.
 func (p *planner) takeAway() {
 	f := p.facts
 	var line []Step
@@ -67,9 +68,9 @@ func (p *planner) takeAway() {
 	}
 }
 
-// blocked says what still needs Kata on this node, or may. Not knowing counts as a need: a pod whose handler
-// was deleted cannot even be deleted itself. The label comes before sandboxes: while the Node carries it,
-// every moment may bring a new pod.
+// blocked says what still needs Kata on this node, or may. Not knowing counts as a need: a pod
+// whose handler was deleted cannot even be deleted itself. The label comes before sandboxes: while
+// the Node carries it, every moment may bring a new pod.
 func (p *planner) blocked() bool {
 	f := p.facts
 	switch {

@@ -4,8 +4,9 @@ package plan
 
 import "github.com/kata-node/kata-node/api/node"
 
-// retire unmounts and deletes what neither serves, nor is wanted, nor is held. What is held is looked at
-// again later. With a store or settings that cannot be read it is not known what is wanted.
+// retire unmounts and deletes what neither serves, nor is wanted, nor is held. What is held is
+// looked at again later. With a store or settings that cannot be read it is not known what is
+// wanted.
 func (p *planner) retire(wanted string) {
 	p.endProofs()
 	if p.facts.Store.Problem != "" || p.facts.Host.SettingsProblem != "" {
@@ -19,7 +20,8 @@ func (p *planner) retire(wanted string) {
 		}
 	}
 	for _, slot := range p.facts.Slots.All {
-		// An image outlives its slot: were the unmount to fail, layers would be deleted below a mount.
+		// An image outlives its slot: were the unmount to fail, layers would be deleted below a
+		// mount.
 		images[slot.Image] = true
 		if !needed[slot.ID] && len(slot.Holders) == 0 {
 			p.tidy(Step{Kind: Unmount, Slot: slot.ID})

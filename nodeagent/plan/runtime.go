@@ -8,23 +8,26 @@ import "github.com/kata-node/kata-node/nodeagent/record"
 type Runtime struct {
 	Active     bool
 	Invocation string
-	// Lacks is the invocation that has answered that it does not know our handlers, empty where none has.
+	// Lacks is the invocation that has answered that it does not know our handlers, empty where
+	// none has.
 	Lacks string
 	// Restarted is the last use of a grant in this boot.
 	Restarted record.Restarted
-	// Answers is whether it answered over CRI; without that Sandboxes is unknown. Silence is what it said
-	// instead.
+	// Answers is whether it answered over CRI; without that Sandboxes is unknown. Silence is what
+	// it said instead.
 	Answers   bool
 	Silence   string
 	Sandboxes []Sandbox
 	DropIn    DropIn
 	// Conflicts are keys in other files of CRI-O's configuration that concern our handlers.
 	Conflicts []Conflict
-	// Refused says why CRI-O would not start with its configuration, empty when nothing speaks against it.
+	// Refused says why CRI-O would not start with its configuration, empty when nothing speaks
+	// against it.
 	Refused string
 }
 
-// lacksHandlers reports whether the CRI-O that runs now has said that it does not know our handlers.
+// lacksHandlers reports whether the CRI-O that runs now has said that it does not know our
+// handlers.
 func (r Runtime) lacksHandlers() bool { return r.Lacks != "" && r.Lacks == r.Invocation }
 
 // Sandbox is a sandbox of one of our handlers, or may be one.
@@ -42,7 +45,7 @@ type DropIn struct {
 	Right bool
 }
 
-// Conflict is a key in somebody else's file of CRI-O's configuration.
+// Conflict is a key in another owner's file of CRI-O's configuration.
 type Conflict struct {
 	File, Key string
 	// Default is whether the key makes one of our handlers the default runtime.

@@ -17,7 +17,8 @@ const Pending = "pending"
 // Slots are the payloads prepared on this host.
 type Slots struct {
 	All []Slot
-	// Current and Proof are the slots that the links name; empty where a link is not there or leads elsewhere.
+	// Current and Proof are the slots that the links name; empty where a link is not there or leads
+	// elsewhere.
 	Current, Proof string
 }
 
@@ -26,13 +27,15 @@ type Slot struct {
 	ID string
 	record.Origin
 	Mounted bool
-	// Verified is what the mounted payload says of itself, nil while its files were not compared with its
-	// manifest. It and Configured hold while the slot is mounted.
+	// Verified is what the mounted payload says of itself, nil while its files were not compared
+	// with its manifest. It and Configured hold while the slot is mounted.
 	Verified   *record.Verified
 	Configured bool
-	// Proved is the invocation of CRI-O that has started a sandbox from the slot, empty where none has.
+	// Proved is the invocation of CRI-O that has started a sandbox from the slot, empty where none
+	// has.
 	Proved string
-	// Holders say who uses it: processes and sandboxes, for people. Empty means that it may be unmounted.
+	// Holders say who uses it: processes and sandboxes, for people. Empty means that it may be
+	// unmounted.
 	Holders []string
 }
 
@@ -47,7 +50,8 @@ func (s Slots) find(id string) (Slot, bool) {
 	return s.All[i], true
 }
 
-// leads reports whether a link to this slot leads somewhere: to pending, or to a payload that can be served.
+// leads reports whether a link to this slot leads somewhere: to pending, or to a payload that can
+// be served.
 func (s Slots) leads(id string) bool {
 	slot, _ := s.find(id)
 	return id == Pending || slot.Ready()

@@ -50,8 +50,8 @@ const (
 // Step is one change to the host.
 type Step struct {
 	Kind Kind
-	// Payload is the image by digest; Slot the slot's id, empty while the payload is not in the store; Object a
-	// sandbox or image id.
+	// Payload is the image by digest; Slot the slot's id, empty while the payload is not in the
+	// store; Object a sandbox or image id.
 	Payload, Slot, Object string
 }
 

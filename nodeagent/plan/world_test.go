@@ -19,7 +19,8 @@ const (
 	kernel = "6.12"
 )
 
-// payload returns an image reference whose digest repeats one hexadecimal digit, which is also its image and platform here.
+// payload returns an image reference whose digest repeats one hexadecimal digit, which is also its
+// image and platform here.
 func payload(digit string) string {
 	return "registry.example/kata@sha256:" + repeat(digit)
 }
@@ -151,7 +152,8 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 	}
 }
 
-// settle takes passes, one step each and all tidying, until nothing is left to do, and returns what was done.
+// settle takes passes, one step each and all tidying, until nothing is left to do, and returns what
+// was done.
 func (w *world) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
 	t.Helper()
 	for range 100 {

@@ -11,8 +11,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// LoadIntent returns the intent that was kept on disk, nil where there is none. One that cannot be read,
-// such as after a change of the agent's version, is as good as none: the Node has it too.
+// LoadIntent returns the intent that was kept on disk, nil where there is none. One that cannot be
+// read, such as after a change of the agent's version, is as good as none: the Node has it too.
 func LoadIntent(files host.FileReader) (*node.Intent, error) {
 	document, err := files.Read(host.IntentFile)
 	if errors.Is(err, fs.ErrNotExist) {

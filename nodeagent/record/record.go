@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package record has every record that the agent keeps on its host: its type, its file, and how it is
-// read and written. No other package knows these files' formats.
+// Package record has every record that the agent keeps on its host: its type, its file, and how it
+// is read and written. No other package knows these files' formats.
 package record
 
 import (
@@ -16,8 +16,8 @@ import (
 // private is the mode of a record: no other program reads it.
 const private = 0o600
 
-// load returns nil where there is no record. A torn record cannot exist, because records are replaced by
-// rename; one that a person edited so that it cannot be read counts as missing.
+// load returns nil where there is no record. A torn record cannot exist, because records are
+// replaced by rename; one that a person edited so that it cannot be read counts as missing.
 func load[T any](files host.FileReader, file string) (*T, error) {
 	document, err := files.Read(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -16,7 +16,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
-// kinds are all records but the intent: how each is written, and read as a value that can be compared.
+// kinds are all records but the intent: how each is written, and read as a value that can be
+// compared.
 func kinds() map[string]struct {
 	save func(host.Files) error
 	load func(host.Files) (any, error)

@@ -4,8 +4,8 @@ package record
 
 import "github.com/kata-node/kata-node/nodeagent/host"
 
-// Restarted is one use of a grant in this boot: for which intent, and which invocation of CRI-O was to end
-// by it. While that invocation still runs, the restart has not happened.
+// Restarted is one use of a grant in this boot: for which intent, and which invocation of CRI-O was
+// to end by it. While that invocation still runs, the restart has not happened.
 type Restarted struct {
 	Intent     string `json:"intent"`
 	Invocation string `json:"invocation"`

@@ -4,8 +4,8 @@ package record
 
 import "github.com/kata-node/kata-node/nodeagent/host"
 
-// Served is the payload that current served last, and the slot that it was prepared in. It outlives a
-// boot: the agent serves it again from its store alone.
+// Served is the payload that current served last, and the slot that it was prepared in. It outlives
+// a boot: the agent serves it again from its store alone.
 type Served struct {
 	Payload string `json:"payload"`
 	Slot    string `json:"slot"`

@@ -20,8 +20,8 @@ func inSlot(slot, file string) string { return path.Join(host.SlotDir(slot), fil
 
 // Origin is what a slot was prepared from.
 type Origin struct {
-	// Image is the store's id, Platform the digest of its manifest for this platform, Payload the reference by
-	// which it was asked for, Release the version that the payload calls itself.
+	// Image is the store's id, Platform the digest of its manifest for this platform, Payload the
+	// reference by which it was asked for, Release the version that the payload calls itself.
 	Image    string `json:"image"`
 	Platform string `json:"platform"`
 	Payload  string `json:"payload"`
@@ -38,14 +38,16 @@ func (o Origin) Save(files host.FileWriter, slot string) error {
 	return save(files, inSlot(slot, originFile), o)
 }
 
-// Verified says that every file of a slot's mount is what the payload's manifest says, and what that
-// manifest says of the payload. It holds for one mount.
+// Verified says that every file of a slot's mount is what the payload's manifest says, and what
+// that manifest says of the payload. It holds for one mount.
 type Verified struct {
 	// Architecture is a Go architecture name.
 	Architecture string `json:"architecture"`
-	// HandlerType is the type of our handler in the payload, empty where the payload does not offer it.
+	// HandlerType is the type of our handler in the payload, empty where the payload does not offer
+	// it.
 	HandlerType string `json:"handlerType"`
-	// ShimCompatibility is equal in two payloads exactly when each one's shim reaches the other's sandboxes.
+	// ShimCompatibility is equal in two payloads exactly when each one's shim reaches the other's
+	// sandboxes.
 	ShimCompatibility string `json:"shimCompatibility"`
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package report turns facts, plan and the last failure into what the agent says of its node: to the controller, in a Node condition, and in a sentence for people.
-// It is pure, and everything is computed once per pass.
+// Package report turns facts, plan and the last failure into what the agent says of its node: to
+// the controller, in a Node condition, and in a sentence for people. It is pure, and everything is
+// computed once per pass.
 package report
 
 import (
@@ -21,7 +22,8 @@ type Failure struct {
 	Err  error
 }
 
-// Make returns the report. An error that was there before, at the same step for the same reason, keeps its time.
+// Make returns the report. An error that was there before, at the same step for the same reason,
+// keeps its time.
 func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now time.Time) node.Report {
 	r := node.Report{
 		Version: node.Version, Speaks: []int{node.Version},
@@ -40,7 +42,8 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 	return r
 }
 
-// Blind returns the last report with the reason why the host cannot be observed. Where there is none it is the first.
+// Blind returns the last report with the reason why the host cannot be observed. Where there is
+// none it is the first.
 func Blind(before node.Report, self host.Identity, problem error, now time.Time) node.Report {
 	if before.Version == 0 {
 		before = node.Report{
@@ -64,12 +67,14 @@ func intentID(f plan.Facts) string {
 	}
 }
 
-// boundPods are told only while a removal waits for them: at any other time each pod that comes or goes would cost a write of the whole Node.
+// boundPods are reported only while a removal waits for them: at any other time each pod that comes
+// or goes would cost a write of the whole Node.
 func boundPods(f plan.Facts) node.BoundPods {
 	if f.Intent.Wanted == nil || f.Intent.Wanted.State != node.StateAbsent {
 		return node.BoundPods{}
 	}
-	// The controller takes the ready label off at zero: pods that are not known must not look like none.
+	// The controller takes the ready label off at zero: pods that are not known must not look like
+	// none.
 	if !f.Cluster.PodsKnown {
 		return node.BoundPods{Count: 1}
 	}
@@ -85,7 +90,8 @@ func inUse(f plan.Facts) []string {
 	return slices.Compact(digests)
 }
 
-// problem returns the one thing to mend first. That a host is unfit is no error of the agent's: the report has a field for it.
+// problem returns the one thing to fix first. An unfit host is not an error of the agent: the
+// report has a field for it.
 func problem(f plan.Facts, p plan.Plan, failure *Failure) *node.Error {
 	switch {
 	case f.Intent.Problem != "":

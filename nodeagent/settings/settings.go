@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package settings reads the agent's own settings from TOML fragments: the vendor's, then the run time's, then the administrator's, by file name, later ones winning.
+// Package settings reads the agent's own settings from TOML fragments: the vendor's, then the run
+// time's, then the administrator's, by file name, later ones winning.
 package settings
 
 import (
@@ -29,8 +30,8 @@ type Settings struct {
 	CRIOUnit string `toml:"crio_unit"`
 	// SELinuxContext labels everything in a mounted payload, where SELinux is on.
 	SELinuxContext string `toml:"selinux_context"`
-	// AllowedPayloads are prefixes of references, by whole path components, below which a payload must lie. Nil,
-	// the default, allows every payload; an empty list allows none.
+	// AllowedPayloads are prefixes of references, by whole path components, below which a payload
+	// must lie. Nil, the default, allows every payload; an empty list allows none.
 	AllowedPayloads []string `toml:"allowed_payloads"`
 }
 
@@ -57,7 +58,8 @@ type Files interface {
 	List(dir string) ([]string, error)
 }
 
-// Load merges all fragments over the defaults. An unknown key is an error that names file and key: a misspelt setting must not be ignored.
+// Load merges all fragments over the defaults. An unknown key is an error that names file and key:
+// a misspelt setting must not be ignored.
 func Load(files Files) (Settings, error) {
 	s := Default()
 	for _, dir := range directories() {

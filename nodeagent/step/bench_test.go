@@ -70,7 +70,8 @@ func (b *bench) look(t *testing.T) plan.Facts {
 	return facts
 }
 
-// until carries out the plan until a step of this kind is next, and returns it with the facts that it was planned from.
+// until carries out the plan until a step of this kind is next, and returns it with the facts that
+// it was planned from.
 func (b *bench) until(t *testing.T, kind plan.Kind) (plan.Step, plan.Facts) {
 	t.Helper()
 	for range 50 {
@@ -87,7 +88,8 @@ func (b *bench) until(t *testing.T, kind plan.Kind) (plan.Step, plan.Facts) {
 	return plan.Step{}, plan.Facts{}
 }
 
-// settle takes passes until nothing is left to do. A step that fails is tried again, and an agent that dies comes back.
+// settle takes passes until nothing is left to do. A step that fails is tried again, and an agent
+// that dies comes back.
 func (b *bench) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
 	t.Helper()
 	for range 100 {

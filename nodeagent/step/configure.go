@@ -16,8 +16,8 @@ import (
 	"github.com/kata-node/kata-node/payload/inspect"
 )
 
-// configure renders both handlers' directories: a link to the shim in the payload, and a real configuration
-// file next to it.
+// configure renders both handlers' directories: a link to the shim in the payload, and a real
+// configuration file next to it.
 func (r Runner) configure(ctx context.Context, s plan.Step) error {
 	tree := r.Host.Files.Path(host.PayloadDir(s.Slot))
 	m, _, err := inspect.Read(ctx, tree)

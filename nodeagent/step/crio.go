@@ -21,7 +21,8 @@ import (
 const (
 	// proofTimeout stays below the two minutes after which a kubelet gives up on a sandbox.
 	proofTimeout = 100 * time.Second
-	// restartTimeout is beyond CRI-O's own start timeout; a job that ends later is seen by the next look.
+	// restartTimeout is beyond CRI-O's own start timeout; a job that ends later is seen by the next
+	// look.
 	restartTimeout = 3 * time.Minute
 )
 
@@ -36,8 +37,9 @@ func (r Runner) writeDropIn() error {
 	return nil
 }
 
-// restartCRIO stops no CRI-O that would refuse its configuration at the next start. It notes the use of the
-// grant before the restart: after a crash the note tells a restart that happened from one that did not.
+// restartCRIO stops no CRI-O that would refuse its configuration at the next start. It notes the
+// use of the grant before the restart: after a crash the note tells a restart that happened from
+// one that did not.
 func (r Runner) restartCRIO(ctx context.Context, f plan.Facts) error {
 	if err := r.Host.Services.Check(ctx, r.Self.CRIOUnit); err != nil {
 		return fmt.Errorf("CRI-O is left running, because it would not start again: %w", err)
@@ -51,8 +53,8 @@ func (r Runner) restartCRIO(ctx context.Context, f plan.Facts) error {
 	return r.Host.Services.Restart(ctx, r.Self.CRIOUnit)
 }
 
-// prove starts a real sandbox of the candidate. CRI-O's list of handlers proves nothing. That CRI-O does not
-// know the handler is an answer, and no failure: the next plan asks for its restart.
+// prove starts a real sandbox of the candidate. CRI-O's list of handlers proves nothing. That CRI-O
+// does not know the handler is an answer, and no failure: the next plan asks for its restart.
 func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	unit, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
 	if err != nil {
@@ -76,8 +78,9 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	return r.judge(ctx, s.Slot, unit.Invocation)
 }
 
-// judge makes sure that what was proved is what pods get: the proof ran another handler than theirs. A CRI-O
-// that was started with a foreign definition of it has to be restarted, also after that file was deleted.
+// judge makes sure that what was proved is what pods get: the proof ran another handler than
+// theirs. A CRI-O that was started with a foreign definition of it has to be restarted, also after
+// that file was deleted.
 func (r Runner) judge(ctx context.Context, slot, invocation string) error {
 	shim, err := r.Host.Sandboxes.Shim(ctx, node.Handler)
 	if err != nil {
@@ -104,7 +107,8 @@ func (r Runner) proved(ctx context.Context, slot, invocation string) error {
 	return record.Proved{Invocation: invocation}.Save(r.Host.Files, slot)
 }
 
-// proofName differs from that of every other proof: CRI-O keeps the name of a sandbox that it cannot remove.
+// proofName differs from that of every other proof: CRI-O keeps the name of a sandbox that it
+// cannot remove.
 func proofName(slot string) string {
 	return "proof-" + slot + "-" + strings.ToLower(rand.Text()[:8])
 }

@@ -18,7 +18,8 @@ func stages() []node.Intent {
 	return []node.Intent{installing(one()), installing(two()), {State: node.StateAbsent}}
 }
 
-// live takes a new machine through the stages and returns its state after each, with the number of changes that it took.
+// live takes a new machine through the stages and returns its state after each, with the number of
+// changes that it took.
 func live(t *testing.T, b *bench) (states []state, changes []int) {
 	t.Helper()
 	for i, intent := range stages() {

@@ -30,9 +30,9 @@ func (r Runner) image(ctx context.Context, payload string) (host.Image, error) {
 	return images[at], nil
 }
 
-// mount writes the slot's origin before the mount, so that a mount never lacks one, and mounts nothing on
-// what is mounted. What was found out about a former mount ends here. An image of which a layer is missing is
-// discarded.
+// mount writes the slot's origin before the mount, so that a mount never lacks one, and mounts
+// nothing on what is mounted. What was found out about a former mount ends here. An image of which
+// a layer is missing is discarded.
 func (r Runner) mount(ctx context.Context, s plan.Step) error {
 	image, err := r.image(ctx, s.Payload)
 	if err != nil {
@@ -59,8 +59,8 @@ func (r Runner) mount(ctx context.Context, s plan.Step) error {
 	return nil
 }
 
-// incomplete reports whether a layer is not there. The error of a mount does not tell: the kernel answers
-// ENOENT to options that it has cut, too.
+// incomplete reports whether a layer is not there. The error of a mount does not tell: the kernel
+// answers ENOENT to options that it has cut, too.
 func incomplete(layers []string) bool {
 	return slices.ContainsFunc(layers, func(layer string) bool {
 		_, err := os.Stat(layer)
@@ -75,9 +75,9 @@ func (r Runner) discardIf(ctx context.Context, damaged bool, image host.Image, e
 	return errors.Join(err, r.Host.Images.Discard(ctx, image.ID))
 }
 
-// verify compares the mounted tree with its manifest, and the manifest with the digest that came with the image.
-// What differs is never served: mount, image and every damaged layer are deleted, so that the next pull brings
-// all of it anew.
+// verify compares the mounted tree with its manifest, and the manifest with the digest that came
+// with the image. What differs is never served: mount, image and every damaged layer are deleted,
+// so that the next pull brings all of it anew.
 func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	image, err := r.image(ctx, s.Payload)
 	if err != nil {

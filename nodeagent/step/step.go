@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package step carries out the steps of a plan. Each checks, changes atomically and can be repeated after a crash at any point of it.
+// Package step carries out the steps of a plan. Each checks, changes atomically and can be repeated
+// after a crash at any point of it.
 package step
 
 import (
@@ -18,14 +19,15 @@ import (
 type Runner struct {
 	Host host.Host
 	Self host.Identity
-	// Tell is told how far a long step has come, for people.
+	// Tell receives how far a long step has come, for people.
 	Tell func(sentence string)
 }
 
 // publicFile is the mode of drop-in and configuration, which CRI-O and people read.
 const publicFile = 0o644
 
-// RepairLinks makes sure that current and proof lead somewhere. It is for the moment before CRI-O starts.
+// RepairLinks makes sure that current and proof lead somewhere. It is for the moment before CRI-O
+// starts.
 func (r Runner) RepairLinks(ctx context.Context) error {
 	slots, err := observe.Observer{Host: r.Host, Self: r.Self}.Linked()
 	if err != nil {
@@ -39,7 +41,8 @@ func (r Runner) RepairLinks(ctx context.Context) error {
 	return nil
 }
 
-// Run carries out one step of a plan made from these facts. The error names the operation and what it was about.
+// Run carries out one step of a plan made from these facts. The error names the operation and what
+// it was about.
 func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	switch s.Kind {
 	case plan.Keep:
@@ -95,7 +98,8 @@ func (r Runner) unmount(slot string) error {
 	if err != nil {
 		return err
 	}
-	// More than one mount can lie on or in another only by somebody else's hand; each goes, the last one first.
+	// More than one mount can lie on or in another only when another program mounted it; each is
+	// unmounted, the last one first.
 	for _, point := range slices.Backward(mounted) {
 		if err := r.Host.Mounts.Unmount(point); err != nil {
 			return err
@@ -104,7 +108,8 @@ func (r Runner) unmount(slot string) error {
 	return r.Host.Files.Remove(host.SlotDir(slot))
 }
 
-// clear deletes what an installation leaves outside the run directory. The intent stays until the controller has taken it off the Node.
+// clear deletes what an installation leaves outside the run directory. The intent stays until the
+// controller has taken it off the Node.
 func (r Runner) clear(ctx context.Context) error {
 	if err := r.Host.Images.Destroy(ctx); err != nil {
 		return err

@@ -36,7 +36,8 @@ func (c *Cluster) User(name string, groups ...string) (*rest.Config, error) {
 	return config, nil
 }
 
-// ServiceAccount is a client configuration with a fresh token of a service account, which has to exist.
+// ServiceAccount is a client configuration with a fresh token of a service account, which has to
+// exist.
 func (c *Cluster) ServiceAccount(ctx context.Context, namespace, name string) (*rest.Config, error) {
 	admin, err := c.Client()
 	if err != nil {

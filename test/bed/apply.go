@@ -28,8 +28,9 @@ import (
 // kindLimit is how long a kind may stay unknown after its definition was applied.
 const kindLimit = 2 * time.Minute
 
-// Apply applies YAML files as the administrator, by server-side apply. Of a directory it takes every .yaml file in order of name, kustomization.yaml excepted.
-// It waits for the kinds that it defines.
+// Apply applies YAML files as the administrator, by server-side apply. Of a directory it takes
+// every .yaml file in order of name, kustomization.yaml excepted. It waits for the kinds that it
+// defines.
 func (c *Cluster) Apply(ctx context.Context, paths ...string) error {
 	for _, path := range paths {
 		files, err := manifests(path)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bed gives tests and the demo a whole cluster on one Linux machine: a real control plane, a registry, and nodes with a real systemd.
-// It takes parts away and gives them back when asked to, and leaves nothing behind.
+// Package bed gives tests and the demo a whole cluster on one Linux machine: a real control plane,
+// a registry, and nodes with a real systemd. It takes parts away and gives them back when asked to,
+// and leaves nothing behind.
 package bed
 
 import (
@@ -22,7 +23,8 @@ import (
 	"github.com/kata-node/kata-node/test/bed/process"
 )
 
-// RegistryName is how images are named in a test cluster. Each node resolves it to a registry proxy of its own.
+// RegistryName is how images are named in a test cluster. Each node resolves it to a registry proxy
+// of its own.
 const RegistryName = "registry.kata.test"
 
 // Options of [Workspace.Start].
@@ -162,7 +164,8 @@ func (c *Cluster) Nodes() []*Node {
 	return append([]*Node(nil), c.nodes...)
 }
 
-// Run starts one of the built programs on the host, as the controller runs in a cluster. It ends with the cluster at the latest.
+// Run starts one of the built programs on the host, as the controller runs in a cluster. It ends
+// with the cluster at the latest.
 func (c *Cluster) Run(ctx context.Context, program string, args ...string) (*process.Process, error) {
 	command := exec.CommandContext(context.WithoutCancel(ctx), c.options.Programs.Path(program), args...)
 	proc, err := process.Start(command, c.path(program+".log"))

@@ -29,7 +29,8 @@ location = %q
 insecure = true
 `
 
-// install writes to the disk of a node that is off: stand-ins, credential, way to the registry, and what the options say.
+// install writes to the disk of a node that is off: stand-ins, credential, way to the registry, and
+// what the options say.
 func (n *Node) install(ctx context.Context, options NodeOptions) error {
 	programs := map[string]string{}
 	if !options.Bare {
@@ -58,8 +59,9 @@ func (n *Node) install(ctx context.Context, options NodeOptions) error {
 	return n.preset(ctx, options.Preset)
 }
 
-// WriteCredential gives the node the kubelet credential of the named node, its own unless a test wants otherwise:
-// a kubeconfig that names the certificate by file, as on OpenShift. It may be called again, as a rotation does.
+// WriteCredential gives the node the kubelet credential of the named node, its own unless a test
+// wants otherwise: a kubeconfig that names the certificate by file, as on OpenShift. It may be
+// called again, as a rotation does.
 func (n *Node) WriteCredential(name string) error {
 	pair, err := n.cluster.clients.Client("system:node:"+name, "system:nodes")
 	if err != nil {

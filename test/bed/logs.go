@@ -12,7 +12,8 @@ import (
 // logLines of each unit are enough to see how a test went wrong.
 const logLines = 60
 
-// Logs writes the ends of all logs of the cluster, for a test that went wrong: the control plane's, those of programs on the host, and the named units' of every node.
+// Logs writes the ends of all logs of the cluster, for a test that went wrong: the control plane's,
+// those of programs on the host, and the named units' of every node.
 func (c *Cluster) Logs(ctx context.Context, out io.Writer, units ...string) {
 	if c.control != nil {
 		section(out, "control plane", c.control.Log())

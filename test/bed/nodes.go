@@ -18,7 +18,8 @@ import (
 // closeLimit is for shutting down everything on a machine that is busy with other things.
 const closeLimit = 2 * time.Minute
 
-// storeDir is on a real file system in every node, because an overlay's layers cannot be on an overlay.
+// storeDir is on a real file system in every node, because an overlay's layers cannot be on an
+// overlay.
 const storeDir = "/var/lib/kata-containers"
 
 // Node is one machine of the cluster and what lies between it and the control plane.
@@ -35,14 +36,15 @@ type Node struct {
 
 // NodeOptions say what a node has beside Debian and the stand-ins.
 type NodeOptions struct {
-	// Layers are directory trees laid over the node's root, the topmost first, such as an unpacked package.
-	// They are used where they are: nobody may write to them while the node exists.
+	// Layers are directory trees laid over the node's root, the topmost first, such as an unpacked
+	// package. They are used where they are: nobody may write to them while the node exists.
 	Layers []string
 	// Files are written to the node's disk before it boots, mode 0644.
 	Files map[string]string
 	// Programs are built programs by the path at which the node has them, beside the stand-ins.
 	Programs map[string]string
-	// Preset are units for which `systemctl preset` decides, before the first boot, whether they are enabled.
+	// Preset are units for which `systemctl preset` decides, before the first boot, whether they
+	// are enabled.
 	Preset []string
 	// Bare leaves out the stand-ins for CRI-O and the kubelet.
 	Bare bool
@@ -50,7 +52,8 @@ type NodeOptions struct {
 	Off bool
 }
 
-// PrepareNodes makes what all nodes share, which takes long the first time and nothing later. AddNode does it where nobody has.
+// PrepareNodes makes what all nodes share, which takes long the first time and nothing later.
+// AddNode does it where nobody has.
 func (c *Cluster) PrepareNodes(ctx context.Context) error {
 	if _, err := machine.Base(ctx, c.workspace.cache(), c.options.Progress); err != nil {
 		return fmt.Errorf("preparing nodes: %w", err)
@@ -58,7 +61,8 @@ func (c *Cluster) PrepareNodes(ctx context.Context) error {
 	return nil
 }
 
-// AddNode makes a node and boots it. It returns when the node's systemd has reached basic.target; services may still be starting.
+// AddNode makes a node and boots it. It returns when the node's systemd has reached basic.target;
+// services may still be starting.
 func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions) (*Node, error) {
 	base, err := machine.Base(ctx, c.workspace.cache(), c.options.Progress)
 	if err != nil {
@@ -107,7 +111,8 @@ func (n *Node) Snapshot(ctx context.Context, patterns ...string) (snapshot.Snaps
 	return taken, nil
 }
 
-// Remove takes the machine and its connections away; its Node object stays in the cluster, as after the loss of a machine.
+// Remove takes the machine and its connections away; its Node object stays in the cluster, as after
+// the loss of a machine.
 func (n *Node) Remove(ctx context.Context) error {
 	var errs []error
 	if n.Machine != nil {

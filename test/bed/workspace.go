@@ -17,7 +17,8 @@ import (
 // module is the first line of the go.mod at the root of the repository.
 const module = "module github.com/kata-node/kata-node\n"
 
-// Workspace is the checkout that a test or demo runs from. Everything made in it goes below its folder .cache.
+// Workspace is the checkout that a test or demo runs from. Everything made in it goes below its
+// folder .cache.
 type Workspace struct {
 	// Root of the checkout.
 	Root string
@@ -68,7 +69,8 @@ type BuildOptions struct {
 	Only []string
 }
 
-// Build builds the programs of a test cluster, writes lines of progress to out, and is quick when nothing changed.
+// Build builds the programs of a test cluster, writes lines of progress to out, and is quick when
+// nothing changed.
 func (w Workspace) Build(ctx context.Context, out io.Writer, options BuildOptions) (Programs, error) {
 	bin := w.Path(".cache", "bin")
 	err := build.All(ctx, out, build.Options{Repository: w.Root, Bin: bin, Only: options.Only, Race: options.Race})

@@ -92,12 +92,12 @@ func Reports(phase node.Phase) State {
 	}
 }
 
-// Unreadable has a report that nobody understands.
+// Unreadable has a report that cannot be decoded.
 func Unreadable(n *facts.Node) {
 	n.Report, n.ReportProblem = nil, "reading report: version 9 is not one that this program speaks (1)"
 }
 
-// Fails has an error beside whatever it reports.
+// Fails has an error in addition to what it reports.
 func Fails(step, message string) State {
 	return func(n *facts.Node) {
 		n.Report.Error = &node.Error{Step: step, Reason: "Broken", Message: message, Since: Noon()}

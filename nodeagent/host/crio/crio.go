@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package crio speaks CRI to CRI-O about sandboxes of the agent's handlers, and starts the sandbox that proves a payload.
+// Package crio speaks CRI to CRI-O about sandboxes of the agent's handlers, and starts the sandbox
+// that proves a payload.
 package crio
 
 import (
@@ -19,7 +20,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// Client is CRI-O behind its socket. It connects when it is asked something, so CRI-O may come and go.
+// Client is CRI-O behind its socket. It connects lazily, so CRI-O may come and go.
 type Client struct {
 	conn *grpc.ClientConn
 	cri  cri.RuntimeServiceClient
@@ -54,7 +55,8 @@ func Dial(socket string) (*Client, error) {
 func (c *Client) Close() error { return c.conn.Close() }
 
 // List returns the sandboxes of these handlers. One that goes away meanwhile is left out. One whose
-// status the runtime refuses is listed without a handler, and Unknown says what the runtime answered.
+// status the runtime refuses is listed without a handler, and Unknown says what the runtime
+// answered.
 func (c *Client) List(ctx context.Context, handlers ...string) ([]host.Sandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, listLimit)
 	defer cancel()
@@ -88,7 +90,8 @@ func sandbox(s *cri.PodSandbox, handler string) host.Sandbox {
 	}
 }
 
-// Prove starts a sandbox on the host's network: OpenShift gives no pod network to a sandbox that no pod stands behind.
+// Prove starts a sandbox on the host's network: OpenShift gives no pod network to a sandbox that no
+// pod stands behind.
 func (c *Client) Prove(ctx context.Context, handler, name string) (string, error) {
 	answer, err := c.cri.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{RuntimeHandler: handler, Config: proof(name)})
 	if err != nil {
@@ -125,7 +128,8 @@ func explain(handler string, err error) error {
 	return err
 }
 
-// Remove stops and removes a sandbox. The kubelet removes sandboxes that it does not know, so it may be gone at any moment.
+// Remove stops and removes a sandbox. The kubelet removes sandboxes that it does not know, so it
+// may be removed at any moment.
 func (c *Client) Remove(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, removeLimit)
 	defer cancel()

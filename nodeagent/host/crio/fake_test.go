@@ -22,7 +22,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/crio"
 )
 
-// fake is a runtime that answers as CRI-O 1.37 does, as far as the agent asks: its lists know no handlers, its verbose status does.
+// fake is a runtime that answers as CRI-O 1.37 does, as far as the agent asks: its lists know no
+// handlers, its verbose status does.
 type fake struct {
 	cri.UnimplementedRuntimeServiceServer
 

@@ -12,10 +12,12 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// handlerAnnotation is where CRI-O 1.37 tells a sandbox's handler; the field of the CRI made for it stays empty in lists and in plain status.
+// handlerAnnotation is where CRI-O 1.37 tells a sandbox's handler; the field of the CRI made for it
+// stays empty in lists and in plain status.
 const handlerAnnotation = "io.kubernetes.cri-o.RuntimeHandler"
 
-// known remembers the handlers of sandboxes, which never change: asking costs a call for each of a node's few hundred.
+// known remembers the handlers of sandboxes, which never change: asking costs a call for each of a
+// node's few hundred.
 type known struct {
 	mu       sync.Mutex
 	handlers map[string]string
@@ -46,7 +48,7 @@ func (k *known) of(ctx context.Context, client cri.RuntimeServiceClient, s *cri.
 	return handler, nil
 }
 
-// keep forgets sandboxes that are gone.
+// keep forgets sandboxes that were removed.
 func (k *known) keep(listed []*cri.PodSandbox) {
 	ids := map[string]bool{}
 	for _, s := range listed {

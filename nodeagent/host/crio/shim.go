@@ -10,8 +10,8 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Shim returns the program of a handler in the configuration of the running CRI-O, empty where it has none or
-// does not show its configuration.
+// Shim returns the program of a handler in the configuration of the running CRI-O, empty where it
+// has none or does not show its configuration.
 func (c *Client) Shim(ctx context.Context, handler string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, listLimit)
 	defer cancel()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package files is the agent's hold on small files: every change is one rename, on disk when the call returns.
-// Temporary names are fixed, so that what a crash leaves behind is overwritten by the next try.
+// Package files is durable, atomic changes of small files: every change is one rename, on disk when
+// the call returns. Temporary names are fixed, so that what a crash leaves behind is overwritten by
+// the next try.
 package files
 
 import (
@@ -90,7 +91,8 @@ func (t Tree) Link(path, target string) error {
 	return rename(staged, path)
 }
 
-// Remove deletes a file or tree and what an interrupted Write or Link of it left. It refuses a tree in which something is mounted.
+// Remove deletes a file or tree and what an interrupted Write or Link of it left. It refuses a tree
+// in which something is mounted.
 func (t Tree) Remove(path string) error {
 	path = t.Path(path)
 	mounted, err := mountinfo.GetMounts(mountinfo.PrefixFilter(path))
@@ -109,7 +111,8 @@ func (t Tree) Remove(path string) error {
 // crioDropIns is a directory of which CRI-O reads every file, temporary ones too.
 const crioDropIns = "crio.conf.d"
 
-// staging returns the temporary name of a path, on the same file system and out of the sight of those who read whole directories.
+// staging returns the temporary name of a path, on the same file system and out of the sight of
+// those who read whole directories.
 func staging(path string) string {
 	dir, base := filepath.Split(path)
 	if filepath.Base(dir) == crioDropIns {

@@ -96,7 +96,8 @@ func TestEqualContentIsLeftAlone(t *testing.T) {
 	assert.Equal(t, before, inode(t, filepath.Join(root, "l")))
 }
 
-// CRI-O reads every file of that directory, so the kernel is asked for each name that ever appears in it.
+// CRI-O reads every file of that directory, so the kernel is asked for each name that ever appears
+// in it.
 func TestCRIOsDirectoryNeverSeesATemporaryFile(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

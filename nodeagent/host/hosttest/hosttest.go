@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hosttest is a host for tests: real files in a temporary directory, and small stand-ins for the other ports that keep the traps of the real ones.
-// Every change goes through one gate at which a test may end the agent's life.
+// Package hosttest is a host for tests: real files in a temporary directory, and small stand-ins
+// for the other ports that keep the traps of the real ones. Every change goes through one gate at
+// which a test may end the agent's life.
 package hosttest
 
 import (
@@ -20,11 +21,13 @@ type Machine struct {
 	Root  string
 	Files host.Files
 
-	// CRIO is the container runtime's unit; Starts counts its starts, Handlers is what it read at the last one.
+	// CRIO is the container runtime's unit; Starts counts its starts, Handlers is what it read at
+	// the last one.
 	CRIO     host.Unit
 	Starts   int
 	Handlers []string
-	// Silent makes CRI-O not answer over CRI, RestartError fails restarts, CheckError says why it would not start.
+	// Silent makes CRI-O not answer over CRI, RestartError fails restarts, CheckError says why it
+	// would not start.
 	Silent       bool
 	RestartError error
 	CheckError   error
@@ -38,7 +41,8 @@ type Machine struct {
 	Registry map[string]Payload
 	Images   []host.Image
 
-	// Mounts are mount points in order, Busy those with a running process. Hidden are invisible to CRI-O.
+	// Mounts are mount points in order, Busy those with a running process. Hidden are invisible to
+	// CRI-O.
 	Mounts    []string
 	Busy      map[string]bool
 	Hidden    bool

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernel links to what the real one would mount. A second mount at the same place lies on the first.
+// kernel links to what the real one would mount. A second mount at the same place lies on the
+// first.
 type kernel struct{ m *Machine }
 
 func (k kernel) Overlay(layers []string, target string) error {

@@ -16,8 +16,8 @@ import (
 	"go.podman.io/storage"
 )
 
-// readable returns why the store's records cannot be read, and whether that is because one of them is damaged.
-// Any other reason, as a full disk, passes, and is none to part with what is there.
+// readable returns why the store's records cannot be read, and whether that is because one of them
+// is damaged. Any other reason, as a full disk, passes, and is none to part with what is there.
 func (s *Store) readable() (damaged bool, err error) {
 	store, err := s.store()
 	if err == nil {
@@ -46,14 +46,16 @@ func (s *Store) torn() bool {
 	})
 }
 
-// passing tells errors of the operating system, which another try may not meet, from those about what the store contains.
+// passing tells errors of the operating system, which another try may not meet, from those about
+// what the store contains.
 func passing(err error) bool {
 	_, ok := errors.AsType[syscall.Errno](err)
 	return ok
 }
 
-// giveUp deletes a store that is damaged beyond repair, so that the next pull makes another. While something is mounted from it, it stays:
-// running sandboxes would lose their files. The error is the damage.
+// giveUp deletes a store that is damaged beyond repair, so that the next pull makes another. While
+// something is mounted from it, it stays: running sandboxes would lose their files. The error is
+// the damage.
 func (s *Store) giveUp(damage error) error {
 	inUse, err := s.mounted()
 	if err != nil || inUse {

@@ -21,10 +21,11 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// progressInterval is how often a blob's progress is told.
+// progressInterval is how often a blob's progress is reported.
 const progressInterval = time.Second
 
-// Pull fetches an image by digest and pins it. Layers that are complete already, from another payload or an interrupted pull, are not fetched again.
+// Pull fetches an image by digest and pins it. Layers that are complete already, from another
+// payload or an interrupted pull, are not fetched again.
 func (s *Store) Pull(ctx context.Context, image string, progress func(host.Progress)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,7 +33,8 @@ func (s *Store) Pull(ctx context.Context, image string, progress func(host.Progr
 	if err != nil {
 		return err
 	}
-	// Mirrors come and go while the agent runs; the library reads their configuration once and keeps it.
+	// Mirrors come and go while the agent runs; the library reads their configuration once and
+	// keeps it.
 	sysregistriesv2.InvalidateCache()
 	if err := os.MkdirAll(s.system.BigFilesTemporaryDir, 0o700); err != nil {
 		return fmt.Errorf("making room for downloads: %w", err)
@@ -119,8 +121,8 @@ type stallGuard struct {
 	cancel context.CancelCauseFunc
 }
 
-// patience is longer once all that was asked for has come: layers are then unpacked and flushed to a
-// disk that may be slow.
+// patience is longer once all that was asked for has come: layers are then unpacked and flushed to
+// a disk that may be slow.
 func (g stallGuard) patience(sum host.Progress) time.Duration {
 	if sum.Done >= sum.Total {
 		return 10 * g.limit

@@ -18,7 +18,8 @@ import (
 // versionLabel is how an image says which version of its content it holds.
 const versionLabel = "org.opencontainers.image.version"
 
-// describe reads an image's record. One that is damaged has no digests: nobody asks for it, it is deleted, and what was wanted of it is pulled again.
+// describe reads an image's record. One that is damaged has no digests: it is never looked up, it
+// is deleted, and the image is pulled again.
 func describe(store storage.Store, record storage.Image) host.Image {
 	labels, err := labels(store, record.ID)
 	if err != nil {
@@ -34,7 +35,8 @@ func describe(store storage.Store, record storage.Image) host.Image {
 	return image
 }
 
-// labels compares the configuration with its digest first: the payload manifest's digest comes from there.
+// labels compares the configuration with its digest first: the payload manifest's digest comes from
+// there.
 func labels(store storage.Store, id string) (map[string]string, error) {
 	blob, err := store.ImageBigData(id, "sha256:"+id)
 	if err != nil {
@@ -69,7 +71,8 @@ func platform(store storage.Store, record storage.Image) (string, error) {
 	return "", fmt.Errorf("image %s has no manifest", record.ID)
 }
 
-// pin makes a container record, the only thing that keeps the store from deleting an image. Its name makes a second pin impossible.
+// pin makes a container record, the only thing that keeps the store from deleting an image. Its
+// name makes a second pin impossible.
 func pin(store storage.Store, id string) error {
 	_, err := store.CreateContainer("", []string{pinName(id)}, id, "", "", nil)
 	if err != nil && !errors.Is(err, storage.ErrDuplicateName) {

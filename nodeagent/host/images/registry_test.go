@@ -77,7 +77,8 @@ func (s *source) misbehave(spoil func(w http.ResponseWriter, r *http.Request) bo
 	s.spoil = spoil
 }
 
-// publish builds a payload of two layers and a manifest, of which versions share the guest, and returns it with its name.
+// publish builds a payload of two layers and a manifest, of which versions share the guest, and
+// returns it with its name.
 func (s *source) publish(t *testing.T, version string) (assemble.Payload, string) {
 	t.Helper()
 	tree := t.TempDir()

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package images keeps payload images in a containers/storage store that belongs to the agent alone: CRI-O's own store wipes and unmounts behind other people's backs.
-// It pulls under the host's signature policy, mirrors and credentials, and pins every image, because the store deletes one that is merely mounted.
+// Package images keeps payload images in a containers/storage store that belongs to the agent
+// alone: CRI-O deletes and unmounts images in its own store without regard for other users. It
+// pulls under the host's signature policy, mirrors and credentials, and pins every image, because
+// the store deletes one that is merely mounted.
 package images
 
 import (
@@ -24,11 +26,13 @@ import (
 // stallLimit is long enough for a registry that looks for a blob on a slow disk.
 const stallLimit = time.Minute
 
-// Store is the agent's image store. It is opened at its first use and makes nothing on disk before a pull.
+// Store is the agent's image store. It is opened at its first use and makes nothing on disk before
+// a pull.
 type Store struct {
 	graph, run string
 	system     *types.SystemContext
-	// auth is the file of the node's registry credentials. It need not be there yet when the agent starts.
+	// auth is the file of the node's registry credentials. It need not be there yet when the agent
+	// starts.
 	auth string
 	// Policy is a file in the form of containers-policy.json(5). Without one the host's default is used.
 	Policy string
@@ -39,7 +43,8 @@ type Store struct {
 	open storage.Store
 }
 
-// Below returns the store of a root; "/" is the host itself. The run directory must be on a file system that forgets at a reboot.
+// Below returns the store of a root; "/" is the host itself. The run directory must be on a file
+// system that forgets at a reboot.
 func Below(root, graph, run, authFile string) *Store {
 	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile), Stall: stallLimit}
 	s.system = &types.SystemContext{
@@ -52,8 +57,8 @@ func Below(root, graph, run, authFile string) *Store {
 	return s
 }
 
-// Exists tells whether there is anything of the store on disk. An empty directory is nothing: it may be a
-// file system of its own.
+// Exists tells whether there is anything of the store on disk. An empty directory is nothing: it
+// may be a file system of its own.
 func (s *Store) Exists() bool {
 	entries, err := os.ReadDir(s.graph)
 	return len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist)
@@ -72,8 +77,9 @@ func (s *Store) store() (storage.Store, error) {
 	return open, nil
 }
 
-// Prune deletes what killed pulls left behind: no later pull would find it. A store whose records cannot be read goes altogether, and the error names the file.
-// Only the agent that pulls may call it.
+// Prune deletes what killed pulls left behind: no later pull would find it. A store whose records
+// cannot be read goes altogether, and the error names the file. Only the agent that pulls may call
+// it.
 func (s *Store) Prune() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +97,8 @@ func (s *Store) Prune() error {
 	return s.close()
 }
 
-// close shuts the store down, which prunes staged layers, and takes it out of the library's list of open ones.
+// close shuts the store down, which prunes staged layers, and takes it out of the library's list of
+// open ones.
 func (s *Store) close() error {
 	if s.open == nil {
 		return nil
@@ -105,8 +112,9 @@ func (s *Store) close() error {
 	return nil
 }
 
-// options flush layers before they are marked present: without that, a power cut leaves empty files in a layer that calls itself complete.
-// The store's home is not made a private mount, so that what is below it may be mounted elsewhere for all to see.
+// options flush layers before they are marked present: without that, a power cut leaves empty files
+// in a layer that calls itself complete. The store's home is not made a private mount, so that what
+// is below it may be mounted elsewhere for all to see.
 func (s *Store) options() storage.StoreOptions {
 	return storage.StoreOptions{
 		GraphRoot: s.graph, RunRoot: s.run, GraphDriverName: "overlay",
@@ -181,9 +189,11 @@ func (s *Store) Delete(_ context.Context, id string) error {
 	return nil
 }
 
-// Discard deletes a damaged image and repairs the store, which compares every remaining layer with what was pulled. A store that cannot be repaired goes altogether.
-// While something is mounted from the store, nothing but that image goes: a mounted version may share the damaged layer, and its sandboxes would lose their files.
-// The next pull then finds the damage again, until that version is gone.
+// Discard deletes a damaged image and repairs the store, which compares every remaining layer with
+// what was pulled. A store that cannot be repaired goes altogether. While something is mounted from
+// the store, nothing but that image goes: a mounted version may share the damaged layer, and its
+// sandboxes would lose their files. The next pull then finds the damage again, until that slot is
+// unmounted.
 func (s *Store) Discard(ctx context.Context, id string) error {
 	err := s.Delete(ctx, id)
 	s.mu.Lock()
@@ -215,8 +225,8 @@ func (s *Store) repair() error {
 	return nil
 }
 
-// Destroy deletes the store. It is not shut down first, which writes records: on a full disk that fails, and
-// this is what gives the space back.
+// Destroy deletes the store. It is not shut down first, which writes records: on a full disk that
+// fails, and this is what gives the space back.
 func (s *Store) Destroy(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

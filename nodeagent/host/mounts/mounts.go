@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package mounts makes the agent's own read-only overlay of a payload's layers, at a path and with flags that a store's own mounts do not offer.
-// It only ever unmounts plainly: a mount in use stays.
+// Package mounts makes the agent's own read-only overlay of a payload's layers, at a path and with
+// flags that a store's own mounts do not offer. It only ever unmounts plainly: a mount in use
+// stays.
 package mounts
 
 import (
@@ -31,7 +32,8 @@ func (k Kernel) Overlay(layers []string, target string) error {
 	if err := os.MkdirAll(target, 0o755); err != nil {
 		return fmt.Errorf("making mount point: %w", err)
 	}
-	// An overlay without an upper directory wants two layers at least; the mount point itself is an empty one.
+	// An overlay without an upper directory wants two layers at least; the mount point itself is an
+	// empty one.
 	if len(layers) == 1 {
 		layers = []string{layers[0], target}
 	}
@@ -50,7 +52,8 @@ func (k Kernel) Unmount(target string) error {
 	return nil
 }
 
-// Below returns the mount points at or below dir in the mount namespace of a process, as paths of that root.
+// Below returns the mount points at or below dir in the mount namespace of a process, as paths of
+// that root.
 func (k Kernel) Below(dir string, pid int) ([]string, error) {
 	dir = filepath.Join(k.root, dir)
 	self := "self"

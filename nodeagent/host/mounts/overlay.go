@@ -12,7 +12,8 @@ import (
 
 const attributes = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOSUID
 
-// mountOverlay prefers the mount API in which each layer is one call; kernels before 6.5 know one option string only, limited to a page.
+// mountOverlay prefers the mount API in which each layer is one call; kernels before 6.5 know one
+// option string only, limited to a page.
 func mountOverlay(layers []string, target, context string) error {
 	err := mountByCalls(layers, target, context)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {

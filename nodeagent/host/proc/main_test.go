@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain runs the tests as the first process of a process table of their own: what else runs on this machine is neither their business nor always theirs to see.
+// TestMain runs the tests as the first process of a process table of their own: what else runs on
+// this machine is neither their business nor always theirs to see.
 func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 {
 		os.Exit(m.Run())

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package proc finds the processes that use files of a payload: those that execute or map them, and those whose arguments name them, as QEMU's name its guest.
-// A mount's EBUSY alone would not do: a guest that was read at start holds nothing open.
+// Package proc finds the processes that use files of a payload: those that execute or map them, and
+// those whose arguments name them, as QEMU's name its guest. A mount's EBUSY alone would not do: a
+// guest that was read at start holds nothing open.
 package proc
 
 import (
@@ -22,8 +23,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// Table is the kernel's process table. It remembers which processes use nothing: reading the maps of a process
-// takes its memory lock, and a host has thousands of processes.
+// Table is the kernel's process table. It remembers which processes use nothing: reading the maps
+// of a process takes its memory lock, and a host has thousands of processes.
 type Table struct {
 	root string
 
@@ -71,8 +72,9 @@ type identity struct {
 	start, exe, dir string
 }
 
-// enough is how often a process must have used nothing before it is not read again: one that has just started
-// may not have mapped its libraries yet. A file that it maps later makes its umount busy.
+// enough is how often a process must have used nothing before it is not read again: one that has
+// just started may not have mapped its libraries yet. A file that it maps later makes its umount
+// busy.
 const enough = 2
 
 func (t *Table) look(pid int, dir string, seen map[identity]int) (host.Process, error) {
@@ -91,8 +93,8 @@ func (t *Table) look(pid int, dir string, seen map[identity]int) (host.Process, 
 	return p, err
 }
 
-// startField is the place of the start time in /proc/PID/stat, counted from the state, which follows the last
-// parenthesis: see proc_pid_stat(5).
+// startField is the place of the start time in /proc/PID/stat, counted from the state, which
+// follows the last parenthesis: see proc_pid_stat(5).
 const startField = 19
 
 func identify(pid int, dir string) (identity, error) {
@@ -112,7 +114,7 @@ func identify(pid int, dir string) (identity, error) {
 	return identity{pid: pid, start: fields[startField], exe: exe, dir: dir}, nil
 }
 
-// gone tells that a process ended while it was looked at.
+// gone reports whether a process ended while it was read.
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }
 
 func process(pid int, dir string) (host.Process, error) {

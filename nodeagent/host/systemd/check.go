@@ -18,8 +18,9 @@ import (
 // checkLimit is far beyond the fraction of a second that CRI-O takes to decode its configuration.
 const checkLimit = 20 * time.Second
 
-// Check lets CRI-O's own program decode its whole configuration, as it does at its start. The program is the
-// one that the unit starts. A unit that starts something else, or a program that is not there, is not judged.
+// Check lets CRI-O's own program decode its whole configuration, as it does at its start. The
+// program is the one that the unit starts. A unit that starts something else, or a program that is
+// not there, is not judged.
 func (Manager) Check(ctx context.Context, name string) error {
 	conn, err := dbus.NewSystemdConnectionContext(ctx)
 	if err != nil {
@@ -59,7 +60,8 @@ func lastLine(text string) string {
 }
 
 // configCommand returns CRI-O's config command for a unit's ExecStart, with the options that name
-// configuration; nil where the unit starts no CRI-O. Each entry of the property is (path, argv, flags...).
+// configuration; nil where the unit starts no CRI-O. Each entry of the property is (path, argv,
+// flags...).
 func configCommand(property any) []string {
 	entries, ok := property.([][]any)
 	if !ok || len(entries) == 0 || len(entries[0]) < 2 {

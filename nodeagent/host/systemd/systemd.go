@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package systemd reads and restarts units over systemd's private socket, which works without a message bus.
-// It believes unit properties, never a job's word alone: a job may end as done while the service has already died.
+// Package systemd reads and restarts units over systemd's private socket, which works without a
+// message bus. It believes unit properties, never a job's word alone: a job may end as done while
+// the service has already died.
 package systemd
 
 import (

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package agentrpm puts what hosts are given into a directory tree, the way packages do.
-// Node tests install from here, so that they run the files that users get; it knows nothing about nodes.
+// Package agentrpm puts what hosts are given into a directory tree, the way packages do. Node tests
+// install from here, so that they run the files that users get; it knows nothing about nodes.
 package agentrpm
 
 import (
@@ -19,8 +19,8 @@ import (
 // Agent is where the RPM puts the agent, relative to the root of a node.
 const Agent = "usr/libexec/kata-agent/kata-node-agent"
 
-// Build packages agent (a path; empty means the static binary that users get, compiled first) with `make rpm` and returns the package's path in dir.
-// It needs make and rpmbuild.
+// Build packages agent (a path; empty means the static binary that users get, compiled first) with
+// `make rpm` and returns the package's path in dir. It needs make and rpmbuild.
 func Build(ctx context.Context, agent, dir string) (string, error) {
 	root, err := repository()
 	if err != nil {
@@ -38,7 +38,8 @@ func Build(ctx context.Context, agent, dir string) (string, error) {
 	return lines[len(lines)-1], nil
 }
 
-// Unpack writes the files of an RPM below root, over what is there, and runs none of its scripts. It needs rpm2cpio and cpio.
+// Unpack writes the files of an RPM below root, over what is there, and runs none of its scripts.
+// It needs rpm2cpio and cpio.
 func Unpack(ctx context.Context, rpm, root string) error {
 	archive, err := run(exec.CommandContext(ctx, "rpm2cpio", rpm))
 	if err != nil {
@@ -60,7 +61,8 @@ func Enable(ctx context.Context, root string) error {
 	return nil
 }
 
-// Install packages agent (see Build), unpacks the package below root and applies the presets: what installing it on a host leaves there.
+// Install packages agent (see Build), unpacks the package below root and applies the presets: what
+// installing it on a host leaves there.
 func Install(ctx context.Context, agent, root string) error {
 	dir, err := os.MkdirTemp("", "kata-agent-rpm-")
 	if err != nil {
@@ -76,7 +78,8 @@ func Install(ctx context.Context, agent, root string) error {
 	return errors.Join(err, os.RemoveAll(dir))
 }
 
-// repository is the root of the source tree, found from this file: these are tools of the tree, they make no sense without it.
+// repository is the root of the source tree, found from this file: these are tools of the tree,
+// they make no sense without it.
 func repository() (string, error) {
 	_, file, _, ok := runtime.Caller(0)
 	root := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(file))))

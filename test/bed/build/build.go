@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package build builds the programs that a test cluster consists of into one directory.
-// It leaves to the go command what is out of date, except for the large programs, which it does not even look at while their sources are the same.
+// Package build builds the programs that a test cluster consists of into one directory. It leaves
+// to the go command what is out of date, except for the large programs, which it does not even look
+// at while their sources are the same.
 package build
 
 import (
@@ -27,7 +28,8 @@ type Options struct {
 	Bin string
 	// Only builds the named programs; empty means every one.
 	Only []string
-	// Race builds our own programs, not the stand-ins, with the race detector. They then need a C library at run time.
+	// Race builds our own programs, not the stand-ins, with the race detector. They then need a C
+	// library at run time.
 	Race bool
 }
 
@@ -57,7 +59,8 @@ func All(ctx context.Context, out io.Writer, options Options) error {
 	return nil
 }
 
-// Path is where the named program is built. What exists with and without the race detector is there twice, the stand-ins once.
+// Path is where the named program is built. What exists with and without the race detector is there
+// twice, the stand-ins once.
 func Path(bin, name string, race bool) string {
 	product := slices.ContainsFunc(Programs(), func(p Program) bool { return p.Name == name && p.Product })
 	if race && product {

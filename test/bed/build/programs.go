@@ -14,7 +14,8 @@ import (
 	"strings"
 )
 
-// KubernetesVersion is what the control plane and kubectl say they are; it is the version of k8s.io/kubernetes in test/go.mod.
+// KubernetesVersion is what the control plane and kubectl say they are; it is the version of
+// k8s.io/kubernetes in test/go.mod.
 const KubernetesVersion = "v1.37.2"
 
 // Program says how one program is built.
@@ -30,7 +31,8 @@ type Program struct {
 	Note string
 	// Product is true for what we ship, false for stand-ins and tools.
 	Product bool
-	// Sources are patterns of files; while these are the same the program is not built again. Empty: the go command decides.
+	// Sources are patterns of files; while these are the same the program is not built again.
+	// Empty: the go command decides.
 	Sources []string
 }
 
@@ -56,7 +58,8 @@ func Programs() []Program {
 	}
 }
 
-// key stands for everything that the program is built from; it is empty when the go command shall decide.
+// key stands for everything that the program is built from; it is empty when the go command shall
+// decide.
 func (p Program) key(repository string) (string, error) {
 	if len(p.Sources) == 0 {
 		return "", nil

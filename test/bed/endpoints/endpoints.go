@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package endpoints is the document that the testbed program writes when its control plane is ready.
-// It holds what a client needs to reach and to enter that control plane, and nothing that lives longer than it.
+// Package endpoints is the document that the testbed program writes when its control plane is
+// ready. It holds what a client needs to reach and to enter that control plane, and nothing that
+// lives longer than it.
 package endpoints
 
 import (

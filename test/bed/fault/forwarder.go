@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fault stands between a node and what it talks to, and takes that away when a test says so.
-// A forwarder can cut every connection; a registry can hang, refuse and lie for the requests that a test picks.
+// Package fault stands between a node and what it talks to, and takes that away when a test says
+// so. A forwarder can cut every connection; a registry can hang, refuse and lie for the requests
+// that a test picks.
 package fault
 
 import (

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// Registry passes requests on to a registry, except those for which a fault was ordered. Faults apply in the order in which they were.
+// Registry passes requests on to a registry, except those for which a fault was ordered. Faults
+// apply in the order in which they were.
 type Registry struct {
 	server *http.Server
 	addr   string
@@ -36,7 +37,8 @@ type fault struct {
 	corrupt bool
 }
 
-// NewRegistry starts a proxy for the registry at target, a host:port that speaks plain HTTP, on a free port.
+// NewRegistry starts a proxy for the registry at target, a host:port that speaks plain HTTP, on a
+// free port.
 func NewRegistry(ctx context.Context, target string) (*Registry, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// Stall holds requests until it is released. A client that gives up meanwhile is let go, the next one is held again.
+// Stall holds requests until it is released. A client that gives up meanwhile is let go, the next
+// one is held again.
 type Stall struct {
 	reached  chan struct{}
 	released chan struct{}

@@ -29,7 +29,8 @@ func basePackages() []string {
 	}
 }
 
-// maskedUnits would change the host, whose network and kernel the nodes share, or wake up in the middle of a test.
+// maskedUnits would change the host, whose network and kernel the nodes share, or wake up in the
+// middle of a test.
 func maskedUnits() []string {
 	return []string{
 		"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer", "systemd-tmpfiles-clean.timer",
@@ -38,8 +39,9 @@ func maskedUnits() []string {
 	}
 }
 
-// Base returns the directory tree that all nodes share, read-only by agreement.
-// The first call makes it with debootstrap and keeps it below dir as a tarball and unpacked; later calls find it there.
+// Base returns the directory tree that all nodes share, read-only by agreement. The first call
+// makes it with debootstrap and keeps it below dir as a tarball and unpacked; later calls find it
+// there.
 func Base(ctx context.Context, dir string, out io.Writer) (string, error) {
 	sum := sha256.Sum256([]byte(suite + strings.Join(basePackages(), ",") + strings.Join(maskedUnits(), ",")))
 	tree := filepath.Join(dir, "base-"+hex.EncodeToString(sum[:6]))

@@ -53,7 +53,8 @@ func (b *boot) await(ctx context.Context) error {
 	}
 }
 
-// run boots the machine once and returns when it is off; again is true when it wants to be booted again.
+// run boots the machine once and returns when it is off; again is true when it wants to be booted
+// again.
 func (m *Machine) run(ctx context.Context, b *boot) (again bool, err error) {
 	if err := removeCgroups(ctx, m.id); err != nil {
 		return false, err
@@ -80,7 +81,8 @@ func (m *Machine) run(ctx context.Context, b *boot) (again bool, err error) {
 	return false, nil
 }
 
-// nspawn is the command of one boot. Network and kernel are the host's; the kernel's settings are read-only for the machine.
+// nspawn is the command of one boot. Network and kernel are the host's; the kernel's settings are
+// read-only for the machine.
 func (m *Machine) nspawn(ctx context.Context, cgroups []string) *exec.Cmd {
 	args := append([]string{"-c", enterCgroups, "sh"}, cgroups...)
 	args = append(args, "--", "systemd-nspawn",
@@ -90,13 +92,14 @@ func (m *Machine) nspawn(ctx context.Context, cgroups []string) *exec.Cmd {
 	command := exec.CommandContext(ctx, "sh", args...)
 	command.Env = []string{"PATH=" + path, "NOTIFY_SOCKET=@" + m.id, "SYSTEMD_SECCOMP=0"}
 	command.Stdout, command.Stderr = m.console, m.console
-	// The caller keeps its thread: the kernel sends the signal when the thread that started the child ends.
-	// A session of its own keeps Ctrl-C at the terminal away from the machine.
+	// The caller keeps its thread: the kernel sends the signal when the thread that started the
+	// child ends. A session of its own keeps Ctrl-C at the terminal away from the machine.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	return command
 }
 
-// follow reads what systemd-nspawn passes on from the machine, see sd_notify(3), until the socket is closed.
+// follow reads what systemd-nspawn passes on from the machine, see sd_notify(3), until the socket
+// is closed.
 func (b *boot) follow(socket net.PacketConn) {
 	buffer := make([]byte, 4096)
 	for {

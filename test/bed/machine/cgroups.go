@@ -19,8 +19,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// hierarchies returns the cgroup mounts in which systemd keeps its units: name=systemd and cgroup v2, whichever are there.
-// Machines that share a cgroup in one of them fight over the same directories.
+// hierarchies returns the cgroup mounts in which systemd keeps its units: name=systemd and cgroup
+// v2, whichever are there. Machines that share a cgroup in one of them fight over the same
+// directories.
 func hierarchies() ([]string, error) {
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
 		systemd := m.FSType == "cgroup" && slices.Contains(strings.Split(m.VFSOptions, ","), "name=systemd")
@@ -77,7 +78,8 @@ func removeCgroups(ctx context.Context, name string) error {
 	return nil
 }
 
-// killCgroup kills every process in a cgroup and those below it; the caller repeats it until removeTree agrees.
+// killCgroup kills every process in a cgroup and those below it; the caller repeats it until
+// removeTree agrees.
 func killCgroup(dir string) {
 	//nolint:errcheck // Processes and cgroups may be gone by the time they are looked at.
 	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -94,7 +96,8 @@ func killCgroup(dir string) {
 	})
 }
 
-// removeTree removes a cgroup and those below it, deepest first; cgroup files need not and cannot be removed.
+// removeTree removes a cgroup and those below it, deepest first; cgroup files need not and cannot
+// be removed.
 func removeTree(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Exec runs a command in the machine as root and returns its stdout. The error holds the command's stderr and wraps [exec.ExitError].
+// Exec runs a command in the machine as root and returns its stdout. The error holds the command's
+// stderr and wraps [exec.ExitError].
 func (m *Machine) Exec(ctx context.Context, args ...string) ([]byte, error) {
 	command, err := m.Command(ctx, args...)
 	if err != nil {
@@ -31,8 +32,8 @@ func (m *Machine) Exec(ctx context.Context, args ...string) ([]byte, error) {
 	return stdout, nil
 }
 
-// Command prepares a command in the machine, for callers that read its output while it runs.
-// It is in the machine's namespaces but not in its cgroups; what shall live on belongs into systemd-run.
+// Command prepares a command in the machine, for callers that read its output while it runs. It is
+// in the machine's namespaces but not in its cgroups; what shall live on belongs into systemd-run.
 func (m *Machine) Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	b, err := m.running()
 	if err != nil {
@@ -66,7 +67,8 @@ func (m *Machine) AwaitRunning(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(state)), err
 }
 
-// Unit returns properties of a unit as `systemctl show` names them: ActiveState, MainPID, InvocationID, NRestarts, StatusText and all others.
+// Unit returns properties of a unit as `systemctl show` names them: ActiveState, MainPID,
+// InvocationID, NRestarts, StatusText and all others.
 func (m *Machine) Unit(ctx context.Context, unit string) (map[string]string, error) {
 	shown, err := m.Exec(ctx, "systemctl", "show", unit)
 	if err != nil {
@@ -80,7 +82,8 @@ func (m *Machine) Unit(ctx context.Context, unit string) (map[string]string, err
 	return properties, nil
 }
 
-// Journal returns what a unit logged over all boots, or the whole journal for an empty unit. It works on a machine that is off, too.
+// Journal returns what a unit logged over all boots, or the whole journal for an empty unit. It
+// works on a machine that is off, too.
 func (m *Machine) Journal(ctx context.Context, unit string) (string, error) {
 	args := []string{"journalctl", "--no-pager", "--quiet", "--output=short-precise"}
 	if unit != "" {

@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// Live is the path at which the host sees what the machine sees now, its /run and its mounts included; on a machine that is off it is [Machine.Root].
-// Mind that the host resolves absolute links on the way against its own root; [Machine.Open] does not.
+// Live is the path at which the host sees what the machine sees now, its /run and its mounts
+// included; on a machine that is off it is [Machine.Root]. Mind that the host resolves absolute
+// links on the way against its own root; [Machine.Open] does not.
 func (m *Machine) Live(ctx context.Context) string {
 	if path, err := m.procPath(ctx, "root"); err == nil {
 		return path
@@ -43,7 +44,8 @@ func (m *Machine) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	return content, nil
 }
 
-// WriteFile writes a file on the machine's disk, on or off, and the directories above it. It does not reach what the machine mounted, such as /run.
+// WriteFile writes a file on the machine's disk, on or off, and the directories above it. It does
+// not reach what the machine mounted, such as /run.
 func (m *Machine) WriteFile(path string, content []byte, mode fs.FileMode) error {
 	root, err := os.OpenRoot(m.root)
 	if err != nil {

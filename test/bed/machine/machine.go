@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package machine runs Debian machines with a real systemd inside systemd-nspawn: they boot, reboot and lose power.
-// They share network and kernel with the host, have cgroups and a root of their own, and do not outlive the process that started them.
+// Package machine runs Debian machines with a real systemd inside systemd-nspawn: they boot, reboot
+// and lose power. They share network and kernel with the host, have cgroups and a root of their
+// own, and do not outlive the process that started them.
 package machine
 
 import (
@@ -23,7 +24,8 @@ import (
 // path is where programs are looked up, on the host for systemd-nspawn and in the machine for Exec.
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Machine is one machine, on or off. Its methods may be called from several goroutines, but its power switch has room for one hand.
+// Machine is one machine, on or off. Its methods may be called from several goroutines, but its
+// power switch has room for one hand.
 type Machine struct {
 	name string
 	// id is the name among everything on this host: owner and name.
@@ -38,8 +40,8 @@ type Machine struct {
 	current *boot
 }
 
-// New makes a machine that is off: its root, its host name, and a machine id that stays the same over its boots.
-// Everything it writes goes below home, see [Home].
+// New makes a machine that is off: its root, its host name, and a machine id that stays the same
+// over its boots. Everything it writes goes below home, see [Home].
 func New(ctx context.Context, home, name string, disk Disk) (*Machine, error) {
 	tag := filepath.Base(home)
 	if _, ours := parseTag(tag); !ours {
@@ -79,7 +81,8 @@ func (m *Machine) Name() string { return m.name }
 // What the machine mounted, its /run for one, is not there; see [Machine.Live].
 func (m *Machine) Root() string { return m.root }
 
-// Boot switches the machine on and returns when its systemd has reached basic.target. Services may still be starting.
+// Boot switches the machine on and returns when its systemd has reached basic.target. Services may
+// still be starting.
 func (m *Machine) Boot(ctx context.Context) error {
 	m.mu.Lock()
 	if m.current != nil {
@@ -152,8 +155,9 @@ func (m *Machine) shutdown(ctx context.Context, verb string) (*boot, error) {
 	}
 }
 
-// CutPower ends every process of the machine at once and leaves it off: nothing in it can say good-bye.
-// What it had written stays, synced or not, because the host's page cache keeps its power.
+// CutPower ends every process of the machine at once and leaves it off: nothing in it can say
+// good-bye. What it had written stays, synced or not, because the host's page cache keeps its
+// power.
 func (m *Machine) CutPower(ctx context.Context) error {
 	b, err := m.running()
 	if err != nil {
@@ -191,7 +195,8 @@ func (m *Machine) running() (*boot, error) {
 	return m.current, nil
 }
 
-// Remove cuts the power and takes away everything that the machine is made of. It may be called again.
+// Remove cuts the power and takes away everything that the machine is made of. It may be called
+// again.
 func (m *Machine) Remove(ctx context.Context) error {
 	m.removed.Store(true)
 	off := make(chan struct{})

@@ -15,12 +15,13 @@ const prefix = "katabed-"
 // owner is the process that started a machine and will remove it.
 type owner struct {
 	pid int
-	// start is the clock tick since boot at which the process started; it tells a process from a later one with the same pid.
+	// start is the clock tick since boot at which the process started; it tells a process from a
+	// later one with the same pid.
 	start uint64
 }
 
-// Home makes a directory below parent for the machines of one cluster. Its name says which process owns it,
-// so that [Sweep] finds it and them when that process died.
+// Home makes a directory below parent for the machines of one cluster. Its name says which process
+// owns it, so that [Sweep] finds it and them when that process died.
 func Home(parent string) (string, error) {
 	start, err := startTick(os.Getpid())
 	if err != nil {

@@ -11,11 +11,13 @@ import (
 	"path/filepath"
 )
 
-// propagate is where systemd-nspawn keeps one directory per machine; it does not remove that of a machine that was killed.
+// propagate is where systemd-nspawn keeps one directory per machine; it does not remove that of a
+// machine that was killed.
 const propagate = "/run/systemd/nspawn/propagate"
 
-// Sweep removes what owners that run no more left behind: processes, cgroups, mounts and directories of their machines below dir.
-// It knows them by the pid and start time in their names, and touches nothing else.
+// Sweep removes what owners that run no more left behind: processes, cgroups, mounts and
+// directories of their machines below dir. It knows them by the pid and start time in their names,
+// and touches nothing else.
 func Sweep(ctx context.Context, dir string) error {
 	if os.Geteuid() != 0 {
 		return nil // Without root there are no machines.

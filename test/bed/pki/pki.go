@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pki issues the certificates by which the parts of a test cluster know each other.
-// Its keys are small and its certificates short-lived: nothing made here is fit for use outside a test.
+// Package pki issues the certificates by which the parts of a test cluster know each other. Its
+// keys are small and its certificates short-lived: nothing made here is fit for use outside a test.
 package pki
 
 import (
@@ -59,7 +59,8 @@ func Load(pair endpoints.Pair) (*Authority, error) {
 // Pair returns the authority's own certificate and key.
 func (a *Authority) Pair() endpoints.Pair { return a.pair }
 
-// Client issues what a user of the API server shows: the user's name as common name, the groups as organizations.
+// Client issues what a user of the API server shows: the user's name as common name, the groups as
+// organizations.
 func (a *Authority) Client(user string, groups ...string) (endpoints.Pair, error) {
 	template := template(pkix.Name{CommonName: user, Organization: groups})
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}

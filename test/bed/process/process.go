@@ -26,7 +26,8 @@ type Process struct {
 	err     error
 }
 
-// Start starts command in a session of its own, with its stderr in the file log. It does not end with a context, only by Stop, Kill, or with this process.
+// Start starts command in a session of its own, with its stderr in the file log. It does not end
+// with a context, only by Stop, Kill, or with this process.
 func Start(command *exec.Cmd, log string) (*Process, error) {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -47,7 +48,8 @@ func Start(command *exec.Cmd, log string) (*Process, error) {
 	return p, nil
 }
 
-// run keeps its thread, because the kernel sends Pdeathsig when the thread that started a child ends.
+// run keeps its thread, because the kernel sends Pdeathsig when the thread that started a child
+// ends.
 func (p *Process) run(file *os.File, started chan<- error) {
 	runtime.LockOSThread()
 	defer close(p.ended)

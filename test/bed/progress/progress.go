@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package progress runs commands that take minutes and says meanwhile that they are alive.
-// What a command prints is kept back, except its last line now and then, and its end when it did not succeed.
+// Package progress runs commands that take minutes and says meanwhile that they are alive. What a
+// command prints is kept back, except its last line now and then, and its end when it did not
+// succeed.
 package progress
 
 import (

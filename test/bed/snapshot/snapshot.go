@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package snapshot records a file tree byte for byte and says what differs between two records.
-// It looks at content, mode, owner and link target, and not at times: a file that was written again with the same bytes is the same.
+// Package snapshot records a file tree byte for byte and says what differs between two records. It
+// looks at content, mode, owner and link target, and not at times: a file that was written again
+// with the same bytes is the same.
 package snapshot
 
 import (
@@ -34,8 +35,8 @@ type Entry struct {
 // Snapshot maps absolute paths, as seen from the root that was recorded, to what is there.
 type Snapshot map[string]Entry
 
-// Take records everything at and below the given paths in root. A path may be a pattern of [path.Match]; what is not there is not recorded.
-// It follows no link, and it descends into mounts.
+// Take records everything at and below the given paths in root. A path may be a pattern of
+// [path.Match]; what is not there is not recorded. It follows no link, and it descends into mounts.
 func Take(root *os.Root, patterns ...string) (Snapshot, error) {
 	taken := Snapshot{}
 	for _, pattern := range patterns {
@@ -63,7 +64,8 @@ func (s Snapshot) Without(paths ...string) Snapshot {
 	return left
 }
 
-// Diff says in one line per path what is different after, sorted by path. It is empty for equal snapshots.
+// Diff says in one line per path what is different after, sorted by path. It is empty for equal
+// snapshots.
 func Diff(before, after Snapshot) []string {
 	var lines []string
 	for path, was := range before {

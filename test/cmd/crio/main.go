@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command crio stands in for CRI-O 1.37 in tests: it reads the same configuration, has the same traps and runs the same shims.
-// It runs no containers and pulls no images.
+// Command crio stands in for CRI-O 1.37 in tests: it reads the same configuration, has the same
+// traps and runs the same shims. It runs no containers and pulls no images.
 package main
 
 import (
@@ -66,7 +66,8 @@ func showConfig(options *daemon.Options) *cobra.Command {
 	}
 }
 
-// cgroupParent takes shims out of the service that systemd would otherwise end together with this process.
+// cgroupParent takes shims out of the service that systemd would otherwise end together with this
+// process.
 func cgroupParent() string {
 	if os.Getenv("INVOCATION_ID") == "" {
 		return ""

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command demo tells the whole story of Kata on a cluster, on one machine: a real control plane, a registry, the controller, and three nodes with a real systemd.
+// Command demo tells the whole story of Kata on a cluster, on one machine: a real control plane, a
+// registry, the controller, and three nodes with a real systemd.
 package main
 
 import (

@@ -51,7 +51,8 @@ func connect(kubeconfig string) (clients, error) {
 	return clients{pods: pods, node: node}, nil
 }
 
-// answering waits for the runtime's first answer, because a kubelet without a runtime does not start.
+// answering waits for the runtime's first answer, because a kubelet without a runtime does not
+// start.
 func answering(ctx context.Context, runtime *cri.Client) error {
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, time.Second/4, runtimeWait, true, func(ctx context.Context) (bool, error) {
@@ -64,7 +65,8 @@ func answering(ctx context.Context, runtime *cri.Client) error {
 	return nil
 }
 
-// events makes a recorder whose events reach the API server with the kubelet's own aggregation, and a function that ends it.
+// events makes a recorder whose events reach the API server with the kubelet's own aggregation, and
+// a function that ends it.
 func events(ctx context.Context, client kubernetes.Interface, node string) (record.EventRecorder, func()) {
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&typed.EventSinkImpl{Interface: client.CoreV1().Events("")})

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command kubelet is the kubelet stand-in of the test bed, installed as /usr/bin/kubelet in test nodes.
-// It parses flags, connects to the runtime and the API server, and runs until SIGTERM; sandboxes outlive it.
+// Command kubelet is the kubelet stand-in of the test bed, installed as /usr/bin/kubelet in test
+// nodes. It parses flags, connects to the runtime and the API server, and runs until SIGTERM;
+// sandboxes outlive it.
 package main
 
 import (

@@ -19,7 +19,8 @@ type credentials struct {
 	signer, verifier           string
 }
 
-// newCredentials makes every key of the control plane and writes below dir what the API server takes by file name.
+// newCredentials makes every key of the control plane and writes below dir what the API server
+// takes by file name.
 func newCredentials(dir string) (credentials, error) {
 	c := credentials{dir: filepath.Join(dir, "pki")}
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command testbed is a control plane for tests: etcd, kube-apiserver and an image registry in one process.
-// It writes one JSON document to stdout when all of them are ready, and ends when its stdin closes, so that it never outlives the test that started it.
+// Command testbed is a control plane for tests: etcd, kube-apiserver and an image registry in one
+// process. It writes one JSON document to stdout when all of them are ready, and ends when its
+// stdin closes, so that it never outlives the test that started it.
 package main
 
 import (
@@ -32,7 +33,8 @@ var (
 	errOwnerGone = errors.New("owner is gone")
 )
 
-// run takes one optional argument: the directory of machines to sweep at the end, see [machine.Sweep].
+// run takes one optional argument: the directory of machines to sweep at the end, see
+// [machine.Sweep].
 func run(args []string) error {
 	owner := os.Getppid()
 	ctx, end := context.WithCancelCause(context.Background())
@@ -62,7 +64,8 @@ func endWithOwner(end context.CancelCauseFunc) {
 	end(errOwnerGone)
 }
 
-// awaitOrphaned waits until the owner has ended: its files are closed a moment before, and a sweep spares the living.
+// awaitOrphaned waits until the owner has ended: its files are closed a moment before, and a sweep
+// spares the living.
 func awaitOrphaned(owner int) {
 	ctx := context.Background()
 	_ = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
@@ -70,7 +73,8 @@ func awaitOrphaned(owner int) {
 	})
 }
 
-// serve runs the servers until the program shall end, and returns why if that was not in good order.
+// serve runs the servers until the program shall end, and returns why if that was not in good
+// order.
 func serve(ctx context.Context, end context.CancelCauseFunc) error {
 	dir, err := os.MkdirTemp("", "testbed-")
 	if err != nil {

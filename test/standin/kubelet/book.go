@@ -18,7 +18,8 @@ type entry struct {
 	rejection *admit.Rejection
 }
 
-// book holds the pods that the API server has bound to this node; a pod is in it from its first sight until its object is gone.
+// book holds the pods that the API server has bound to this node; a pod is in it from its first
+// sight until its object is gone.
 type book struct {
 	mu   sync.Mutex
 	pods map[types.UID]entry
@@ -32,7 +33,8 @@ func (b *book) add(pod *corev1.Pod, rejection *admit.Rejection) {
 	b.pods[pod.UID] = entry{pod: pod, rejection: rejection}
 }
 
-// update keeps the verdict and reports whether there is something new to act upon; the kubelet's own writes to a status are not.
+// update keeps the verdict and reports whether there is something new to act upon; the kubelet's
+// own writes to a status are not.
 func (b *book) update(pod *corev1.Pod) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

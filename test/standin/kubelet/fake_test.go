@@ -15,7 +15,8 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// runtime is a container runtime in memory: it knows some handlers and keeps sandboxes until they are removed.
+// runtime is a container runtime in memory: it knows some handlers and keeps sandboxes until they
+// are removed.
 type runtime struct {
 	mu        sync.Mutex
 	handlers  []string

@@ -19,7 +19,8 @@ import (
 	"github.com/kata-node/kata-node/test/standin/kubelet/podstatus"
 )
 
-// gate admits pods, one at a time, when this kubelet first sees them: after a restart all of them, running ones included.
+// gate admits pods, one at a time, when this kubelet first sees them: after a restart all of them,
+// running ones included.
 type gate struct {
 	Options
 	nodes    listers.NodeLister
@@ -42,7 +43,8 @@ func (g *gate) judge(ctx context.Context, pod *corev1.Pod) *admit.Rejection {
 	return rejection
 }
 
-// cached is the newest Node seen; without any, the kubelet judges by the labels it would register with.
+// cached is the newest Node seen; without any, the kubelet judges by the labels it would register
+// with.
 func (g *gate) cached() *corev1.Node {
 	listed, err := g.nodes.Get(g.Machine.Name)
 	switch {
@@ -54,7 +56,8 @@ func (g *gate) cached() *corev1.Node {
 	return g.newest
 }
 
-// again asks the API server for the Node before labels alone turn a pod away; without an answer the first verdict stands.
+// again asks the API server for the Node before labels alone turn a pod away; without an answer the
+// first verdict stands.
 func (g *gate) again(ctx context.Context, pod *corev1.Pod, first *admit.Rejection) *admit.Rejection {
 	node, err := g.Client.CoreV1().Nodes().Get(ctx, g.Machine.Name, metav1.GetOptions{})
 	if err != nil {
@@ -75,7 +78,8 @@ func (g *gate) record(pod *corev1.Pod, why *admit.Rejection) {
 	}
 }
 
-// appendRejection writes one line to a file that lasts longer than a kubelet, so that a test can ask whether there ever was a rejection.
+// appendRejection writes one line to a file that lasts longer than a kubelet, so that a test can
+// ask whether there ever was a rejection.
 func appendRejection(path string, pod *corev1.Pod, why *admit.Rejection) error {
 	if path == "" {
 		return nil

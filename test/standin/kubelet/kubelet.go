@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kubelet stands in for the kubelet on nodes of the test bed: it keeps the Node object, admits the pods bound to it and gives each a sandbox over CRI, with the node's own credential.
-// It behaves like the kubelet of Kubernetes v1.37 wherever a node agent could get in its way; it starts no containers, mounts no volumes and serves no port.
+// Package kubelet stands in for the kubelet on nodes of the test bed: it keeps the Node object,
+// admits the pods bound to it and gives each a sandbox over CRI, with the node's own credential. It
+// behaves like the kubelet of Kubernetes v1.37 wherever a node agent could get in its way; it
+// starts no containers, mounts no volumes and serves no port.
 package kubelet
 
 import (
@@ -35,13 +37,16 @@ type Runtime interface {
 
 // Periods are the kubelet's rhythms.
 type Periods struct {
-	// Relist is how often the runtime is asked for sandboxes whose state changed, Housekeeping how often for sandboxes without a known pod.
+	// Relist is how often the runtime is asked for sandboxes whose state changed, Housekeeping how
+	// often for sandboxes without a known pod.
 	Relist, Housekeeping time.Duration
-	// RuntimeCheck is how often the runtime is asked for its status, NodeStatus how often the Node is compared with it.
+	// RuntimeCheck is how often the runtime is asked for its status, NodeStatus how often the Node
+	// is compared with it.
 	RuntimeCheck, NodeStatus time.Duration
 	// NodeReport is how long a Node whose status does not change goes without a heartbeat.
 	NodeReport time.Duration
-	// Retry is how long a pod waits after an error (plus up to half as much), Resync how long after success.
+	// Retry is how long a pod waits after an error (plus up to half as much), Resync how long after
+	// success.
 	Retry, Resync time.Duration
 	// Startup is how often the checks run until the node is Ready for the first time.
 	Startup time.Duration
@@ -65,7 +70,8 @@ type Options struct {
 	Events            record.EventRecorder
 	Log               logrus.FieldLogger
 	Periods           Periods
-	// Rejections is a file that gets one JSON line for each rejected pod and outlives restarts; "" keeps none.
+	// Rejections is a file that gets one JSON line for each rejected pod and outlives restarts; ""
+	// keeps none.
 	Rejections string
 }
 
@@ -81,7 +87,8 @@ func New(options Options) *Kubelet {
 }
 
 // Run registers the node and serves its pods until the context ends; sandboxes go on running then.
-// Pods are looked at only after the Node has been seen, so a kubelet that never reaches the API server touches no sandbox.
+// Pods are looked at only after the Node has been seen, so a kubelet that never reaches the API
+// server touches no sandbox.
 func (k *Kubelet) Run(ctx context.Context) error {
 	nodes := informers.NewSharedInformerFactoryWithOptions(k.Client, 0, only(metav1.ObjectNameField, k.Machine.Name))
 	classes := informers.NewSharedInformerFactory(k.Client, 0)
@@ -125,7 +132,8 @@ func only(field, value string) informers.SharedInformerOption {
 	return informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.FieldSelector = fields.OneTermEqualSelector(field, value).String() })
 }
 
-// until calls done at once and then in the given rhythm, and returns false when the context ends before done returns true.
+// until calls done at once and then in the given rhythm, and returns false when the context ends
+// before done returns true.
 func until(ctx context.Context, period time.Duration, done func(context.Context) bool) bool {
 	err := wait.PollUntilContextCancel(ctx, period, true, func(ctx context.Context) (bool, error) { return done(ctx), nil })
 	return err == nil

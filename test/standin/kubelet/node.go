@@ -23,7 +23,8 @@ import (
 // postTries is how often the kubelet tries to write one status before it waits for the next round.
 const postTries = 5
 
-// nodeKeeper keeps the Node object. Like the kubelet it registers once per life: a Node that is deleted under a running kubelet stays away until the kubelet starts again.
+// nodeKeeper keeps the Node object. Like the kubelet it registers once per life: a Node that is
+// deleted under a running kubelet stays away until the kubelet starts again.
 type nodeKeeper struct {
 	Options
 	nodes listers.NodeLister
@@ -33,7 +34,8 @@ type nodeKeeper struct {
 	reported time.Time
 }
 
-// watchRuntime asks the runtime for its status on a loop of its own, because a stalled runtime must not keep the node from being reported as NotReady.
+// watchRuntime asks the runtime for its status on a loop of its own, because a stalled runtime must
+// not keep the node from being reported as NotReady.
 func (k *nodeKeeper) watchRuntime(ctx context.Context) {
 	answered := func(ctx context.Context) bool {
 		k.checkRuntime(ctx)
@@ -66,7 +68,8 @@ func (k *nodeKeeper) heard() nodestatus.Runtime {
 	return k.runtime
 }
 
-// post registers the node and then writes its status whenever it changed: often until the node is Ready for the first time, later in the kubelet's rhythm.
+// post registers the node and then writes its status whenever it changed: often until the node is
+// Ready for the first time, later in the kubelet's rhythm.
 func (k *nodeKeeper) post(ctx context.Context) {
 	k.register(ctx)
 	ready := func(ctx context.Context) bool {
@@ -78,7 +81,8 @@ func (k *nodeKeeper) post(ctx context.Context) {
 	}
 }
 
-// register creates the Node or sets the default labels of an existing one right, with the kubelet's back-off, until it succeeds or the context ends.
+// register creates the Node or sets the default labels of an existing one right, with the kubelet's
+// back-off, until it succeeds or the context ends.
 func (k *nodeKeeper) register(ctx context.Context) {
 	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Steps: 7, Cap: 7 * time.Second}
 	_ = backoff.DelayFunc().Until(ctx, true, false, func(ctx context.Context) (bool, error) {
@@ -123,7 +127,8 @@ func (k *nodeKeeper) update(ctx context.Context) {
 	k.Log.WithError(err).Warn("updating the node's status")
 }
 
-// tryUpdate patches the Node where it differs, or when it is due for a heartbeat, and reports whether it is Ready.
+// tryUpdate patches the Node where it differs, or when it is due for a heartbeat, and reports
+// whether it is Ready.
 func (k *nodeKeeper) tryUpdate(ctx context.Context, try int) (ready bool, err error) {
 	node, err := k.read(ctx, try)
 	if err != nil {
@@ -149,7 +154,8 @@ func (k *nodeKeeper) read(ctx context.Context, try int) (*corev1.Node, error) {
 	return k.Heartbeat.CoreV1().Nodes().Get(ctx, k.Machine.Name, metav1.GetOptions{})
 }
 
-// patch sends the difference only, merged by condition type: conditions of other writers are not part of it.
+// patch sends the difference only, merged by condition type: conditions of other writers are not
+// part of it.
 func (k *nodeKeeper) patch(from, to *corev1.Node) error {
 	_, _, err := nodeutil.PatchNodeStatus(k.Heartbeat.CoreV1(), types.NodeName(k.Machine.Name), from, to)
 	return err

@@ -21,7 +21,8 @@ import (
 // failedCreate is the reason of the kubelet's event about a sandbox that did not start.
 const failedCreate = "FailedCreatePodSandBox"
 
-// sync brings one pod in line: a live one gets its sandbox, of everything else nothing stays, known or not.
+// sync brings one pod in line: a live one gets its sandbox, of everything else nothing stays, known
+// or not.
 func (w *workers) sync(ctx context.Context, uid types.UID) error {
 	known, ok := w.book.get(uid)
 	own, err := w.own(ctx, uid)
@@ -51,7 +52,8 @@ func (w *workers) endUnknown(ctx context.Context, uid types.UID, own []*cri.PodS
 	return w.end(ctx, own)
 }
 
-// reject writes the verdict before the sandboxes go, as the kubelet does, so that nobody sees a rejected pod as merely restarting.
+// reject writes the verdict before the sandboxes go, as the kubelet does, so that nobody sees a
+// rejected pod as merely restarting.
 func (w *workers) reject(ctx context.Context, known entry, own []*cri.PodSandbox) error {
 	var err error
 	if !podstatus.Final(known.pod) {
@@ -77,7 +79,8 @@ func (w *workers) finish(ctx context.Context, pod *corev1.Pod, own []*cri.PodSan
 	return fmt.Errorf("deleting pod %s/%s: %w", pod.Namespace, pod.Name, err)
 }
 
-// end stops the sandboxes, and lets a runtime that cannot remove one again keep it: nobody waits for the kubelet's garbage collection.
+// end stops the sandboxes, and lets a runtime that cannot remove one again keep it: nobody waits
+// for the kubelet's garbage collection.
 func (w *workers) end(ctx context.Context, own []*cri.PodSandbox) error {
 	plan := sandbox.ForGone(own)
 	if err := w.stop(ctx, plan.Stop); err != nil {
@@ -137,7 +140,8 @@ func (w *workers) handler(pod *corev1.Pod) (string, error) {
 	return class.Handler, nil
 }
 
-// failed tells the pod's owner, by event and status, in the runtime's own words. It keeps silent when the pod or the kubelet ended meanwhile.
+// failed tells the pod's owner, by event and status, in the runtime's own words. It keeps silent
+// when the pod or the kubelet ended meanwhile.
 func (w *workers) failed(ctx context.Context, pod *corev1.Pod, cause error) error {
 	if now, known := w.book.get(pod.UID); ctx.Err() == nil && known && now.pod.DeletionTimestamp == nil {
 		w.Events.Eventf(pod, corev1.EventTypeWarning, failedCreate, "Failed to create pod sandbox: %v", cause)

@@ -17,7 +17,8 @@ import (
 	"github.com/kata-node/kata-node/test/standin/kubelet/sandbox"
 )
 
-// parallel is how many pods are worked on at once; a runtime that hangs on a few must not hold up the rest.
+// parallel is how many pods are worked on at once; a runtime that hangs on a few must not hold up
+// the rest.
 const parallel = 16
 
 // workers bring the sandboxes of pods in line with the book, one worker per pod UID at a time.
@@ -32,7 +33,8 @@ func newWorkers(options Options, known *book, classes listers.RuntimeClassLister
 	return &workers{Options: options, book: known, classes: classes, queue: workqueue.NewTypedDelayingQueue[types.UID]()}
 }
 
-// events admits every pod at its first sight, in the informer's own goroutine, and hands it to a worker.
+// events admits every pod at its first sight, in the informer's own goroutine, and hands it to a
+// worker.
 func (w *workers) events(ctx context.Context, gate *gate) cache.ResourceEventHandler {
 	added := func(pod *corev1.Pod) {
 		w.book.add(pod, gate.judge(ctx, pod))
@@ -100,7 +102,8 @@ func (w *workers) next(ctx context.Context) bool {
 	return true
 }
 
-// relist wakes the workers of pods whose sandboxes changed, and in its slower rhythm those of sandboxes that belong to no pod of this node.
+// relist wakes the workers of pods whose sandboxes changed, and in its slower rhythm those of
+// sandboxes that belong to no pod of this node.
 func (w *workers) relist(ctx context.Context) {
 	var before sandbox.Picture
 	var both sync.WaitGroup

@@ -35,7 +35,8 @@ func (w *workers) writeWaiting(ctx context.Context, pod *corev1.Pod, message str
 	}
 }
 
-// write computes a pod's status from its newest object and patches the difference. A pod that is gone or was made again under its name is left alone.
+// write computes a pod's status from its newest object and patches the difference. A pod that is
+// gone or was made again under its name is left alone.
 func (w *workers) write(ctx context.Context, pod *corev1.Pod, status func(*corev1.Pod) corev1.PodStatus) error {
 	if equality.Semantic.DeepEqual(pod.Status, status(pod)) {
 		return nil
@@ -60,7 +61,8 @@ func (w *workers) write(ctx context.Context, pod *corev1.Pod, status func(*corev
 	return nil
 }
 
-// statusPatch is nil when nothing differs; it names the UID, so it cannot hit another pod of the same name.
+// statusPatch is nil when nothing differs; it names the UID, so it cannot hit another pod of the
+// same name.
 func statusPatch(pod *corev1.Pod, status corev1.PodStatus) ([]byte, error) {
 	if equality.Semantic.DeepEqual(pod.Status, status) {
 		return nil, nil

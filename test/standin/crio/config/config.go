@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package config reads crio.conf and its drop-in directory the way CRI-O 1.37 does, mistakes included.
-// It uses the TOML library CRI-O uses, so that both refuse the same documents.
+// Package config reads crio.conf and its drop-in directory the way CRI-O 1.37 does, mistakes
+// included. It uses the TOML library CRI-O uses, so that both refuse the same documents.
 package config
 
 import (
@@ -57,7 +57,8 @@ type Source struct {
 	Required bool   // whether a main file that does not exist is an error
 }
 
-// Read merges the main file and then every regular file below the directory, in lexical order whatever its name.
+// Read merges the main file and then every regular file below the directory, in lexical order
+// whatever its name.
 func (s Source) Read() (Config, error) {
 	c := Default()
 	if err := c.decode(s.File); err != nil && (s.Required || !errors.Is(err, fs.ErrNotExist)) {

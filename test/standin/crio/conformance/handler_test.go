@@ -116,7 +116,8 @@ func TestTheDefaultHandlerNeedsNoRuntimeForASandbox(t *testing.T) {
 	})
 }
 
-// executable is what the sandbox's shim runs, as a reader of /proc outside its mount namespace sees it.
+// executable is what the sandbox's shim runs, as a reader of /proc outside its mount namespace sees
+// it.
 func executable(tb testing.TB, id string) string {
 	tb.Helper()
 	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", requireShim(tb, id)))

@@ -18,8 +18,9 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// payloadMount is a read-only mount that holds a copy of a file. The mount below it is shared, as /run is on a node:
-// that one's propagation decides whether the shim's copy of the payload counts for an umount.
+// payloadMount is a read-only mount that holds a copy of a file. The mount below it is shared, as
+// /run is on a node: that one's propagation decides whether the shim's copy of the payload counts
+// for an umount.
 func (n *node) payloadMount(file string) (dir string) {
 	n.Helper()
 	dir = n.path("run/1/payload")
@@ -63,7 +64,8 @@ func shared(tb testing.TB, dir string) {
 	require.NoError(tb, syscall.Mount("", dir, "", syscall.MS_SHARED, ""))
 }
 
-// ociHandler is a handler whose sandboxes have an infra container, and whose runtime runs only for as long as a request takes.
+// ociHandler is a handler whose sandboxes have an infra container, and whose runtime runs only for
+// as long as a request takes.
 func ociHandler(name, path, root string) string {
 	return fmt.Sprintf("[crio.runtime]\ndrop_infra_ctr = false\n[crio.runtime.runtimes.%s]\nruntime_path = %q\nruntime_type = \"oci\"\nruntime_root = %q\n", name, path, root)
 }

@@ -27,7 +27,8 @@ const (
 	interval = 20 * time.Millisecond
 )
 
-// node is a directory with everything one CRI-O needs, its process while it runs, and the test they are for.
+// node is a directory with everything one CRI-O needs, its process while it runs, and the test they
+// are for.
 type node struct {
 	*testing.T
 

@@ -18,7 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pauseImage serves an image of one file from a registry of its own: a real CRI-O pulls it for every sandbox.
+// pauseImage serves an image of one file from a registry of its own: a real CRI-O pulls it for
+// every sandbox.
 func pauseImage(tb testing.TB) string {
 	tb.Helper()
 	layer := pauseLayer(tb)

@@ -139,7 +139,8 @@ func killShim(tb testing.TB, id string) {
 	requireNoShim(tb, id)
 }
 
-// cleanUp ends what the test's own CRI-O left: sandboxes, its process, the shims of its bundles, their cgroups, its mounts.
+// cleanUp ends what the test's own CRI-O left: sandboxes, its process, the shims of its bundles,
+// their cgroups, its mounts.
 func (n *node) cleanUp() {
 	n.Helper()
 	if n.process != nil && !n.process.hasEnded() {
@@ -198,7 +199,8 @@ func (n *node) endShims() {
 	}
 }
 
-// removeCgroups removes a cgroup at the root of every hierarchy as soon as it is empty; a real CRI-O makes it there.
+// removeCgroups removes a cgroup at the root of every hierarchy as soon as it is empty; a real
+// CRI-O makes it there.
 func removeCgroups(name string) {
 	dirs := []string{filepath.Join("/sys/fs/cgroup", name)}
 	if more, err := filepath.Glob("/sys/fs/cgroup/*/" + name); err == nil {

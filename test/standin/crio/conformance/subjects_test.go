@@ -68,7 +68,8 @@ func shimPath(dir, variant string) string {
 // shimOf is a shim that runs; its variants are v1, v2 and broken.
 func shimOf(variant string) string { return shimPath(built.dir, variant) }
 
-// each runs a test against every CRI-O at hand. A test that needs no sandbox needs no root for the stand-in.
+// each runs a test against every CRI-O at hand. A test that needs no sandbox needs no root for the
+// stand-in.
 func each(t *testing.T, test func(n *node)) {
 	t.Helper()
 	t.Run("stand-in", func(t *testing.T) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package daemon is the life of one CRI-O process: read, validate, listen, restore, READY=1, reload on SIGHUP, end on SIGTERM.
-// It never touches a shim when it ends: sandboxes outlive it.
+// Package daemon is the life of one CRI-O process: read, validate, listen, restore, READY=1, reload
+// on SIGHUP, end on SIGTERM. It never touches a shim when it ends: sandboxes outlive it.
 package daemon
 
 import (
@@ -39,7 +39,8 @@ type Options struct {
 	Log          *logrus.Logger
 }
 
-// Run serves until ctx ends. The error of a refused configuration comes back before anything is listened on.
+// Run serves until ctx ends. The error of a refused configuration comes back before anything is
+// listened on.
 func Run(ctx context.Context, o Options) error {
 	o.Log.Infof("Starting CRI-O, version: %s, git: stand-in", server.Version)
 	c, err := o.Source.Read()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fault lets tests hold CRI-O still at a named moment, without a clock.
-// A moment is held while a FIFO of its name exists and nobody has opened it for writing and closed it again.
+// Package fault lets tests hold CRI-O still at a named moment, without a clock. A moment is held
+// while a FIFO of its name exists and nobody has opened it for writing and closed it again.
 package fault
 
 import (
@@ -26,8 +26,8 @@ const (
 // Dir is the directory in which tests put the FIFOs. It need not exist.
 type Dir string
 
-// Hold returns at once when no FIFO of that name exists. Otherwise a test's open for writing returns
-// when the moment is reached, and its close lets CRI-O go on.
+// Hold returns at once when no FIFO of that name exists. Otherwise a test's open for writing
+// returns when the moment is reached, and its close lets CRI-O go on.
 func (d Dir) Hold(ctx context.Context, name string) error {
 	path := filepath.Join(string(d), name)
 	info, err := os.Stat(path)

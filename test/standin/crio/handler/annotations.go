@@ -2,7 +2,8 @@
 
 package handler
 
-// allowedAnnotations are the values CRI-O 1.37 takes in allowed_annotations: external names, its own, and their older spellings.
+// allowedAnnotations are the values CRI-O 1.37 takes in allowed_annotations: external names, its
+// own, and their older spellings.
 func allowedAnnotations() []string {
 	return []string{
 		"io.kubernetes.cri.rdt-class", "bundle", "org.systemd.property.", "org.criu.config",

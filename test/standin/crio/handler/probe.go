@@ -18,7 +18,8 @@ import (
 // Features is what CRI Status says about a handler.
 type Features struct{ RecursiveReadOnlyMounts, UserNamespaces bool }
 
-// probe runs every handler's binary with --version and then features; failures of either are logged and change nothing.
+// probe runs every handler's binary with --version and then features; failures of either are logged
+// and change nothing.
 func probe(ctx context.Context, table handlers, log logrus.FieldLogger) map[string]Features {
 	found := map[string]Features{}
 	for name, h := range table {

@@ -14,8 +14,8 @@ type Shown struct {
 	Features
 }
 
-// Shown lists what Status reports, sorted by name: each handler, and the default once more under the empty name.
-// Being in this list does not make a handler usable.
+// Shown lists what Status reports, sorted by name: each handler, and the default once more under
+// the empty name. Being in this list does not make a handler usable.
 func (t *Table) Shown() []Shown {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -29,7 +29,8 @@ func (t *Table) Shown() []Shown {
 	return lines
 }
 
-// Document is what the verbose Status shows of the configuration, as JSON: the part of it that is about handlers. Like Shown it follows every reload.
+// Document is what the verbose Status shows of the configuration, as JSON: the part of it that is
+// about handlers. Like Shown it follows every reload.
 func (t *Table) Document() (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

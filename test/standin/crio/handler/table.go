@@ -30,8 +30,8 @@ type Table struct {
 	startDefault string
 }
 
-// New validates the configured handlers as a starting CRI-O does: an invalid one is dropped with a warning,
-// an invalid default is an error.
+// New validates the configured handlers as a starting CRI-O does: an invalid one is dropped with a
+// warning, an invalid default is an error.
 func New(ctx context.Context, c config.Runtime, log logrus.FieldLogger) (*Table, error) {
 	t := &Table{log: log, shown: c.Runtimes, features: map[string]Features{}, fallback: c.DefaultRuntime}
 	if err := t.resolveDefault(); err != nil {
@@ -55,8 +55,8 @@ func (t *Table) Find(name string) (*config.Handler, error) {
 	return nil, fmt.Errorf("failed to find runtime handler %s from runtime list %v", name, t.run) //nolint:revive // CRI-O's own words
 }
 
-// Reload takes over a new configuration for Status alone. It assigns before it validates, as CRI-O does:
-// after an error the table shown is the new one, unvalidated.
+// Reload takes over a new configuration for Status alone. It assigns before it validates, as CRI-O
+// does: after an error the table shown is the new one, unvalidated.
 func (t *Table) Reload(ctx context.Context, c config.Runtime) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package handler holds CRI-O's table of runtime handlers: what makes one valid, and what a reload does and fails to do.
-// Its error texts are CRI-O's, because people and tests search logs for them.
+// Package handler holds CRI-O's table of runtime handlers: what makes one valid, and what a reload
+// does and fails to do. Its error texts are CRI-O's, because people and tests search logs for them.
 package handler
 
 import (

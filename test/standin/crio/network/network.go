@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package network is OpenShift's pod network as far as a sandbox meets it: it attaches only pods that the API server knows.
-// A sandbox that somebody made without a pod gets no network, whatever its handler.
+// Package network is OpenShift's pod network as far as a sandbox meets it: it attaches only pods
+// that the API server knows. A sandbox that somebody made without a pod gets no network, whatever
+// its handler.
 package network
 
 import (
@@ -20,7 +21,8 @@ import (
 // lookup bounds one question to the API server.
 const lookup = 10 * time.Second
 
-// Pods asks the API server with the credential of a kubeconfig file, which is read again for every sandbox.
+// Pods asks the API server with the credential of a kubeconfig file, which is read again for every
+// sandbox.
 type Pods struct{ Kubeconfig string }
 
 // Ready returns an error while there is no configuration to ask with.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oci drives an OCI runtime for a sandbox's infra container, as far as its traps matter: there is no monitor and no root file system.
-// The binary is run anew for every operation, so a payload that went away is noticed only when a sandbox is to end.
+// Package oci drives an OCI runtime for a sandbox's infra container, as far as its traps matter:
+// there is no monitor and no root file system. The binary is run anew for every operation, so a
+// payload that went away is noticed only when a sandbox is to end.
 package oci
 
 import (
@@ -36,7 +37,8 @@ func (c Container) Run(ctx context.Context) error {
 	return c.call(ctx, "start", c.ID)
 }
 
-// Stop asks the runtime to end the container until its process is gone or ctx ends; a runtime that cannot be run is asked again.
+// Stop asks the runtime to end the container until its process is gone or ctx ends; a runtime that
+// cannot be run is asked again.
 func (c Container) Stop(ctx context.Context) error {
 	ticker := time.NewTicker(retry)
 	defer ticker.Stop()

@@ -22,7 +22,8 @@ const (
 type Infra string
 
 const (
-	// InfraNone means that the sandbox is a record alone: CRI-O drops the infra container where nothing needs it.
+	// InfraNone means that the sandbox is a record alone: CRI-O drops the infra container where
+	// nothing needs it.
 	InfraNone Infra = ""
 	// InfraShim means that a vm handler's shim keeps it.
 	InfraShim Infra = "shim"

@@ -22,7 +22,8 @@ const (
 	bundleDir  = "userdata"
 )
 
-// Store keeps the records below one directory and the bundles below another, which is empty after a reboot.
+// Store keeps the records below one directory and the bundles below another, which is empty after a
+// reboot.
 type Store struct {
 	dir, run string
 
@@ -30,8 +31,9 @@ type Store struct {
 	records map[string]Record
 }
 
-// Open loads the records below dir, of sandboxes whose bundles are below run; one that cannot be read is an error that names it.
-// A reboot takes the bundles. CRI-O then clears away every sandbox but one of a shim that had ended before: nothing can delete that any more.
+// Open loads the records below dir, of sandboxes whose bundles are below run; one that cannot be
+// read is an error that names it. A reboot takes the bundles. CRI-O then clears away every sandbox
+// but one of a shim that had ended before: nothing can delete that any more.
 func Open(dir, run string) (*Store, error) {
 	s := &Store{dir: dir, run: run, records: map[string]Record{}}
 	files, err := filepath.Glob(filepath.Join(dir, "*", recordFile))

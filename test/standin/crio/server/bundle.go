@@ -15,7 +15,8 @@ import (
 
 const annotationPrefix = "io.kubernetes.cri-o."
 
-// writeBundle makes the OCI bundle that a shim reads: annotations, namespaces and cgroup, no root file system.
+// writeBundle makes the OCI bundle that a shim reads: annotations, namespaces and cgroup, no root
+// file system.
 func writeBundle(dir string, r sandbox.Record, cgroupParent string) error {
 	data, err := json.Marshal(spec(r, cgroupParent))
 	if err != nil {
@@ -47,7 +48,8 @@ func spec(r sandbox.Record, cgroupParent string) specs.Spec {
 	return s
 }
 
-// networkNamespace is this process's own for host network. A pod's is only a name: nothing in a sandbox without VM enters it.
+// networkNamespace is this process's own for host network. A pod's is only a name: nothing in a
+// sandbox without VM enters it.
 func networkNamespace(r sandbox.Record) string {
 	if r.HostNetwork {
 		return fmt.Sprintf("/proc/%d/ns/net", os.Getpid())

@@ -79,7 +79,8 @@ func (s *Server) start(ctx context.Context, r sandbox.Record) error {
 	return nil
 }
 
-// makeLogDir makes the directory of the sandbox's logs, which nobody removes: a kubelet removes those that it asked for.
+// makeLogDir makes the directory of the sandbox's logs, which nobody removes: a kubelet removes
+// those that it asked for.
 func (s *Server) makeLogDir(r sandbox.Record) error {
 	dir := r.LogDir
 	if dir == "" {
@@ -154,7 +155,8 @@ func (s *Server) discard(ctx context.Context, shim *vm.Shim) {
 	}
 }
 
-// watch marks the sandbox stopped when its shim says that it ended. A shim that vanished says nothing, and CRI-O goes on calling it READY.
+// watch marks the sandbox stopped when its shim says that it ended. A shim that vanished says
+// nothing, and CRI-O goes on calling it READY.
 func (s *Server) watch(ctx context.Context, id string, shim *vm.Shim) {
 	if err := shim.Wait(ctx); err != nil {
 		s.Log.WithField("sandbox", id).Warnf("Wait for %s returned: %v", id, err)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package server is the CRI v1 runtime service of the CRI-O stand-in: status and pod sandboxes, no containers and no images.
-// Sandboxes of vm handlers have a shim process; those of other handlers are records alone where the infra container is dropped.
+// Package server is the CRI v1 runtime service of the CRI-O stand-in: status and pod sandboxes, no
+// containers and no images. Sandboxes of vm handlers have a shim process; those of other handlers
+// are records alone where the infra container is dropped.
 package server
 
 import (

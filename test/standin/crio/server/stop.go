@@ -65,7 +65,8 @@ func (s *Server) find(id string) (sandbox.Record, bool, error) {
 	return r, ok, nil
 }
 
-// stop needs the handler even where a shim is there: without it CRI-O cannot say how to reach what keeps the sandbox.
+// stop needs the handler even where a shim is there: without it CRI-O cannot say how to reach what
+// keeps the sandbox.
 func (s *Server) stop(ctx context.Context, r sandbox.Record) error {
 	switch r.Infra {
 	case sandbox.InfraShim:
@@ -121,11 +122,13 @@ func (s *Server) container(r sandbox.Record) (oci.Container, error) {
 	return oci.Container{Handler: h, ID: r.ID, Bundle: s.Store.Bundle(r.ID)}, err
 }
 
-// errNoContainer is what CRI-O says of a finished sandbox whose shim it has not found again after its own start.
+// errNoContainer is what CRI-O says of a finished sandbox whose shim it has not found again after
+// its own start.
 var errNoContainer = errors.New("could not retrieve container information") //nolint:revive // CRI-O's own words
 
-// reach panics, as CRI-O does, over a shim that was found dead when this process started while its sandbox is READY: nothing was connected then,
-// and nobody checks for that. Take this branch away when CRI-O is fixed.
+// reach panics, as CRI-O does, over a shim that was found dead when this process started while its
+// sandbox is READY: nothing was connected then, and nobody checks for that. Take this branch away
+// when CRI-O is fixed.
 func (s *Server) reach(r sandbox.Record) (*vm.Shim, error) {
 	if shim, ok := s.shim(r.ID); ok {
 		return shim, nil

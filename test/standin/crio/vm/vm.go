@@ -40,7 +40,8 @@ type Shim struct {
 	task       taskapi.TTRPCTaskService
 }
 
-// Launch runs the handler's binary with `start` in the bundle and connects to the address it prints.
+// Launch runs the handler's binary with `start` in the bundle and connects to the address it
+// prints.
 func Launch(ctx context.Context, h *config.Handler, id, bundle string) (*Shim, error) {
 	self, err := os.Executable()
 	if err != nil {

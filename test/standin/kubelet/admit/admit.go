@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package admit decides whether a pod bound to a node may run there, as the kubelet decides it for every pod it meets: new ones, and at its start all of them, running pods included.
-// It compares the pod with the Node object only; resource fit and host ports, which the kubelet checks too, are left out because nothing here schedules.
+// Package admit decides whether a pod bound to a node may run there, as the kubelet decides it for
+// every pod it meets: new ones, and at its start all of them, running pods included. It compares
+// the pod with the Node object only; resource fit and host ports, which the kubelet checks too, are
+// left out because nothing here schedules.
 package admit
 
 import (
@@ -31,7 +33,8 @@ type Rejection struct {
 	Reason string
 	// Message is the kubelet's sentence, without its prefix "Pod was rejected: ".
 	Message string
-	// LabelsOnly is true when nothing but the Node's labels stood in the way: the kubelet then asks the API server for the Node once more before it rejects.
+	// LabelsOnly is true when nothing but the Node's labels stood in the way: the kubelet then asks
+	// the API server for the Node once more before it rejects.
 	LabelsOnly bool
 }
 
@@ -65,7 +68,8 @@ func predicates() []predicate {
 	}
 }
 
-// matchesLabels covers spec.nodeSelector, into which the API server has merged the RuntimeClass's selector, and required node affinity.
+// matchesLabels covers spec.nodeSelector, into which the API server has merged the RuntimeClass's
+// selector, and required node affinity.
 func matchesLabels(pod *corev1.Pod, node *corev1.Node) bool {
 	matches, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node)
 	return err == nil && matches

@@ -21,13 +21,15 @@ const (
 	sandboxTimeout = 2 * requestTimeout
 )
 
-// Client is a connection to one runtime. It connects when first used and again by itself after the runtime restarted.
+// Client is a connection to one runtime. It connects when first used and again by itself after the
+// runtime restarted.
 type Client struct {
 	conn    *grpc.ClientConn
 	service api.RuntimeServiceClient
 }
 
-// Dial makes a client for the runtime behind a Unix socket; the path is absolute and need not exist yet.
+// Dial makes a client for the runtime behind a Unix socket; the path is absolute and need not exist
+// yet.
 func Dial(socket string) (*Client, error) {
 	// A runtime that comes back is met within a second: the default back-off grows to two minutes.
 	retry := grpc.WithConnectParams(grpc.ConnectParams{Backoff: quick(), MinConnectTimeout: time.Second})

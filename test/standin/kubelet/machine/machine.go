@@ -25,8 +25,9 @@ const (
 	loopback     = "127.0.0.1"
 )
 
-// Read collects the facts of the machine whose files are below root, under the given node name.
-// A missing machine id or release file leaves its field empty; a missing boot id is an error, because nodes are told apart across reboots by it.
+// Read collects the facts of the machine whose files are below root, under the given node name. A
+// missing machine id or release file leaves its field empty; a missing boot id is an error, because
+// nodes are told apart across reboots by it.
 func Read(root, name string) (nodestatus.Machine, error) {
 	boot, err := os.ReadFile(filepath.Join(root, "proc/sys/kernel/random/boot_id")) //nolint:gosec // the root is the operator's choice
 	if err != nil {
@@ -65,7 +66,8 @@ func memoryTotal(path string) (resource.Quantity, error) {
 
 func line(path string) string { return value(path, "") }
 
-// value returns the rest of the first line of a file that starts with prefix, without quotes and spaces around it.
+// value returns the rest of the first line of a file that starts with prefix, without quotes and
+// spaces around it.
 func value(path, prefix string) string {
 	file, err := os.Open(path) //nolint:gosec // paths are constants below the root
 	if err != nil {
@@ -80,7 +82,8 @@ func value(path, prefix string) string {
 	return ""
 }
 
-// address is the first IPv4 address that is not the loopback's; a machine without one answers on the loopback.
+// address is the first IPv4 address that is not the loopback's; a machine without one answers on
+// the loopback.
 func address() string {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package nodestatus computes the Node object that the kubelet registers and the status it posts, from facts about the machine and from what the runtime said.
-// It touches its own conditions and fields only, so a patch between two of its Nodes leaves conditions of other writers alone.
+// Package nodestatus computes the Node object that the kubelet registers and the status it posts,
+// from facts about the machine and from what the runtime said. It touches its own conditions and
+// fields only, so a patch between two of its Nodes leaves conditions of other writers alone.
 package nodestatus
 
 import (
@@ -21,19 +22,22 @@ const KubeletVersion = "v1.37.2"
 type Machine struct {
 	// Name is the Node's name and host name, IP its internal address.
 	Name, IP string
-	// MachineID, BootID, KernelVersion and OSImage go into nodeInfo; the boot id changes with every boot.
+	// MachineID, BootID, KernelVersion and OSImage go into nodeInfo; the boot id changes with every
+	// boot.
 	MachineID, BootID, KernelVersion, OSImage string
 	Capacity                                  corev1.ResourceList
 }
 
-// Initial is the Node that a kubelet creates when there is none: its default labels, and no label that anybody else gave a Node of this name before.
+// Initial is the Node that a kubelet creates when there is none: its default labels, and no label
+// that anybody else gave a Node of this name before.
 func Initial(m Machine, r Runtime, now time.Time) *corev1.Node {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: m.Name, Labels: DefaultLabels(m)}}
 	setStatus(node, m, r, now)
 	return node
 }
 
-// DefaultLabels are the labels a kubelet puts on its Node at registration, and sets right on an existing Node when it starts.
+// DefaultLabels are the labels a kubelet puts on its Node at registration, and sets right on an
+// existing Node when it starts.
 func DefaultLabels(m Machine) map[string]string {
 	return map[string]string{
 		corev1.LabelHostname:      m.Name,
@@ -44,8 +48,9 @@ func DefaultLabels(m Machine) map[string]string {
 	}
 }
 
-// Update returns the Node as it should be and whether more than heartbeats differ from the given one.
-// Besides the status only the labels for system and architecture are set right while a kubelet runs.
+// Update returns the Node as it should be and whether more than heartbeats differ from the given
+// one. Besides the status only the labels for system and architecture are set right while a kubelet
+// runs.
 func Update(node *corev1.Node, m Machine, r Runtime, now time.Time) (updated *corev1.Node, changed bool) {
 	updated = node.DeepCopy()
 	if updated.Labels == nil {

@@ -13,12 +13,15 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// silence is how long a runtime may leave Status unanswered before its node stops being Ready; the kubelet's own threshold.
+// silence is how long a runtime may leave Status unanswered before its node stops being Ready; the
+// kubelet's own threshold.
 const silence = 30 * time.Second
 
-// Runtime is what the runtime has said about itself so far. Its zero value is a runtime that never answered.
+// Runtime is what the runtime has said about itself so far. Its zero value is a runtime that never
+// answered.
 type Runtime struct {
-	// Name and Version come from CRI Version, Handlers (sorted by name) from CRI Status and from nowhere else.
+	// Name and Version come from CRI Version, Handlers (sorted by name) from CRI Status and from
+	// nowhere else.
 	Name, Version string
 	Handlers      []corev1.NodeRuntimeHandler
 	lastReady     time.Time
@@ -26,7 +29,8 @@ type Runtime struct {
 	network       error
 }
 
-// Observe takes in one answer to Version and Status. Handlers of a runtime that calls itself not ready are ignored, as by the kubelet.
+// Observe takes in one answer to Version and Status. Handlers of a runtime that calls itself not
+// ready are ignored, as by the kubelet.
 func (r Runtime) Observe(version *cri.VersionResponse, status *cri.StatusResponse, at time.Time) Runtime {
 	r.Name, r.Version = version.GetRuntimeName(), version.GetRuntimeVersion()
 	r.network = condition(status, cri.NetworkReady, "container runtime network not ready")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package podstatus computes what the kubelet writes into a pod's status.
-// It runs no containers, so every container of a pod is as alive as the pod's sandbox; conditions of other writers are kept.
+// Package podstatus computes what the kubelet writes into a pod's status. It runs no containers, so
+// every container of a pod is as alive as the pod's sandbox; conditions of other writers are kept.
 package podstatus
 
 import (
@@ -42,7 +42,8 @@ func Died(pod *corev1.Pod, now time.Time) corev1.PodStatus {
 	return status
 }
 
-// Waiting is the status of a pod without a sandbox; a pod that ran before stays in phase Running, as phases only move forward.
+// Waiting is the status of a pod without a sandbox; a pod that ran before stays in phase Running,
+// as phases only move forward.
 func Waiting(pod *corev1.Pod, message string, now time.Time) corev1.PodStatus {
 	phase := corev1.PodPending
 	if pod.Status.Phase == corev1.PodRunning {

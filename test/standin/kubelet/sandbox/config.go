@@ -17,7 +17,8 @@ const (
 	PodUIDLabel       = "io.kubernetes.pod.uid"
 )
 
-// Config describes the sandbox to make for a pod, with the fields that a runtime needs to tell pods and their networks apart.
+// Config describes the sandbox to make for a pod, with the fields that a runtime needs to tell pods
+// and their networks apart.
 func Config(pod *corev1.Pod, attempt uint32) *cri.PodSandboxConfig {
 	return &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Name: pod.Name, Namespace: pod.Namespace, Uid: string(pod.UID), Attempt: attempt},

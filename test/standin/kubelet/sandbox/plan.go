@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sandbox decides which sandboxes a kubelet makes, stops and removes, from what the runtime lists and which pods are known.
-// It computes values only; the caller talks to the runtime.
+// Package sandbox decides which sandboxes a kubelet makes, stops and removes, from what the runtime
+// lists and which pods are known. It computes values only; the caller talks to the runtime.
 package sandbox
 
 import (
@@ -28,8 +28,9 @@ type Plan struct {
 	Remove []string
 }
 
-// ForRunning plans for a pod that is to run, given its own sandboxes.
-// Any doubt about the newest sandbox leads to a new one with the next attempt number: that is how a pod survives a reboot and the death of its VM.
+// ForRunning plans for a pod that is to run, given its own sandboxes. Any doubt about the newest
+// sandbox leads to a new one with the next attempt number: that is how a pod survives a reboot and
+// the death of its VM.
 func ForRunning(pod *corev1.Pod, own []*cri.PodSandbox) Plan {
 	own = newestFirst(own)
 	ready := len(slices.DeleteFunc(slices.Clone(own), notReady))

@@ -13,7 +13,8 @@ import (
 // Picture is what one listing of the runtime showed, per pod UID: the state of each sandbox by id.
 type Picture map[types.UID]map[string]cri.PodSandboxState
 
-// Observe makes a Picture of a listing. Sandboxes without metadata are passed over, as the kubelet passes them over.
+// Observe makes a Picture of a listing. Sandboxes without metadata are passed over, as the kubelet
+// passes them over.
 func Observe(all []*cri.PodSandbox) Picture {
 	seen := Picture{}
 	for _, s := range all {
@@ -28,7 +29,8 @@ func Observe(all []*cri.PodSandbox) Picture {
 	return seen
 }
 
-// Changed returns the UIDs, sorted, whose sandboxes differ between two pictures: came, went, or changed state.
+// Changed returns the UIDs, sorted, whose sandboxes differ between two pictures: came, went, or
+// changed state.
 func Changed(before, after Picture) []types.UID {
 	differ := map[types.UID]bool{}
 	for uid := range before {

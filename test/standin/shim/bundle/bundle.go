@@ -35,7 +35,8 @@ func Read(dir string) (Bundle, error) {
 	return b, nil
 }
 
-// SandboxOf returns the sandbox that container id lives in: another's for a workload container, its own otherwise.
+// SandboxOf returns the sandbox that container id lives in: another's for a workload container, its
+// own otherwise.
 func (b Bundle) SandboxOf(id string) string {
 	if owner := b.spec.Annotations[sandboxID]; owner != "" && b.spec.Annotations[containerType] == typeContainer {
 		return owner
@@ -43,8 +44,8 @@ func (b Bundle) SandboxOf(id string) string {
 	return id
 }
 
-// NetworkNamespace is the path of the namespace the sandbox is to live in; empty means that the runtime makes one.
-// For a sandbox in the host's network CRI-O names a process of the host here.
+// NetworkNamespace is the path of the namespace the sandbox is to live in; empty means that the
+// runtime makes one. For a sandbox in the host's network CRI-O names a process of the host here.
 func (b Bundle) NetworkNamespace() string {
 	if b.spec.Linux == nil {
 		return ""

@@ -63,8 +63,8 @@ func Leave(roots []string, path string, pid int) error {
 	return errors.Join(errs...)
 }
 
-// Prune removes the empty directories of path below root, innermost first; the kernel keeps those in use.
-// The outermost one stays: another shim may be making its own place in it at this moment.
+// Prune removes the empty directories of path below root, innermost first; the kernel keeps those
+// in use. The outermost one stays: another shim may be making its own place in it at this moment.
 func Prune(root, path string) {
 	for at := filepath.Clean("/" + path); filepath.Dir(at) != "/" && at != "/"; at = filepath.Dir(at) {
 		if os.Remove(filepath.Join(root, at)) != nil {

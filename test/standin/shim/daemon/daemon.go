@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package daemon is the long-lived process of the test shim: it serves one sandbox until that is shut down.
-// It joins the pod's cgroup at the first create and gives it back at the end.
+// Package daemon is the long-lived process of the test shim: it serves one sandbox until that is
+// shut down. It joins the pod's cgroup at the first create and gives it back at the end.
 package daemon
 
 import (
@@ -50,7 +50,8 @@ func Run(ctx context.Context, socket *os.File) error {
 	}
 }
 
-// FollowMounts makes mounts of the host visible in this process's own mount namespace, and nothing the other way.
+// FollowMounts makes mounts of the host visible in this process's own mount namespace, and nothing
+// the other way.
 func FollowMounts() error {
 	for _, flags := range []uintptr{syscall.MS_REC | syscall.MS_SLAVE, syscall.MS_REC | syscall.MS_SHARED} {
 		if err := syscall.Mount("", "/", "", flags, ""); err != nil {

@@ -34,7 +34,8 @@ type Launcher struct {
 	Bundle     string // the container's bundle, and the working directory of the process
 }
 
-// Start returns the ttrpc address that serves container id and writes it to the bundle's address file.
+// Start returns the ttrpc address that serves container id and writes it to the bundle's address
+// file.
 func (l Launcher) Start(id string) (string, error) {
 	b, err := bundle.Read(l.Bundle)
 	if err != nil {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package task is the ttrpc Task service of the test shim, as far as CRI-O needs it for a sandbox.
-// Its containers have no processes: a container "runs" until it is killed, and the shim lives while one is known.
+// Its containers have no processes: a container "runs" until it is killed, and the shim lives while
+// one is known.
 package task
 
 import (

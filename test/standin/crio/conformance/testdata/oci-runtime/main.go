@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command oci-runtime is the smallest OCI runtime: every container is a `sleep` on the host, so that nothing resident runs from where this program lies.
+// Command oci-runtime is the smallest OCI runtime: every container is a `sleep` on the host, so
+// that nothing resident runs from where this program lies.
 package main
 
 import (
