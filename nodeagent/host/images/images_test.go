@@ -276,6 +276,36 @@ func TestPruneRemovesWhatKilledPullsLeft(t *testing.T) {
 	assert.Len(t, n.list(t), 1, "and nothing else")
 }
 
+func TestLayersOfAPullThatWasGivenUpAreDeleted(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	n := newNode(t, s)
+	_, one := s.publish(t, "1.0.0")
+	second, two := s.publish(t, "2.0.0")
+	count := func() int {
+		found, err := filepath.Glob(filepath.Join(n.root, host.StoreDir, "overlay/*/diff"))
+		require.NoError(t, err)
+		return len(found)
+	}
+	n.pull(t, one)
+	whole := count()
+	last := second.Layers[len(second.Layers)-1].Digest
+	s.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		bad := strings.HasSuffix(r.URL.Path, last)
+		if bad {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		return bad
+	})
+	require.Error(t, n.store.Pull(t.Context(), two, func(host.Progress) {}))
+	s.misbehave(nil)
+	require.Greater(t, count(), whole, "they stay for the next try")
+	require.NoError(t, n.store.Delete(t.Context(), n.list(t)[0].ID))
+	assert.Zero(t, count())
+	n.pull(t, two)
+	assert.Equal(t, whole, count())
+}
+
 func TestATamperedBlobIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSource(t)

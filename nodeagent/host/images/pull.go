@@ -43,7 +43,11 @@ func (s *Store) Pull(ctx context.Context, image string, progress func(host.Progr
 	if err != nil {
 		return fmt.Errorf("pulling payload %q: %w", image, err)
 	}
-	return pin(store, id)
+	if err := pin(store, id); err != nil {
+		return err
+	}
+	_ = sweep(store) //nolint:errcheck // the image is there; the next pull or deletion tries again
+	return nil
 }
 
 func (s *Store) fetch(ctx context.Context, store storage.Store, image string, progress func(host.Progress)) (string, error) {

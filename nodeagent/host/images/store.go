@@ -186,7 +186,7 @@ func (s *Store) Delete(_ context.Context, id string) error {
 	if _, err := store.DeleteImage(id, true); err != nil && !errors.Is(err, storage.ErrNotAnImage) {
 		return fmt.Errorf("deleting image %s: %w", id, err)
 	}
-	return nil
+	return sweep(store)
 }
 
 // Discard deletes a damaged image and repairs the store, which compares every remaining layer with
