@@ -7,7 +7,6 @@ import (
 	"time"
 
 	nodev1 "k8s.io/api/node/v1"
-
 	"k8s.io/apimachinery/pkg/types"
 
 	v1 "github.com/kata-node/kata-node/api/v1"

@@ -105,7 +105,7 @@ func TestEveryReasonEventAndMetricIsDocumented(t *testing.T) {
 	text := everything(t)
 	for dir, prefix := range map[string]string{"../api/node": "Reason", "../controller/facts": "Reason", "../controller/rollout": "Event"} {
 		for _, value := range constants(t, dir, prefix) {
-			assert.True(t, strings.Contains(text, "`"+value+"`"), "no document explains %s of %s", value, dir)
+			assert.Contains(t, text, "`"+value+"`", "no document explains %s of %s", value, dir)
 		}
 	}
 	require.NotEmpty(t, metrics(t, "../controller"))

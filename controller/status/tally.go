@@ -126,7 +126,7 @@ func (t tally) waitsFor(reason facts.Reason) string {
 		if len(t.unavailable) == 0 {
 			return "CRI-O has to be restarted once"
 		}
-		return fmt.Sprintf("CRI-O has to be restarted once, and maxUnavailable is used up by %s", list(t.unavailable))
+		return "CRI-O has to be restarted once, and maxUnavailable is used up by " + list(t.unavailable)
 	case facts.ReasonTooManyFailures:
 		return "maxFailures nodes have failed: repair them, or name another payload"
 	case facts.ReasonKataPodsRunning:

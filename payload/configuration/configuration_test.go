@@ -44,6 +44,14 @@ func rendered(t *testing.T, base string, m manifest.Manifest) map[string]any {
 	return config
 }
 
+// hypervisor returns what is rendered for one hypervisor.
+func hypervisor(t *testing.T, base, name string) any {
+	t.Helper()
+	all, ok := rendered(t, base, upstream())["hypervisor"].(map[string]any)
+	require.True(t, ok)
+	return all[name]
+}
+
 const upstreamGo = `
 [hypervisor.qemu]
 path = "/opt/kata/bin/qemu-system-x86_64"
@@ -78,7 +86,7 @@ func TestNamesOfTheGoDialectLeadIntoThePayload(t *testing.T) {
 		"entropy_source":               "/dev/urandom",
 		"default_vcpus":                int64(1),
 		"kernel_params":                "systemd.unit=kata.target /opt/kata",
-	}, rendered(t, upstreamGo, upstream())["hypervisor"].(map[string]any)["qemu"])
+	}, hypervisor(t, upstreamGo, "qemu"))
 }
 
 func TestNamesOfTheRustDialectLeadIntoThePayload(t *testing.T) {
@@ -89,7 +97,7 @@ func TestNamesOfTheRustDialectLeadIntoThePayload(t *testing.T) {
 			"file":   mount + "/opt/kata/libexec/virtiofsd",
 			"nested": []any{[]any{mount + "/opt/kata/share"}},
 		}},
-	}, rendered(t, upstreamRust, upstream())["hypervisor"].(map[string]any)["dragonball"])
+	}, hypervisor(t, upstreamRust, "dragonball"))
 }
 
 func TestAPayloadMayHaveItsPrefixAsItsRoot(t *testing.T) {
@@ -163,7 +171,8 @@ func FuzzRenderedNamesStayInThePayload(f *testing.F) {
 		}
 		config := map[string]any{}
 		require.NoError(t, toml.Unmarshal(text, &config))
-		got, _ := config["a"].(string)
+		got, ok := config["a"].(string)
+		assert.True(t, ok)
 		if strings.HasPrefix(name, "/opt/kata/") {
 			assert.True(t, strings.HasPrefix(got, mount+"/"), got)
 			assert.NotContains(t, strings.Split(got, "/"), "..")

@@ -222,7 +222,7 @@ func TestAStoreOnAFileSystemOfItsOwnIsEmptied(t *testing.T) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
 		t.Skipf("mounting: %v", err)
 	}
-	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	t.Cleanup(func() { assert.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
 	assert.False(t, n.store.Exists())
 	n.pull(t, name)
 	require.NoError(t, n.store.Destroy(t.Context()))
@@ -239,7 +239,7 @@ func TestAStoreOnAFullDiskIsDeleted(t *testing.T) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
 		t.Skipf("mounting: %v", err)
 	}
-	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	t.Cleanup(func() { assert.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
 	n.pull(t, name)
 	require.ErrorIs(t, os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 32<<20), 0o600), unix.ENOSPC)
 	require.NoError(t, n.store.Destroy(t.Context()))

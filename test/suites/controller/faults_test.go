@@ -112,10 +112,10 @@ func TestANodeThatLosesItsLabelIsCleanedWhenItsPodsEnd(t *testing.T) {
 	seen, _ := c.run(t, settings())
 	c.kataConfig(t, "kata", "{kataConfigPoolSelector: {matchLabels: {kata: 'yes'}}}")
 	stays, leaves := c.worker(t, "stays", "kata=yes"), c.worker(t, "leaves", "kata=yes")
-	for _, w := range []*worker{stays, leaves} {
+	// The first that reports goes alone, and of several the first in the order of names.
+	for _, w := range []*worker{leaves, stays} {
 		w.reports(t, node.PhaseIdle)
 	}
-	// The first in the order of names goes alone.
 	leaves.installs(t, payloadA)
 	stays.installs(t, payloadA)
 	c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
