@@ -3,8 +3,11 @@
 package nodes_test
 
 import (
+	"path"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -34,12 +37,12 @@ func TestAgentKilledDuringThePullConverges(t *testing.T) {
 func TestAgentKilledAfterTheMountConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-after-mount")
-	g := s.block(fragment)
+	thaw := s.freeze(path.Dir(dropIn))
 	s.want(map[string]any{})
-	g.until(func() bool { return len(s.payloadMounts()) > 0 })
-	require.False(t, s.hasFile(dropIn))
-	g.unblock()
+	s.awaitMounts(1)
+	s.awaitFailed(says("read-only file system"))
 	s.kill()
+	thaw()
 	s.assertInstalled()
 }
 
@@ -79,34 +82,32 @@ func TestAgentKilledDuringTheProofConverges(t *testing.T) {
 func TestAgentKilledDuringTheRemovalConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-removal")
-	s.block(fragment).unblock()
 	s.install()
 	s.runPod("pod")
 	s.endPod("pod")
-	g := s.block(fragment)
+	thaw := s.freeze(host.StoreDir)
 	s.unwantSoon()
-	g.until(func() bool { return !s.hasFile(dropIn) })
-	require.Len(t, s.payloadMounts(), 1, "the removal is half way")
-	g.unblock()
+	s.awaitMounts(0)
+	s.awaitReport("is half way", func(r node.Report) bool { return r.Error != nil })
+	require.False(t, s.hasFile(dropIn))
 	s.kill()
+	thaw()
 	s.awaitUnwanted()
 	s.assertClean()
 	s.assertCRIOStarts(2)
 }
 
-func TestAgentKilledAtEveryLookConverges(t *testing.T) {
+func TestAgentKilledAfterEveryStepConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-always")
-	g := s.block(fragment)
 	s.want(map[string]any{})
-	lives := g.killUntil(func() bool { return s.current() != pending })
+	lives := s.killUntil(func() bool { return s.current() != pending })
 	assert.Greater(t, lives, 1)
 	s.assertInstalled()
 	s.endPod("pod")
 
-	g = s.block(fragment)
 	s.unwantSoon()
-	lives = g.killUntil(func() bool { return len(s.payloadMounts()) == 0 })
+	lives = s.killUntil(func() bool { return len(s.payloadMounts()) == 0 })
 	assert.Positive(t, lives)
 	s.awaitUnwanted()
 	s.assertClean()

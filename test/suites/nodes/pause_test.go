@@ -4,8 +4,10 @@ package nodes_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -23,8 +25,6 @@ const (
 	startOfCRIO = "/run/crio-standin/stall-start"
 	// runOfSandbox is where it stops before it runs a sandbox's shim.
 	runOfSandbox = "/run/crio-standin/stall-run"
-	// fragment is an administrator's part of configuration.toml. The agent reads it in every look, and an empty one changes nothing.
-	fragment = "/etc/kata-agent/config.d/50-empty.toml"
 )
 
 // block replaces the file by a FIFO.
@@ -47,56 +47,45 @@ func (g fifo) awaitReader() *os.File {
 	return writer
 }
 
-// until lets a program through, time after time, until it hangs at the FIFO when done is true.
-func (g fifo) until(done func() bool) {
-	g.s.t.Helper()
-	for {
-		hanging := g.awaitReader()
-		if done() {
-			return
-		}
-		g.letOneThrough(hanging)
-	}
-}
-
-// letOneThrough lets the program that hangs through, once: the next to come finds another FIFO.
-func (g fifo) letOneThrough(hanging *os.File) {
-	g.s.t.Helper()
-	g.s.block(g.path)
-	require.NoError(g.s.t, hanging.Close())
-}
-
-// manyLives are more than an agent needs that does one step in each.
+// manyLives are more than an agent needs that finishes one step in each.
 const manyLives = 40
 
-// killUntil gives the agent no longer life than until its fourth look, until done is true. It returns how many lives that took.
-// The first look knows nothing of the API server yet, and a step lies between two looks; the one that configures handlers comes to this FIFO, too.
-func (g fifo) killUntil(done func() bool) (lives int) {
-	g.s.t.Helper()
+// killUntil kills the agent as soon as it has finished a step of its plan, until done is true. It returns how many lives that took.
+func (s *subject) killUntil(done func() bool) (lives int) {
+	s.t.Helper()
 	for lives = range manyLives {
-		for range 3 {
-			g.letOneThrough(g.awaitReader())
-		}
-		hanging := g.awaitReader()
+		s.await("the agent has finished a step", func(ctx context.Context) error {
+			if done() {
+				return nil
+			}
+			unit, err := s.node.Unit(ctx, agentUnit)
+			if err != nil {
+				return err
+			}
+			said, err := s.node.Exec(ctx, "journalctl", "--quiet", "--output=cat", "_SYSTEMD_INVOCATION_ID="+unit["InvocationID"])
+			if err == nil && !strings.Contains(string(said), "Finished: ") {
+				err = fmt.Errorf("it has said %q", said)
+			}
+			return err
+		})
 		if done() {
-			g.unblock()
-			require.NoError(g.s.t, hanging.Close())
 			return lives
 		}
-		g.s.block(g.path)
-		g.s.kill()
+		s.kill()
 	}
-	require.Fail(g.s.t, "the agent does not get on")
+	require.Fail(s.t, "the agent does not get on")
 	return lives
 }
 
-// unblock makes the file an empty one: everybody passes from now on who does not hang already.
-func (g fifo) unblock() {
-	g.s.t.Helper()
-	g.s.run("sh", "-c", `: > "$1.new" && mv "$1.new" "$1"`, "sh", g.path)
+// freeze lets nobody change what is below a directory of the node until thaw is called.
+func (s *subject) freeze(dir string) (thaw func()) {
+	s.t.Helper()
+	s.run("mount", "--bind", dir, dir)
+	s.run("mount", "-o", "remount,bind,ro", dir)
+	return func() { s.run("umount", "--lazy", dir) }
 }
 
-// remove is unblock for a file that need not be there.
+// remove lets everybody pass from now on who does not hang already.
 func (g fifo) remove() {
 	g.s.t.Helper()
 	g.s.run("rm", g.path)
