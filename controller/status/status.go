@@ -24,8 +24,8 @@ const maxNames = 5
 // maxPayloads bounds the list of payloads: nodes may report any digest.
 const maxPayloads = 10
 
-// maxSentence bounds what is said of one node, in runes.
-const maxSentence = 300
+// maxSentence bounds what is said of one node, in bytes. An agent's own sentence fits.
+const maxSentence = node.MaxSentence
 
 // Input is everything that a status is made from.
 type Input struct {

@@ -145,6 +145,13 @@ func TestTheErrorOfANodeIsItsReportsSentence(t *testing.T) {
 	assert.Equal(t, []v1.FailedNode{{Name: "worker-2", Error: "pull: the registry answered 500 (AgentError)"}}, s.FailedNodes)
 }
 
+func TestALongErrorKeepsItsCause(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	s := of(c, Worker("w", Wanted(c), Reports(node.PhaseInstalling), Fails("pull", strings.Repeat("writing blob: ", 100)+"no space left on device")))
+	assert.Contains(t, s.FailedNodes[0].Error, "no space left on device (AgentError)")
+}
+
 func TestFailedNodesAreBoundedAndSorted(t *testing.T) {
 	t.Parallel()
 	c := Config("c")

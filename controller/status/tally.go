@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/facts"
 )
@@ -70,13 +71,8 @@ func (t tally) failedNodes() []v1.FailedNode {
 }
 
 // bounded keeps a sentence from making the object large: what a node reports is not trusted to be
-// short.
-func bounded(sentence string) string {
-	if runes := []rune(sentence); len(runes) > maxSentence {
-		return string(runes[:maxSentence]) + "…"
-	}
-	return sentence
-}
+// short. The middle is cut out of a long one: its end has the cause.
+func bounded(sentence string) string { return node.Shorten(sentence, maxSentence) }
 
 // waiting sums up by reason, in the order of the reasons' names.
 func (t tally) waiting() []v1.WaitingNodes {

@@ -3,6 +3,7 @@
 package images_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -61,4 +62,14 @@ func TestAStoreThatOnlyThisTryCannotReadStays(t *testing.T) {
 	require.NoError(t, os.Remove(records))
 	require.NoError(t, os.Rename(records+".aside", records))
 	assert.Len(t, n.list(t), 1)
+}
+
+func TestALayerThatTheRecordsNoLongerKnowIsMissing(t *testing.T) {
+	t.Parallel()
+	n, _ := closed(t)
+	image := n.list(t)[0].ID
+	require.NoError(t, n.store.Prune())
+	n.put(t, host.StoreDir+"/overlay-layers/layers.json", "[]")
+	_, err := n.store.Layers(t.Context(), image)
+	require.ErrorIs(t, err, fs.ErrNotExist, "which is damage, and does not pass")
 }

@@ -161,7 +161,7 @@ func (s *Store) Layers(_ context.Context, id string) ([]string, error) {
 	for layer := image.TopLayer; layer != ""; {
 		record, err := store.Layer(layer)
 		if err != nil {
-			return nil, fmt.Errorf("looking up layer %s: %w", layer, err)
+			return nil, fmt.Errorf("looking up layer %s: %w", layer, missing(err))
 		}
 		dir, err := store.DifferTarget(layer)
 		if err != nil {
@@ -256,6 +256,14 @@ func removeTree(dir string) error {
 	}
 	if entries, unread := os.ReadDir(dir); unread == nil && len(entries) == 0 {
 		return nil
+	}
+	return err
+}
+
+// missing makes the library's own error for a layer that is not there one that says so to everybody: it is damage, and does not pass.
+func missing(err error) error {
+	if errors.Is(err, storage.ErrLayerUnknown) {
+		return fmt.Errorf("%w: %w", err, fs.ErrNotExist)
 	}
 	return err
 }
