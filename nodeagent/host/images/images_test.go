@@ -229,6 +229,25 @@ func TestAStoreOnAFileSystemOfItsOwnIsEmptied(t *testing.T) {
 	assert.False(t, n.store.Exists())
 }
 
+func TestAStoreThatIsReadOnlyIsNamed(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	n := newNode(t, s)
+	_, name := s.publish(t, "1.0.0")
+	dir := filepath.Join(n.root, host.StoreDir)
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
+		t.Skipf("mounting: %v", err)
+	}
+	t.Cleanup(func() { assert.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	n.pull(t, name)
+	require.NoError(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	_, err := n.store.List(t.Context())
+	require.ErrorIs(t, err, unix.EROFS)
+	require.NoError(t, unix.Mount("", dir, "", unix.MS_REMOUNT, "size=64m"))
+	assert.Len(t, n.list(t), 1, "and read again once it may be written to")
+}
+
 func TestAStoreOnAFullDiskIsDeleted(t *testing.T) {
 	t.Parallel()
 	s := newSource(t)

@@ -19,6 +19,7 @@ import (
 
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
@@ -64,8 +65,12 @@ func (s *Store) Exists() bool {
 	return len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
-// store opens the store once.
+// store opens the store once. The library panics where it cannot open a lock file for writing, as on
+// a file system that an I/O error made read-only.
 func (s *Store) store() (storage.Store, error) {
+	if err := unix.Access(s.graph, unix.W_OK); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("opening image store %s: %w", s.graph, err)
+	}
 	if s.open != nil {
 		return s.open, nil
 	}
