@@ -6,15 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -22,18 +19,17 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/apply"
+	"github.com/kata-node/kata-node/controller/decide"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/view"
 )
 
-// caches are the informers, and what this instance wrote that they have not seen yet:
-// without it, a pass could spend the same unavailability twice.
+// caches are the informers, and this instance's picture of what they have.
 type caches struct {
 	nodes, configs, classes cache.SharedIndexInformer
 
-	mu      sync.Mutex
-	written map[string]*corev1.Node
-	// known are the facts of the last pass: only what changed is read again.
-	known map[string]facts.Node
+	// view belongs to the one goroutine that takes passes.
+	view view.Nodes
 }
 
 func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer) (*caches, error) {
@@ -42,7 +38,6 @@ func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer) (*c
 		nodes:   factory.Core().V1().Nodes().Informer(),
 		classes: factory.Node().V1().RuntimeClasses().Informer(),
 		configs: configs,
-		written: map[string]*corev1.Node{},
 	}
 	if err := c.nodes.SetTransform(trim); err != nil {
 		return nil, fmt.Errorf("watching nodes: %w", err)
@@ -75,73 +70,37 @@ func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) 
 	return nil
 }
 
-func (c *caches) read(now time.Time) (seen, error) {
-	out := seen{unreadable: map[types.UID]error{}}
+func (c *caches) read(now time.Time) (decide.Seen, error) {
+	out := decide.Seen{Unreadable: map[types.UID]error{}}
 	for _, object := range c.configs.GetStore().List() {
 		switch kc := object.(type) {
 		case *v1.KataConfig:
-			out.configs = append(out.configs, kc)
+			out.Configs = append(out.Configs, kc)
 		case *apply.Unreadable:
-			out.configs = append(out.configs, &v1.KataConfig{ObjectMeta: kc.ObjectMeta})
-			out.unreadable[kc.UID] = kc.Problem
+			out.Configs = append(out.Configs, &v1.KataConfig{ObjectMeta: kc.ObjectMeta})
+			out.Unreadable[kc.UID] = kc.Problem
 		}
 	}
-	out.nodes = c.readNodes(now)
+	out.Nodes = c.readNodes(now)
 	object, found, err := c.classes.GetStore().GetByKey(node.RuntimeClass)
 	if err != nil {
-		return seen{}, fmt.Errorf("reading RuntimeClass from the cache: %w", err)
+		return decide.Seen{}, fmt.Errorf("reading RuntimeClass from the cache: %w", err)
 	}
 	if class, ok := object.(*nodev1.RuntimeClass); found && ok {
-		out.runtimeClass = class
+		out.RuntimeClass = class
 	}
 	return out, nil
 }
 
 func (c *caches) readNodes(now time.Time) []facts.Node {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	objects := c.nodes.GetStore().List()
-	nodes, known := make([]facts.Node, 0, len(objects)), make(map[string]facts.Node, len(objects))
+	cached := make([]*corev1.Node, 0, len(objects))
 	for _, object := range objects {
-		cached, ok := object.(*corev1.Node)
-		if !ok {
-			continue
+		if n, ok := object.(*corev1.Node); ok {
+			cached = append(cached, n)
 		}
-		newest := c.newest(cached)
-		n, found := c.known[newest.Name]
-		if !found || n.UID != string(newest.UID) || n.ResourceVersion != newest.ResourceVersion {
-			before := n
-			n = facts.OfNode(newest)
-			n.StaleSince, n.Since = staleSince(before, n, now), unchangedSince(before, n, now)
-		}
-		known[n.Name] = n
-		nodes = append(nodes, n)
 	}
-	c.known = known
-	return nodes
-}
-
-// staleSince uses the controller's clock, so the clocks of nodes do not matter.
-func staleSince(before, n facts.Node, now time.Time) time.Time {
-	switch {
-	case n.SameBoot():
-		return time.Time{}
-	case !before.StaleSince.IsZero() && before.UID == n.UID && before.BootID == n.BootID:
-		return before.StaleSince
-	default:
-		return now
-	}
-}
-
-// unchangedSince uses the controller's clock, too. Its own restart begins anew, which only prolongs
-// deadlines.
-func unchangedSince(before, n facts.Node, now time.Time) time.Time {
-	same := before.UID == n.UID && before.Ready == n.Ready && before.BootID == n.BootID && before.ReportProblem == n.ReportProblem &&
-		reflect.DeepEqual(before.Intent, n.Intent) && reflect.DeepEqual(before.Report, n.Report)
-	if same && !before.Since.IsZero() {
-		return before.Since
-	}
-	return now
+	return c.view.Read(cached, now)
 }
 
 // heartbeat is true for a new version of a Node that says nothing new.
@@ -154,26 +113,4 @@ func heartbeat(before, after any) bool {
 	same := *old
 	same.ResourceVersion = n.ResourceVersion
 	return equality.Semantic.DeepEqual(&same, n)
-}
-
-// wrote remembers a Node that this instance has written.
-func (c *caches) wrote(n *corev1.Node) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.written[n.Name] = facts.Trim(n)
-}
-
-// newest returns the cached Node, or what this instance wrote after it, and forgets the latter once
-// the cache has caught up.
-func (c *caches) newest(cached *corev1.Node) *corev1.Node {
-	written, found := c.written[cached.Name]
-	if !found {
-		return cached
-	}
-	order, err := resourceversion.CompareResourceVersion(written.ResourceVersion, cached.ResourceVersion)
-	if err == nil && order > 0 && written.UID == cached.UID {
-		return written
-	}
-	delete(c.written, cached.Name)
-	return cached
 }

@@ -18,27 +18,16 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/kata-node/kata-node/controller/apply"
-	"github.com/kata-node/kata-node/controller/rollout"
+	"github.com/kata-node/kata-node/controller/decide"
 )
 
 // Settings are what the operator of the controller chooses.
 type Settings struct {
-	// DefaultPayload is the image by digest for KataConfigs that name none; it may be empty.
-	DefaultPayload string
-	// AgentDeadline is how long an intent may go unanswered before the node counts as failed.
-	AgentDeadline time.Duration
-	// ProgressDeadline is how long a node may stay as it is before it counts as failed.
-	ProgressDeadline time.Duration
-	// FailureGrace is how long a failed node keeps its place in a rollout.
-	FailureGrace time.Duration
+	decide.Settings
 	// Settle is how long a pass waits for further events, so that a burst of them costs one pass.
 	Settle time.Duration
 	// Now is the clock.
 	Now func() time.Time
-}
-
-func (s Settings) limits() rollout.Limits {
-	return rollout.Limits{Answer: s.AgentDeadline, Progress: s.ProgressDeadline, Grace: s.FailureGrace}
 }
 
 // key is the only one in the queue: every pass looks at the whole cluster.
@@ -94,33 +83,33 @@ func (c *Controller) sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	decided := decide(seen, c.settings, now)
+	decided := decide.Decide(seen, c.settings.Settings, now)
 	c.metrics.observe(decided)
-	if !decided.next.IsZero() {
-		c.queue.AddAfter(key, decided.next.Sub(now))
+	if !decided.Next.IsZero() {
+		c.queue.AddAfter(key, decided.Next.Sub(now))
 	}
 	return c.apply(ctx, decided)
 }
 
 // apply makes what was decided so. Nothing is installed before its finalizer is there, and the
 // finalizer goes last. One refused write does not keep the others from being made.
-func (c *Controller) apply(ctx context.Context, d decision) error {
+func (c *Controller) apply(ctx context.Context, d decide.Decision) error {
 	var errs []error
-	for _, kc := range d.accept {
+	for _, kc := range d.Accept {
 		errs = append(errs, c.writer.Accept(ctx, kc))
 	}
-	errs = append(errs, c.writer.RuntimeClass(ctx, d.existing, d.desired))
-	for _, change := range d.changes {
+	errs = append(errs, c.writer.RuntimeClass(ctx, d.Existing, d.Desired))
+	for _, change := range d.Changes {
 		updated, err := c.writer.Node(ctx, change)
 		if err == nil {
-			c.caches.wrote(updated)
+			c.caches.view.Wrote(updated)
 		}
 		errs = append(errs, err)
 	}
-	for _, s := range d.statuses {
-		errs = append(errs, c.writer.Status(ctx, s.config, s.status))
+	for _, s := range d.Statuses {
+		errs = append(errs, c.writer.Status(ctx, s.Config, s.Status))
 	}
-	for _, kc := range d.release {
+	for _, kc := range d.Release {
 		errs = append(errs, c.writer.Release(ctx, kc))
 	}
 	return errors.Join(errs...)

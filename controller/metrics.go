@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kata-node/kata-node/controller/decide"
 )
 
 // Metrics are the figures of the last pass.
@@ -45,19 +47,19 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	return m, nil
 }
 
-func (m *Metrics) observe(d decision) {
+func (m *Metrics) observe(d decide.Decision) {
 	m.passes.Inc()
-	m.unreadable.Set(float64(d.unreadable))
-	m.writes.Add(float64(len(d.changes)))
+	m.unreadable.Set(float64(d.Unreadable))
+	m.writes.Add(float64(len(d.Changes)))
 	m.nodes.Reset()
-	for _, s := range d.statuses {
+	for _, s := range d.Statuses {
 		for state, count := range map[string]int32{
-			"completed":   s.status.CompletedNodesCount,
-			"in_progress": s.status.InProgressNodesCount,
-			"waiting":     s.status.WaitingNodesCount,
-			"failed":      s.status.FailedNodesCount,
+			"completed":   s.Status.CompletedNodesCount,
+			"in_progress": s.Status.InProgressNodesCount,
+			"waiting":     s.Status.WaitingNodesCount,
+			"failed":      s.Status.FailedNodesCount,
 		} {
-			m.nodes.WithLabelValues(s.config.Name, state).Set(float64(count))
+			m.nodes.WithLabelValues(s.Config.Name, state).Set(float64(count))
 		}
 	}
 }

@@ -21,6 +21,8 @@ type Pace struct {
 	Unavailable []string
 	// Halted is true while so many members have failed that nothing new is started.
 	Halted bool
+	// Next is when the pace changes although nothing else did; zero if never.
+	Next time.Time
 }
 
 // PaceOf decides about a pool.
@@ -50,7 +52,8 @@ func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 		}
 		switch {
 		case n.Carries(wanted) || resumed:
-			is := limits.standing(n, now)
+			is, until := limits.standing(n, now)
+			pace.wake(until)
 			proven = proven || is == settled
 			busy += count(is == moving)
 			failures += count(is == failing)
@@ -65,6 +68,12 @@ func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 	}
 	for _, n := range first(queue, width(p.Config, proven)-busy) {
 		pace.starts[n.Name] = true
+	}
+}
+
+func (pace *Pace) wake(at time.Time) {
+	if !at.IsZero() && (pace.Next.IsZero() || at.Before(pace.Next)) {
+		pace.Next = at
 	}
 }
 
@@ -188,6 +197,6 @@ func outstanding(n facts.Node, limits Limits, now time.Time) bool {
 		return false
 	}
 	used := n.Answered() && n.Report.Error != nil && n.Report.Phase != node.PhaseAwaitingGrant
-	overdue := expired(n.Since, limits.Progress, now, failing) == failing
-	return !n.Available() || !used && !overdue
+	is, _ := expired(n.Since, limits.Progress, now, failing)
+	return !n.Available() || !used && is != failing
 }

@@ -36,12 +36,12 @@ const (
 
 // standing decides what a node means for the others. The first node of a payload gives its place to
 // the next one unless it is moving: one broken node must never hold a fleet.
-func (l Limits) standing(n facts.Node, now time.Time) standing {
+func (l Limits) standing(n facts.Node, now time.Time) (is standing, until time.Time) {
 	switch {
 	case n.Settled():
-		return settled
+		return settled, time.Time{}
 	case unfit(n):
-		return excused
+		return excused, time.Time{}
 	case !n.Ready || n.ReportProblem != "":
 		return expired(n.Since, l.Answer, now, excused)
 	case n.Intent != nil && !n.Answered():
@@ -49,7 +49,7 @@ func (l Limits) standing(n facts.Node, now time.Time) standing {
 	case n.Report.Error != nil:
 		return expired(n.Since, l.Grace, now, failing)
 	case n.Report.Phase == node.PhaseAwaitingGrant && !granted(n):
-		return moving
+		return moving, time.Time{}
 	default:
 		return expired(n.Since, l.Progress, now, failing)
 	}
@@ -60,12 +60,15 @@ func unfit(n facts.Node) bool {
 	return n.Report != nil && (n.Report.HostCheck != "" || n.Answered() && n.Report.Error != nil && n.Report.Error.Reason == node.ReasonPayloadUnfit)
 }
 
-// expired returns moving until the limit has passed. A node that was never seen before is new.
-func expired(since time.Time, limit time.Duration, now time.Time, then standing) standing {
-	if since.IsZero() || limit == 0 || now.Sub(since) < limit {
-		return moving
+// expired returns moving until the limit has passed, and when that is. A node that was never seen before is new.
+func expired(since time.Time, limit time.Duration, now time.Time, then standing) (is standing, until time.Time) {
+	if since.IsZero() || limit == 0 {
+		return moving, time.Time{}
 	}
-	return then
+	if due := since.Add(limit); now.Before(due) {
+		return moving, due
+	}
+	return then, time.Time{}
 }
 
 // granted is true while the intent carries the grant of the reported boot.

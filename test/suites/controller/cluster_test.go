@@ -13,6 +13,7 @@ import (
 
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller"
+	"github.com/kata-node/kata-node/controller/decide"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/assert"
@@ -113,7 +114,10 @@ func (c *cluster) as(t *testing.T, who rest.ImpersonationConfig) *kubernetes.Cli
 
 // settings are the controller's, in a hurry.
 func settings() controller.Settings {
-	return controller.Settings{DefaultPayload: payloadA, AgentDeadline: time.Hour, Settle: 10 * time.Millisecond, Now: time.Now}
+	return controller.Settings{
+		Settings: decide.Settings{DefaultPayload: payloadA, AgentDeadline: time.Hour},
+		Settle:   10 * time.Millisecond, Now: time.Now,
+	}
 }
 
 // run starts the controller as its Deployment does: with its service account and as leader. It ends with the test, or earlier by the returned function.

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package decide turns what is in the cluster into everything that one pass of the controller writes.
+// It is pure: no clock, no client, nothing remembered between calls.
+package decide
+
+import (
+	"slices"
+	"time"
+
+	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/rollout"
+	"github.com/kata-node/kata-node/controller/runtimeclass"
+	"github.com/kata-node/kata-node/controller/selection"
+	"github.com/kata-node/kata-node/controller/status"
+)
+
+// Settings are what decisions depend on beside the cluster.
+type Settings struct {
+	// DefaultPayload is the image by digest for KataConfigs that name none; it may be empty.
+	DefaultPayload string
+	// AgentDeadline is how long an intent may go unanswered before the node counts as failed.
+	AgentDeadline time.Duration
+	// ProgressDeadline is how long a node may stay as it is before it counts as failed.
+	ProgressDeadline time.Duration
+	// FailureGrace is how long a failed node keeps its place in a rollout.
+	FailureGrace time.Duration
+}
+
+func (s Settings) limits() rollout.Limits {
+	return rollout.Limits{Answer: s.AgentDeadline, Progress: s.ProgressDeadline, Grace: s.FailureGrace}
+}
+
+// Seen is the cluster as the caches have it.
+type Seen struct {
+	Configs []*v1.KataConfig
+	// Unreadable says why one of Configs has nothing but its metadata.
+	Unreadable   map[types.UID]error
+	Nodes        []facts.Node
+	RuntimeClass *nodev1.RuntimeClass
+}
+
+// Decision is everything that one pass writes.
+type Decision struct {
+	// Accept get the finalizer, Release lose it.
+	Accept, Release []*v1.KataConfig
+	// Existing is the RuntimeClass as it was seen, Desired as it should be; nil for none.
+	Existing, Desired *nodev1.RuntimeClass
+	Changes           []rollout.Change
+	Statuses          []Status
+	// Unreadable counts KataConfigs that cannot be decoded.
+	Unreadable int
+	// Next is when a pass is due although nothing changed; zero if never.
+	Next time.Time
+}
+
+// Status is the new status of one KataConfig.
+type Status struct {
+	Config *v1.KataConfig
+	Status v1.KataConfigStatus
+}
+
+// Decide returns the same decision for the same cluster at the same time.
+func Decide(s Seen, settings Settings, now time.Time) Decision {
+	division := selection.Divide(configFacts(s, settings), s.Nodes)
+	d := Decision{Existing: s.RuntimeClass, Desired: runtimeclass.Desired(s.RuntimeClass, division.Pools, slices.ContainsFunc(s.Nodes, draws))}
+	d.Unreadable = len(s.Unreadable)
+	byUID := map[string]*v1.KataConfig{}
+	for _, kc := range s.Configs {
+		byUID[string(kc.UID)] = kc
+	}
+	for _, pool := range division.Pools {
+		pace := rollout.PaceOf(pool, settings.limits(), now)
+		d.Changes = append(d.Changes, rollout.Plan(pool, pace, now)...)
+		d.wake(pace.Next)
+		d.add(pool, byUID[pool.Config.UID], status.Input{
+			Pool:        pool,
+			Previous:    byUID[pool.Config.UID].Status,
+			Overhead:    runtimeclass.Overhead(division.Pools),
+			Deadline:    settings.AgentDeadline,
+			Progress:    settings.ProgressDeadline,
+			Unavailable: pace.Unavailable,
+			Halted:      pace.Halted,
+			Now:         now,
+		})
+	}
+	d.Changes = append(d.Changes, rollout.PlanUnowned(division.Unowned, now)...)
+	return d
+}
+
+// draws is true for a node with an agent that kata pods may be bound to.
+func draws(n facts.Node) bool { return n.Labelled() && n.Report != nil }
+
+// configFacts reads the KataConfigs. None of them starts anything while another owner has a
+// RuntimeClass of our name.
+func configFacts(s Seen, settings Settings) []facts.Config {
+	foreign := runtimeclass.Foreign(s.RuntimeClass)
+	configs := make([]facts.Config, 0, len(s.Configs))
+	for _, kc := range s.Configs {
+		c := facts.OfConfig(kc, settings.DefaultPayload)
+		if problem := s.Unreadable[kc.UID]; problem != nil {
+			c = facts.Unreadable(c, problem)
+		}
+		if foreign != nil && c.Refused == nil {
+			c.Refused = foreign
+		}
+		configs = append(configs, c)
+	}
+	return configs
+}
+
+func (d *Decision) add(pool selection.Pool, kc *v1.KataConfig, in status.Input) {
+	c := pool.Config
+	switch {
+	case c.Deleting && c.Accepted && pool.Clean():
+		d.Release = append(d.Release, kc)
+		return
+	case c.Acceptable():
+		d.Accept = append(d.Accept, kc)
+		return
+	}
+	if c.Refused != nil && c.Refused.Reason == facts.ReasonUnreadable {
+		return
+	}
+	s, next := status.Of(in)
+	d.Statuses = append(d.Statuses, Status{kc, s})
+	d.wake(next)
+}
+
+func (d *Decision) wake(at time.Time) {
+	if !at.IsZero() && (d.Next.IsZero() || at.Before(d.Next)) {
+		d.Next = at
+	}
+}
