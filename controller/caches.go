@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -21,12 +22,13 @@ import (
 	"github.com/kata-node/kata-node/controller/apply"
 	"github.com/kata-node/kata-node/controller/decide"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/policy"
 	"github.com/kata-node/kata-node/controller/view"
 )
 
 // caches are the informers, and this instance's picture of what they have.
 type caches struct {
-	nodes, configs, classes cache.SharedIndexInformer
+	nodes, configs, classes, policies, bindings cache.SharedIndexInformer
 
 	// view belongs to the one goroutine that takes passes.
 	view view.Nodes
@@ -35,9 +37,11 @@ type caches struct {
 func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer) (*caches, error) {
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	c := &caches{
-		nodes:   factory.Core().V1().Nodes().Informer(),
-		classes: factory.Node().V1().RuntimeClasses().Informer(),
-		configs: configs,
+		nodes:    factory.Core().V1().Nodes().Informer(),
+		classes:  factory.Node().V1().RuntimeClasses().Informer(),
+		configs:  configs,
+		policies: factory.Admissionregistration().V1().ValidatingAdmissionPolicies().Informer(),
+		bindings: factory.Admissionregistration().V1().ValidatingAdmissionPolicyBindings().Informer(),
 	}
 	if err := c.nodes.SetTransform(trim); err != nil {
 		return nil, fmt.Errorf("watching nodes: %w", err)
@@ -56,7 +60,7 @@ func trim(object any) (any, error) {
 // wrong.
 func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) error {
 	var synced []cache.InformerSynced
-	for _, informer := range []cache.SharedIndexInformer{c.nodes, c.configs, c.classes} {
+	for _, informer := range []cache.SharedIndexInformer{c.nodes, c.configs, c.classes, c.policies, c.bindings} {
 		registration, err := informer.AddEventHandler(handler)
 		if err != nil {
 			return fmt.Errorf("watching the cluster: %w", err)
@@ -81,7 +85,9 @@ func (c *caches) read(now time.Time) (decide.Seen, error) {
 			out.Unreadable[kc.UID] = kc.Problem
 		}
 	}
-	out.Nodes = c.readNodes(now)
+	out.Nodes = c.view.Read(all[*corev1.Node](c.nodes), now)
+	out.PoliciesMissing = policy.Missing(
+		all[*admissionv1.ValidatingAdmissionPolicy](c.policies), all[*admissionv1.ValidatingAdmissionPolicyBinding](c.bindings))
 	object, found, err := c.classes.GetStore().GetByKey(node.RuntimeClass)
 	if err != nil {
 		return decide.Seen{}, fmt.Errorf("reading RuntimeClass from the cache: %w", err)
@@ -92,15 +98,16 @@ func (c *caches) read(now time.Time) (decide.Seen, error) {
 	return out, nil
 }
 
-func (c *caches) readNodes(now time.Time) []facts.Node {
-	objects := c.nodes.GetStore().List()
-	cached := make([]*corev1.Node, 0, len(objects))
+// all returns what an informer has.
+func all[T any](informer cache.SharedIndexInformer) []T {
+	objects := informer.GetStore().List()
+	typed := make([]T, 0, len(objects))
 	for _, object := range objects {
-		if n, ok := object.(*corev1.Node); ok {
-			cached = append(cached, n)
+		if t, ok := object.(T); ok {
+			typed = append(typed, t)
 		}
 	}
-	return c.view.Read(cached, now)
+	return typed
 }
 
 // heartbeat is true for a new version of a Node that says nothing new.

@@ -5,7 +5,9 @@
 package decide
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	nodev1 "k8s.io/api/node/v1"
@@ -42,6 +44,8 @@ type Seen struct {
 	Unreadable   map[types.UID]error
 	Nodes        []facts.Node
 	RuntimeClass *nodev1.RuntimeClass
+	// PoliciesMissing are the admission policies that are not in force.
+	PoliciesMissing []string
 }
 
 // Decision is everything that one pass writes.
@@ -96,21 +100,30 @@ func Decide(s Seen, settings Settings, now time.Time) Decision {
 func draws(n facts.Node) bool { return n.Labelled() && n.Report != nil }
 
 // configFacts reads the KataConfigs. None of them starts anything while another owner has a
-// RuntimeClass of our name.
+// RuntimeClass of our name, or while the admission policies are not in force.
 func configFacts(s Seen, settings Settings) []facts.Config {
-	foreign := runtimeclass.Foreign(s.RuntimeClass)
+	refusal := runtimeclass.Foreign(s.RuntimeClass)
+	if refusal == nil && len(s.PoliciesMissing) > 0 {
+		refusal = policiesMissing(s.PoliciesMissing)
+	}
 	configs := make([]facts.Config, 0, len(s.Configs))
 	for _, kc := range s.Configs {
 		c := facts.OfConfig(kc, settings.DefaultPayload)
 		if problem := s.Unreadable[kc.UID]; problem != nil {
 			c = facts.Unreadable(c, problem)
 		}
-		if foreign != nil && c.Refused == nil {
-			c.Refused = foreign
+		if c.Refused == nil {
+			c.Refused = refusal
 		}
 		configs = append(configs, c)
 	}
 	return configs
+}
+
+func policiesMissing(names []string) *facts.Refusal {
+	return &facts.Refusal{Reason: facts.ReasonPoliciesMissing, Message: fmt.Sprintf(
+		"no admission policy %s is in force: apply deploy/30-policy-nodes.yaml, without it others could choose what runs as root on nodes", strings.Join(names, ", "),
+	)}
 }
 
 func (d *Decision) add(pool selection.Pool, kc *v1.KataConfig, in status.Input) {

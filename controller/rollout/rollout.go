@@ -88,7 +88,7 @@ func member(c facts.Config, n facts.Node, pace Pace, now time.Time) Change {
 	case pace.grants[n.Name]:
 		change.Intent = withGrant(*n.Intent, n.Report.BootID)
 		change.Event, change.Message = EventGrant, "CRI-O may be restarted once in this boot"
-	case proved(n) && !n.Labelled():
+	case proved(n) && !n.Labelled() && !unguarded(c):
 		change.Label, change.Event, change.Message = LabelSet, EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
 	}
 	return change
@@ -109,6 +109,11 @@ func begin(wanted node.Intent, n facts.Node, now time.Time) (intent *node.Intent
 func withGrant(intent node.Intent, bootID string) *node.Intent {
 	intent.Grants.RestartCRIO = bootID
 	return &intent
+}
+
+// unguarded is true while anybody who may write a Node could have written its report.
+func unguarded(c facts.Config) bool {
+	return c.Refused != nil && c.Refused.Reason == facts.ReasonPoliciesMissing
 }
 
 // proved asks both witnesses: the agent started a sandbox, and the kubelet knows the handler.

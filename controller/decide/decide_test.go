@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package decide_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kata-node/kata-node/api/node"
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/decide"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/facts/factstest"
+)
+
+// kataConfig is an accepted one for all workers.
+func kataConfig(name string) *v1.KataConfig {
+	kc := &v1.KataConfig{ObjectMeta: metav1.ObjectMeta{
+		Name: name, UID: named(name), Finalizers: []string{facts.Finalizer}, CreationTimestamp: metav1.NewTime(factstest.Noon()),
+	}}
+	kc.Spec.Config.PayloadImage = factstest.PayloadA
+	return kc
+}
+
+func decided(s decide.Seen) decide.Decision {
+	return decide.Decide(s, decide.Settings{}, factstest.Noon())
+}
+
+func TestNothingIsInstalledGrantedOrLabelledWithoutPolicies(t *testing.T) {
+	t.Parallel()
+	kc := kataConfig("c")
+	c := facts.OfConfig(kc, "")
+	seen := decide.Seen{Configs: []*v1.KataConfig{kc}, Nodes: []facts.Node{
+		factstest.Worker("idle", factstest.Idle),
+		factstest.Worker("asks", factstest.Wanted(c), factstest.Reports(node.PhaseAwaitingGrant)),
+		factstest.Worker("proved", factstest.Wanted(c), factstest.Reports(node.PhaseInstalled)),
+	}}
+	assert.NotEmpty(t, decided(seen).Changes)
+	seen.PoliciesMissing = []string{"a-policy"}
+	d := decided(seen)
+	assert.Empty(t, d.Changes)
+	require.Len(t, d.Statuses, 1)
+	failed := d.Statuses[0].Status.Conditions[2]
+	assert.Equal(t, string(facts.ReasonPoliciesMissing), failed.Reason)
+	assert.Contains(t, failed.Message, "a-policy")
+}
+
+func TestAKataConfigThatCannotBeDecodedKeepsItsNodesAndStopsNoOther(t *testing.T) {
+	t.Parallel()
+	bad, good := kataConfig("bad"), kataConfig("good")
+	done := factstest.Done(facts.OfConfig(bad, ""))
+	bad.Spec = v1.KataConfigSpec{}
+	good.Spec.KataConfigPoolSelector = &v1.PoolSelector{MatchLabels: map[string]v1.LabelValue{"k": "good"}}
+	d := decided(decide.Seen{
+		Configs: []*v1.KataConfig{bad, good}, Unreadable: map[types.UID]error{bad.UID: errors.New("no quantity")},
+		Nodes: []facts.Node{factstest.Worker("kept", done), factstest.Worker("new", factstest.Idle, factstest.With("k", "good"))},
+	})
+	assert.Equal(t, 1, d.Unreadable)
+	require.Len(t, d.Changes, 1)
+	assert.Equal(t, "new", d.Changes[0].Node.Name)
+	require.Len(t, d.Statuses, 1, "nothing is written to an object that is not understood")
+	assert.Equal(t, "good", d.Statuses[0].Config.Name)
+}

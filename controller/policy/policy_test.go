@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/kata-node/kata-node/controller/policy"
+)
+
+type (
+	policies = []*admissionv1.ValidatingAdmissionPolicy
+	bindings = []*admissionv1.ValidatingAdmissionPolicyBinding
+)
+
+// shipped are the objects of deploy/.
+func shipped(t *testing.T) (p policies, b bindings) {
+	t.Helper()
+	file, err := os.ReadFile("../../deploy/30-policy-nodes.yaml")
+	require.NoError(t, err)
+	documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(file), 4096)
+	for {
+		object := map[string]any{}
+		err := documents.Decode(&object)
+		if errors.Is(err, io.EOF) {
+			return p, b
+		}
+		require.NoError(t, err)
+		document, err := json.Marshal(object)
+		require.NoError(t, err)
+		if object["kind"] == "ValidatingAdmissionPolicy" {
+			p = append(p, &admissionv1.ValidatingAdmissionPolicy{})
+			require.NoError(t, json.Unmarshal(document, p[len(p)-1]))
+			continue
+		}
+		b = append(b, &admissionv1.ValidatingAdmissionPolicyBinding{})
+		require.NoError(t, json.Unmarshal(document, b[len(b)-1]))
+	}
+}
+
+func TestWhatIsShippedIsInForce(t *testing.T) {
+	t.Parallel()
+	p, b := shipped(t)
+	require.Len(t, p, 3)
+	require.Len(t, b, 3)
+	assert.Empty(t, policy.Missing(p, b))
+}
+
+func TestWhatRefusesNothingIsMissing(t *testing.T) {
+	t.Parallel()
+	ignore := admissionv1.Ignore
+	for name, weaken := range map[string]func(p policies, b bindings) (policies, bindings){
+		"no policy":      func(p policies, b bindings) (policies, bindings) { return p[1:], b },
+		"no binding":     func(p policies, b bindings) (policies, bindings) { return p, b[1:] },
+		"ignores itself": func(p policies, b bindings) (policies, bindings) { p[0].Spec.FailurePolicy = &ignore; return p, b },
+		"only warns": func(p policies, b bindings) (policies, bindings) {
+			b[0].Spec.ValidationActions = []admissionv1.ValidationAction{admissionv1.Warn}
+			return p, b
+		},
+		"for some of all": func(p policies, b bindings) (policies, bindings) {
+			b[0].Spec.MatchResources = &admissionv1.MatchResources{}
+			return p, b
+		},
+	} {
+		p, b := shipped(t)
+		assert.Equal(t, []string{policy.ControllerKeys}, policy.Missing(weaken(p, b)), name)
+	}
+	assert.Len(t, policy.Missing(nil, nil), 3)
+}
