@@ -22,6 +22,10 @@ func Is(err error) bool {
 	if _, differs := errors.AsType[*inspect.Mismatch](err); differs {
 		return true
 	}
-	damages := []error{fs.ErrNotExist, syscall.EIO, syscall.EUCLEAN, syscall.EBADMSG}
-	return slices.ContainsFunc(damages, func(d error) bool { return errors.Is(err, d) })
+	return errors.Is(err, fs.ErrNotExist) || OfMedium(err)
+}
+
+// OfMedium reports whether an error says that the disk or its file system is damaged where the data is.
+func OfMedium(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EIO, syscall.EUCLEAN, syscall.EBADMSG}, func(d error) bool { return errors.Is(err, d) })
 }

@@ -83,6 +83,13 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	if err != nil {
 		return err
 	}
+	mounted, err := r.Host.Mounts.Below(host.PayloadDir(s.Slot), 0)
+	if err == nil && !slices.Contains(mounted, host.PayloadDir(s.Slot)) {
+		err = errors.New("it is not mounted any more")
+	}
+	if err != nil {
+		return fmt.Errorf("verifying payload %q: %w", s.Payload, err)
+	}
 	m, err := r.compare(ctx, s.Slot, image)
 	if damage.Is(err) {
 		return r.discard(ctx, s, image, err)

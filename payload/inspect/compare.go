@@ -19,8 +19,7 @@ const (
 
 // compare judges everything but content. It returns the first mismatch in sorted order, and the
 // regular files before it whose content is still to be judged.
-func compare(found map[string]entry, m manifest.Manifest) ([]manifest.File, *Mismatch) {
-	listed := expected(m)
+func compare(found map[string]entry, m manifest.Manifest, listed map[string]judgement) ([]manifest.File, *Mismatch) {
 	paths := maps.Clone(listed)
 	for p := range found {
 		if _, ok := paths[p]; !ok {

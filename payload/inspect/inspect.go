@@ -40,11 +40,15 @@ func Tree(ctx context.Context, root string, m manifest.Manifest) error {
 		return fmt.Errorf("verifying payload: %w", err)
 	}
 	defer dir.Close()
-	found, err := observe(ctx, dir)
+	listed := expected(m)
+	found, err := observe(ctx, dir, listed)
+	if mismatch, ok := errors.AsType[*Mismatch](err); ok {
+		return mismatch
+	}
 	if err != nil {
 		return fmt.Errorf("verifying payload: %w", err)
 	}
-	sound, mismatch := compare(found, m)
+	sound, mismatch := compare(found, m, listed)
 	if err := verifyContents(ctx, dir, sound); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -250,4 +251,15 @@ func TestAFileIsReadBelowTheRootOnly(t *testing.T) {
 	}
 	_, err = inspect.File(t.Context(), root, "etc/base.toml", 4)
 	require.ErrorAs(t, err, &mismatch)
+}
+
+func TestATreeWithFarMoreFilesThanAreListedIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	root, m := tree(t)
+	for i := range 1200 {
+		write(t, root, fmt.Sprintf("extra/%04d", i), "", 0o644)
+	}
+	var mismatch *inspect.Mismatch
+	require.ErrorAs(t, inspect.Tree(t.Context(), root, m), &mismatch)
+	assert.Contains(t, mismatch.Problem, "is not in the manifest, like 1000 others")
 }

@@ -4,6 +4,7 @@ package inspect
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 )
@@ -15,15 +16,25 @@ type entry struct {
 	link string
 }
 
-// observe lists everything below the root by path, slash separated. Links are read, not followed.
-func observe(ctx context.Context, root *os.Root) (map[string]entry, error) {
-	found := map[string]entry{}
+// maxUnlisted bounds what is remembered of a tree that has more files than its manifest lists.
+const maxUnlisted = 1000
+
+// observe lists everything below the root by path, slash separated. Links are read, not followed. A tree with far more files than
+// are listed is a *Mismatch: an image may have any number of them, and memory has not.
+func observe(ctx context.Context, root *os.Root, listed map[string]judgement) (map[string]entry, error) {
+	found, unlisted := map[string]entry{}, 0
 	err := fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || path == "." {
 			return err
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if listed[path] == nil {
+			unlisted++
+		}
+		if unlisted > maxUnlisted {
+			return &Mismatch{Path: path, Problem: fmt.Sprintf("is not in the manifest, like %d others", maxUnlisted)}
 		}
 		found[path], err = look(root, path)
 		return err

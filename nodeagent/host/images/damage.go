@@ -14,10 +14,12 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"go.podman.io/storage"
+
+	"github.com/kata-node/kata-node/nodeagent/damage"
 )
 
 // readable returns why the store's records cannot be read, and whether that is because one of them
-// is damaged. Any other reason, as a full disk, passes, and is none to part with what is there.
+// is damaged. Any other reason, such as a full disk, passes, and nothing is deleted for it.
 func (s *Store) readable() (damaged bool, err error) {
 	store, err := s.store()
 	if err == nil {
@@ -26,7 +28,7 @@ func (s *Store) readable() (damaged bool, err error) {
 	if err == nil {
 		return false, nil
 	}
-	return s.torn(), fmt.Errorf("reading image store %s: %w", s.graph, err)
+	return s.torn() || damage.OfMedium(err), fmt.Errorf("reading image store %s: %w", s.graph, err)
 }
 
 // readAll reads records of every kind; the library reads each kind once and all together.
@@ -47,25 +49,25 @@ func (s *Store) torn() bool {
 }
 
 // passing tells errors of the operating system, which another try may not meet, from those about
-// what the store contains.
+// what the store contains, and from a damaged disk.
 func passing(err error) bool {
 	_, ok := errors.AsType[syscall.Errno](err)
-	return ok
+	return ok && !damage.OfMedium(err)
 }
 
 // giveUp deletes a store that is damaged beyond repair, so that the next pull makes another. While
 // something is mounted from it, it stays: running sandboxes would lose their files. The error is
 // the damage.
-func (s *Store) giveUp(damage error) error {
+func (s *Store) giveUp(found error) error {
 	inUse, err := s.mounted()
 	if err != nil || inUse {
-		return errors.Join(damage, err)
+		return errors.Join(found, err)
 	}
 	if s.open != nil {
 		s.open.Free()
 		s.open = nil
 	}
-	return errors.Join(fmt.Errorf("image store %s is given up: %w", s.graph, damage), s.remove())
+	return errors.Join(fmt.Errorf("image store %s is given up: %w", s.graph, found), s.remove())
 }
 
 // mounted tells whether any mount has a layer of the store below it.

@@ -73,3 +73,13 @@ func TestALayerThatTheRecordsNoLongerKnowIsMissing(t *testing.T) {
 	_, err := n.store.Layers(t.Context(), image)
 	require.ErrorIs(t, err, fs.ErrNotExist, "which is damage, and does not pass")
 }
+
+func TestThatOverlayDoesNotWorkIsNotBelievedForEver(t *testing.T) {
+	t.Parallel()
+	n, _ := closed(t)
+	n.put(t, host.StoreRunDir+"/overlay/overlay-false", "kernel does not support overlay fs: no space left on device")
+	require.NoError(t, os.Remove(filepath.Join(n.root, host.StoreRunDir, "overlay", "overlay-true")))
+	_, err := n.store.List(t.Context())
+	require.ErrorContains(t, err, "no space left on device")
+	assert.Len(t, n.list(t), 1, "the next try finds out anew")
+}

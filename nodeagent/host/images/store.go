@@ -76,10 +76,17 @@ func (s *Store) store() (storage.Store, error) {
 	}
 	open, err := storage.GetStore(s.options())
 	if err != nil {
+		s.forgetOverlay()
 		return nil, fmt.Errorf("opening image store %s: %w", s.graph, err)
 	}
 	s.open = open
 	return open, nil
+}
+
+// forgetOverlay deletes the library's note that overlay mounts do not work here. It writes one for
+// any failure of its probe, such as a disk without free inodes, and believes it until the next boot.
+func (s *Store) forgetOverlay() {
+	_ = os.Remove(filepath.Join(s.run, "overlay", "overlay-false")) //nolint:errcheck // The next try of opening says what is wrong.
 }
 
 // Prune deletes what killed pulls left behind: no later pull would find it. A store whose records
