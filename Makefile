@@ -42,6 +42,9 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 	@if [ "$$(id -u)" -ne 0 ]; then echo "Not root: tests on systemd nodes will be skipped. 'sudo make test' runs everything."; \
 	elif ! command -v systemd-nspawn >/dev/null; then echo "No systemd-nspawn: tests on systemd nodes will be skipped."; fi
 	$(GO_TEST) -timeout 20m ./...
+	# Simulations again, without the race detector and with many more seeds.
+	CGO_ENABLED=0 go test -count 1 -run TestEveryWorld ./nodeagent/plan -seeds 3000
+	CGO_ENABLED=0 go test -count 1 -run TestEveryCluster ./controller/decide -seeds 2000
 	cd ignition && $(GO_TEST) -timeout 10m ./...
 	# No vet, and no package without tests: both would compile all of Kubernetes once more. One package at a time: each may boot nodes.
 	# Never cached: they run programs that Go does not track.

@@ -134,9 +134,7 @@ func dryRun(ctx context.Context, w *wiring, client *nodeclient.Client, out io.Wr
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go client.Run(ctx)
-	select {
-	case <-client.Changed():
-	case <-time.After(apiPatience):
+	if !answered(ctx, client) {
 		fmt.Fprintln(os.Stderr, "the API server does not answer; planning for the intent on disk")
 	}
 	facts, err := observe.Observer{Host: w.host, Self: w.self}.Look(ctx, client.Told())
@@ -145,6 +143,21 @@ func dryRun(ctx context.Context, w *wiring, client *nodeclient.Client, out io.Wr
 	}
 	result := nodeagent.Consider(facts, client.Reported(), time.Now())
 	return errors.Join(printPlan(out, result.Plan), say(out, "says:  %s\n", result.Sentence))
+}
+
+// answered waits until the API server has shown the Node and its pods.
+func answered(ctx context.Context, client *nodeclient.Client) bool {
+	limit := time.After(apiPatience)
+	for !client.Told().PodsKnown {
+		select {
+		case <-client.Changed():
+		case <-limit:
+			return client.Told().Known
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 func say(out io.Writer, format string, words ...any) error {

@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	seeds = flag.Uint64("seeds", 200, "how many random clusters to simulate")
+	seeds = flag.Uint64("seeds", 100, "how many random clusters to simulate")
 	first = flag.Uint64("first-seed", 1, "the first of them")
 )
 

@@ -23,7 +23,8 @@ func Missing(policies []*admissionv1.ValidatingAdmissionPolicy, bindings []*admi
 	var missing []string
 	for _, name := range []string{AgentKeys, ControllerKeys, ControllerLimits} {
 		fails := slices.ContainsFunc(policies, func(p *admissionv1.ValidatingAdmissionPolicy) bool {
-			return p.Name == name && p.DeletionTimestamp == nil && (p.Spec.FailurePolicy == nil || *p.Spec.FailurePolicy == admissionv1.Fail)
+			return p.Name == name && p.DeletionTimestamp == nil && len(p.Spec.Validations) > 0 &&
+				(p.Spec.FailurePolicy == nil || *p.Spec.FailurePolicy == admissionv1.Fail)
 		})
 		denies := slices.ContainsFunc(bindings, func(b *admissionv1.ValidatingAdmissionPolicyBinding) bool {
 			return b.Spec.PolicyName == name && b.DeletionTimestamp == nil && b.Spec.MatchResources == nil &&

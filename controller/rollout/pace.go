@@ -144,8 +144,10 @@ func payloadSteps() []string {
 func (pace *Pace) grant(p selection.Pool, limits Limits, now time.Time) {
 	ours, others := 0, 0
 	for _, n := range p.Members {
+		caused, until := outstanding(n, limits, now)
+		pace.wake(until)
 		switch {
-		case outstanding(n, limits, now):
+		case caused:
 			ours++
 		case !n.Available():
 			others++
@@ -188,15 +190,22 @@ func asks(n facts.Node) bool {
 }
 
 // outstanding is true while a node is, or is about to be, unavailable by a grant of ours: until the
-// agent reports that it went on, another boot, or nothing at all for too long.
-func outstanding(n facts.Node, limits Limits, now time.Time) bool {
+// agent reports that it went on, another boot, or nothing at all for too long. until is when that changes by itself.
+func outstanding(n facts.Node, limits Limits, now time.Time) (caused bool, until time.Time) {
 	if n.Intent == nil || n.Intent.Grants.RestartCRIO == "" || n.Settled() {
-		return false
+		return false, time.Time{}
 	}
 	if n.Report != nil && n.Report.BootID != n.Intent.Grants.RestartCRIO {
-		return false
+		return false, time.Time{}
 	}
-	used := n.Answered() && n.Report.Error != nil && n.Report.Phase != node.PhaseAwaitingGrant
-	is, _ := expired(n.Since, limits.Progress, now, failing)
-	return !n.Available() || !used && is != failing
+	if !n.Ready {
+		// A restart of CRI-O takes seconds. A node that is away for longer is away for another reason.
+		is, until := expired(n.Since, limits.Answer, now, excused)
+		return is == moving, until
+	}
+	if n.Answered() && n.Report.Error != nil && n.Report.Phase != node.PhaseAwaitingGrant {
+		return false, time.Time{}
+	}
+	is, until := expired(n.Since, limits.Progress, now, failing)
+	return is == moving, until
 }

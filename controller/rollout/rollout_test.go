@@ -268,6 +268,8 @@ func TestRestartsStayWithinMaxUnavailable(t *testing.T) {
 		"more of them than it allows count": {nil, []facts.Node{asks("a"), Worker("b", NotReady), Worker("c", Cordoned)}, []string{}},
 		"a node that we made NotReady does": {nil, []facts.Node{asks("a"), asks("b", Granted, NotReady)}, []string{}},
 		"one that failed after it does not": {nil, []facts.Node{asks("a"), Worker("b", Wanted(c), Granted, Reports(node.PhaseInstalling), Fails("prove payload", "no /dev/kvm"))}, []string{"a KataRestartGranted"}},
+		"one that failed and is cordoned":   {nil, []facts.Node{asks("a"), Worker("b", Wanted(c), Granted, Reports(node.PhaseInstalling), Fails("prove payload", "no"), Cordoned)}, []string{"a KataRestartGranted"}},
+		"one that died with its grant":      {nil, []facts.Node{asks("a"), asks("b", Granted, NotReady, Unchanged(time.Hour))}, []string{"a KataRestartGranted"}},
 		"one that failed and is down does":  {nil, []facts.Node{asks("a"), Worker("b", Wanted(c), Granted, Reports(node.PhaseInstalling), Fails("prove payload", "no"), NotReady)}, []string{}},
 		"an agent that died with its grant": {nil, []facts.Node{asks("a"), asks("b", Granted, Unchanged(time.Hour))}, []string{"a KataRestartGranted"}},
 		"an outstanding grant counts":       {nil, []facts.Node{asks("a"), asks("b", Granted)}, []string{}},

@@ -90,7 +90,7 @@ func Merge(existing, desired *nodev1.RuntimeClass) *nodev1.RuntimeClass {
 func Overhead(pools []selection.Pool) corev1.ResourceList {
 	out := corev1.ResourceList{}
 	for _, p := range pools {
-		if !p.Config.Accepted || p.Config.Refused != nil || p.Clean() {
+		if !p.Config.Accepted || p.Config.Refused != nil && p.Config.Refused.Reason != facts.ReasonPoliciesMissing || p.Clean() {
 			continue
 		}
 		for name, quantity := range overheadOf(p.Config.Overhead) {

@@ -73,7 +73,9 @@ func (a *api) check(problem error) {
 func (a *api) answer(w http.ResponseWriter, code int, object any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	a.check(json.NewEncoder(w).Encode(object))
+	document, err := json.Marshal(object)
+	a.check(err)
+	_, _ = w.Write(document) //nolint:errcheck // A client that was stopped reads no answer.
 }
 
 func (a *api) review(w http.ResponseWriter, _ *http.Request) {
@@ -123,7 +125,9 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, kind string) {
 	seen, err := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
 	a.check(err)
 	for {
-		a.check(http.NewResponseController(w).Flush())
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return // The client was stopped.
+		}
 		a.mu.Lock()
 		news, version, mute := a.news, a.version, a.mute
 		document, err := json.Marshal(map[string]any{"type": "MODIFIED", "object": a.node})
@@ -145,7 +149,9 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, kind string) {
 
 func (a *api) patch(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
-	a.check(err)
+	if err != nil {
+		return // The client was stopped.
+	}
 	assert.Equal(a.t, "application/strategic-merge-patch+json", r.Header.Get("Content-Type"))
 	a.change(func(n *corev1.Node) {
 		a.patches = append(a.patches, string(body))

@@ -4,6 +4,7 @@ package nodeclient_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"sync"
@@ -163,4 +164,24 @@ func TestACredentialThatMayListNothingIsReplaced(t *testing.T) {
 	t.Cleanup(running.Wait)
 	require.NoError(t, os.WriteFile(file, append(replacement, ' '), 0o600))
 	other.await(c, func() bool { return c.Told().Intent != "" })
+}
+
+// A watch that was ended for a new credential sees nothing any more, whatever becomes of the new one.
+func TestPodsAreNotKnownAfterTheCredentialWasReplacedByABadOne(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, annotated(node.IntentAnnotation, "seen"))
+	file := a.kubeconfig()
+	log := logrus.New()
+	log.SetOutput(t.Output())
+	c := nodeclient.New(file, log)
+	c.CheckRotationEvery(10 * time.Millisecond)
+	ctx, end := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { c.Run(ctx) })
+	a.await(c, func() bool { return c.Told().PodsKnown })
+	require.NoError(t, os.WriteFile(file, []byte("no kubeconfig"), 0o600))
+	a.await(c, func() bool { return !c.Told().PodsKnown })
+	assert.Equal(t, "seen", c.Told().Intent)
+	end()
+	running.Wait()
 }

@@ -4,6 +4,7 @@ package nodeclient
 
 import (
 	"context"
+	"errors"
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 )
+
+var errEnded = errors.New("the watch has ended") //nolint:gochecknoglobals // It is a constant.
 
 // view is the state of three watches that share one reading of the credential. They keep what they
 // saw while the API server is away.
@@ -95,6 +98,13 @@ func (v view) run(ctx context.Context) {
 // alive is whether the API server answers all watches.
 func (v view) alive() bool {
 	return !v.nodes.health.failed.Load() && !v.pods.health.failed.Load() && !v.classes.health.failed.Load()
+}
+
+// ended notes that the watches do not run any more: what they saw stays, and is no news.
+func (v view) ended() {
+	for _, w := range []watched{v.nodes, v.pods, v.classes} {
+		w.health.note(errEnded)
+	}
 }
 
 func (v view) synced() bool {

@@ -73,6 +73,7 @@ func (c *Client) session(ctx context.Context) error {
 	c.awaitRotation(ctx, read)
 	end()
 	group.Wait()
+	v.ended()
 	return nil
 }
 
