@@ -42,8 +42,12 @@ type Agent struct {
 	// Self is for the report of a host that cannot be observed.
 	Self host.Identity
 
-	// Prepare is carried out once, before the first pass.
-	Prepare func() error
+	// Hung is given the sentence about a phase that takes too long. It is called in parallel with
+	// a pass, which may hold anything.
+	Hung func(sentence string)
+	// Prune deletes what interrupted pulls left. It is called once: before the first pull, or when
+	// there is nothing else to do. Pods that are bound here do not wait for it.
+	Prune func() error
 
 	attempts attempts
 	publish  *publisher
@@ -99,17 +103,8 @@ func (a *Agent) Pass(ctx context.Context) Result {
 	a.attempts.forget(p)
 	result := consider(facts, p, a.attempts.failure(p), a.API.Reported(), a.Now())
 	a.tell(ctx, result)
-	a.tidy(ctx, facts, p)
 	result.Next = a.act(ctx, result)
 	return result
-}
-
-func (a *Agent) act(ctx context.Context, r Result) time.Duration {
-	if len(r.Plan.Lines) > 0 {
-		a.rests = rests{}
-		return a.step(ctx, r.Facts, r.Plan)
-	}
-	return a.rests.next(r)
 }
 
 // tell says where the node stands, before the step that may take long.
@@ -153,52 +148,3 @@ func (a *Agent) reports() *publisher {
 // Progressed tells the agent how far a long step has come. A text that did not change is no
 // progress.
 func (a *Agent) Progressed(text string) { a.live.progress(text, a.Now()) }
-
-// step carries out the first step of the first line whose step did not fail a moment ago. It
-// returns when the next one may be tried.
-func (a *Agent) step(ctx context.Context, f plan.Facts, p plan.Plan) time.Duration {
-	soonest := lastRetry
-	for _, s := range p.Next() {
-		if wait := a.wait(s); wait > 0 {
-			soonest = min(soonest, wait, restingLook)
-			continue
-		}
-		err := a.run(ctx, s, f)
-		if ctx.Err() != nil {
-			return 0
-		}
-		return min(soonest, a.attempts.note(s, err, a.Now()))
-	}
-	return soonest
-}
-
-// wait returns how long a step must wait: after a failure, or as it has succeeded many times.
-func (a *Agent) wait(s plan.Step) time.Duration {
-	return max(a.attempts.wait(s, a.Now()), a.repeats.wait(s, a.Now()))
-}
-
-// tidy carries out steps that nothing waits for. What does not work now is tried again later.
-func (a *Agent) tidy(ctx context.Context, f plan.Facts, p plan.Plan) {
-	for _, s := range p.Tidy {
-		if a.wait(s) == 0 {
-			a.attempts.note(s, a.run(ctx, s, f), a.Now())
-		}
-	}
-}
-
-func (a *Agent) run(ctx context.Context, s plan.Step, f plan.Facts) error {
-	log := a.Log.WithField("step", string(s.Kind)).WithField("payload", s.Payload)
-	if f.Intent.Wanted != nil {
-		log = log.WithField("intent", f.Intent.Wanted.ID)
-	}
-	log.Infof("Started: %s", s)
-	begun := a.Now()
-	defer a.live.enter(s.String(), patience(s.Kind), begun)()
-	if err := a.Stepper.Run(ctx, s, f); err != nil {
-		log.WithError(err).Errorf("Failed: %s", s)
-		return err
-	}
-	a.repeats.note(s, a.Now())
-	log.Infof("Finished: %s in %s", s, a.Now().Sub(begun).Round(time.Millisecond))
-	return nil
-}

@@ -130,14 +130,80 @@ func TestTidyingGoesOnWhileStepsFail(t *testing.T) {
 	w := wanting(node.StateInstalled)
 	w.facts.Slots.All = []plan.Slot{{ID: "old1"}, {ID: "old2"}}
 	w.do = func(_ context.Context, s plan.Step) error {
-		if s.Kind == plan.Pull || s.Slot == "old2" {
+		if s.Kind == plan.Pull || s.Slot == "old1" {
 			return errRegistry
 		}
 		return nil
 	}
 	a := w.agent(t)
+	assert.Zero(t, a.Pass(t.Context()).Next)
+	assert.Equal(t, []string{"look", "report", "pull payload", "unmount payload", "unmount payload"}, w.events)
+}
+
+func TestTidyingHoldsUpNoStep(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	w.facts.Slots.All = []plan.Slot{{ID: "old1"}, {ID: "old2"}}
+	w.do = func(_ context.Context, s plan.Step) error {
+		if s.Kind == plan.Pull {
+			w.facts.Store.Exists, w.facts.Store.Images = true, []plan.Image{{ID: "i", Digests: []string{node.Digest(payload)}}}
+		}
+		return nil
+	}
+	a := w.agent(t)
 	a.Pass(t.Context())
-	assert.Equal(t, []string{"look", "report", "unmount payload", "unmount payload", "pull payload"}, w.events)
+	a.Pass(t.Context())
+	assert.Equal(t, []string{"look", "report", "pull payload", "look", "report", "mount payload"}, w.events)
+}
+
+func TestATidyStepAtATime(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	w.facts.Runtime.Sandboxes = []plan.Sandbox{
+		{ID: "s1", Handler: node.ProofHandler, Ready: true}, {ID: "s2", Handler: node.ProofHandler, Ready: true},
+	}
+	w.do = func(_ context.Context, s plan.Step) error {
+		if s.Kind == plan.Pull {
+			return errRegistry
+		}
+		w.facts.Runtime.Sandboxes = w.facts.Runtime.Sandboxes[1:]
+		return nil
+	}
+	a := w.agent(t)
+	for range 3 {
+		a.Pass(t.Context())
+	}
+	assert.Equal(t, []string{
+		"look", "report", "pull payload", "remove sandbox", "look", "report", "remove sandbox", "look", "report",
+	}, w.events, "the next look may bring what cannot wait")
+}
+
+func TestPruningComesAfterWhatPodsWaitFor(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	w.facts.Intent.Kept = false
+	w.do = func(_ context.Context, s plan.Step) error {
+		w.facts.Intent.Kept = true
+		return nil
+	}
+	a := w.agent(t)
+	a.Prune = func() error { w.events = append(w.events, "prune"); return nil }
+	a.Pass(t.Context())
+	a.Pass(t.Context())
+	a.Pass(t.Context())
+	assert.Equal(t, []string{
+		"look", "report", "keep intent", "look", "report", "prune", "pull payload", "look", "report", "pull payload",
+	}, w.events)
+}
+
+func TestAStoreIsPrunedWithoutAPull(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateAbsent)
+	a := w.agent(t)
+	a.Prune = func() error { w.events = append(w.events, "prune"); return errRegistry }
+	assert.Zero(t, a.Pass(t.Context()).Next, "a store that could not be read may be gone")
+	assert.Equal(t, time.Minute, a.Pass(t.Context()).Next)
+	assert.Equal(t, []string{"look", "report", "prune", "look", "report"}, w.events)
 }
 
 func TestAHostThatCannotBeObservedIsLeftAlone(t *testing.T) {

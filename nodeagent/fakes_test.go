@@ -28,6 +28,7 @@ type world struct {
 
 	reports []node.Report
 	said    []saying
+	hung    []string
 	steps   []plan.Step
 	events  []string
 	// published counts the tries to write a report.
@@ -100,8 +101,9 @@ func (w *world) agent(t *testing.T) *nodeagent.Agent {
 	log.SetOutput(t.Output())
 	return &nodeagent.Agent{
 		API: w, Looker: w, Stepper: w, Log: log, Self: host.Identity{BootID: "b1", Architecture: "amd64"},
-		Say: func(sentence string, pending bool) { w.said = append(w.said, saying{sentence, pending}) },
-		Now: func() time.Time { return w.now },
+		Say:  func(sentence string, pending bool) { w.said = append(w.said, saying{sentence, pending}) },
+		Hung: func(sentence string) { w.hung = append(w.hung, sentence) },
+		Now:  func() time.Time { return w.now },
 	}
 }
 

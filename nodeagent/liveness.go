@@ -17,8 +17,8 @@ const (
 	observing = 90 * time.Second
 	// publishing is one request.
 	publishing = 2 * publishLimit
-	// preparing deletes what interrupted pulls left, which may be gigabytes.
-	preparing = 15 * time.Minute
+	// pruning deletes what interrupted pulls left, which may be gigabytes.
+	pruning = 15 * time.Minute
 	// shortStep changes a few small files.
 	shortStep = 2 * time.Minute
 	// runtimeStep waits for CRI-O, whose calls have limits of at most 3 min.

@@ -49,10 +49,13 @@ func TestAHungObservationIsNotFedToTheWatchdog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := deaf{make(chan struct{})}
-		a := wanting(node.StateInstalled).agent(t)
+		w := wanting(node.StateInstalled)
+		a := w.agent(t)
 		a.Looker = d
 		fed, stop := beats(t, a, time.Hour)
 		assert.Equal(t, 6, fed, "only in its first 90 s")
+		require.NotEmpty(t, w.hung)
+		assert.Equal(t, "observing the host: no progress for 1m45s: systemd restarts the agent", w.hung[0], "people see why")
 		before := time.Now()
 		stop()
 		assert.Equal(t, 6*time.Second, time.Since(before), "and it does not keep the agent from ending")
@@ -60,11 +63,11 @@ func TestAHungObservationIsNotFedToTheWatchdog(t *testing.T) {
 	})
 }
 
-func TestAPreparationThatTakesLongIsAllowedFor(t *testing.T) {
+func TestPruningThatTakesLongIsAllowedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := wanting(node.StateAbsent).agent(t)
-		a.Prepare = func() error { time.Sleep(10 * time.Minute); return nil }
+		a.Prune = func() error { time.Sleep(10 * time.Minute); return nil }
 		fed, stop := beats(t, a, 10*time.Minute)
 		assert.Equal(t, 40, fed)
 		stop()

@@ -80,31 +80,18 @@ type pass struct {
 func (a *Agent) begin(ctx context.Context) pass {
 	ctx, cancel := context.WithCancel(ctx)
 	p := pass{intent: a.wanted(), cancel: cancel, done: make(chan Result, 1)}
-	prepare := a.Prepare
-	a.Prepare = nil
 	go func() {
 		defer cancel()
-		a.prepare(prepare)
 		p.done <- a.Pass(ctx)
 	}()
 	return p
-}
-
-// prepare reports what fails and goes on: no pass relies on it.
-func (a *Agent) prepare(do func() error) {
-	if do == nil {
-		return
-	}
-	defer a.live.enter("preparing the image store", preparing, a.Now())()
-	if err := do(); err != nil {
-		a.Log.WithError(err).Warnf("The image store is not as it was left")
-	}
 }
 
 // feed calls alive unless the current phase takes too long.
 func (a *Agent) feed(alive func()) {
 	if hung := a.live.hung(a.Now()); hung != "" {
 		a.Log.Errorf("%s", hung)
+		a.Hung(hung)
 		return
 	}
 	alive()

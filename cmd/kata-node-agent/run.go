@@ -79,7 +79,7 @@ func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus
 	group.StartWithContext(ctx, client.Run)
 	agent := &nodeagent.Agent{
 		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
-		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Prepare: w.store.Prune, Self: w.self,
+		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Hung: tell, Prune: w.store.Prune, Self: w.self,
 	}
 	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Tell: func(text string) { agent.Progressed(text); tell(text) }}
 	ticker := time.NewTicker(watchdogInterval())

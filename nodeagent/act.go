@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeagent
+
+import (
+	"context"
+	"time"
+
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+// act takes one step of the plan. What nothing waits for is done when no step can be taken now or
+// the one that was taken failed: it holds up no step, and a full disk is tidied although its pull
+// fails.
+func (a *Agent) act(ctx context.Context, r Result) time.Duration {
+	taken, wait := a.step(ctx, r)
+	if taken || ctx.Err() != nil {
+		return wait
+	}
+	if a.prune() || a.tidy(ctx, r) {
+		return 0
+	}
+	return wait
+}
+
+// step carries out the first step of the first line whose step did not fail a moment ago. It
+// reports whether that succeeded, and when to look again.
+func (a *Agent) step(ctx context.Context, r Result) (bool, time.Duration) {
+	if len(r.Plan.Lines) == 0 {
+		return false, a.rests.next(r)
+	}
+	a.rests = rests{}
+	soonest := lastRetry
+	for _, s := range r.Plan.Next() {
+		if wait := a.wait(s); wait > 0 {
+			soonest = min(soonest, wait, restingLook)
+			continue
+		}
+		if s.Kind == plan.Pull {
+			a.prune()
+		}
+		err := a.run(ctx, s, r.Facts)
+		if ctx.Err() != nil {
+			return false, 0
+		}
+		wait := a.attempts.note(s, err, a.Now())
+		return wait == 0, min(soonest, wait)
+	}
+	return false, soonest
+}
+
+// tidy carries out one step that nothing waits for. What does not work now is tried again later.
+func (a *Agent) tidy(ctx context.Context, r Result) (done bool) {
+	for _, s := range r.Plan.Tidy {
+		if a.wait(s) > 0 {
+			continue
+		}
+		err := a.run(ctx, s, r.Facts)
+		if ctx.Err() != nil {
+			return false
+		}
+		if a.attempts.note(s, err, a.Now()) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// prune logs what fails and goes on: nothing relies on it.
+func (a *Agent) prune() (done bool) {
+	if a.Prune == nil {
+		return false
+	}
+	do := a.Prune
+	a.Prune = nil
+	defer a.live.enter("pruning the image store", pruning, a.Now())()
+	if err := do(); err != nil {
+		a.Log.WithError(err).Warnf("The image store is not as it was left")
+	}
+	return true
+}
+
+// wait returns how long a step must wait: after a failure, or as it has succeeded many times.
+func (a *Agent) wait(s plan.Step) time.Duration {
+	return max(a.attempts.wait(s, a.Now()), a.repeats.wait(s, a.Now()))
+}
+
+func (a *Agent) run(ctx context.Context, s plan.Step, f plan.Facts) error {
+	log := a.Log.WithField("step", string(s.Kind)).WithField("payload", s.Payload)
+	if f.Intent.Wanted != nil {
+		log = log.WithField("intent", f.Intent.Wanted.ID)
+	}
+	log.Infof("Started: %s", s)
+	begun := a.Now()
+	defer a.live.enter(s.String(), patience(s.Kind), begun)()
+	if err := a.Stepper.Run(ctx, s, f); err != nil {
+		log.WithError(err).Errorf("Failed: %s", s)
+		return err
+	}
+	a.repeats.note(s, a.Now())
+	log.Infof("Finished: %s in %s", s, a.Now().Sub(begun).Round(time.Millisecond))
+	return nil
+}
