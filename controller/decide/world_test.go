@@ -75,13 +75,14 @@ func (w *world) round() {
 		w.hosts[i].act()
 		w.hosts[i].schedule()
 	}
+	another := !w.calm && w.likely(5)
+	if another {
+		w.view = &view.Nodes{} // Another instance leads now. It has listed all Nodes.
+	}
 	for _, h := range w.hosts {
-		if w.calm || w.likely(60) {
+		if w.calm || another || w.likely(60) {
 			h.cached = h.stored.DeepCopy()
 		}
-	}
-	if !w.calm && w.likely(5) {
-		w.view = &view.Nodes{} // another instance leads now
 	}
 	if w.calm || w.likely(80) {
 		w.pass()
@@ -178,11 +179,11 @@ func (w *world) consistent(d decide.Decision, seen decide.Seen) {
 	}
 }
 
-// invariants hold after every round.
+// invariants hold after every round. A node whose kubelet is not Ready may restart CRI-O at any time: it is unavailable anyway.
 func (w *world) invariants() {
 	restarting := 0
 	for _, h := range w.hosts {
-		if h.restarts > 0 {
+		if h.restarts > 0 && h.broken != notReady {
 			restarting++
 		}
 	}
