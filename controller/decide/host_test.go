@@ -3,10 +3,9 @@
 package decide_test
 
 import (
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
 )

@@ -46,6 +46,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
+	t.Helper()
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), now: factstest.Noon(), view: &view.Nodes{}}
 	for i := range 3 + w.rnd.IntN(4) {
 		w.hosts = append(w.hosts, newHost(w, fmt.Sprintf("w%d", i)))

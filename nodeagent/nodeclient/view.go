@@ -18,7 +18,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-var errEnded = errors.New("the watch has ended") //nolint:gochecknoglobals // It is a constant.
+var errEnded = errors.New("the watch has ended")
 
 // view is the state of three watches that share one reading of the credential. They keep what they
 // saw while the API server is away.

@@ -116,13 +116,14 @@ func proof(name string) *cri.PodSandboxConfig {
 	}
 }
 
-// unknownHandler is how CRI-O begins its answer for a handler that it was started without.
+// unknownHandler is how CRI-O begins its answer for a handler that it was started without. A shim
+// could print the same words: CRI-O puts others before those.
 const unknownHandler = "failed to find runtime handler"
 
 func explain(handler string, err error) error {
 	said := status.Convert(err).Message()
 	err = fmt.Errorf("starting a sandbox of handler %s: %s", handler, said)
-	if strings.Contains(said, unknownHandler) {
+	if strings.HasPrefix(said, unknownHandler+" "+handler+" ") {
 		return &host.UnknownHandler{Handler: handler, Err: err}
 	}
 	return err

@@ -130,6 +130,10 @@ func TestAHandlerThatTheRuntimeWasStartedWithoutIsTold(t *testing.T) {
 	assert.Equal(t, "kata-oc-proof", unknown.Handler)
 	require.ErrorContains(t, err, "starting a sandbox of handler kata-oc-proof: failed to find runtime handler")
 
+	f.refuse["run"] = status.Error(codes.Unknown, "the shim exited: failed to find runtime handler kata-oc-proof from runtime list map[]")
+	_, err = dial(t, f).Prove(t.Context(), "kata-oc-proof", "p")
+	require.NotErrorAs(t, err, &unknown, "a payload's own words cost no restart")
+
 	f.refuse["run"] = status.Error(codes.Unknown, "the shim exited: exit status 1: no /dev/kvm")
 	_, err = dial(t, f).Prove(t.Context(), "kata-oc-proof", "p")
 	assert.NotErrorAs(t, err, &unknown)

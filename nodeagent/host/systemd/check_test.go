@@ -5,6 +5,7 @@ package systemd_test
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -24,25 +25,48 @@ func TestTheConfigurationIsDecodedByTheProgramThatTheUnitStarts(t *testing.T) {
 		"other places":    {[]string{"/usr/bin/crio", "--config", "/a", "-d=/b", "--log-level", "debug"}, []string{"/usr/bin/crio", "--config", "/a", "-d=/b", "config"}},
 		"an option's end": {[]string{"/usr/bin/crio", "--config"}, []string{"/usr/bin/crio", "config"}},
 	} {
-		assert.Equal(t, c.want, systemd.ConfigCommand([][]any{{c.argv[0], c.argv, false}}), name)
+		assert.Equal(t, c.want, systemd.ConfigCommand(systemd.Program([][]any{{c.argv[0], c.argv, false}})), name)
 	}
-	assert.Nil(t, systemd.ConfigCommand([][]any{{"/usr/bin/containerd", []string{"/usr/bin/containerd"}}}))
-	assert.Nil(t, systemd.ConfigCommand([][]any{}))
-	assert.Nil(t, systemd.ConfigCommand("x"))
+	assert.Nil(t, systemd.ConfigCommand(systemd.Program([][]any{{"/usr/bin/containerd", []string{"/usr/bin/containerd"}}})))
+	assert.Nil(t, systemd.ConfigCommand(systemd.Program([][]any{})))
+	assert.Nil(t, systemd.ConfigCommand(systemd.Program("x")))
 }
 
 func TestWhatTheProgramSaysOfItsConfiguration(t *testing.T) {
 	t.Parallel()
-	program := func(script string) []string {
+	scripted := func(script string) []string {
 		file := filepath.Join(t.TempDir(), "crio")
 		require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n"+script), 0o700))
 		return []string{file, "config"}
 	}
-	require.NoError(t, systemd.Decode(t.Context(), program("exit 0")))
-	require.NoError(t, systemd.Decode(t.Context(), []string{"/nowhere/crio", "config"}), "a program that is not there is not judged")
-	err := systemd.Decode(t.Context(), program("echo first >&2; echo 'toml: line 3: .half' >&2; exit 1"))
+	require.NoError(t, systemd.Decode(t.Context(), scripted("exit 0"), nil))
+	require.NoError(t, systemd.Decode(t.Context(), []string{"/nowhere/crio", "config"}, nil), "a program that is not there is not judged")
+	err := systemd.Decode(t.Context(), scripted("echo first >&2; echo 'toml: line 3: .half' >&2; exit 1"), nil)
 	require.ErrorContains(t, err, "exit status 1: toml: line 3: .half")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, systemd.Decode(ctx, program("sleep 60")), context.Canceled)
+	require.ErrorIs(t, systemd.Decode(ctx, scripted("sleep 60"), nil), context.Canceled)
+}
+
+func TestAProgramThatWasKilledIsNotJudged(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "crio")
+	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\nkill -SYS $$"), 0o700))
+	require.NoError(t, systemd.Decode(t.Context(), []string{file, "config"}, nil))
+	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n[ \"$CONTAINER_CONF\" = x ]"), 0o700))
+	require.NoError(t, systemd.Decode(t.Context(), []string{file, "config"}, []string{"CONTAINER_CONF=x"}))
+}
+
+func TestTheOptionsAreThoseOfTheProcessThatRuns(t *testing.T) {
+	t.Parallel()
+	c := exec.CommandContext(t.Context(), "sleep", "60")
+	c.Args[0] = "crio"
+	c.Env = append(os.Environ(), "CONTAINER_ROOT=/a")
+	require.NoError(t, c.Start())
+	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() }) //nolint:errcheck // It ends by a signal.
+	argv, environment := systemd.Running(c.Process.Pid, []string{"crio", "$OPTIONS"})
+	assert.Equal(t, []string{"crio", "60"}, argv)
+	assert.Equal(t, []string{"CONTAINER_ROOT=/a"}, environment)
+	argv, _ = systemd.Running(0, []string{"crio", "$OPTIONS"})
+	assert.Equal(t, []string{"crio", "$OPTIONS"}, argv)
 }

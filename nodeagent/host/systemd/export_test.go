@@ -6,4 +6,6 @@ package systemd
 var (
 	ConfigCommand = configCommand
 	Decode        = decode
+	Program       = program
+	Running       = running
 )
