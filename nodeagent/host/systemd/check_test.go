@@ -61,7 +61,7 @@ func TestTheOptionsAreThoseOfTheProcessThatRuns(t *testing.T) {
 	t.Parallel()
 	c := exec.CommandContext(t.Context(), "sleep", "60")
 	c.Args[0] = "crio"
-	c.Env = append(os.Environ(), "CONTAINER_ROOT=/a")
+	c.Env = []string{"HOME=/", "CONTAINER_ROOT=/a"}
 	require.NoError(t, c.Start())
 	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() }) //nolint:errcheck // It ends by a signal.
 	argv, environment := systemd.Running(c.Process.Pid, []string{"crio", "$OPTIONS"})
