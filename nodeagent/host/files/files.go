@@ -21,10 +21,16 @@ import (
 )
 
 // Tree is the part of a file system below a root.
-type Tree struct{ root string }
+type Tree struct {
+	root string
+	disk Disk
+}
 
 // Below returns the tree below root; "/" is the host itself.
-func Below(root string) Tree { return Tree{root: root} }
+func Below(root string) Tree { return Tree{root: root, disk: Kernel{}} }
+
+// On returns the same tree, changed through another disk.
+func (t Tree) On(disk Disk) Tree { return Tree{root: t.root, disk: disk} }
 
 // Path returns where a path of the host lies for this process.
 func (t Tree) Path(path string) string { return filepath.Join(t.root, path) }
@@ -53,42 +59,54 @@ func (t Tree) List(dir string) ([]string, error) {
 	return names, err
 }
 
-// Write replaces a file unless it is equal already.
+// Write replaces a file unless content and mode are equal already.
 func (t Tree) Write(path string, content []byte, mode fs.FileMode) error {
 	path = t.Path(path)
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
-		return nil
+	return t.replace(path, equal(path, content, mode), func(staged string) error {
+		if err := t.disk.Create(staged, content, mode); err != nil {
+			return err
+		}
+		return t.disk.Sync(staged)
+	})
+}
+
+// equal reads no more than a file of the same size.
+func equal(path string, content []byte, mode fs.FileMode) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != mode.Perm() || info.Size() != int64(len(content)) {
+		return false
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	staged := staging(path)
-	if err := os.RemoveAll(staged); err != nil {
-		return err
-	}
-	if err := writeDurably(staged, content, mode); err != nil {
-		return errors.Join(err, os.RemoveAll(staged))
-	}
-	return rename(staged, path)
+	old, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(old, content)
 }
 
 // Link replaces a symbolic link unless it is equal already.
 func (t Tree) Link(path, target string) error {
 	path = t.Path(path)
-	if old, err := os.Readlink(path); err == nil && old == target {
-		return nil
+	old, err := os.Readlink(path)
+	return t.replace(path, err == nil && old == target, func(staged string) error { return t.disk.Symlink(target, staged) })
+}
+
+// replace makes something under a temporary name and renames it to path. Where that is done already
+// it only syncs: who did it may have died before it was on disk.
+func (t Tree) replace(path string, done bool, stage func(staged string) error) error {
+	if done {
+		return t.sync(filepath.Dir(path))
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := t.mkdir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	staged := staging(path)
-	if err := os.RemoveAll(staged); err != nil {
+	if err := t.disk.Remove(staged); err != nil {
 		return err
 	}
-	if err := os.Symlink(target, staged); err != nil {
+	if err := stage(staged); err != nil {
+		return errors.Join(err, t.disk.Remove(staged))
+	}
+	if err := t.disk.Rename(staged, path); err != nil {
 		return err
 	}
-	return rename(staged, path)
+	return t.sync(filepath.Dir(path))
 }
 
 // Remove deletes a file or tree and what an interrupted Write or Link of it left. It refuses a tree
@@ -102,10 +120,10 @@ func (t Tree) Remove(path string) error {
 	if len(mounted) > 0 {
 		return fmt.Errorf("removing %s: %s is mounted there: unmount it first", path, mounted[0].Mountpoint)
 	}
-	if err := errors.Join(os.RemoveAll(path), os.RemoveAll(staging(path))); err != nil {
+	if err := errors.Join(t.disk.Remove(path), t.disk.Remove(staging(path))); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return t.sync(filepath.Dir(path))
 }
 
 // crioDropIns is a directory of which CRI-O reads every file, temporary ones too.
@@ -121,40 +139,30 @@ func staging(path string) string {
 	return filepath.Join(dir, "."+base+".kata-agent")
 }
 
-func writeDurably(path string, content []byte, mode fs.FileMode) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
+// mkdir makes a directory and its missing parents.
+func (t Tree) mkdir(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(content); err != nil {
+	if err := t.mkdir(filepath.Dir(dir)); err != nil {
 		return err
 	}
-	// The umask of the service is stricter than what CRI-O and people must be able to read.
-	if err := f.Chmod(mode); err != nil {
+	if err := t.disk.Mkdir(dir); !errors.Is(err, fs.ErrExist) {
 		return err
-	}
-	return f.Sync()
-}
-
-func rename(staged, path string) error {
-	if err := os.Rename(staged, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) (err error) {
-	d, err := os.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("syncing directory %s: %w", dir, err)
 	}
 	return nil
+}
+
+// sync makes the names in a directory durable, and those of all its parents up to the root: an
+// earlier life may have made any of them and died before it was on disk. What does not exist needs
+// no sync.
+func (t Tree) sync(dir string) error {
+	for root := filepath.Clean(t.root); ; dir = filepath.Dir(dir) {
+		if err := t.disk.Sync(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if dir == root || dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
 }
