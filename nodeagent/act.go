@@ -6,18 +6,22 @@ import (
 	"context"
 	"time"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
 // act takes one step of the plan. What nothing waits for is done when no step can be taken now or
 // the one that was taken failed: it holds up no step, and a full disk is tidied although its pull
-// fails.
+// fails. A removal is tidied before its last step: after that nothing is planned any more.
 func (a *Agent) act(ctx context.Context, r Result) time.Duration {
+	if r.Plan.Phase == node.PhaseRemoving {
+		a.tidy(ctx, r, len(r.Plan.Tidy))
+	}
 	taken, wait := a.step(ctx, r)
 	if taken || ctx.Err() != nil {
 		return wait
 	}
-	if a.prune() || a.tidy(ctx, r) {
+	if a.prune() || a.tidy(ctx, r, 1) > 0 {
 		return 0
 	}
 	return wait
@@ -49,21 +53,22 @@ func (a *Agent) step(ctx context.Context, r Result) (bool, time.Duration) {
 	return false, soonest
 }
 
-// tidy carries out one step that nothing waits for. What does not work now is tried again later.
-func (a *Agent) tidy(ctx context.Context, r Result) (done bool) {
+// tidy carries out steps that nothing waits for until so many have succeeded. What does not work now
+// is tried again later.
+func (a *Agent) tidy(ctx context.Context, r Result, most int) (done int) {
 	for _, s := range r.Plan.Tidy {
+		if done == most || ctx.Err() != nil {
+			break
+		}
 		if a.wait(s) > 0 {
 			continue
 		}
 		err := a.run(ctx, s, r.Facts)
-		if ctx.Err() != nil {
-			return false
-		}
-		if a.attempts.note(s, err, a.Now()) == 0 {
-			return true
+		if ctx.Err() == nil && a.attempts.note(s, err, a.Now()) == 0 {
+			done++
 		}
 	}
-	return false
+	return done
 }
 
 // prune logs what fails and goes on: nothing relies on it.

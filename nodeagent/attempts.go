@@ -19,19 +19,19 @@ type attempts map[plan.Step]attempt
 type attempt struct {
 	err      error
 	failures int
+	noted    time.Time
 	next     time.Time
 	// useless is that the step succeeded, and was still to do.
 	useless bool
 }
 
-// forget drops what the plan has left behind. A failure stays while the same kind of step is still
-// ahead for the same payload: a damaged payload is named while it is pulled again.
+// forget drops what the plan has left behind. A failure stays while the same work is still ahead: a
+// damaged payload is named while it is pulled again.
 func (a attempts) forget(p plan.Plan) {
 	planned := append(p.Steps(), p.Tidy...)
 	for tried, attempt := range a {
 		ahead := slices.ContainsFunc(planned, func(s plan.Step) bool {
-			again := s.Kind == tried.Kind && s.Payload == tried.Payload && s.Object == tried.Object
-			return s == tried || attempt.err != nil && again
+			return s == tried || attempt.err != nil && sameWork(s, tried)
 		})
 		if !ahead {
 			delete(a, tried)
@@ -39,16 +39,46 @@ func (a attempts) forget(p plan.Plan) {
 	}
 }
 
-// failure returns the failure of the step that comes first in the plan.
+// sameWork tells that two steps do the same: the slot of a payload is not known while the payload
+// is not in the store.
+func sameWork(a, b plan.Step) bool {
+	return a.Kind == b.Kind && a.Payload == b.Payload && a.Object == b.Object && (a.Slot == b.Slot || a.Payload != "")
+}
+
+// tidyPatience is how many times in a row a tidy step may fail before people hear of it.
+const tidyPatience = 3
+
+// failure returns the failure of the step that comes first in the plan. One of a tidy step counts
+// when it persists and nothing else is wrong.
 func (a attempts) failure(p plan.Plan) *report.Failure {
 	for _, s := range p.Steps() {
-		for tried, attempt := range a {
-			if attempt.err != nil && tried.Kind == s.Kind && tried.Payload == s.Payload {
-				return &report.Failure{Step: tried.Kind, Err: attempt.err}
-			}
+		if last := a.last(s); last != nil {
+			return &report.Failure{Step: s.Kind, Err: last}
+		}
+	}
+	for _, s := range p.Tidy {
+		if a[s].failures >= tidyPatience {
+			return &report.Failure{Step: s.Kind, Err: a[s].err}
 		}
 	}
 	return nil
+}
+
+// last returns the failure of this step, else the newest one of the same work.
+func (a attempts) last(s plan.Step) error {
+	if a[s].err != nil {
+		return a[s].err
+	}
+	var newest attempt
+	for tried, attempt := range a {
+		if attempt.err == nil || !sameWork(s, tried) {
+			continue
+		}
+		if newest.err == nil || attempt.noted.After(newest.noted) {
+			newest = attempt
+		}
+	}
+	return newest.err
 }
 
 // wait returns how long a step must still wait after its last failure.
@@ -73,6 +103,6 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 	}
 	failures := before.failures + 1
 	delay := backoff(failures)
-	a[s] = attempt{err: err, failures: failures, next: now.Add(delay), useless: useless}
+	a[s] = attempt{err: err, failures: failures, noted: now, next: now.Add(delay), useless: useless}
 	return delay
 }
