@@ -13,18 +13,18 @@ import (
 )
 
 // intent prefers what the Node says. The disk's copy serves until the API server is there, and
-// stays in force while the Node says nothing.
+// stays in force while the Node says nothing, unless this node's settings have changed against it.
 func (o Observer) intent(told cluster.Told) (plan.Intent, error) {
 	kept, err := record.LoadIntent(o.Host.Files)
 	if err != nil {
 		return plan.Intent{}, err
 	}
-	if kept != nil && !o.allowed(kept.Payload) {
-		kept = nil
-	}
 	intent := plan.Intent{Wanted: kept, Kept: true}
 	if told.Intent == "" {
 		intent.Cleared = told.Known
+		if kept != nil {
+			intent.Problem = o.refuses(kept.Payload)
+		}
 		return intent, nil
 	}
 	said, err := node.DecodeIntent(told.Intent)
@@ -32,15 +32,22 @@ func (o Observer) intent(told cluster.Told) (plan.Intent, error) {
 		intent.Problem, intent.ID = err.Error(), node.IntentID(told.Intent)
 		return intent, nil //nolint:nilerr // what is wrong with an intent is a fact, for the report
 	}
-	if !o.allowed(said.Payload) {
-		intent.ID = said.ID
-		intent.Problem = fmt.Sprintf("payload %q is below none of this node's allowed_payloads: use one that is, or change the setting in /etc/kata-agent", said.Payload)
+	if problem := o.refuses(said.Payload); problem != "" {
+		intent.Problem, intent.ID = problem, said.ID
 		return intent, nil
 	}
 	return plan.Intent{Wanted: &said, Told: true, ID: said.ID, Kept: kept != nil && kept.ID == said.ID}, nil
 }
 
-// allowed reports whether this node's own settings let it run a payload, whoever wrote the intent.
+// refuses says why this node does not run a payload, whoever asks for it.
+func (o Observer) refuses(payload string) string {
+	if o.allowed(payload) {
+		return ""
+	}
+	return fmt.Sprintf("payload %q is below none of this node's allowed_payloads: use one that is, or change the setting in /etc/kata-agent", payload)
+}
+
+// allowed reports whether this node's own settings let it run a payload.
 func (o Observer) allowed(payload string) bool {
 	if payload == "" || o.Self.AllowedPayloads == nil {
 		return true
