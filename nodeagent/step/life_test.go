@@ -83,19 +83,24 @@ func TestEveryStepMayBeRepeated(t *testing.T) {
 	assert.Len(t, repeated, 14, "%v", repeated)
 }
 
-// Each change of a whole life is once the last one of an agent's life.
-func TestAnAgentThatDiesAfterAnyChangeGetsToTheSameEnd(t *testing.T) {
+// Each change of a whole life is once the last one of an agent's life, and once the one that it does
+// not live to make.
+func TestAnAgentThatDiesBeforeOrAfterAnyChangeGetsToTheSameEnd(t *testing.T) {
 	t.Parallel()
 	want, changes := live(t, newBench(t))
 	require.Greater(t, changes[2], 30)
-	for at := range changes[2] {
-		t.Run(fmt.Sprintf("change %d", at+1), func(t *testing.T) {
+	dies := func(name string, at int, set func(b *bench)) {
+		t.Run(fmt.Sprintf("%s change %d", name, at), func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			b.CrashAt = at + 1
+			set(b)
 			got, _ := live(t, b)
 			assert.Equal(t, want, got)
 			assert.Positive(t, b.Lives)
 		})
+	}
+	for at := 1; at <= changes[2]; at++ {
+		dies("before", at, func(b *bench) { b.CrashBefore = at })
+		dies("after", at, func(b *bench) { b.CrashAt = at })
 	}
 }

@@ -22,13 +22,11 @@ func (s services) Unit(context.Context, string) (host.Unit, error) { return s.m.
 func (s services) Check(context.Context, string) error { return s.m.CheckError }
 
 func (s services) Restart(context.Context, string) error {
-	return s.m.change(func() error {
-		if s.m.RestartError != nil {
-			return s.m.RestartError
-		}
-		s.m.startCRIO()
-		return nil
-	})
+	if s.m.RestartError != nil {
+		return s.m.RestartError
+	}
+	s.m.startCRIO()
+	return nil
 }
 
 // startCRIO reads drop-ins, which CRI-O does at no other time.
@@ -69,10 +67,8 @@ func (r runtime) Prove(_ context.Context, handler, name string) (id string, err 
 	if strings.Contains(string(shim), Broken) {
 		return "", errors.New("the shim exited: exit status 1")
 	}
-	return name, r.m.change(func() error {
-		r.m.Sandboxes = append(r.m.Sandboxes, host.Sandbox{ID: name, Handler: handler, Namespace: "kata-agent", Name: name, Ready: true})
-		return nil
-	})
+	r.m.Sandboxes = append(r.m.Sandboxes, host.Sandbox{ID: name, Handler: handler, Namespace: "kata-agent", Name: name, Ready: true})
+	return name, nil
 }
 
 // Shim is what the last start has read, or another file's.
@@ -90,10 +86,8 @@ func (r runtime) Remove(_ context.Context, id string) error {
 	if r.m.Kept[id] {
 		return fmt.Errorf("removing sandbox %s: could not retrieve container information", id)
 	}
-	return r.m.change(func() error {
-		r.m.Sandboxes = slices.DeleteFunc(r.m.Sandboxes, func(s host.Sandbox) bool { return s.ID == id })
-		return nil
-	})
+	r.m.Sandboxes = slices.DeleteFunc(r.m.Sandboxes, func(s host.Sandbox) bool { return s.ID == id })
+	return nil
 }
 
 // processes is the process table.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/seam"
 )
 
 // ErrCrash is what everything returns once the agent's life has ended.
@@ -49,8 +50,9 @@ type Machine struct {
 	Private   bool
 	Processes []host.Process
 
-	// Changes counts what was changed. Just after change CrashAt, if that is not 0, the agent dies.
-	Changes, CrashAt int
+	// Changes counts changes, those that fail too. The agent dies just before change CrashBefore
+	// and just after change CrashAt; 0 is never.
+	Changes, CrashBefore, CrashAt int
 	// Lives counts revivals.
 	Lives int
 	dead  bool
@@ -73,23 +75,29 @@ func New(root string, files host.Files) (*Machine, error) {
 
 // Host returns the machine's ports.
 func (m *Machine) Host() host.Host {
-	return host.Host{
-		Files: mortal{m.Files, m}, Services: services{m}, Images: store{m}, Mounts: kernel{m}, Sandboxes: runtime{m}, Processes: processes{m},
-	}
+	return seam.Wrap(host.Host{
+		Files: m.Files, Services: services{m}, Images: store{m}, Mounts: kernel{m}, Sandboxes: runtime{m}, Processes: processes{m},
+	}, m.change)
 }
 
 // Revive begins the agent's next life, without another crash.
-func (m *Machine) Revive() { m.dead, m.CrashAt, m.Lives = false, 0, m.Lives+1 }
+func (m *Machine) Revive() {
+	m.dead, m.CrashBefore, m.CrashAt, m.Lives = false, 0, 0, m.Lives+1
+}
 
 // Dead tells whether the agent's life has ended.
 func (m *Machine) Dead() bool { return m.dead }
 
 // change is the gate of everything that changes the host.
-func (m *Machine) change(do func() error) error {
+func (m *Machine) change(_ seam.Op, do func() error) error {
 	if m.dead {
 		return ErrCrash
 	}
 	m.Changes++
+	if m.Changes == m.CrashBefore {
+		m.dead = true
+		return ErrCrash
+	}
 	err := do()
 	if m.Changes == m.CrashAt {
 		m.dead = true

@@ -17,18 +17,16 @@ import (
 type kernel struct{ m *Machine }
 
 func (k kernel) Overlay(layers []string, target string) error {
-	return k.m.change(func() error {
-		if _, err := os.Stat(layers[0]); err != nil {
-			return fmt.Errorf("mounting %s: %w", target, err)
+	if _, err := os.Stat(layers[0]); err != nil {
+		return fmt.Errorf("mounting %s: %w", target, err)
+	}
+	if !slices.Contains(k.m.Mounts, target) {
+		if err := k.replace(target, func(point string) error { return os.Symlink(layers[0], point) }); err != nil {
+			return err
 		}
-		if !slices.Contains(k.m.Mounts, target) {
-			if err := k.replace(target, func(point string) error { return os.Symlink(layers[0], point) }); err != nil {
-				return err
-			}
-		}
-		k.m.Mounts = append(k.m.Mounts, target)
-		return nil
-	})
+	}
+	k.m.Mounts = append(k.m.Mounts, target)
+	return nil
 }
 
 func (k kernel) replace(target string, with func(point string) error) error {
@@ -44,21 +42,19 @@ func (k kernel) replace(target string, with func(point string) error) error {
 
 // Unmount refuses what is used, and what has another mount inside.
 func (k kernel) Unmount(target string) error {
-	return k.m.change(func() error {
-		inside := slices.ContainsFunc(k.m.Mounts, func(m string) bool { return strings.HasPrefix(m, target+"/") })
-		if k.m.Busy[target] || inside {
-			return fmt.Errorf("unmounting %s: %w", target, unix.EBUSY)
-		}
-		at := lastIndex(k.m.Mounts, target)
-		if at < 0 {
-			return fmt.Errorf("unmounting %s: %w", target, unix.EINVAL)
-		}
-		k.m.Mounts = slices.Delete(k.m.Mounts, at, at+1)
-		if slices.Contains(k.m.Mounts, target) {
-			return nil
-		}
-		return k.replace(target, func(point string) error { return os.Mkdir(point, 0o755) })
-	})
+	inside := slices.ContainsFunc(k.m.Mounts, func(m string) bool { return strings.HasPrefix(m, target+"/") })
+	if k.m.Busy[target] || inside {
+		return fmt.Errorf("unmounting %s: %w", target, unix.EBUSY)
+	}
+	at := lastIndex(k.m.Mounts, target)
+	if at < 0 {
+		return fmt.Errorf("unmounting %s: %w", target, unix.EINVAL)
+	}
+	k.m.Mounts = slices.Delete(k.m.Mounts, at, at+1)
+	if slices.Contains(k.m.Mounts, target) {
+		return nil
+	}
+	return k.replace(target, func(point string) error { return os.Mkdir(point, 0o755) })
 }
 
 func lastIndex(all []string, one string) int {
