@@ -78,7 +78,7 @@ func dropInLine(f plan.Facts) string {
 	case !f.Runtime.DropIn.Exists:
 		return "none"
 	case !f.Runtime.DropIn.Right:
-		return "changed by somebody else"
+		return "changed by another user"
 	case f.Runtime.Lacks != "" && f.Runtime.Lacks == f.Runtime.Invocation:
 		return "written, and the running CRI-O does not know the handlers"
 	case len(f.Runtime.Conflicts) > 0:

@@ -21,7 +21,7 @@ import (
 	"github.com/kata-node/kata-node/controller/status"
 )
 
-// Settings are what decisions depend on beside the cluster.
+// Settings are what decisions depend on, in addition to the cluster.
 type Settings struct {
 	// DefaultPayload is the image by digest for KataConfigs that name none; it may be empty.
 	DefaultPayload string

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package view is one controller instance's picture of the cluster's Nodes: what its cache has, what it wrote that the cache does not
-// have yet, and since when each Node has been as it is. It reads no clock and calls nobody.
+// have yet, and since when each Node has been as it is. It reads no clock and makes no calls.
 package view
 
 import (

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package safefile reads files that somebody else wrote: those inside an image, and those of
+// Package safefile reads files that other users wrote: those inside an image, and those of
 // administrators and other services. It opens regular files only, reads no more than it was
 // allowed, and stops when its context ends.
 package safefile

@@ -31,7 +31,7 @@ type handler struct {
 }
 
 // DropIn returns the drop-in's content. It holds nothing but our own two tables: a later file that
-// repeats somebody else's list would replace it. It names paths below current and proof only, so
+// repeats another file's list would replace it. It names paths below current and proof only, so
 // that an update never changes it.
 func DropIn() ([]byte, error) {
 	var b bytes.Buffer

@@ -31,7 +31,7 @@ const RegistryName = "registry.kata.test"
 type Options struct {
 	// Programs, as built by [Workspace.Build]: testbed always, the stand-ins for nodes.
 	Programs Programs
-	// Progress is told what takes long; nil for nobody.
+	// Progress receives what takes long; nil for none.
 	Progress io.Writer
 }
 

@@ -34,14 +34,14 @@ type Node struct {
 	cluster *Cluster
 }
 
-// NodeOptions say what a node has beside Debian and the stand-ins.
+// NodeOptions say what a node has in addition to Debian and the stand-ins.
 type NodeOptions struct {
 	// Layers are directory trees laid over the node's root, the topmost first, such as an unpacked
-	// package. They are used where they are: nobody may write to them while the node exists.
+	// package. They are used where they are: nothing may write to them while the node exists.
 	Layers []string
 	// Files are written to the node's disk before it boots, mode 0644.
 	Files map[string]string
-	// Programs are built programs by the path at which the node has them, beside the stand-ins.
+	// Programs are built programs by the path at which the node has them, next to the stand-ins.
 	Programs map[string]string
 	// Preset are units for which `systemctl preset` decides, before the first boot, whether they
 	// are enabled.
@@ -53,7 +53,7 @@ type NodeOptions struct {
 }
 
 // PrepareNodes makes what all nodes share, which takes long the first time and nothing later.
-// AddNode does it where nobody has.
+// AddNode does it where it is not made yet.
 func (c *Cluster) PrepareNodes(ctx context.Context) error {
 	if _, err := machine.Base(ctx, c.workspace.cache(), c.options.Progress); err != nil {
 		return fmt.Errorf("preparing nodes: %w", err)

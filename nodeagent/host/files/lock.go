@@ -14,7 +14,7 @@ import (
 // ErrLocked is returned for a lock that another process holds.
 var ErrLocked = errors.New("another process holds the lock")
 
-// Lock takes a lock for as long as this process runs, or until it is released. It waits for nobody:
+// Lock takes a lock for as long as this process runs, or until it is released. It does not wait:
 // the kernel releases the lock of a process that ends, however it ends.
 func (t Tree) Lock(path string) (release func() error, err error) {
 	path = t.Path(path)

@@ -21,7 +21,7 @@ import (
 // suite is the Debian release of the nodes. Programs built on the same release with cgo run there.
 const suite = "bookworm"
 
-// basePackages is what a node has beside Debian's required packages.
+// basePackages is what a node has in addition to Debian's required packages.
 func basePackages() []string {
 	return []string{
 		"systemd", "systemd-sysv", "dbus", "libpam-systemd",

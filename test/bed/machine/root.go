@@ -15,7 +15,7 @@ import (
 
 // Disk is what a machine's root is made of.
 type Disk struct {
-	// Layers are directory trees of the host, the topmost first, the base last. Nobody may write to
+	// Layers are directory trees of the host, the topmost first, the base last. Nothing may write to
 	// them while the machine exists.
 	Layers []string
 	// Real are directories of the machine that have to be on a real file system, because overlays

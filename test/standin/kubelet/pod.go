@@ -52,7 +52,7 @@ func (w *workers) endUnknown(ctx context.Context, uid types.UID, own []*cri.PodS
 	return w.end(ctx, own)
 }
 
-// reject writes the verdict before the sandboxes go, as the kubelet does, so that nobody sees a
+// reject writes the verdict before the sandboxes go, as the kubelet does, so that no one sees a
 // rejected pod as merely restarting.
 func (w *workers) reject(ctx context.Context, known entry, own []*cri.PodSandbox) error {
 	var err error
@@ -79,7 +79,7 @@ func (w *workers) finish(ctx context.Context, pod *corev1.Pod, own []*cri.PodSan
 	return fmt.Errorf("deleting pod %s/%s: %w", pod.Namespace, pod.Name, err)
 }
 
-// end stops the sandboxes, and lets a runtime that cannot remove one again keep it: nobody waits
+// end stops the sandboxes, and lets a runtime that cannot remove one again keep it: nothing waits
 // for the kubelet's garbage collection.
 func (w *workers) end(ctx context.Context, own []*cri.PodSandbox) error {
 	plan := sandbox.ForGone(own)

@@ -108,7 +108,7 @@ func (s *Story) awaitSame(ctx context.Context, n *fixture.Node, before state) er
 	return until(ctx, check, check)
 }
 
-// quietly is the same story told to nobody.
+// quietly is the same story without output.
 func (s *Story) quietly() *Story {
 	quiet := *s
 	quiet.Out = io.Discard

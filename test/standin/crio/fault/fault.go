@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package fault lets tests hold CRI-O still at a named moment, without a clock. A moment is held
-// while a FIFO of its name exists and nobody has opened it for writing and closed it again.
+// while a FIFO of its name exists and no process has opened it for writing and closed it again.
 package fault
 
 import (

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package network is OpenShift's pod network as far as a sandbox meets it: it attaches only pods
-// that the API server knows. A sandbox that somebody made without a pod gets no network, whatever
+// that the API server knows. A sandbox that was made without a pod gets no network, whatever
 // its handler.
 package network
 

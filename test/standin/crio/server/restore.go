@@ -10,7 +10,7 @@ import (
 )
 
 // restore finds a sandbox's shim again and asks it once. It never gives a sandbox up: what cannot
-// be reached is reported as it was last known, and nobody waits for the end of what can, so that a
+// be reached is reported as it was last known, and nothing waits for the end of what can, so that a
 // VM which ends by itself from now on stays READY. A finished sandbox whose shim has gone meanwhile
 // is listed for ever: without the shim CRI-O has nothing to delete it by.
 func (s *Server) restore(ctx context.Context, r sandbox.Record) {

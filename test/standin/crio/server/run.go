@@ -79,7 +79,7 @@ func (s *Server) start(ctx context.Context, r sandbox.Record) error {
 	return nil
 }
 
-// makeLogDir makes the directory of the sandbox's logs, which nobody removes: a kubelet removes
+// makeLogDir makes the directory of the sandbox's logs, which nothing removes: a kubelet removes
 // those that it asked for.
 func (s *Server) makeLogDir(r sandbox.Record) error {
 	dir := r.LogDir

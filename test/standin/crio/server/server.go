@@ -35,7 +35,7 @@ type Parts struct {
 	Faults       fault.Dir
 	LogDir       string // where the logs of sandboxes go that name no directory
 	DropInfra    bool   // whether sandboxes of OCI runtimes have no container
-	CgroupParent string // where shims go, below each hierarchy's root; empty leaves them beside the server
+	CgroupParent string // where shims go, below each hierarchy's root; empty leaves them next to the server
 	Log          logrus.FieldLogger
 }
 

@@ -127,7 +127,7 @@ func (s *Server) container(r sandbox.Record) (oci.Container, error) {
 var errNoContainer = errors.New("could not retrieve container information") //nolint:revive // CRI-O's own words
 
 // reach panics, as CRI-O does, over a shim that was found dead when this process started while its
-// sandbox is READY: nothing was connected then, and nobody checks for that. Take this branch away
+// sandbox is READY: nothing was connected then, and nothing checks for that. Take this branch away
 // when CRI-O is fixed.
 func (s *Server) reach(r sandbox.Record) (*vm.Shim, error) {
 	if shim, ok := s.shim(r.ID); ok {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package config reads the part of a Kata configuration.toml (Go dialect) that the test shim obeys.
-// Like the real shim it merges config.d, which lies beside the resolved main file.
+// Like the real shim it merges config.d, which lies next to the resolved main file.
 package config
 
 import (

@@ -32,7 +32,7 @@ func Run(ctx context.Context, socket *os.File) error {
 	if err != nil {
 		return fmt.Errorf("taking over the socket: %w", err)
 	}
-	defer os.Remove(listener.Addr().String()) //nolint:errcheck // a socket that stays is in nobody's way
+	defer os.Remove(listener.Addr().String()) //nolint:errcheck // a socket that stays does no harm
 	server, err := ttrpc.NewServer()
 	if err != nil {
 		return fmt.Errorf("making ttrpc server: %w", err)
