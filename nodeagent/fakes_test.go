@@ -25,6 +25,8 @@ type world struct {
 	blind  error
 	refuse error
 	now    time.Time
+	// slow is how long the API server takes to answer.
+	slow time.Duration
 
 	reports []node.Report
 	said    []saying
@@ -66,7 +68,27 @@ func (w *world) Reported() node.Report {
 	return w.reports[len(w.reports)-1]
 }
 
-func (w *world) Publish(_ context.Context, r node.Report, _ cluster.Condition, _ time.Time) error {
+// written counts the reports that the API server took.
+func (w *world) written() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.reports)
+}
+
+func (w *world) happened(event string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, event)
+}
+
+func (w *world) Publish(ctx context.Context, r node.Report, _ cluster.Condition, _ time.Time) error {
+	if w.slow > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(w.slow):
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, "report")
@@ -78,7 +100,7 @@ func (w *world) Publish(_ context.Context, r node.Report, _ cluster.Condition, _
 }
 
 func (w *world) Look(context.Context, cluster.Told) (plan.Facts, error) {
-	w.events = append(w.events, "look")
+	w.happened("look")
 	facts := w.facts
 	if w.undo != nil {
 		w.undo()
@@ -88,7 +110,8 @@ func (w *world) Look(context.Context, cluster.Told) (plan.Facts, error) {
 }
 
 func (w *world) Run(ctx context.Context, s plan.Step, _ plan.Facts) error {
-	w.events, w.steps = append(w.events, string(s.Kind)), append(w.steps, s)
+	w.happened(string(s.Kind))
+	w.steps = append(w.steps, s)
 	if w.do == nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,10 +28,11 @@ func beats(t *testing.T, a *nodeagent.Agent, during time.Duration) (fed int, sto
 	ctx, end := context.WithCancel(t.Context())
 	ticker := time.NewTicker(15 * time.Second)
 	var over sync.WaitGroup
-	over.Go(func() { a.Run(ctx, nil, ticker.C, func() { fed++ }) })
+	var count atomic.Int32
+	over.Go(func() { a.Run(ctx, nil, ticker.C, func() { count.Add(1) }) })
 	time.Sleep(during)
 	synctest.Wait()
-	return fed, func() {
+	return int(count.Load()), func() {
 		end()
 		ticker.Stop()
 		over.Wait()
@@ -54,11 +56,11 @@ func TestAHungObservationIsNotFedToTheWatchdog(t *testing.T) {
 		a.Looker = d
 		fed, stop := beats(t, a, time.Hour)
 		assert.Equal(t, 6, fed, "only in its first 90 s")
-		require.NotEmpty(t, w.hung)
-		assert.Equal(t, "observing the host: no progress for 1m45s: systemd restarts the agent", w.hung[0], "people see why")
 		before := time.Now()
 		stop()
 		assert.Equal(t, 6*time.Second, time.Since(before), "and it does not keep the agent from ending")
+		require.NotEmpty(t, w.hung)
+		assert.Equal(t, "observing the host: no progress for 1m45s: systemd restarts the agent", w.hung[0], "people see why")
 		close(d.release)
 	})
 }
@@ -117,7 +119,7 @@ func TestAReportIsWrittenWhileAStepTakesLong(t *testing.T) {
 				w.do = func(ctx context.Context, _ plan.Step) error { <-ctx.Done(); return ctx.Err() }
 				a := w.agent(t)
 				_, stop := beats(t, a, time.Second/4)
-				require.Empty(t, w.reports)
+				require.Zero(t, w.written())
 				w.mu.Lock()
 				w.refuse = nil
 				w.mu.Unlock()
@@ -128,6 +130,53 @@ func TestAReportIsWrittenWhileAStepTakesLong(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestASlowAPIServerHoldsUpNoStep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := wanting(node.StateInstalled)
+		w.slow = 25 * time.Second
+		begun := time.Duration(0)
+		started := time.Now()
+		w.do = func(ctx context.Context, _ plan.Step) error {
+			begun = time.Since(started)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		_, stop := beats(t, w.agent(t), 10*time.Second)
+		assert.Equal(t, 2*time.Second, begun)
+		assert.Zero(t, w.written())
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, 1, w.written(), "and the report is written meanwhile")
+		stop()
+	})
+}
+
+func TestAfterAnOutageTheReportComesAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := wanting(node.StateInstalled)
+		w.refuse = errors.New("connection refused")
+		w.do = func(ctx context.Context, _ plan.Step) error { <-ctx.Done(); return ctx.Err() }
+		a := w.agent(t)
+		a.Now = time.Now
+		ctx, end := context.WithCancel(t.Context())
+		changed := make(chan struct{})
+		var over sync.WaitGroup
+		over.Go(func() { a.Run(ctx, changed, nil, nil) })
+		time.Sleep(2 * time.Hour)
+		w.mu.Lock()
+		w.refuse, w.told.PodsKnown = nil, true
+		w.mu.Unlock()
+		changed <- struct{}{}
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, 1, w.written())
+		end()
+		over.Wait()
+	})
 }
 
 // A node that waits takes a look every two seconds. An API server that refuses its reports must not

@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	// publishLimit bounds one write of the Node.
-	publishLimit = 30 * time.Second
+	// publishLimit bounds one write of the Node, and publishPatience how long a pass waits for it: a
+	// slow API server keeps no node from its steps.
+	publishLimit    = 30 * time.Second
+	publishPatience = 2 * time.Second
 	// textInterval is how often a report is written of which only a text changed, such as an
 	// error with a port number in it.
 	textInterval = 5 * time.Minute
@@ -31,8 +33,13 @@ type publisher struct {
 	log  logrus.FieldLogger
 	now  func() time.Time
 	wake chan struct{}
+	// parallel is whether run writes; without it offer does.
+	parallel bool
+
+	writing sync.Mutex // one request at a time
 
 	mu       sync.Mutex
+	answered chan struct{} // closed after the next write
 	latest   *message
 	written  message
 	at       time.Time // of the last write
@@ -50,18 +57,67 @@ func newPublisher(api cluster.API, log logrus.FieldLogger, now func() time.Time)
 	return &publisher{api: api, log: log, now: now, wake: make(chan struct{}, 1)}
 }
 
-// offer replaces what is to be written, and writes it unless a write failed a moment ago.
+// offer replaces what is to be written, and waits a little for the write unless one failed a moment
+// ago.
 func (p *publisher) offer(ctx context.Context, m message) {
+	if !p.parallel {
+		p.replace(m)
+		p.flush(ctx)
+		return
+	}
+	answered := p.replace(m)
+	p.rouse()
+	if answered == nil {
+		return
+	}
+	limit := time.NewTimer(publishPatience)
+	defer limit.Stop()
+	select {
+	case <-answered:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+}
+
+// replace returns what is closed after the write, nil where it is not time for one.
+func (p *publisher) replace(m message) (answered <-chan struct{}) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.latest = &m
 	if p.failures == 0 {
+		p.schedule()
+	}
+	if p.now().Before(p.next) {
+		return nil
+	}
+	p.answered = make(chan struct{})
+	return p.answered
+}
+
+// schedule says when the latest message is to be written where nothing failed.
+func (p *publisher) schedule() {
+	p.next = time.Time{}
+	if p.latest.sameButText(p.written) {
+		p.next = p.at.Add(textInterval)
+	}
+}
+
+// retry makes the next try now: the API server answers again.
+func (p *publisher) retry() {
+	p.mu.Lock()
+	if p.failures > 0 {
 		p.next = time.Time{}
-		if m.sameButText(p.written) {
-			p.next = p.at.Add(textInterval)
-		}
 	}
 	p.mu.Unlock()
-	p.flush(ctx)
+	p.rouse()
+}
+
+// rouse makes run look at the time of the next try.
+func (p *publisher) rouse() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
 }
 
 // sameButText tells that two messages differ in nothing but what a person reads.
@@ -85,23 +141,42 @@ func (m message) equal(other message) bool {
 
 // flush writes what is to be written, if it is time.
 func (p *publisher) flush(ctx context.Context) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	defer func() {
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
-	}()
-	if p.latest == nil || p.now().Before(p.next) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	m := p.due()
+	if m == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
 	defer cancel()
-	err := p.api.Publish(ctx, p.latest.report, p.latest.condition, p.now())
+	p.note(m, p.api.Publish(ctx, m.report, m.condition, p.now()))
+}
+
+func (p *publisher) due() *message {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.latest == nil || p.now().Before(p.next) {
+		return nil
+	}
+	return p.latest
+}
+
+// note records the outcome of a write. Another message may have come meanwhile.
+func (p *publisher) note(m *message, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.answered != nil {
+		close(p.answered)
+		p.answered = nil
+	}
 	switch {
 	case err == nil:
-		p.written, p.at, p.latest, p.failures = *p.latest, p.now(), nil, 0
+		p.written, p.at, p.failures = *m, p.now(), 0
+		if p.latest == m {
+			p.latest = nil
+		} else {
+			p.schedule()
+		}
 	case errors.Is(err, cluster.ErrUnknownNode):
 		p.next = p.now().Add(unknownRetry)
 	default:

@@ -18,11 +18,12 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	reports := a.reports()
+	reports.parallel = true
 	var publishing sync.WaitGroup
 	publishing.Go(func() { reports.run(ctx) })
 	defer publishing.Wait()
 	var current pass
-	last := beginning{}
+	last, connected := beginning{}, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -31,6 +32,7 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 		case <-tick:
 			a.feed(alive)
 		case <-changed:
+			connected = a.reconnect(connected)
 			if wanted := a.wanted(); wanted != a.follows.Load() {
 				current.outdate(wanted)
 			}
@@ -50,6 +52,16 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 			timer.Reset(wait)
 		}
 	}
+}
+
+// reconnect sends what could not be written while the API server did not answer. It returns whether
+// it answers now.
+func (a *Agent) reconnect(before bool) bool {
+	now := a.API.Told().PodsKnown
+	if now && !before {
+		a.reports().retry()
+	}
+	return now
 }
 
 // beginning is when the last pass began, and for which intent.
