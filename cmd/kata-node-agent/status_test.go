@@ -53,8 +53,8 @@ func TestStatusIsOneScreen(t *testing.T) {
 func TestStatusOfDropInAndCRIO(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*plan.Facts){
-		"none":                     func(f *plan.Facts) { f.Runtime.DropIn = plan.DropIn{} },
-		"changed by somebody else": func(f *plan.Facts) { f.Runtime.DropIn.Right = false },
+		"none":                    func(f *plan.Facts) { f.Runtime.DropIn = plan.DropIn{} },
+		"changed by another user": func(f *plan.Facts) { f.Runtime.DropIn.Right = false },
 		"written, and the running CRI-O does not know": func(f *plan.Facts) { f.Runtime.Lacks = f.Runtime.Invocation },
 		"written, and /x sets y":                       func(f *plan.Facts) { f.Runtime.Conflicts = []plan.Conflict{{File: "/x", Key: "y"}} },
 		"written":                                      func(f *plan.Facts) { f.Runtime.Lacks = "c0" },
