@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
 // constants returns the values of the string constants of a package whose names begin with prefix.
@@ -123,9 +122,6 @@ func reasons(t *testing.T) map[string]bool {
 	}
 	for _, value := range fields(t, "../nodeagent/report", "Reason") {
 		known[value] = true
-	}
-	for _, kind := range kinds(t) {
-		known[report.Reason(kind)] = true
 	}
 	for _, phase := range constants(t, "../api/node", "Phase") {
 		known[phase] = true

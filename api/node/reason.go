@@ -28,3 +28,25 @@ const (
 	// ReasonInvalidIntent says that the intent cannot be followed.
 	ReasonInvalidIntent = "InvalidIntent"
 )
+
+// The reasons of an agent's report that name the step which failed.
+const (
+	ReasonKeepIntentFailed         = "KeepIntentFailed"
+	ReasonPullPayloadFailed        = "PullPayloadFailed"
+	ReasonMountPayloadFailed       = "MountPayloadFailed"
+	ReasonVerifyPayloadFailed      = "VerifyPayloadFailed"
+	ReasonConfigureHandlersFailed  = "ConfigureHandlersFailed"
+	ReasonWriteDropInFailed        = "WriteDropInFailed"
+	ReasonRestartCRIOFailed        = "RestartCRIOFailed"
+	ReasonPointProofFailed         = "PointProofFailed"
+	ReasonProvePayloadFailed       = "ProvePayloadFailed"
+	ReasonPointCurrentFailed       = "PointCurrentFailed"
+	ReasonRecordPayloadFailed      = "RecordPayloadFailed"
+	ReasonWithdrawPayloadFailed    = "WithdrawPayloadFailed"
+	ReasonUnmountPayloadFailed     = "UnmountPayloadFailed"
+	ReasonDeleteImageFailed        = "DeleteImageFailed"
+	ReasonRemoveSandboxFailed      = "RemoveSandboxFailed"
+	ReasonRemoveDropInFailed       = "RemoveDropInFailed"
+	ReasonClearStoreAndStateFailed = "ClearStoreAndStateFailed"
+	ReasonForgetIntentFailed       = "ForgetIntentFailed"
+)

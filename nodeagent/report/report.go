@@ -8,7 +8,6 @@ package report
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -112,15 +111,6 @@ func since(e node.Error, before *node.Error, now time.Time) time.Time {
 		return before.Since
 	}
 	return now.UTC().Truncate(time.Second)
-}
-
-// Reason is a step's failure as one word.
-func Reason(k plan.Kind) string {
-	var b strings.Builder
-	for word := range strings.FieldsFuncSeq(string(k), func(r rune) bool { return r == ' ' || r == '-' }) {
-		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
-	}
-	return b.String() + "Failed"
 }
 
 // Sentence says for a person where the node stands.
