@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -42,6 +43,10 @@ func installed(t *testing.T, root, path string) string {
 	require.NoError(t, err)
 	file := filepath.Join(root, path)
 	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	// A program that another test starts meanwhile would inherit the open file until its execve, and
+	// a file open for writing cannot be executed (ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	require.NoError(t, os.WriteFile(file, program, 0o755))
 	return file
 }
