@@ -105,8 +105,8 @@ func (f *fake) counts(call string) int {
 	return len(slices.DeleteFunc(slices.Clone(f.asked), func(a string) bool { return len(a) < len(call) || a[:len(call)] != call }))
 }
 
-// dial serves the fake on a socket and returns a client for it.
-func dial(t *testing.T, f *fake) *crio.Client {
+// dial serves a runtime on a socket and returns a client for it.
+func dial(t *testing.T, f cri.RuntimeServiceServer) *crio.Client {
 	t.Helper()
 	// Paths of sockets are short; a test's temporary directory need not be.
 	dir, err := os.MkdirTemp("", "cri") //nolint:usetesting // see above
