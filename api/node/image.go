@@ -15,7 +15,7 @@ import (
 const ImagePattern = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$`
 
 // image is compiled once: a controller reads thousands of intents.
-var image = regexp.MustCompile(ImagePattern) //nolint:gochecknoglobals // It is a constant.
+var image = regexp.MustCompile(ImagePattern)
 
 func validateImage(field, name string) error {
 	if name == "" {
