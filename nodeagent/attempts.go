@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kata-node/kata-node/nodeagent/damage"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
@@ -21,6 +22,9 @@ type attempt struct {
 	failures int
 	noted    time.Time
 	next     time.Time
+	// found is how a payload was damaged, and again how often it was found so in a row.
+	found string
+	again int
 	// useless is that the step succeeded, and was still to do.
 	useless bool
 }
@@ -101,8 +105,17 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 		a[s] = attempt{}
 		return 0
 	}
-	failures := before.failures + 1
-	delay := backoff(failures)
-	a[s] = attempt{err: err, failures: failures, noted: now, next: now.Add(delay), useless: useless}
+	this := attempt{err: err, failures: before.failures + 1, noted: now, useless: useless}
+	delay := backoff(this.failures)
+	if s.Kind == plan.Verify && damage.Differs(err) {
+		this.found = err.Error()
+		if this.found == before.found {
+			this.again = before.again + 1
+			this.err = fmt.Errorf("the same after another pull, so the payload itself is wrong and is tried again within %s: %w", wrongRetry, err)
+			delay = spread(min(lastRetry<<min(this.again-1, 16), wrongRetry))
+		}
+	}
+	this.next = now.Add(delay)
+	a[s] = this
 	return delay
 }

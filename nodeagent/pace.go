@@ -33,11 +33,17 @@ const (
 const (
 	firstRetry = time.Second
 	lastRetry  = 5 * time.Minute
+	// wrongRetry is for a payload that comes with the same damage from the registry: each try pulls
+	// all of it.
+	wrongRetry = time.Hour
 )
 
 // backoff is the time from a failure to the next try, for everything that the agent tries again.
 func backoff(failures int) time.Duration {
-	delay := min(firstRetry<<min(failures-1, 16), lastRetry)
+	return spread(min(firstRetry<<min(failures-1, 16), lastRetry))
+}
+
+func spread(delay time.Duration) time.Duration {
 	return delay/2 + rand.N(delay/2+1) //nolint:gosec // spreads retries, guards nothing
 }
 

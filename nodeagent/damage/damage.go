@@ -19,10 +19,16 @@ import (
 // wrong, or a part that is missing. Every other error may pass: a full disk, no file descriptors,
 // no memory, an interruption, the end of a context.
 func Is(err error) bool {
-	if _, differs := errors.AsType[*inspect.Mismatch](err); differs {
+	if Differs(err) {
 		return true
 	}
 	return errors.Is(err, fs.ErrNotExist) || OfMedium(err)
+}
+
+// Differs reports whether content could be read and is not what its manifest says.
+func Differs(err error) bool {
+	_, differs := errors.AsType[*inspect.Mismatch](err)
+	return differs
 }
 
 // OfMedium reports whether an error says that the disk or its file system is damaged where the data is.
