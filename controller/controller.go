@@ -28,6 +28,8 @@ type Settings struct {
 	Settle time.Duration
 	// Now is the clock.
 	Now func() time.Time
+	// Health records what this instance does; nil where no probe asks for it.
+	Health *Health
 }
 
 // key is the only one in the queue: every pass looks at the whole cluster.
@@ -45,10 +47,15 @@ type Controller struct {
 
 // Run works until the context ends. It returns an error only when it could not begin.
 func Run(ctx context.Context, config *rest.Config, settings Settings, metrics *Metrics, log logrus.FieldLogger) error {
+	if settings.Health == nil {
+		settings.Health = &Health{}
+	}
+	settings.Health.Leads(settings.Now())
 	c, err := begin(ctx, config, settings, metrics, log)
 	if err != nil {
 		return fmt.Errorf("starting the controller: %w", err)
 	}
+	settings.Health.Synced()
 	context.AfterFunc(ctx, c.queue.ShutDown)
 	c.queue.Add(key)
 	for c.next(ctx) {
@@ -79,6 +86,8 @@ func (c *Controller) next(ctx context.Context) bool {
 // sync is the whole story of the controller.
 func (c *Controller) sync(ctx context.Context) error {
 	now := c.settings.Now()
+	c.settings.Health.Steps(now)
+	defer c.settings.Health.Passed()
 	seen, err := c.caches.read(now)
 	if err != nil {
 		return err
@@ -101,6 +110,7 @@ func (c *Controller) apply(ctx context.Context, d decide.Decision) error {
 	errs = append(errs, c.writer.RuntimeClass(ctx, d.Existing, d.Desired))
 	for _, change := range d.Changes {
 		updated, err := c.writer.Node(ctx, change)
+		c.settings.Health.Steps(c.settings.Now())
 		if err == nil {
 			c.caches.view.Wrote(updated)
 		}
@@ -108,6 +118,7 @@ func (c *Controller) apply(ctx context.Context, d decide.Decision) error {
 	}
 	for _, s := range d.Statuses {
 		errs = append(errs, c.writer.Status(ctx, s.Config, s.Status))
+		c.settings.Health.Steps(c.settings.Now())
 	}
 	for _, kc := range d.Release {
 		errs = append(errs, c.writer.Release(ctx, kc))

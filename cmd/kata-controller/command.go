@@ -34,7 +34,7 @@ type options struct {
 }
 
 func command(log *logrus.Logger) *cobra.Command {
-	o := options{settings: controller.Settings{Now: time.Now}}
+	o := options{settings: controller.Settings{Now: time.Now, Health: &controller.Health{}}}
 	cmd := &cobra.Command{
 		Use:           "kata-controller",
 		Short:         "Brings Kata Containers to the nodes that KataConfigs select",
@@ -67,7 +67,7 @@ func (o *options) register(cmd *cobra.Command) {
 	f.DurationVar(&o.election.LeaseDuration, "leader-elect-lease-duration", controller.LeaseDuration, "how long others wait before they take over a silent leader's lease")
 	f.DurationVar(&o.election.RenewDeadline, "leader-elect-renew-deadline", controller.RenewDeadline, "how long the leader tries to renew before it gives up")
 	f.DurationVar(&o.election.RetryPeriod, "leader-elect-retry-period", controller.RetryPeriod, "time between attempts")
-	f.StringVar(&o.listen, "listen", ":8080", "address of /healthz and /metrics; empty for neither")
+	f.StringVar(&o.listen, "listen", ":8080", "address of /healthz, /readyz and /metrics; empty for none")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warning or error")
 }
 
@@ -90,7 +90,7 @@ func run(ctx context.Context, o options, log *logrus.Logger) error {
 		return err
 	}
 	if o.listen != "" {
-		if err := serve(ctx, o.listen, registry, log); err != nil {
+		if err := serve(ctx, o.listen, registry, o.settings.Health, log); err != nil {
 			return err
 		}
 	}

@@ -13,16 +13,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/sirupsen/logrus"
+
+	"github.com/kata-node/kata-node/controller"
 )
 
-// serve answers /healthz and /metrics until the context ends.
-func serve(ctx context.Context, address string, registry *prometheus.Registry, log logrus.FieldLogger) error {
+// serve answers /healthz, /readyz and /metrics until the context ends.
+func serve(ctx context.Context, address string, registry *prometheus.Registry, health *controller.Health, log logrus.FieldLogger) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("serving metrics: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("GET /healthz", verdict(func() error { return health.Alive(time.Now()) }))
+	mux.HandleFunc("GET /readyz", verdict(health.Ready))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
@@ -36,4 +39,15 @@ func serve(ctx context.Context, address string, registry *prometheus.Registry, l
 		}
 	})
 	return nil
+}
+
+// verdict answers a probe: 200, or 503 and the reason.
+func verdict(check func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if err := check(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+	}
 }
