@@ -53,6 +53,10 @@ func TestOnlyWorkersAreSelected(t *testing.T) {
 			[]facts.Node{Worker("linux"), Worker("windows", notLinux)},
 			[]string{"linux"},
 		},
+		"virtual nodes never": {
+			[]facts.Node{Worker("real"), Worker("virtual", With("type", "virtual-kubelet"))},
+			[]string{"real"},
+		},
 		"none": {nil, []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,7 +23,7 @@ const rolePrefix = "node-role.kubernetes.io/"
 // no node has that label, Linux and no role label at all.
 func workers(nodes []facts.Node) func(facts.Node) bool {
 	if slices.ContainsFunc(nodes, func(n facts.Node) bool { return has(n, roleWorker) }) {
-		return func(n facts.Node) bool { return n.Linux && has(n, roleWorker) }
+		return func(n facts.Node) bool { return n.Linux && !virtual(n) && has(n, roleWorker) }
 	}
 	return plain
 }
@@ -35,8 +35,12 @@ func plain(n facts.Node) bool {
 			return false
 		}
 	}
-	return n.Linux
+	return n.Linux && !virtual(n)
 }
+
+// virtual is a node that some other service pretends to be: no agent can ever run there. The label is
+// the one that virtual-kubelet puts on its Nodes.
+func virtual(n facts.Node) bool { return n.Labels["type"] == "virtual-kubelet" }
 
 func has(n facts.Node, label string) bool {
 	_, found := n.Labels[label]
