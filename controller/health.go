@@ -24,23 +24,23 @@ type Health struct {
 	since time.Time
 }
 
-// Leads records that this instance leads from now on, and begins to fill its caches.
-func (h *Health) Leads(now time.Time) { h.set(true, false, now) }
+// Leads says that this instance leads from now on, and begins to fill its caches.
+func (h *Health) Leads(now time.Time) { h.set(false, now) }
 
-// Synced records that the caches have everything.
-func (h *Health) Synced() { h.set(true, true, time.Time{}) }
+// Synced says that the caches have everything.
+func (h *Health) Synced() { h.set(true, time.Time{}) }
 
-// Steps records that a pass has begun, or has made a write: a pass over a large cluster takes long, and
+// Steps says that a pass has begun, or has made a write: a pass over a large cluster takes long, and
 // is not stuck while it writes.
-func (h *Health) Steps(now time.Time) { h.set(true, true, now) }
+func (h *Health) Steps(now time.Time) { h.set(true, now) }
 
-// Passed records that a pass has ended.
-func (h *Health) Passed() { h.set(true, true, time.Time{}) }
+// Passed says that a pass has ended.
+func (h *Health) Passed() { h.set(true, time.Time{}) }
 
-func (h *Health) set(leading, synced bool, since time.Time) {
+func (h *Health) set(synced bool, since time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.leading, h.synced, h.since = leading, synced, since
+	h.leading, h.synced, h.since = true, synced, since
 }
 
 // Alive returns why this process should be started again.

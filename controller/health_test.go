@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/controller"
@@ -41,7 +40,7 @@ func TestAPassHasToWriteOrToEnd(t *testing.T) {
 	h.Steps(start)
 	require.NoError(t, h.Alive(start.Add(5*time.Minute)))
 	require.EqualError(t, h.Alive(start.Add(5*time.Minute+1)), "a pass has neither written nor ended for 5m0s")
-	assert.NoError(t, h.Ready(), "a pass that takes long is no reason to call the instance not ready")
+	require.NoError(t, h.Ready(), "a pass that takes long is no reason to call the instance not ready")
 	h.Steps(start.Add(4 * time.Minute))
 	require.NoError(t, h.Alive(start.Add(8*time.Minute)), "it writes")
 	h.Passed()

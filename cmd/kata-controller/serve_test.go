@@ -18,7 +18,7 @@ func TestAProbeAnswersWithTheReason(t *testing.T) {
 	var health controller.Health
 	ask := func() *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
-		verdict(health.Ready)(w, httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody))
+		verdict(health.Ready)(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", http.NoBody))
 		return w
 	}
 	assert.Equal(t, http.StatusOK, ask().Code)

@@ -46,7 +46,7 @@ func TestATornStoreStaysWhileALayerOfItIsMounted(t *testing.T) {
 	require.NoError(t, n.store.Prune())
 	kernel := mounts.Below(n.root, "")
 	require.NoError(t, kernel.Overlay(layers, "/mnt"))
-	t.Cleanup(func() { assert.NoError(t, kernel.Unmount("/mnt")) })
+	t.Cleanup(func() { unmount(t, kernel, "/mnt") })
 	n.put(t, imageRecords, "[{")
 	require.ErrorContains(t, n.store.Prune(), "overlay-images/images.json")
 	assert.DirExists(t, layers[0])

@@ -59,6 +59,13 @@ func TestWhatWasPulledIsListed(t *testing.T) {
 	assert.Empty(t, n.below(t, host.StoreDir+"/downloads"))
 }
 
+// unmount waits for children of other tests: until they execute their program, they have the open
+// files of this process.
+func unmount(t *testing.T, kernel mounts.Kernel, target string) {
+	t.Helper()
+	assert.Eventually(t, func() bool { return kernel.Unmount(target) == nil }, 10*time.Second, 10*time.Millisecond, target)
+}
+
 // mounted mounts an image of the node and compares it with its manifest.
 func mounted(t *testing.T, n node, m manifest.Manifest) error {
 	t.Helper()
@@ -67,7 +74,7 @@ func mounted(t *testing.T, n node, m manifest.Manifest) error {
 	require.Len(t, layers, 3, "one for each component, and the manifest's")
 	kernel := mounts.Below(n.root, "")
 	require.NoError(t, kernel.Overlay(layers, "/mnt"))
-	defer func() { require.NoError(t, kernel.Unmount("/mnt")) }()
+	defer unmount(t, kernel, "/mnt")
 	return inspect.Tree(t.Context(), filepath.Join(n.root, "mnt"), m)
 }
 
@@ -187,7 +194,7 @@ func TestDamageInASharedLayerTakesNothingFromAMountedVersion(t *testing.T) {
 	require.NoError(t, err)
 	target := t.TempDir()
 	require.NoError(t, mounts.Below("/", "").Overlay(layers, target))
-	t.Cleanup(func() { assert.NoError(t, mounts.Below("/", "").Unmount(target)) })
+	t.Cleanup(func() { unmount(t, mounts.Below("/", ""), target) })
 	require.NoError(t, n.store.Discard(t.Context(), images[1-serving].ID))
 	assert.Equal(t, "1.0.0", n.list(t)[0].Version)
 	assert.FileExists(t, target+"/usr/bin/containerd-shim-kata-v2")
