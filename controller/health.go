@@ -30,8 +30,8 @@ func (h *Health) Leads(now time.Time) { h.set(false, now) }
 // Synced says that the caches have everything.
 func (h *Health) Synced() { h.set(true, time.Time{}) }
 
-// Steps says that a pass has begun, or has made a write: a pass over a large cluster takes long, and
-// is not stuck while it writes.
+// Steps says that a pass has begun, or has made a write: a pass over a large cluster takes long,
+// and is not stuck while it writes.
 func (h *Health) Steps(now time.Time) { h.set(true, now) }
 
 // Passed says that a pass has ended.

@@ -53,8 +53,8 @@ func (a *Agent) step(ctx context.Context, r Result) (bool, time.Duration) {
 	return false, soonest
 }
 
-// tidy carries out steps that nothing waits for until so many have succeeded. What does not work now
-// is tried again later.
+// tidy carries out steps that nothing waits for until so many have succeeded. What does not work
+// now is tried again later.
 func (a *Agent) tidy(ctx context.Context, r Result, most int) (done int) {
 	for _, s := range r.Plan.Tidy {
 		if done == most || ctx.Err() != nil {
@@ -71,7 +71,7 @@ func (a *Agent) tidy(ctx context.Context, r Result, most int) (done int) {
 	return done
 }
 
-// prune logs what fails and goes on: nothing relies on it.
+// prune logs a failure and continues: nothing relies on it.
 func (a *Agent) prune() (done bool) {
 	if a.Prune == nil {
 		return false

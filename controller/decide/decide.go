@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package decide turns what is in the cluster into everything that one pass of the controller writes.
-// It is pure: no clock, no client, nothing remembered between calls.
+// Package decide turns what is in the cluster into everything that one pass of the controller
+// writes. It is pure: no clock, no client, nothing remembered between calls.
 package decide
 
 import (

@@ -27,8 +27,8 @@ const (
 	quiet  = 200 // rounds without, in which everything has to come to an end
 )
 
-// One node of each cluster is broken. The others must be installed all the same, an update must reach them, and after its repair
-// nothing of a removal may be left.
+// One node of each cluster is broken. The others must be installed all the same, an update must
+// reach them, and after its repair nothing of a removal may be left.
 func TestEveryClusterComesToItsEnd(t *testing.T) {
 	t.Parallel()
 	for seed := *first; seed < *first+*seeds; seed++ {

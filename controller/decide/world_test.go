@@ -28,8 +28,8 @@ import (
 // tick is how much time a round of the world takes.
 const tick = 30 * time.Second
 
-// world is a cluster in which everything happens that the controller has to live with: caches lag, writes conflict, instances are
-// replaced, pods come and go, nodes reboot, and one node is broken.
+// world is a cluster in which everything happens that the controller has to live with: caches lag,
+// writes conflict, instances are replaced, pods come and go, nodes reboot, and one node is broken.
 type world struct {
 	t       *testing.T
 	seed    uint64
@@ -180,7 +180,8 @@ func (w *world) consistent(d decide.Decision, seen decide.Seen) {
 	}
 }
 
-// invariants hold after every round. A node whose kubelet is not Ready may restart CRI-O at any time: it is unavailable anyway.
+// invariants hold after every round. A node whose kubelet is not Ready may restart CRI-O at any
+// time: it is unavailable anyway.
 func (w *world) invariants() {
 	restarting := 0
 	for _, h := range w.hosts {

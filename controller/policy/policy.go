@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package policy decides whether the admission policies that deploy/ ships are in force. Without them, everybody who may write a Node
-// could name the image that runs as root on it. It is a pure function of the objects.
+// Package policy decides whether the admission policies that deploy/ ships are in force. Without
+// them, everybody who may write a Node could name the image that runs as root on it. It is a pure
+// function of the objects.
 package policy
 
 import (
@@ -17,8 +18,8 @@ const (
 	ControllerLimits = "kata-node-controller-limits"
 )
 
-// Missing returns the names of policies that refuse nothing: they are absent, ignore their own failures, or have no binding that denies
-// everywhere.
+// Missing returns the names of policies that refuse nothing: they are absent, ignore their own
+// failures, or have no binding that denies everywhere.
 func Missing(policies []*admissionv1.ValidatingAdmissionPolicy, bindings []*admissionv1.ValidatingAdmissionPolicyBinding) []string {
 	var missing []string
 	for _, name := range []string{AgentKeys, ControllerKeys, ControllerLimits} {

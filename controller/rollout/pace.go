@@ -190,7 +190,8 @@ func asks(n facts.Node) bool {
 }
 
 // outstanding is true while a node is, or is about to be, unavailable by a grant of ours: until the
-// agent reports that it went on, another boot, or nothing at all for too long. until is when that changes by itself.
+// agent reports that it went on, another boot, or nothing at all for too long. until is when that
+// changes by itself.
 func outstanding(n facts.Node, limits Limits, now time.Time) (caused bool, until time.Time) {
 	if n.Intent == nil || n.Intent.Grants.RestartCRIO == "" || n.Settled() {
 		return false, time.Time{}

@@ -60,7 +60,8 @@ func unfit(n facts.Node) bool {
 	return n.Report != nil && (n.Report.HostCheck != "" || n.Answered() && n.Report.Error != nil && n.Report.Error.Reason == node.ReasonPayloadUnfit)
 }
 
-// expired returns moving until the limit has passed, and when that is. A node that was never seen before is new.
+// expired returns moving until the limit has passed, and when that is. A node that was never seen
+// before is new.
 func expired(since time.Time, limit time.Duration, now time.Time, then standing) (is standing, until time.Time) {
 	if since.IsZero() || limit == 0 {
 		return moving, time.Time{}

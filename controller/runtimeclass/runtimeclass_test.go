@@ -130,7 +130,7 @@ func TestTheClassOutlivesTheLastLabel(t *testing.T) {
 
 func TestAKataConfigWithoutNodesChargesNobody(t *testing.T) {
 	t.Parallel()
-	huge := Config("huge", costs("1", "1Ti"), Selects("nobody", "has"))
+	huge := Config("huge", costs("1", "1Ti"), Selects("no-node", "has"))
 	class := desired([]facts.Config{huge, Config("c", costs("2", "2Gi"))}, Worker("w", Idle))
 	assert.Equal(t, "2Gi", class.Overhead.PodFixed.Memory().String())
 }

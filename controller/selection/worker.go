@@ -38,8 +38,8 @@ func plain(n facts.Node) bool {
 	return n.Linux && !virtual(n)
 }
 
-// virtual is a node that some other service pretends to be: no agent can ever run there. The label is
-// the one that virtual-kubelet puts on its Nodes.
+// virtual is a node that some other service pretends to be: no agent can ever run there. The label
+// is the one that virtual-kubelet puts on its Nodes.
 func virtual(n facts.Node) bool { return n.Labels["type"] == "virtual-kubelet" }
 
 func has(n facts.Node, label string) bool {

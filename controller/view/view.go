@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package view is one controller instance's picture of the cluster's Nodes: what its cache has, what it wrote that the cache does not
-// have yet, and since when each Node has been as it is. It reads no clock and makes no calls.
+// Package view is one controller instance's picture of the cluster's Nodes: what its cache has,
+// what it wrote that the cache does not have yet, and since when each Node has been as it is. It
+// reads no clock and makes no calls.
 package view
 
 import (
@@ -51,7 +52,8 @@ func (v *Nodes) Read(cached []*corev1.Node, now time.Time) []facts.Node {
 	return nodes
 }
 
-// newest returns the cached Node, or what this instance wrote after it, and forgets the latter once the cache has caught up.
+// newest returns the cached Node, or what this instance wrote after it, and forgets the latter once
+// the cache has caught up.
 func (v *Nodes) newest(cached *corev1.Node) *corev1.Node {
 	written, found := v.written[cached.Name]
 	if !found {
@@ -77,7 +79,8 @@ func staleSince(before, n facts.Node, now time.Time) time.Time {
 	}
 }
 
-// unchangedSince uses the controller's clock, too. Its own restart begins anew, which only prolongs deadlines.
+// unchangedSince uses the controller's clock, too. Its own restart begins anew, which only prolongs
+// deadlines.
 func unchangedSince(before, n facts.Node, now time.Time) time.Time {
 	if !before.Since.IsZero() && before.UID == n.UID && progressOf(before) == progressOf(n) {
 		return before.Since
@@ -85,8 +88,8 @@ func unchangedSince(before, n facts.Node, now time.Time) time.Time {
 	return now
 }
 
-// progress is what changes when a node gets further. Texts are not part of it: an error that has another port number in it at each
-// try would never come to its deadline.
+// progress is what changes when a node gets further. Texts are not part of it: an error that has
+// another port number in it at each try would never come to its deadline.
 type progress struct {
 	ready                       bool
 	boot, unreadable            string

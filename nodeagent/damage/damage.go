@@ -31,7 +31,8 @@ func Differs(err error) bool {
 	return differs
 }
 
-// OfMedium reports whether an error says that the disk or its file system is damaged where the data is.
+// OfMedium reports whether an error says that the disk or its file system is damaged where the data
+// is.
 func OfMedium(err error) bool {
 	return slices.ContainsFunc([]error{syscall.EIO, syscall.EUCLEAN, syscall.EBADMSG}, func(d error) bool { return errors.Is(err, d) })
 }

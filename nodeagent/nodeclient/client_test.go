@@ -166,7 +166,8 @@ func TestACredentialThatMayListNothingIsReplaced(t *testing.T) {
 	other.await(c, func() bool { return c.Told().Intent != "" })
 }
 
-// A watch that was ended for a new credential sees nothing any more, whatever becomes of the new one.
+// A watch that was ended for a new credential sees nothing any more, whatever becomes of the new
+// one.
 func TestPodsAreNotKnownAfterTheCredentialWasReplacedByABadOne(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, annotated(node.IntentAnnotation, "seen"))

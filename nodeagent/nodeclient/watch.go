@@ -27,7 +27,7 @@ func (c *Client) Run(ctx context.Context) {
 	backoff := retry()
 	for ctx.Err() == nil {
 		if err := c.session(ctx); err != nil {
-			c.log.WithError(err).Warnf("The API server cannot be asked; what is installed goes on serving")
+			c.log.WithError(err).Warnf("The API server cannot be asked; what is installed continues to serve")
 			pause(ctx, backoff.Step())
 			continue
 		}

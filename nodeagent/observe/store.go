@@ -11,7 +11,7 @@ import (
 )
 
 // store keeps a store that cannot be read, such as one on a full or failing disk, as a fact: what
-// serves goes on serving, and a removal needs no list of images.
+// serves continues to serve, and a removal needs no list of images.
 func (o Observer) store(ctx context.Context) (plan.Store, error) {
 	served, err := record.LoadServed(o.Host.Files)
 	if err != nil {

@@ -83,8 +83,8 @@ func TestEveryStepMayBeRepeated(t *testing.T) {
 	assert.Len(t, repeated, 14, "%v", repeated)
 }
 
-// Each change of a whole life is once the last one of an agent's life, and once the one that it does
-// not live to make.
+// Each change of a whole life is once the last one of an agent's life, and once the one that it
+// does not live to make.
 func TestAnAgentThatDiesBeforeOrAfterAnyChangeGetsToTheSameEnd(t *testing.T) {
 	t.Parallel()
 	want, changes := live(t, newBench(t))

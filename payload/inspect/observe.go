@@ -19,8 +19,9 @@ type entry struct {
 // maxUnlisted bounds what is remembered of a tree that has more files than its manifest lists.
 const maxUnlisted = 1000
 
-// observe lists everything below the root by path, slash separated. Links are read, not followed. A tree with far more files than
-// are listed is a *Mismatch: an image may have any number of them, and memory has not.
+// observe lists everything below the root by path, slash separated. Links are read, not followed. A
+// tree with far more files than are listed is a *Mismatch: an image may have any number of them,
+// and memory has not.
 func observe(ctx context.Context, root *os.Root, listed map[string]judgement) (map[string]entry, error) {
 	found, unlisted := map[string]entry{}, 0
 	err := fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {

@@ -31,8 +31,8 @@ func ConformServices(t *testing.T, services host.Services, name string) {
 	assert.NotEqual(t, before.MainPID, after.MainPID)
 }
 
-// ConformSandboxes tells whether a runtime that knows our two handlers, and runs nothing, behaves as
-// the port says.
+// ConformSandboxes tells whether a runtime that knows our two handlers, and runs nothing, behaves
+// as the port says.
 func ConformSandboxes(t *testing.T, sandboxes host.Sandboxes) {
 	t.Helper()
 	const unknown = "no-such-handler"

@@ -3,7 +3,6 @@
 package images_test
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"os"
@@ -17,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/reexec"
-	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/mounts"
@@ -219,60 +217,6 @@ func TestAnImageWhoseRecordIsDamagedIsNobodys(t *testing.T) {
 	assert.Equal(t, "1.0.0", n.list(t)[0].Version)
 }
 
-func TestAStoreOnAFileSystemOfItsOwnIsEmptied(t *testing.T) {
-	t.Parallel()
-	s := newSource(t)
-	n := newNode(t, s)
-	_, name := s.publish(t, "1.0.0")
-	dir := filepath.Join(n.root, host.StoreDir)
-	require.NoError(t, os.MkdirAll(dir, 0o755))
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
-		t.Skipf("mounting: %v", err)
-	}
-	t.Cleanup(func() { assert.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
-	assert.False(t, n.store.Exists())
-	n.pull(t, name)
-	require.NoError(t, n.store.Destroy(t.Context()))
-	assert.False(t, n.store.Exists())
-}
-
-func TestAStoreThatIsReadOnlyIsNamed(t *testing.T) {
-	t.Parallel()
-	s := newSource(t)
-	n := newNode(t, s)
-	_, name := s.publish(t, "1.0.0")
-	dir := filepath.Join(n.root, host.StoreDir)
-	require.NoError(t, os.MkdirAll(dir, 0o755))
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
-		t.Skipf("mounting: %v", err)
-	}
-	t.Cleanup(func() { assert.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
-	n.pull(t, name)
-	require.NoError(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
-	_, err := n.store.List(t.Context())
-	require.ErrorIs(t, err, unix.EROFS)
-	require.NoError(t, unix.Mount("", dir, "", unix.MS_REMOUNT, "size=64m"))
-	assert.Len(t, n.list(t), 1, "and read again once it may be written to")
-}
-
-func TestAStoreOnAFullDiskIsDeleted(t *testing.T) {
-	t.Parallel()
-	s := newSource(t)
-	n := newNode(t, s)
-	_, name := s.publish(t, "1.0.0")
-	dir := filepath.Join(n.root, filepath.Dir(host.StoreDir))
-	require.NoError(t, os.MkdirAll(dir, 0o755))
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
-		t.Skipf("mounting: %v", err)
-	}
-	t.Cleanup(func() { assert.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
-	n.pull(t, name)
-	require.ErrorIs(t, os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 32<<20), 0o600), unix.ENOSPC)
-	require.NoError(t, n.store.Destroy(t.Context()))
-	assert.False(t, n.store.Exists())
-	assert.NoDirExists(t, filepath.Join(n.root, host.StoreDir))
-}
-
 func TestDestroyLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSource(t)
@@ -396,71 +340,4 @@ func TestAnImageThatTheRegistryDoesNotHaveIsNamed(t *testing.T) {
 	name := repository + "@sha256:" + strings.Repeat("a", 64)
 	require.ErrorContains(t, n.store.Pull(t.Context(), name, func(host.Progress) {}), name)
 	assert.ErrorContains(t, n.store.Pull(t.Context(), "NOT A NAME", nil), `pulling payload "NOT A NAME"`)
-}
-
-// stallAt makes the registry begin an answer to a request for this blob and then stay silent.
-func (s *source) stallAt(t *testing.T, digest string, begun func()) (ended chan struct{}) {
-	t.Helper()
-	ended = make(chan struct{})
-	s.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasSuffix(r.URL.Path, digest) {
-			return false
-		}
-		w.Header().Set("Content-Length", "1000000")
-		w.WriteHeader(http.StatusOK)
-		_, err := w.Write([]byte("half"))
-		assert.NoError(t, err)
-		assert.NoError(t, http.NewResponseController(w).Flush())
-		begun()
-		<-r.Context().Done()
-		close(ended)
-		return true
-	})
-	return ended
-}
-
-func TestAStalledPullEndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	s := newSource(t)
-	n := newNode(t, s)
-	p, name := s.publish(t, "1.0.0")
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := s.stallAt(t, p.Layers[0].Digest, cancel)
-	err := n.store.Pull(ctx, name, func(host.Progress) {})
-	require.ErrorIs(t, err, context.Canceled)
-	<-ended
-	assert.Empty(t, n.list(t))
-	assert.Empty(t, n.below(t, host.StoreDir+"/downloads"))
-	s.misbehave(nil)
-	n.pull(t, name)
-}
-
-func TestARegistryThatGoesSilentIsGivenUpByName(t *testing.T) {
-	t.Parallel()
-	s := newSource(t)
-	n := newNode(t, s)
-	p, name := s.publish(t, "1.0.0")
-	n.store.Stall = time.Second
-	ended := s.stallAt(t, p.Layers[0].Digest, func() {})
-	err := n.store.Pull(t.Context(), name, func(host.Progress) {})
-	require.ErrorContains(t, err, "pulling payload")
-	require.ErrorContains(t, err, "no progress for 1s")
-	<-ended
-	s.misbehave(nil)
-	n.store.Stall = time.Minute
-	n.pull(t, name)
-}
-
-// Not even the header of an answer comes.
-func TestARegistryThatNeverAnswersIsGivenUp(t *testing.T) {
-	t.Parallel()
-	s := newSource(t)
-	n := newNode(t, s)
-	_, name := s.publish(t, "1.0.0")
-	n.store.Stall = time.Second
-	s.misbehave(func(_ http.ResponseWriter, r *http.Request) bool {
-		<-r.Context().Done()
-		return true
-	})
-	require.ErrorContains(t, n.store.Pull(t.Context(), name, func(host.Progress) {}), "no progress for 1s")
 }

@@ -35,7 +35,8 @@ type Store struct {
 	// auth is the file of the node's registry credentials. It need not be there yet when the agent
 	// starts.
 	auth string
-	// Policy is a file in the form of containers-policy.json(5). Without one the host's default is used.
+	// Policy is a file in the form of containers-policy.json(5). Without one the host's default is
+	// used.
 	Policy string
 	// Stall is how long a pull may go without a byte, one minute unless it is set.
 	Stall time.Duration
@@ -65,8 +66,8 @@ func (s *Store) Exists() bool {
 	return len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
-// store opens the store once. The library panics where it cannot open a lock file for writing, as on
-// a file system that an I/O error made read-only.
+// store opens the store once. The library panics where it cannot open a lock file for writing, as
+// on a file system that an I/O error made read-only.
 func (s *Store) store() (storage.Store, error) {
 	if err := unix.Access(s.graph, unix.W_OK); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("opening image store %s: %w", s.graph, err)
@@ -84,7 +85,8 @@ func (s *Store) store() (storage.Store, error) {
 }
 
 // forgetOverlay deletes the library's note that overlay mounts do not work here. It writes one for
-// any failure of its probe, such as a disk without free inodes, and believes it until the next boot.
+// any failure of its probe, such as a disk without free inodes, and believes it until the next
+// boot.
 func (s *Store) forgetOverlay() {
 	_ = os.Remove(filepath.Join(s.run, "overlay", "overlay-false")) //nolint:errcheck // The next try of opening says what is wrong.
 }
@@ -272,7 +274,8 @@ func removeTree(dir string) error {
 	return err
 }
 
-// missing makes the library's own error for a layer that is not there one that says so to everybody: it is damage, and does not pass.
+// missing makes the library's own error for a layer that is not there one that says so to
+// everybody: it is damage, and does not pass.
 func missing(err error) error {
 	if errors.Is(err, storage.ErrLayerUnknown) {
 		return fmt.Errorf("%w: %w", err, fs.ErrNotExist)

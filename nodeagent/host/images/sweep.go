@@ -8,8 +8,8 @@ import (
 	"go.podman.io/storage"
 )
 
-// sweep deletes layers that belong to no image: a pull that was given up has left them. It is called when no
-// pull is under way that might go on with them.
+// sweep deletes layers that belong to no image: a pull that was given up has left them. It is
+// called when no pull is under way that might go on with them.
 func sweep(store storage.Store) error {
 	layers, err := store.Layers()
 	if err != nil {
@@ -57,8 +57,8 @@ func neededLayers(store storage.Store, layers []storage.Layer) (map[string]bool,
 	return needed, nil
 }
 
-// abandoned returns the layers that are not needed, each before the one below it: a layer that another one
-// builds on cannot be deleted.
+// abandoned returns the layers that are not needed, each before the one below it: a layer that
+// another one builds on cannot be deleted.
 func abandoned(layers []storage.Layer, needed map[string]bool) []string {
 	children := map[string][]string{}
 	for _, layer := range layers {

@@ -125,8 +125,8 @@ func TestBothWaysOfMountingAreEqual(t *testing.T) {
 	}
 }
 
-// A child has the open files of its parent until it executes its program, and would make the mount of
-// another test busy: this test runs before those that run in parallel.
+// A child has the open files of its parent until it executes its program, and would make the mount
+// of another test busy: this test runs before those that run in parallel.
 func TestAMountInUseStays(t *testing.T) { //nolint:paralleltest // see above
 	b := newBench(t)
 	b.unmount(t)

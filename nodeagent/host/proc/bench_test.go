@@ -24,8 +24,8 @@ func cpu(b *testing.B) float64 {
 	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
 }
 
-// One look for holders on a node with 1,000 processes more, none of which uses a payload. The baseline reads the arguments and the
-// maps of all of them, as every look did before.
+// One look for holders on a node with 1,000 processes more, none of which uses a payload. The
+// baseline reads the arguments and the maps of all of them, as every look did before.
 func BenchmarkHolders(b *testing.B) {
 	for range processes {
 		c := exec.CommandContext(b.Context(), "sleep", "1000")

@@ -48,8 +48,9 @@ func (Manager) Check(ctx context.Context, name string) error {
 	return decode(ctx, command, environment)
 }
 
-// running returns the arguments and the settings of the process that runs: systemd expands variables
-// in a unit's command only when it starts it. Without a process, the unit's own arguments count.
+// running returns the arguments and the settings of the process that runs: systemd expands
+// variables in a unit's command only when it starts it. Without a process, the unit's own arguments
+// count.
 func running(pid int, argv []string) (arguments, environment []string) {
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
 	line, err := os.ReadFile(filepath.Join(proc, "cmdline"))

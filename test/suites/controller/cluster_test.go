@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controller_test runs the controller against a real kube-apiserver, with exactly the rights and the policies of deploy/.
-// Nodes are simulated: they speak the protocol with the credential of a kubelet.
+// Package controller_test runs the controller against a real kube-apiserver, with exactly the
+// rights and the policies of deploy/. Nodes are simulated: they speak the protocol with the
+// credential of a kubelet.
 package controller_test
 
 import (
@@ -40,7 +41,8 @@ const (
 	payloadB = "registry.kata.test/kata/payload@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 )
 
-// patience is how long anything may take on a machine that is busy with something else; nothing waits for it to pass.
+// patience is how long anything may take on a machine that is busy with something else; nothing
+// waits for it to pass.
 const patience = 4 * time.Minute
 
 // cluster is a control plane of a test's own, with deploy/ applied.
@@ -120,7 +122,8 @@ func settings() controller.Settings {
 	}
 }
 
-// run starts the controller as its Deployment does: with its service account and as leader. It ends with the test, or earlier by the returned function.
+// run starts the controller as its Deployment does: with its service account and as leader. It ends
+// with the test, or earlier by the returned function.
 func (c *cluster) run(t *testing.T, s controller.Settings) (seen *recorder, stop func()) {
 	t.Helper()
 	return c.runLate(t, s, 0)

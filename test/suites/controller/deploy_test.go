@@ -84,7 +84,8 @@ func TestTheControllerRefusesADefinitionThatIsNotOurs(t *testing.T) {
 	assert.ErrorContains(t, begin(), "belongs to another product")
 }
 
-// TestRolesGrantExactlyWhatTheControllerCalls tells the whole story once, and compares what the controller asked for with what deploy/ grants.
+// TestRolesGrantExactlyWhatTheControllerCalls tells the whole story once, and compares what the
+// controller asked for with what deploy/ grants.
 func TestRolesGrantExactlyWhatTheControllerCalls(t *testing.T) {
 	t.Parallel()
 	c, seen, workers := installed(t, "w")

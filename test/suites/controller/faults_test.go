@@ -85,7 +85,8 @@ func TestAKataConfigIsDeletedWhileANodeIsSilent(t *testing.T) {
 	assert.Contains(t, kc.Status.FailedNodes[0].Error, "which is not Ready (AgentNotReporting)")
 	dead.awaitLabel(t, true)
 
-	// The documented way out: the administrator takes the finalizer off. The node is cleaned when it returns.
+	// The documented way out: the administrator takes the finalizer off. The node is cleaned when
+	// it returns.
 	resource := c.dynamic.Resource(v1.GroupVersion().WithResource(v1.Resource))
 	_, err := resource.Patch(t.Context(), "kata", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
 	require.NoError(t, err)

@@ -17,7 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// obey answers every intent of the node at once, as an agent without any work would, until the test ends.
+// obey answers every intent of the node at once, as an agent without any work would, until the test
+// ends.
 func (w *worker) obey(t *testing.T) {
 	t.Helper()
 	watcher, err := w.kube.CoreV1().Nodes().Watch(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + w.name})
@@ -62,7 +63,8 @@ func (w *worker) answer(ctx context.Context, t *testing.T, n *corev1.Node) {
 	}
 }
 
-// budget watches every Node, and remembers how many at most were allowed to restart CRI-O at the same moment.
+// budget watches every Node, and remembers how many at most were allowed to restart CRI-O at the
+// same moment.
 type budget struct {
 	mu          sync.Mutex
 	outstanding map[string]bool

@@ -75,7 +75,8 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 	assert.NoError(t, attempt{"one", "status", `{"status":{"conditions":[{"type":"KataRuntimeReady","$patch":"delete"}]}}`}.by(t.Context(), one.kube))
 }
 
-// TestPoliciesNameTheOnlyWriterOfEachKey lets an administrator try what a node may not: the policies themselves refuse it, not only the admission plugin.
+// TestPoliciesNameTheOnlyWriterOfEachKey lets an administrator try what a node may not: the
+// policies themselves refuse it, not only the admission plugin.
 func TestPoliciesNameTheOnlyWriterOfEachKey(t *testing.T) {
 	t.Parallel()
 	c := start(t)
@@ -141,7 +142,8 @@ func TestHeartbeatsAlwaysPass(t *testing.T) {
 	assert.NoError(t, attempt{"bare", "", `{"spec":{"unschedulable":true}}`}.by(t.Context(), c.kube))
 }
 
-// TestTheControllersAccountIsHeldToItsTwoKeys gives the account every right first: what is refused is refused by the policy.
+// TestTheControllersAccountIsHeldToItsTwoKeys gives the account every right first: what is refused
+// is refused by the policy.
 func TestTheControllersAccountIsHeldToItsTwoKeys(t *testing.T) {
 	t.Parallel()
 	c := start(t)

@@ -126,7 +126,8 @@ func (r *recorder) rights() map[string]bool {
 	return out
 }
 
-// parse takes an API path apart: its group, its resource with subresource, and whether it names one object.
+// parse takes an API path apart: its group, its resource with subresource, and whether it names one
+// object.
 func parse(path string) (group, resource string, named bool) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	if parts[0] == "api" {

@@ -25,7 +25,8 @@ func convert(object *unstructured.Unstructured) (*v1.KataConfig, error) {
 	return &kc, err
 }
 
-// awaitCounts waits for "completed/in progress/waiting/failed of total" and the reason of KataStatusCompleted.
+// awaitCounts waits for "completed/in progress/waiting/failed of total" and the reason of
+// KataStatusCompleted.
 func (c *cluster) awaitCounts(t *testing.T, name, want string) *v1.KataConfig {
 	t.Helper()
 	var last *v1.KataConfig
@@ -59,7 +60,8 @@ func (c *cluster) awaitGone(t *testing.T, name string) {
 	})
 }
 
-// runtimeClass waits for the class and checks its selector; an empty key means that there is no class.
+// runtimeClass waits for the class and checks its selector; an empty key means that there is no
+// class.
 func (c *cluster) awaitRuntimeClass(t *testing.T, key string) {
 	t.Helper()
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {

@@ -27,7 +27,8 @@ type worker struct {
 	kube    *kubernetes.Clientset
 }
 
-// worker registers a node with its own credential, as a kubelet does, and gives it the worker role and labels as an administrator.
+// worker registers a node with its own credential, as a kubelet does, and gives it the worker role
+// and labels as an administrator.
 func (c *cluster) worker(t *testing.T, name string, labels ...string) *worker {
 	t.Helper()
 	config, err := c.NodeUser(name)
@@ -162,7 +163,8 @@ func (w *worker) intent(t *testing.T) *node.Intent {
 	return &intent
 }
 
-// awaitIntent waits for an intent with this state and payload; an empty state waits until there is none.
+// awaitIntent waits for an intent with this state and payload; an empty state waits until there is
+// none.
 func (w *worker) awaitIntent(t *testing.T, state node.State, payload string) {
 	t.Helper()
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {

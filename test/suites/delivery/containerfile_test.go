@@ -17,7 +17,8 @@ import (
 	"github.com/kata-node/kata-node/test/bed/agentrpm"
 )
 
-// containerfile parses one of our files into its only stage; any remark of the linter fails the test.
+// containerfile parses one of our files into its only stage; any remark of the linter fails the
+// test.
 func containerfile(t *testing.T, name string) instructions.Stage {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("../../../containerfiles", name))

@@ -41,7 +41,8 @@ type ignition struct {
 	}
 }
 
-// apply writes the golden MachineConfig to a machine that is off, as the machine-config daemon does.
+// apply writes the golden MachineConfig to a machine that is off, as the machine-config daemon
+// does.
 func apply(t *testing.T, m *machine.Machine) {
 	t.Helper()
 	golden, err := os.ReadFile("../../../ignition/machineconfig/testdata/openshift-4.19.yaml")
@@ -66,7 +67,8 @@ func apply(t *testing.T, m *machine.Machine) {
 	}
 }
 
-// stalled is a podman whose registry answers from the moment that a file appears. What it copies out of the image is the agent in /opt.
+// stalled is a podman whose registry answers from the moment that a file appears. What it copies
+// out of the image is the agent in /opt.
 const stalled = `#!/bin/sh
 case $1 in
 pull) until [ -e /run/registry-answers ]; do sleep 0.1; done ;;

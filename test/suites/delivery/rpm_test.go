@@ -73,7 +73,8 @@ func TestThePresetOfTheRPMEnablesTheUnit(t *testing.T) {
 	assert.Equal(t, "/usr/lib/systemd/system/kata-node-agent.service", alias, "systemctl status kata-agent shows the agent")
 }
 
-// Fedora's kata-containers says Conflicts: kata-agent, Oracle Linux' says Obsoletes: kata-agent <= 4.1.0 and owns the guest's unit.
+// Fedora's kata-containers says Conflicts: kata-agent, Oracle Linux' says Obsoletes: kata-agent <=
+// 4.1.0 and owns the guest's unit.
 func TestTheRPMInstallsNextToDistributionsKata(t *testing.T) {
 	t.Parallel()
 	rpm := pack(t)

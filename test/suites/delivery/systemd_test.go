@@ -14,7 +14,8 @@ import (
 
 const (
 	unit = "usr/lib/systemd/system/kata-node-agent.service"
-	// exposure is the highest score of systemd-analyze security that we accept, times ten. A service that mounts in the host's namespace cannot have a good one.
+	// exposure is the highest score of systemd-analyze security that we accept, times ten. A
+	// service that mounts in the host's namespace cannot have a good one.
 	exposure = "60"
 )
 
@@ -42,8 +43,8 @@ func TestTheUnitStaysHardened(t *testing.T) {
 	output(t, "systemd-analyze", "security", "--offline=true", "--root="+root, "--threshold="+exposure, "kata-node-agent.service")
 }
 
-// ownMountNamespace lists the directives for which systemd gives a service a mount namespace of its own (exec_needs_mount_namespace):
-// what the agent mounts there CRI-O never sees.
+// ownMountNamespace lists the directives for which systemd gives a service a mount namespace of its
+// own (exec_needs_mount_namespace): what the agent mounts there CRI-O never sees.
 func ownMountNamespace() []string {
 	return []string{
 		"RootDirectory", "RootImage", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths", "BindPaths", "BindReadOnlyPaths",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package handshake_test couples the decisions of both halves, the agent's and the controller's, on a small host and
-// an API server that is a value: what neither half's own tests can see.
+// Package handshake_test couples the decisions of both halves, the agent's and the controller's, on
+// a small host and an API server that is a value: what neither half's own tests can see.
 package handshake_test
 
 import (
@@ -138,8 +138,9 @@ func (c *coupled) serving() bool {
 	return target != host.Target(host.Pending)
 }
 
-// A node leaves while a scheduler binds a pod at every tick at which the label is there. Whoever is away or
-// behind: no pod is ever bound to a node whose Kata was taken away, and the node gets clean in the end.
+// A node leaves while a scheduler binds a pod at every tick at which the label is there. Whoever is
+// away or behind: no pod is ever bound to a node whose Kata was taken away, and the node gets clean
+// in the end.
 func TestARemovalNeverMeetsABoundPodAndAlwaysEnds(t *testing.T) {
 	t.Parallel()
 	for _, away := range []int{0, 3, 40} {

@@ -32,7 +32,7 @@ func TestAnIntentThatCannotBeFollowedIsNamedAndChangesNothing(t *testing.T) {
 		report := s.awaitReport("complains that "+bad.complaint, func(r node.Report) bool {
 			return r.Error != nil && strings.Contains(r.Error.Message, bad.complaint)
 		})
-		assert.NotEmpty(t, report.Payload, "the installed payload goes on serving")
+		assert.NotEmpty(t, report.Payload, "the installed payload continues to serve")
 		s.awaitFailed(says(bad.complaint))
 		assert.Equal(t, mounts, s.payloadMounts())
 		assert.Equal(t, current, s.current())

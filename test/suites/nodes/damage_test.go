@@ -58,7 +58,8 @@ func (s *subject) served() [sha256.Size]byte {
 	return sha256.Sum256(content)
 }
 
-// flipByte changes one byte of the one file in the agent's store that matches, without telling anybody: the first one, or one in the middle.
+// flipByte changes one byte of the one file in the agent's store that matches, without telling
+// anybody: the first one, or one in the middle.
 func (s *subject) flipByte(pattern string, first bool) {
 	s.t.Helper()
 	files, err := filepath.Glob(filepath.Join(s.node.Root(), host.StoreDir, pattern))

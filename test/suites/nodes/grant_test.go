@@ -12,7 +12,8 @@ import (
 	"github.com/kata-node/kata-node/test/bed/fault"
 )
 
-// installUpToGrant stops an installation where only the restart of CRI-O is missing, with the KataConfig paused.
+// installUpToGrant stops an installation where only the restart of CRI-O is missing, with the
+// KataConfig paused.
 func (s *subject) installUpToGrant() {
 	s.t.Helper()
 	stall := s.node.Images.Stall(fault.Blobs)

@@ -14,7 +14,8 @@ import (
 	"github.com/kata-node/kata-node/test/bed/fault"
 )
 
-// assertInstalled is how every killed installation ends: a pod runs, and CRI-O was started at boot and once more.
+// assertInstalled is how every killed installation ends: a pod runs, and CRI-O was started at boot
+// and once more.
 func (s *subject) assertInstalled() {
 	s.t.Helper()
 	s.awaitCompleted()

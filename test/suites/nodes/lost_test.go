@@ -45,7 +45,8 @@ func TestALostMountIsNeverServed(t *testing.T) {
 	assert.Equal(t, current, s.awaitServing())
 	s.runPod("old")
 
-	// What a soft reboot does: services stop, mounts go, files below /run and the boot's id stay, services start.
+	// What a soft reboot does: services stop, mounts go, files below /run and the boot's id stay,
+	// services start.
 	s.run("systemctl", "stop", kubeletUnit, crioUnit, agentUnit)
 	s.unmount()
 	s.run("systemctl", "start", agentUnit, crioUnit, kubeletUnit)

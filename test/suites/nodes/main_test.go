@@ -18,7 +18,8 @@ import (
 	"github.com/kata-node/kata-node/test/bed/fixture"
 )
 
-// shared is what all tests share: it starts with the first test that needs it and ends after the last.
+// shared is what all tests share: it starts with the first test that needs it and ends after the
+// last.
 type shared struct {
 	once    sync.Once
 	cluster *fixture.Cluster

@@ -104,7 +104,8 @@ func (s *subject) assertClean() {
 	assert.NotContains(s.t, object.Annotations, node.IntentAnnotation)
 }
 
-// awaitNewAgent waits until systemd runs another main process than the given one and that has said READY.
+// awaitNewAgent waits until systemd runs another main process than the given one and that has said
+// READY.
 func (s *subject) awaitNewAgent(than int) {
 	s.t.Helper()
 	s.await("systemd has started the agent again", func(ctx context.Context) error {

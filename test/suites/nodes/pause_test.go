@@ -50,7 +50,8 @@ func (g fifo) awaitReader() *os.File {
 // manyLives are more than an agent needs that finishes one step in each.
 const manyLives = 40
 
-// killUntil kills the agent as soon as it has finished a step of its plan, until done is true. It returns how many lives that took.
+// killUntil kills the agent as soon as it has finished a step of its plan, until done is true. It
+// returns how many lives that took.
 func (s *subject) killUntil(done func() bool) (lives int) {
 	s.t.Helper()
 	for lives = range manyLives {

@@ -71,7 +71,8 @@ func (s *subject) mountTable() []string {
 	return lines
 }
 
-// conditions leaves out times: heartbeats move by themselves, and the restart of CRI-O may have made the node NotReady for a moment.
+// conditions leaves out times: heartbeats move by themselves, and the restart of CRI-O may have
+// made the node NotReady for a moment.
 func conditions(n *corev1.Node) []string {
 	var lines []string
 	for _, c := range n.Status.Conditions {

@@ -36,7 +36,8 @@ type subject struct {
 	node *fixture.Node
 }
 
-// newSubject boots a node that has an agent and is ready, but is wanted by nobody. It goes when the test ends.
+// newSubject boots a node that has an agent and is ready, but is wanted by nobody. It goes when the
+// test ends.
 func newSubject(t *testing.T, name string) *subject {
 	t.Helper()
 	s := &subject{shared: sharedCluster(t), t: t, name: name}
@@ -52,7 +53,8 @@ func newSubject(t *testing.T, name string) *subject {
 	return s
 }
 
-// close checks what holds for every test, prints logs where one failed, and takes the node out of the cluster.
+// close checks what holds for every test, prints logs where one failed, and takes the node out of
+// the cluster.
 func (s *subject) close() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), patience)
 	defer cancel()
@@ -74,7 +76,8 @@ func (s *subject) close() {
 	}
 }
 
-// invariants hold whatever a test did: no kubelet ever turned a pod away, and no data race was seen.
+// invariants hold whatever a test did: no kubelet ever turned a pod away, and no data race was
+// seen.
 func (s *subject) invariants(ctx context.Context) {
 	assert.NoFileExists(s.t, s.node.Root()+rejections, "the kubelet has rejected a pod")
 	if journal, err := s.node.Journal(ctx, agentUnit); assert.NoError(s.t, err) {
@@ -97,10 +100,12 @@ func tail(log string) string {
 	return strings.Join(lines[max(0, len(lines)-150):], "\n")
 }
 
-// patience is how long any one thing may take on a machine that is busy with other things. Only a test that fails waits so long.
+// patience is how long any one thing may take on a machine that is busy with other things. Only a
+// test that fails waits so long.
 const patience = 4 * time.Minute
 
-// await asks until the answer is nil, and ends the test with the last one where that takes too long.
+// await asks until the answer is nil, and ends the test with the last one where that takes too
+// long.
 func (s *subject) await(what string, ask func(ctx context.Context) error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)

@@ -81,7 +81,8 @@ func (s *Story) awaitMounts(ctx context.Context, n *fixture.Node, wanted int) er
 	return until(ctx, func() error { return s.quietly().payloadMounts(ctx, n, wanted) }, func() error { return s.payloadMounts(ctx, n, wanted) })
 }
 
-// until repeats a check silently until it holds, and then makes it once more aloud. When time is up, the error is what was last wrong.
+// until repeats a check silently until it holds, and then makes it once more aloud. When time is
+// up, the error is what was last wrong.
 func until(ctx context.Context, silent, aloud func() error) error {
 	var last error
 	err := wait.PollUntilContextCancel(ctx, glance, true, func(context.Context) (bool, error) {

@@ -23,7 +23,8 @@ type state struct {
 	object []string
 }
 
-// capture reads it. It leaves out times: the kubelet moves its heartbeats, and its Ready condition moves with the one restart of CRI-O.
+// capture reads it. It leaves out times: the kubelet moves its heartbeats, and its Ready condition
+// moves with the one restart of CRI-O.
 func capture(ctx context.Context, n *fixture.Node) (state, error) {
 	files, err := n.Snapshot(ctx, "/etc", "/run/kata-agent", "/var/lib/kata-*", "/var/log/crio")
 	if err != nil {
@@ -89,8 +90,9 @@ func changed(what string, before, after []string) []string {
 	return lines
 }
 
-// awaitSame gives the handshake at the end of a removal its time: the agent clears its report after the controller has read it.
-// On the node that joined late, the labels that the administrator gave it are no difference.
+// awaitSame gives the handshake at the end of a removal its time: the agent clears its report after
+// the controller has read it. On the node that joined late, the labels that the administrator gave
+// it are no difference.
 func (s *Story) awaitSame(ctx context.Context, n *fixture.Node, before state) error {
 	check := func() error {
 		after, err := capture(ctx, n)

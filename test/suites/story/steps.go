@@ -28,7 +28,8 @@ func (s *Story) pushPayloads(ctx context.Context) error {
 	return nil
 }
 
-// startNodes labels the workers-to-be before it captures the state that the end is compared with: labels are the administrator's.
+// startNodes labels the workers-to-be before it captures the state that the end is compared with:
+// labels are the administrator's.
 func (s *Story) startNodes(ctx context.Context) error {
 	if err := s.Cluster.StartController(ctx, s.payloads[first]); err != nil {
 		return err
@@ -143,7 +144,8 @@ func (s *Story) unchanged(ctx context.Context) error {
 	return nil
 }
 
-// restart restarts what restarts in real life. A kubelet admits its pods again then, and must find no reason to reject one.
+// restart restarts what restarts in real life. A kubelet admits its pods again then, and must find
+// no reason to reject one.
 func (s *Story) restart(ctx context.Context) error {
 	for _, n := range s.nodes[:2] {
 		if _, err := n.Exec(ctx, "systemctl", "restart", "kata-node-agent.service", "kubelet.service"); err != nil {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package story tells the whole life of Kata on a cluster, from the first KataConfig to the last byte removed, and checks every promise on the way.
-// The demo and a test tell the same story.
+// Package story tells the whole life of Kata on a cluster, from the first KataConfig to the last
+// byte removed, and checks every promise on the way. The demo and a test tell the same story.
 package story
 
 import (
@@ -13,7 +13,8 @@ import (
 	"github.com/kata-node/kata-node/test/bed/fixture"
 )
 
-// silence is how long a step may say nothing new before it has gone wrong. However slow a machine is, a cluster that works says something.
+// silence is how long a step may say nothing new before it has gone wrong. However slow a machine
+// is, a cluster that works says something.
 const silence = 5 * time.Minute
 
 // Versions of the test payload in the story.
@@ -35,7 +36,8 @@ type Story struct {
 	progress func()
 }
 
-// step is one part of the story: its title says what a reader will see, its function does and checks it.
+// step is one part of the story: its title says what a reader will see, its function does and
+// checks it.
 type step struct {
 	title string
 	run   func(context.Context) error
