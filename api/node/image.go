@@ -5,6 +5,7 @@ package node
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,37 @@ func validateOptionalImage(field, name string) error {
 		return nil
 	}
 	return validateImage(field, name)
+}
+
+// PrefixPattern is the form of a prefix of references: registry[:port][/directory...], with or
+// without a slash at its end.
+const PrefixPattern = `^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9._-]+)*/?$`
+
+var prefixForm = regexp.MustCompile(PrefixPattern)
+
+// ValidatePrefix returns what makes a prefix of references one that no payload can be below, or
+// nil.
+func ValidatePrefix(prefix string) error {
+	if !prefixForm.MatchString(prefix) {
+		return fmt.Errorf("%q is not a repository or a directory of them: name one such as registry.example.com/kata/", prefix)
+	}
+	return nil
+}
+
+// PayloadAllowed reports whether a payload is below one of the prefixes of references, by whole path
+// components. It is the one rule for controller and agent. Nil prefixes allow every payload, and a
+// payload that is not named is always allowed.
+func PayloadAllowed(prefixes []string, payload string) bool {
+	if payload == "" || prefixes == nil {
+		return true
+	}
+	repository, _, _ := strings.Cut(payload, "@")
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return below(repository, strings.TrimRight(prefix, "/")) })
+}
+
+// below is false for another port of the same host: that is another registry.
+func below(repository, prefix string) bool {
+	return prefix != "" && (repository == prefix || strings.HasPrefix(repository, prefix+"/"))
 }
 
 // Digest returns the sha256:hex part of an image that is named by digest, or "".

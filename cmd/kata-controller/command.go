@@ -58,6 +58,7 @@ func (o *options) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "credential for the API server; without it, the pod's service account")
 	f.StringVar(&o.settings.DefaultPayload, "default-payload", "", "payload for KataConfigs that name none, as registry/repository@sha256:digest")
+	f.StringSliceVar(&o.settings.AllowedPayloads, "allowed-payloads", nil, "prefixes of references, such as registry/directory, below which payloads are rolled out; without it, every payload")
 	f.DurationVar(&o.settings.AgentDeadline, "agent-deadline", 5*time.Minute, "how long a node may leave an intent unanswered before it counts as failed")
 	f.DurationVar(&o.settings.ProgressDeadline, "progress-deadline", 30*time.Minute, "how long a node may stay as it is before it counts as failed")
 	f.DurationVar(&o.settings.FailureGrace, "failure-grace", 10*time.Minute, "how long a failed node holds its place in a rollout before another one is tried")
@@ -77,7 +78,7 @@ func run(ctx context.Context, o options, log *logrus.Logger) error {
 		return fmt.Errorf("reading --log-level: %w", err)
 	}
 	log.SetLevel(level)
-	if err := checkPayload(o.settings.DefaultPayload); err != nil {
+	if err := checkPayloads(o.settings.DefaultPayload, o.settings.AllowedPayloads); err != nil {
 		return err
 	}
 	config, err := clientConfig(o.kubeconfig)
@@ -99,14 +100,23 @@ func run(ctx context.Context, o options, log *logrus.Logger) error {
 	})
 }
 
-// checkPayload refuses a tag: it could mean another image on every node.
-func checkPayload(image string) error {
+// checkPayloads refuses a tag: it could mean another image on every node. It refuses prefixes that
+// allow nothing by a typing mistake, and a default that is not allowed.
+func checkPayloads(image string, allowed []string) error {
+	for _, prefix := range allowed {
+		if err := node.ValidatePrefix(prefix); err != nil {
+			return fmt.Errorf("reading --allowed-payloads: %w", err)
+		}
+	}
 	if image == "" {
 		return nil
 	}
 	probe := node.Intent{State: node.StateInstalled, Payload: image}.Identify("")
 	if err := probe.Validate(); err != nil {
 		return fmt.Errorf("reading --default-payload: %w", err)
+	}
+	if !node.PayloadAllowed(allowed, image) {
+		return fmt.Errorf("reading --default-payload: %q is below none of --allowed-payloads: name one that is, or add its prefix", image)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/rollout"
@@ -25,6 +27,9 @@ import (
 type Settings struct {
 	// DefaultPayload is the image by digest for KataConfigs that name none; it may be empty.
 	DefaultPayload string
+	// AllowedPayloads are the prefixes of references below which payloads are rolled out; nil for
+	// all of them.
+	AllowedPayloads []string
 	// AgentDeadline is how long an intent may go unanswered before the node counts as failed.
 	AgentDeadline time.Duration
 	// ProgressDeadline is how long a node may stay as it is before it counts as failed.
@@ -112,12 +117,21 @@ func configFacts(s Seen, settings Settings) []facts.Config {
 		if problem := s.Unreadable[kc.UID]; problem != nil {
 			c = facts.Unreadable(c, problem)
 		}
-		if c.Refused == nil {
-			c.Refused = refusal
-		}
+		c.Refused = cmp.Or(c.Refused, notAllowed(c, settings.AllowedPayloads), refusal)
 		configs = append(configs, c)
 	}
 	return configs
+}
+
+// notAllowed refuses a payload that the controller's operator does not allow. What nodes serve
+// already stays as it is.
+func notAllowed(c facts.Config, prefixes []string) *facts.Refusal {
+	if node.PayloadAllowed(prefixes, c.Payload) {
+		return nil
+	}
+	return &facts.Refusal{Reason: facts.ReasonPayloadNotAllowed, Message: fmt.Sprintf(
+		"payload %q is below none of %s (--allowed-payloads of the controller): name one that is, or have the flag changed", c.Payload, cmp.Or(strings.Join(prefixes, ", "), "no prefix at all"),
+	)}
 }
 
 func policiesMissing(names []string) *facts.Refusal {

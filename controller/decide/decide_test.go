@@ -66,3 +66,35 @@ func TestAKataConfigThatCannotBeDecodedKeepsItsNodesAndStopsNoOther(t *testing.T
 	require.Len(t, d.Statuses, 1, "nothing is written to an object that is not understood")
 	assert.Equal(t, "good", d.Statuses[0].Config.Name)
 }
+
+func TestAPayloadThatIsNotAllowedIsNotRolledOut(t *testing.T) {
+	t.Parallel()
+	kc, other := kataConfig("c"), kataConfig("other")
+	kc.Spec.KataConfigPoolSelector = &v1.PoolSelector{MatchLabels: map[string]v1.LabelValue{"pool": "c"}}
+	other.Spec.KataConfigPoolSelector = &v1.PoolSelector{MatchLabels: map[string]v1.LabelValue{"pool": "other"}}
+	other.Spec.Config.PayloadImage = "elsewhere.example/payload@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	c, o := facts.OfConfig(kc, ""), facts.OfConfig(other, "")
+	pool := func(name string) factstest.State { return factstest.With("pool", name) }
+	seen := decide.Seen{Configs: []*v1.KataConfig{kc, other}, Nodes: []facts.Node{
+		factstest.Worker("allowed", pool("c"), factstest.Wanted(c), factstest.Reports(node.PhaseInstalled)),
+		factstest.Worker("asks", pool("other"), factstest.Wanted(o), factstest.Reports(node.PhaseAwaitingGrant)),
+		factstest.Worker("idle", pool("other"), factstest.Idle),
+		factstest.Worker("proved", pool("other"), factstest.Wanted(o), factstest.Reports(node.PhaseInstalled)),
+		factstest.Worker("serves", pool("other"), factstest.Done(o)),
+	}}
+	assert.Len(t, decided(seen).Changes, 4)
+	d := decide.Decide(seen, decide.Settings{AllowedPayloads: []string{"registry.example.com/kata/"}}, factstest.Noon())
+	require.Len(t, d.Changes, 1, "what serves stays, nothing else begins")
+	assert.Equal(t, "allowed", d.Changes[0].Node.Name)
+	require.Len(t, d.Statuses, 2)
+	for _, s := range d.Statuses {
+		failed := s.Status.Conditions[2]
+		if s.Config.Name == "other" {
+			assert.Equal(t, string(facts.ReasonPayloadNotAllowed), failed.Reason)
+			assert.Contains(t, failed.Message, "registry.example.com/kata/")
+			assert.Contains(t, failed.Message, other.Spec.Config.PayloadImage)
+			continue
+		}
+		assert.Equal(t, string(facts.ReasonNoFailure), failed.Reason)
+	}
+}

@@ -22,6 +22,8 @@ const (
 	ReasonInvalidSelector Reason = "InvalidSelector"
 	// ReasonNoPayload is a KataConfig without payload where the controller has no default.
 	ReasonNoPayload Reason = "NoPayload"
+	// ReasonPayloadNotAllowed is a payload below none of --allowed-payloads.
+	ReasonPayloadNotAllowed Reason = "PayloadNotAllowed"
 	// ReasonForeignFinalizer is a KataConfig that another product works on.
 	ReasonForeignFinalizer Reason = "ForeignFinalizer"
 	// ReasonRuntimeClassConflict is a RuntimeClass of our name that another product made.

@@ -42,7 +42,7 @@ const (
 	// agent's.
 	imageForm = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$`
 	roleForm  = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
-	// allowedForm is as much of an image's name as a list of allowed payloads may have.
+	// allowedForm is api/node's PrefixPattern, which the same test compares.
 	allowedForm = `^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9._-]+)*/?$`
 )
 

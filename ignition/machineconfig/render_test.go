@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -64,10 +65,12 @@ func TestTheFormOfAnImageIsThatOfTheProtocol(t *testing.T) {
 	require.NoError(t, err)
 	own, err := os.ReadFile("render.go")
 	require.NoError(t, err)
-	_, pattern, found := strings.Cut(string(protocol), "ImagePattern = `")
-	require.True(t, found)
-	pattern, _, _ = strings.Cut(pattern, "`")
-	assert.Contains(t, string(own), "imageForm = `"+pattern+"`")
+	for theirs, ours := range map[string]string{"ImagePattern = `": "imageForm = `", "PrefixPattern = `": "allowedForm = `"} {
+		_, pattern, found := strings.Cut(string(protocol), theirs)
+		require.True(t, found)
+		pattern, _, _ = strings.Cut(pattern, "`")
+		assert.Regexp(t, `(?m)^\s*`+strings.Fields(ours)[0]+" *= `"+regexp.QuoteMeta(pattern)+"`", string(own))
+	}
 }
 
 func TestEveryReleaseThatButaneKnowsIsRendered(t *testing.T) {

@@ -4,7 +4,6 @@ package observe
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
@@ -41,24 +40,8 @@ func (o Observer) intent(told cluster.Told) (plan.Intent, error) {
 
 // refuses says why this node does not run a payload, whoever asks for it.
 func (o Observer) refuses(payload string) string {
-	if o.allowed(payload) {
+	if node.PayloadAllowed(o.Self.AllowedPayloads, payload) {
 		return ""
 	}
 	return fmt.Sprintf("payload %q is below none of this node's allowed_payloads: use one that is, or change the setting in /etc/kata-agent", payload)
-}
-
-// allowed reports whether this node's own settings let it run a payload.
-func (o Observer) allowed(payload string) bool {
-	if payload == "" || o.Self.AllowedPayloads == nil {
-		return true
-	}
-	repository, _, _ := strings.Cut(payload, "@")
-	for _, prefix := range o.Self.AllowedPayloads {
-		prefix = strings.TrimRight(prefix, "/")
-		rest, below := strings.CutPrefix(repository, prefix)
-		if below && prefix != "" && (rest == "" || rest[0] == '/' || rest[0] == ':' && !strings.Contains(rest, "/")) {
-			return true
-		}
-	}
-	return false
 }

@@ -17,7 +17,7 @@ func (o Observer) store(ctx context.Context) (plan.Store, error) {
 	if err != nil {
 		return plan.Store{}, err
 	}
-	if served != nil && !o.allowed(served.Payload) {
+	if served != nil && o.refuses(served.Payload) != "" {
 		served = nil
 	}
 	s := plan.Store{Served: served, Exists: o.Host.Images.Exists()}
