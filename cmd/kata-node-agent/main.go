@@ -9,14 +9,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/host"
+	_ "github.com/kata-node/kata-node/cmd/kata-node-agent/internal/pending" // ends the program that is called as a shim
 )
 
 // version is set by the linker.
@@ -26,9 +25,6 @@ func main() {
 	// Image layers are unpacked by this program called again inside a chroot.
 	if reexec.Init() {
 		return
-	}
-	if filepath.Base(os.Args[0]) == host.Shim {
-		os.Exit(pendingShim(os.Args[1:], os.Stdout, os.Stderr, os.ReadFile))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

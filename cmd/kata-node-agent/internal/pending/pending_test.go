@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package pending_test
 
 import (
 	"io/fs"
@@ -9,13 +9,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/kata-node/kata-node/cmd/kata-node-agent/internal/pending"
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
 // shimSaid runs the pending shim with a reason on disk, if any.
 func shimSaid(reason string, args ...string) (code int, out, problem string) {
 	var stdout, stderr strings.Builder
-	code = pendingShim(args, &stdout, &stderr, func(path string) ([]byte, error) {
+	code = pending.Answer(args, &stdout, &stderr, func(path string) ([]byte, error) {
 		if path != host.PendingReason || reason == "" {
 			return nil, fs.ErrNotExist
 		}
