@@ -51,11 +51,13 @@ func wire(root string) (*wiring, error) {
 	if s.SignaturePolicy != "" {
 		store.Policy = tree.Path(s.SignaturePolicy)
 	}
+	kernel := mounts.Below(root, label(s.SELinuxContext))
+	store.MostLayers = kernel.MostLayers
 	return &wiring{
 		settings: s, store: store, tree: tree, cri: cri, self: self,
 		host: host.Host{
 			Files: tree, Services: systemd.Manager{}, Images: store,
-			Mounts: mounts.Below(root, label(s.SELinuxContext)), Sandboxes: cri, Processes: proc.Below(root),
+			Mounts: kernel, Sandboxes: cri, Processes: proc.Below(root),
 		},
 	}, nil
 }

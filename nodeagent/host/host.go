@@ -98,7 +98,7 @@ type Images interface {
 	// List returns no images, and makes no store, where there is no store yet.
 	List(ctx context.Context) ([]Image, error)
 	// Pull fetches an image named by digest under the host's own signature policy, mirrors and
-	// credentials, and pins it.
+	// credentials, and pins it. The error is Unfit where this host cannot use the payload.
 	Pull(ctx context.Context, image string, progress func(Progress)) error
 	// Layers returns the directories of an image's layers, uppermost first.
 	Layers(ctx context.Context, id string) ([]string, error)
@@ -109,6 +109,18 @@ type Images interface {
 	Discard(ctx context.Context, id string) error
 	Store
 }
+
+// Unfit is the error of a pull of a payload that this host cannot use. No layer was fetched.
+type Unfit struct {
+	Problem string
+	// Err is what the store's library said, if it was asked.
+	Err error
+}
+
+func (e *Unfit) Error() string { return e.Problem }
+
+// Unwrap returns what the library said.
+func (e *Unfit) Unwrap() error { return e.Err }
 
 // Store is the place where images are kept.
 type Store interface {

@@ -6,6 +6,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,6 +20,15 @@ import (
 type Failure struct {
 	Step plan.Kind
 	Err  error
+}
+
+// reason is that of the step, unless it is the payload that does not fit this host: then the same as
+// where that is found in what was pulled.
+func (f Failure) reason() string {
+	if _, unfit := errors.AsType[*host.Unfit](f.Err); unfit {
+		return node.ReasonPayloadUnfit
+	}
+	return Reason(f.Step)
 }
 
 // Make returns the report. An error that was there before, at the same step for the same reason,
@@ -100,7 +110,7 @@ func problem(f plan.Facts, p plan.Plan, failure *Failure) *node.Error {
 	case p.Problem != nil:
 		return &node.Error{Step: string(p.Problem.Step), Reason: p.Problem.Reason, Message: p.Problem.Message}
 	case failure != nil:
-		return &node.Error{Step: string(failure.Step), Reason: Reason(failure.Step), Message: failure.Err.Error()}
+		return &node.Error{Step: string(failure.Step), Reason: failure.reason(), Message: failure.Err.Error()}
 	default:
 		return nil
 	}

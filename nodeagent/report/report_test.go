@@ -4,6 +4,7 @@ package report_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/nodeagent/report"
@@ -85,6 +87,14 @@ func TestReport(t *testing.T) {
 			check: func(t *testing.T, r node.Report) {
 				t.Helper()
 				assert.Equal(t, &node.Error{Step: "pull payload", Reason: "PullPayloadFailed", Message: "no route to host", Since: noon().UTC().Truncate(time.Second)}, r.Error)
+			},
+		},
+		"a payload that this host cannot use is unfit, whichever step finds it": {
+			failure: &report.Failure{Step: plan.Pull, Err: fmt.Errorf("pulling payload: %w", &host.Unfit{Problem: "it is for arm64"})},
+			check: func(t *testing.T, r node.Report) {
+				t.Helper()
+				assert.Equal(t, node.ReasonPayloadUnfit, r.Error.Reason)
+				assert.Equal(t, "pull payload", r.Error.Step)
 			},
 		},
 		"an unfit host has a field of its own, and goes before a failed step": {

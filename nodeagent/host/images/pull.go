@@ -55,11 +55,11 @@ func (s *Store) fetch(ctx context.Context, store storage.Store, image string, pr
 	if err != nil {
 		return "", err
 	}
-	source, err := docker.NewReference(named)
+	from, err := docker.NewReference(named)
 	if err != nil {
 		return "", err
 	}
-	target, err := istorage.Transport.NewStoreReference(store, named, "")
+	to, err := istorage.Transport.NewStoreReference(store, named, "")
 	if err != nil {
 		return "", err
 	}
@@ -70,18 +70,35 @@ func (s *Store) fetch(ctx context.Context, store storage.Store, image string, pr
 	defer func() { _ = policy.Destroy() }() //nolint:errcheck // releases memory only
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	events := make(chan types.ProgressProperties)
-	told := make(chan struct{})
-	go func() { defer close(told); tell(events, progress, stallGuard{limit: s.Stall, cancel: cancel}) }()
-	defer func() { close(events); <-told }()
-	var resolved types.ImageReference
-	_, err = copy.Image(ctx, policy, target, source, &copy.Options{
-		SourceCtx: s.source(), DestinationCtx: s.system, ReportResolvedReference: &resolved,
-		Progress: events, ProgressInterval: progressInterval,
-	})
+	guard := newStallGuard(s.Stall, cancel)
+	defer guard.timer.Stop()
+	id, err := s.transfer(ctx, policy, to, from, progress, guard)
 	if stalled := context.Cause(ctx); errors.Is(stalled, errStalled) {
 		return "", stalled
 	}
+	return id, err
+}
+
+// transfer copies an image that was inspected, and returns its id.
+func (s *Store) transfer(ctx context.Context, policy *signature.PolicyContext, to, from types.ImageReference, progress func(host.Progress), guard stallGuard) (string, error) {
+	source, err := from.NewImageSource(ctx, s.source())
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = source.Close() }() //nolint:errcheck // closes idle connections only
+	if err := s.inspect(ctx, policy, source); err != nil {
+		return "", err
+	}
+	guard.timer.Reset(guard.limit)
+	events := make(chan types.ProgressProperties)
+	told := make(chan struct{})
+	go func() { defer close(told); tell(events, progress, guard) }()
+	defer func() { close(events); <-told }()
+	var resolved types.ImageReference
+	_, err = copy.Image(ctx, policy, to, opened{from, source}, &copy.Options{
+		SourceCtx: s.source(), DestinationCtx: s.system, ReportResolvedReference: &resolved,
+		Progress: events, ProgressInterval: progressInterval,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -121,8 +138,12 @@ var errStalled = errors.New("no progress")
 // stallGuard ends a pull whose registry keeps the connection and sends nothing. The library has no
 // such limit of its own, not for the header of an answer and not for its body.
 type stallGuard struct {
-	limit  time.Duration
-	cancel context.CancelCauseFunc
+	limit time.Duration
+	timer *time.Timer
+}
+
+func newStallGuard(limit time.Duration, cancel context.CancelCauseFunc) stallGuard {
+	return stallGuard{limit, time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w for %s", errStalled, limit)) })}
 }
 
 // patience is longer once all that was asked for has come: layers are then unpacked and flushed to
@@ -134,14 +155,10 @@ func (g stallGuard) patience(sum host.Progress) time.Duration {
 	return g.limit
 }
 
-func (g stallGuard) end() { g.cancel(fmt.Errorf("%w for %s", errStalled, g.limit)) }
-
 // tell adds up the progress of the image's blobs until the channel closes. The library sends events
 // at intervals, also while no byte comes: only what was added counts as progress.
 func tell(events <-chan types.ProgressProperties, progress func(host.Progress), guard stallGuard) {
 	blobs, last := map[string]host.Progress{}, host.Progress{}
-	stall := time.AfterFunc(guard.limit, guard.end)
-	defer stall.Stop()
 	for e := range events {
 		blobs[e.Artifact.Digest.String()] = blob(e)
 		sum := host.Progress{}
@@ -150,7 +167,7 @@ func tell(events <-chan types.ProgressProperties, progress func(host.Progress), 
 		}
 		if sum != last || e.Event != types.ProgressEventRead {
 			last = sum
-			stall.Reset(guard.patience(sum))
+			guard.timer.Reset(guard.patience(sum))
 		}
 		progress(sum)
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,11 +63,12 @@ func newSource(t *testing.T) *source {
 
 func (s *source) address() string { return s.server.Listener.Addr().String() }
 
-// fetched returns the blobs asked for since the last call.
+// fetched returns the blobs asked for since the last call, each once: a configuration is read before
+// it is copied.
 func (s *source) fetched() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	blobs := s.blobs
+	blobs := slices.Compact(slices.Sorted(slices.Values(s.blobs)))
 	s.blobs = nil
 	return blobs
 }
@@ -77,9 +79,15 @@ func (s *source) misbehave(spoil func(w http.ResponseWriter, r *http.Request) bo
 	s.spoil = spoil
 }
 
-// publish builds a payload of two layers and a manifest, of which versions share the guest, and
-// returns it with its name.
+// publish publishes a payload for this machine.
 func (s *source) publish(t *testing.T, version string) (assemble.Payload, string) {
+	t.Helper()
+	return s.publishFor(t, version, runtime.GOARCH)
+}
+
+// publishFor builds a payload of two layers and a manifest, of which versions share the guest, and
+// returns it with its name.
+func (s *source) publishFor(t *testing.T, version, architecture string) (assemble.Payload, string) {
 	t.Helper()
 	tree := t.TempDir()
 	for file, content := range map[string]string{shim: "shim " + version, config: "[runtime]\n", "usr/share/guest/initrd": strings.Repeat("guest", 10_000)} {
@@ -88,7 +96,7 @@ func (s *source) publish(t *testing.T, version string) (assemble.Payload, string
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o755))
 	}
 	p, err := assemble.Build(t.Context(), assemble.Input{Tree: tree, WorkDir: t.TempDir(), Description: assemble.Description{
-		Name: "kata-test", Version: version, Architecture: runtime.GOARCH, ShimCompatibility: "1",
+		Name: "kata-test", Version: version, Architecture: architecture, ShimCompatibility: "1",
 		Handlers:   []assemble.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
 		Components: []assemble.Component{{Name: "guest", Version: "1", Paths: []string{"usr/share/guest"}}, {Name: "shim"}},
 	}})

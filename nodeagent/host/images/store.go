@@ -38,6 +38,9 @@ type Store struct {
 	// Policy is a file in the form of containers-policy.json(5). Without one the host's default is
 	// used.
 	Policy string
+	// MostLayers returns how many layers this host can mount at once, when the name of each has so
+	// many bytes. Nil means any number.
+	MostLayers func(name int) int
 	// Stall is how long a pull may go without a byte, one minute unless it is set.
 	Stall time.Duration
 

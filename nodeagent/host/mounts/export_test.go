@@ -6,4 +6,5 @@ package mounts
 var (
 	MountByString = mountByString
 	MountByCalls  = mountByCalls
+	MostLayers    = mostLayers
 )

@@ -5,6 +5,7 @@ package mounts
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -12,8 +13,38 @@ import (
 
 const attributes = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOSUID
 
-// mountOverlay prefers the mount API in which each layer is one call; kernels before 6.5 know one
-// option string only, limited to a page.
+// stackLimit is the kernel's own, OVL_MAX_STACK in fs/overlayfs.
+const stackLimit = 500
+
+// MostLayers returns how many layers this kernel can mount at once, when the name of each has so
+// many bytes.
+func (k Kernel) MostLayers(name int) int {
+	return mostLayers(oneByOne(), os.Getpagesize(), k.context, name)
+}
+
+// mostLayers is limited by the option string, where there is only that: the kernel takes a page of
+// it with the zero at its end, and cuts the rest without an error.
+func mostLayers(oneByOne bool, page int, context string, name int) int {
+	if oneByOne {
+		return stackLimit
+	}
+	room := page - 1 - len(options(nil, context))
+	return max(0, min(stackLimit, (room+1)/(name+1)))
+}
+
+// oneByOne tells whether the kernel takes layers one by one. Such a kernel looks up each name when
+// it is given; an older one does not know the option, or keeps its value unread.
+func oneByOne() bool {
+	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	defer closing(fs)
+	return errors.Is(unix.FsconfigSetString(fs, "lowerdir+", "/proc/self/no-such-layer"), unix.ENOENT)
+}
+
+// mountOverlay prefers the mount API in which each layer is one call; older kernels know one option
+// string only, limited to a page.
 func mountOverlay(layers []string, target, context string) error {
 	err := mountByCalls(layers, target, context)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
@@ -50,11 +81,19 @@ func mountByCalls(layers []string, target, context string) error {
 }
 
 func mountByString(layers []string, target, context string) error {
-	options := "lowerdir=" + strings.Join(layers, ":")
-	if context != "" {
-		options += `,context="` + context + `"`
+	text := options(layers, context)
+	if page := os.Getpagesize(); len(text) >= page {
+		return fmt.Errorf("their names make %d bytes of mount options, and this kernel takes %d: %w", len(text), page-1, unix.E2BIG)
 	}
-	return unix.Mount("overlay", target, "overlay", unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID, options)
+	return unix.Mount("overlay", target, "overlay", unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID, text)
+}
+
+func options(layers []string, context string) string {
+	text := "lowerdir=" + strings.Join(layers, ":")
+	if context != "" {
+		text += `,context="` + context + `"`
+	}
+	return text
 }
 
 // closing drops a descriptor whose work is done; the kernel keeps what was attached.
