@@ -30,17 +30,21 @@ import (
 type caches struct {
 	nodes, configs, classes, policies, bindings cache.SharedIndexInformer
 
+	// account is this controller's user name.
+	account string
+
 	// view belongs to the one goroutine that takes passes.
 	view view.Nodes
 }
 
-func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer) (*caches, error) {
+func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer, account string) (*caches, error) {
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	c := &caches{
 		nodes:    factory.Core().V1().Nodes().Informer(),
 		classes:  factory.Node().V1().RuntimeClasses().Informer(),
 		configs:  configs,
 		policies: factory.Admissionregistration().V1().ValidatingAdmissionPolicies().Informer(),
+		account:  account,
 		bindings: factory.Admissionregistration().V1().ValidatingAdmissionPolicyBindings().Informer(),
 	}
 	if err := c.nodes.SetTransform(trim); err != nil {
@@ -86,8 +90,8 @@ func (c *caches) read(now time.Time) (decide.Seen, error) {
 		}
 	}
 	out.Nodes = c.view.Read(all[*corev1.Node](c.nodes), now)
-	out.PoliciesMissing = policy.Missing(
-		all[*admissionv1.ValidatingAdmissionPolicy](c.policies), all[*admissionv1.ValidatingAdmissionPolicyBinding](c.bindings))
+	out.PolicyProblem = policy.Problem(
+		all[*admissionv1.ValidatingAdmissionPolicy](c.policies), all[*admissionv1.ValidatingAdmissionPolicyBinding](c.bindings), c.account)
 	object, found, err := c.classes.GetStore().GetByKey(node.RuntimeClass)
 	if err != nil {
 		return decide.Seen{}, fmt.Errorf("reading RuntimeClass from the cache: %w", err)

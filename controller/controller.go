@@ -43,6 +43,10 @@ type Controller struct {
 	queue    workqueue.TypedRateLimitingInterface[string]
 	metrics  *Metrics
 	log      logrus.FieldLogger
+
+	// policyProblem is what the log last said of the admission policies; for the one goroutine that
+	// takes passes.
+	policyProblem string
 }
 
 // Run works until the context ends. It returns an error only when it could not begin.
@@ -92,12 +96,26 @@ func (c *Controller) sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.say(seen.PolicyProblem)
 	decided := decide.Decide(seen, c.settings.Settings, now)
 	c.metrics.observe(decided)
 	if !decided.Next.IsZero() {
 		c.queue.AddAfter(key, decided.Next.Sub(now))
 	}
 	return c.apply(ctx, decided)
+}
+
+// say names a problem with the admission policies once, also where no KataConfig exists that could
+// show it.
+func (c *Controller) say(problem string) {
+	switch problem {
+	case c.policyProblem:
+	case "":
+		c.log.Infof("the admission policies are in force")
+	default:
+		c.log.Errorf("nothing is started: %s", problem)
+	}
+	c.policyProblem = problem
 }
 
 // apply makes what was decided so. Nothing is installed before its finalizer is there, and the

@@ -45,6 +45,10 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 	if err := own(ctx, kube); err != nil {
 		return nil, err
 	}
+	name, err := account(ctx, kube)
+	if err != nil {
+		return nil, err
+	}
 	events, err := recorder(ctx, kube)
 	if err != nil {
 		return nil, err
@@ -53,7 +57,7 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 	if err != nil {
 		return nil, err
 	}
-	watched, err := newCaches(kube, informer)
+	watched, err := newCaches(kube, informer, name)
 	if err != nil {
 		return nil, err
 	}

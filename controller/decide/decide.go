@@ -49,8 +49,8 @@ type Seen struct {
 	Unreadable   map[types.UID]error
 	Nodes        []facts.Node
 	RuntimeClass *nodev1.RuntimeClass
-	// PoliciesMissing are the admission policies that are not in force.
-	PoliciesMissing []string
+	// PolicyProblem says why the admission policies cannot be relied on, empty while they can be.
+	PolicyProblem string
 }
 
 // Decision is everything that one pass writes.
@@ -105,11 +105,11 @@ func Decide(s Seen, settings Settings, now time.Time) Decision {
 func draws(n facts.Node) bool { return n.Labelled() && n.Report != nil }
 
 // configFacts reads the KataConfigs. None of them starts anything while another owner has a
-// RuntimeClass of our name, or while the admission policies are not in force.
+// RuntimeClass of our name, or while the admission policies cannot be relied on.
 func configFacts(s Seen, settings Settings) []facts.Config {
 	refusal := runtimeclass.Foreign(s.RuntimeClass)
-	if refusal == nil && len(s.PoliciesMissing) > 0 {
-		refusal = policiesMissing(s.PoliciesMissing)
+	if refusal == nil && s.PolicyProblem != "" {
+		refusal = &facts.Refusal{Reason: facts.ReasonPoliciesMissing, Message: s.PolicyProblem}
 	}
 	configs := make([]facts.Config, 0, len(s.Configs))
 	for _, kc := range s.Configs {
@@ -131,12 +131,6 @@ func notAllowed(c facts.Config, prefixes []string) *facts.Refusal {
 	}
 	return &facts.Refusal{Reason: facts.ReasonPayloadNotAllowed, Message: fmt.Sprintf(
 		"payload %q is below none of %s (--allowed-payloads of the controller): name one that is, or have the flag changed", c.Payload, cmp.Or(strings.Join(prefixes, ", "), "no prefix at all"),
-	)}
-}
-
-func policiesMissing(names []string) *facts.Refusal {
-	return &facts.Refusal{Reason: facts.ReasonPoliciesMissing, Message: fmt.Sprintf(
-		"no admission policy %s is in force: apply deploy/30-policy-nodes.yaml, without it others could choose what runs as root on nodes", strings.Join(names, ", "),
 	)}
 }
 

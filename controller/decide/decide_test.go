@@ -41,7 +41,7 @@ func TestNothingIsInstalledGrantedOrLabelledWithoutPolicies(t *testing.T) {
 		factstest.Worker("proved", factstest.Wanted(c), factstest.Reports(node.PhaseInstalled)),
 	}}
 	assert.NotEmpty(t, decided(seen).Changes)
-	seen.PoliciesMissing = []string{"a-policy"}
+	seen.PolicyProblem = "no admission policy a-policy is in force"
 	d := decided(seen)
 	assert.Empty(t, d.Changes)
 	require.Len(t, d.Statuses, 1)

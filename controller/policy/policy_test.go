@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -48,12 +49,36 @@ func shipped(t *testing.T) (p policies, b bindings) {
 	}
 }
 
+// account is the one that deploy/ creates.
+const account = "system:serviceaccount:kata-node:kata-controller"
+
+func TestPoliciesForAnotherAccountAreNamed(t *testing.T) {
+	t.Parallel()
+	for _, other := range []string{"system:serviceaccount:my-kata:kata-controller", "kubernetes-admin", "kata-controller", ""} {
+		p, b := shipped(t)
+		problem := policy.Problem(p, b, other)
+		assert.Contains(t, problem, policy.ControllerKeys+", "+policy.ControllerLimits+" does not name this controller's account "+other)
+		assert.NotContains(t, problem, policy.AgentKeys)
+		assert.NotContains(t, problem, "is in force", "one problem at a time")
+	}
+	p, b := shipped(t)
+	for _, q := range p {
+		for i, c := range q.Spec.MatchConditions {
+			q.Spec.MatchConditions[i].Expression = strings.ReplaceAll(c.Expression, account, "system:serviceaccount:my-kata:kata-controller")
+		}
+	}
+	assert.Empty(t, policy.Problem(p, b, "system:serviceaccount:my-kata:kata-controller"), "an overlay that replaces the text")
+	assert.Contains(t, policy.Problem(p, b, account), "does not name")
+	assert.Contains(t, policy.Problem(p[1:], b, account), "no admission policy "+policy.ControllerKeys+" is in force")
+}
+
 func TestWhatIsShippedIsInForce(t *testing.T) {
 	t.Parallel()
 	p, b := shipped(t)
 	require.Len(t, p, 3)
 	require.Len(t, b, 3)
 	assert.Empty(t, policy.Missing(p, b))
+	assert.Empty(t, policy.Problem(p, b, account))
 }
 
 func TestWhatRefusesNothingIsMissing(t *testing.T) {
