@@ -4,6 +4,7 @@ package systemd_test
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,14 +60,28 @@ func TestAProgramThatWasKilledIsNotJudged(t *testing.T) {
 
 func TestTheOptionsAreThoseOfTheProcessThatRuns(t *testing.T) {
 	t.Parallel()
-	c := exec.CommandContext(t.Context(), "sleep", "60")
+	c := exec.CommandContext(t.Context(), "cat", "-")
 	c.Args[0] = "crio"
 	c.Env = []string{"HOME=/", "CONTAINER_ROOT=/a"}
+	in, err := c.StdinPipe()
+	require.NoError(t, err)
+	out, err := c.StdoutPipe()
+	require.NoError(t, err)
 	require.NoError(t, c.Start())
-	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() }) //nolint:errcheck // It ends by a signal.
+	t.Cleanup(func() { _ = in.Close(); _ = c.Wait() }) //nolint:errcheck // It has ended.
+	answered(t, in, out)
 	argv, environment := systemd.Running(c.Process.Pid, []string{"crio", "$OPTIONS"})
-	assert.Equal(t, []string{"crio", "60"}, argv)
+	assert.Equal(t, []string{"crio", "-"}, argv)
 	assert.Equal(t, []string{"CONTAINER_ROOT=/a"}, environment)
 	argv, _ = systemd.Running(0, []string{"crio", "$OPTIONS"})
 	assert.Equal(t, []string{"crio", "$OPTIONS"}, argv)
+}
+
+// answered returns once the process runs its program: until then the kernel shows no arguments of it.
+func answered(t *testing.T, in io.Writer, out io.Reader) {
+	t.Helper()
+	_, err := in.Write([]byte{1})
+	require.NoError(t, err)
+	_, err = out.Read(make([]byte, 1))
+	require.NoError(t, err)
 }
