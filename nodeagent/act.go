@@ -4,9 +4,11 @@ package nodeagent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
@@ -100,6 +102,9 @@ func (a *Agent) run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	defer a.live.enter(s.String(), patience(s.Kind), begun)()
 	if err := a.Stepper.Run(ctx, s, f); err != nil {
 		log.WithError(err).Errorf("Failed: %s", s)
+		if _, outdated := errors.AsType[*host.Outdated](err); outdated {
+			a.Renew(err)
+		}
 		return err
 	}
 	a.repeats.note(s, a.Now())

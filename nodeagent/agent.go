@@ -45,6 +45,9 @@ type Agent struct {
 	// Hung is given the sentence about a phase that takes too long. It is called in parallel with
 	// a pass, which may hold anything.
 	Hung func(sentence string)
+	// Renew ends this process, and with it what it keeps of files that have changed since. systemd
+	// starts another.
+	Renew func(why error)
 	// Prune deletes what interrupted pulls left. It is called once: before the first pull, or when
 	// there is nothing else to do. Pods that are bound here do not wait for it.
 	Prune func() error

@@ -5,6 +5,7 @@ package nodeagent_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
@@ -69,6 +71,22 @@ func TestAFailingStepBacksOffAndStaysInTheReportUntilItSucceeds(t *testing.T) {
 	assert.Zero(t, a.Pass(t.Context()).Next)
 	a.Pass(t.Context())
 	assert.Nil(t, w.Reported().Error)
+}
+
+func TestAStepThatOnlyAnotherProcessCanTakeEndsThisOne(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	problem := errors.New("x509: certificate signed by unknown authority")
+	w.do = func(context.Context, plan.Step) error { return problem }
+	a := w.agent(t)
+	a.Pass(t.Context())
+	assert.Empty(t, w.renewed)
+	outdated := &host.Outdated{What: "/etc/ssl/cert.pem", Err: problem}
+	w.do = func(context.Context, plan.Step) error { return fmt.Errorf("pulling payload: %w", outdated) }
+	w.now = w.now.Add(time.Hour)
+	a.Pass(t.Context())
+	require.Len(t, w.renewed, 1)
+	assert.ErrorContains(t, w.renewed[0], "unknown authority; /etc/ssl/cert.pem has changed since this process read it")
 }
 
 func TestAStepWithoutEffectIsAFailure(t *testing.T) {

@@ -31,6 +31,7 @@ type world struct {
 	reports []node.Report
 	said    []saying
 	hung    []string
+	renewed []error
 	steps   []plan.Step
 	events  []string
 	// published counts the tries to write a report.
@@ -124,9 +125,10 @@ func (w *world) agent(t *testing.T) *nodeagent.Agent {
 	log.SetOutput(t.Output())
 	return &nodeagent.Agent{
 		API: w, Looker: w, Stepper: w, Log: log, Self: host.Identity{BootID: "b1", Architecture: "amd64"},
-		Say:  func(sentence string, pending bool) { w.said = append(w.said, saying{sentence, pending}) },
-		Hung: func(sentence string) { w.hung = append(w.hung, sentence) },
-		Now:  func() time.Time { return w.now },
+		Say:   func(sentence string, pending bool) { w.said = append(w.said, saying{sentence, pending}) },
+		Renew: func(why error) { w.renewed = append(w.renewed, why) },
+		Hung:  func(sentence string) { w.hung = append(w.hung, sentence) },
+		Now:   func() time.Time { return w.now },
 	}
 }
 

@@ -75,11 +75,13 @@ func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus
 		log.WithError(err).Errorf("CRI-O may start without the handlers")
 	}
 	notify(log, systemd.Ready, "1")
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	var group wait.Group
 	group.StartWithContext(ctx, client.Run)
 	agent := &nodeagent.Agent{
 		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
-		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Hung: tell, Prune: w.store.Prune, Self: w.self,
+		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Hung: tell, Prune: w.store.Prune, Self: w.self, Renew: end,
 	}
 	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Tell: func(text string) { agent.Progressed(text); tell(text) }}
 	ticker := time.NewTicker(watchdogInterval())
@@ -87,6 +89,14 @@ func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus
 	agent.Run(ctx, client.Changed(), ticker.C, func() { notify(log, systemd.Watchdog, "1") })
 	notify(log, systemd.Stopping, "1")
 	group.Wait()
+	return renewal(ctx)
+}
+
+// renewal is why the agent ended itself, nil where it was told to stop.
+func renewal(ctx context.Context) error {
+	if outdated, ok := errors.AsType[*host.Outdated](context.Cause(ctx)); ok {
+		return fmt.Errorf("the agent starts anew: %w", outdated)
+	}
 	return nil
 }
 

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -48,6 +50,16 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		c.SetOut(io.Discard)
 		require.ErrorContains(t, c.ExecuteContext(t.Context()), "reading settings /etc/kata-agent/a.toml: unknown key crio_units", name)
 	}
+}
+
+func TestAnAgentThatIsOutdatedEndsWithItsReason(t *testing.T) {
+	t.Parallel()
+	ctx, end := context.WithCancelCause(t.Context())
+	end(&host.Outdated{What: "/etc/ssl/cert.pem", Err: errors.New("x509: unknown authority")})
+	require.EqualError(t, renewal(ctx), "the agent starts anew: x509: unknown authority; /etc/ssl/cert.pem has changed since this process read it")
+	stopped, stop := context.WithCancelCause(t.Context())
+	stop(nil)
+	assert.NoError(t, renewal(stopped), "and one that was told to stop does so without an error")
 }
 
 func TestASecondAgentDoesNotStart(t *testing.T) {

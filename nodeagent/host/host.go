@@ -7,6 +7,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 )
 
@@ -98,7 +99,8 @@ type Images interface {
 	// List returns no images, and makes no store, where there is no store yet.
 	List(ctx context.Context) ([]Image, error)
 	// Pull fetches an image named by digest under the host's own signature policy, mirrors and
-	// credentials, and pins it. The error is Unfit where this host cannot use the payload.
+	// credentials, and pins it. The error is Unfit where this host cannot use the payload, and
+	// Outdated where a new process may succeed.
 	Pull(ctx context.Context, image string, progress func(Progress)) error
 	// Layers returns the directories of an image's layers, uppermost first.
 	Layers(ctx context.Context, id string) ([]string, error)
@@ -121,6 +123,21 @@ func (e *Unfit) Error() string { return e.Problem }
 
 // Unwrap returns what the library said.
 func (e *Unfit) Unwrap() error { return e.Err }
+
+// Outdated is an error that only a new process can avoid: what it read at its start has changed
+// since.
+type Outdated struct {
+	// What is the file or directory that has changed.
+	What string
+	Err  error
+}
+
+func (e *Outdated) Error() string {
+	return fmt.Sprintf("%v; %s has changed since this process read it", e.Err, e.What)
+}
+
+// Unwrap returns what failed.
+func (e *Outdated) Unwrap() error { return e.Err }
 
 // Store is the place where images are kept.
 type Store interface {

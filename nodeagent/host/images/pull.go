@@ -41,7 +41,7 @@ func (s *Store) Pull(ctx context.Context, image string, progress func(host.Progr
 	}
 	id, err := s.fetch(ctx, store, image, progress)
 	if err != nil {
-		return fmt.Errorf("pulling payload %q: %w", image, err)
+		return outdated(fmt.Errorf("pulling payload %q: %w", image, err), s.trusted, authorities(s.root))
 	}
 	if err := pin(store, id); err != nil {
 		return err

@@ -35,6 +35,9 @@ type Store struct {
 	// auth is the file of the node's registry credentials. It need not be there yet when the agent
 	// starts.
 	auth string
+	// trusted are the root and its authorities' certificates, as they were before any was read.
+	root    string
+	trusted map[string]stamp
 	// Policy is a file in the form of containers-policy.json(5). Without one the host's default is
 	// used.
 	Policy string
@@ -51,7 +54,7 @@ type Store struct {
 // Below returns the store of a root; "/" is the host itself. The run directory must be on a file
 // system that forgets at a reboot.
 func Below(root, graph, run, authFile string) *Store {
-	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile), Stall: stallLimit}
+	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile), Stall: stallLimit, root: root, trusted: authorities(root)}
 	s.system = &types.SystemContext{
 		BigFilesTemporaryDir: filepath.Join(s.graph, "downloads"),
 		BlobInfoCacheDir:     filepath.Join(s.graph, "blobs"),
