@@ -95,8 +95,8 @@ func run(ctx context.Context, o options, log *logrus.Logger) error {
 			return err
 		}
 	}
-	return controller.Lead(ctx, config, o.election, log, func(ctx context.Context) error {
-		return controller.Run(ctx, config, o.settings, metrics, log)
+	return controller.Lead(ctx, config, o.election, log, func(ctx context.Context, held *rest.Config) error {
+		return controller.Run(ctx, held, o.settings, metrics, log)
 	})
 }
 

@@ -148,8 +148,8 @@ func (c *cluster) runLate(t *testing.T, s controller.Settings, lag time.Duration
 		LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 500 * time.Millisecond,
 	}
 	go func() {
-		done <- controller.Lead(ctx, config, election, log, func(ctx context.Context) error {
-			return controller.Run(ctx, config, s, metrics, log)
+		done <- controller.Lead(ctx, config, election, log, func(ctx context.Context, held *rest.Config) error {
+			return controller.Run(ctx, held, s, metrics, log)
 		})
 	}()
 	var stopped bool
