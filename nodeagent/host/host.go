@@ -200,9 +200,13 @@ type Process struct {
 	Args []string
 	// Paths are the files below the directory that it executes, maps or names in its arguments.
 	Paths []string
+	// Unread says why that is not known; Args and Paths are empty then.
+	Unread string
 }
 
 // Processes looks at the processes of the host.
 type Processes interface {
+	// Using returns the processes that use files below a directory, and those of which that is not
+	// known.
 	Using(dir string) ([]Process, error)
 }

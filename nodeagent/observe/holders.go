@@ -8,12 +8,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
 // holders finds who uses each slot. A running sandbox that no process ties to a slot holds all of
-// them, and so does a CRI-O that does not answer.
+// them, and so do a CRI-O that does not answer and a process that cannot be read.
 func (o Observer) holders(all []plan.Slot, runtime plan.Runtime) error {
 	processes, err := o.Host.Processes.Using(host.SlotsDir)
 	if err != nil {
@@ -40,6 +41,11 @@ func unattributed(runtime plan.Runtime, processes []host.Process) []string {
 		return []string{"CRI-O, which does not answer"}
 	}
 	var holders []string
+	for _, p := range processes {
+		if p.Unread != "" {
+			holders = append(holders, fmt.Sprintf("process %d (unknown: %s)", p.PID, node.Sentence(p.Unread)))
+		}
+	}
 	for _, s := range runtime.Sandboxes {
 		tied := slices.ContainsFunc(processes, func(p host.Process) bool { return slices.Contains(p.Args, s.ID) })
 		if s.Ready && !tied {

@@ -80,8 +80,13 @@ func TestWhoHoldsAVersion(t *testing.T) {
 		change func(m *hosttest.Machine)
 		v1, v2 []string
 	}{
-		"nobody":        {func(*hosttest.Machine) {}, nil, nil},
-		"a process":     {func(m *hosttest.Machine) { m.Processes = []host.Process{shim("v1", "s9")} }, []string{"process 7 (containerd-shim-kata-v2)"}, nil},
+		"nobody":    {func(*hosttest.Machine) {}, nil, nil},
+		"a process": {func(m *hosttest.Machine) { m.Processes = []host.Process{shim("v1", "s9")} }, []string{"process 7 (containerd-shim-kata-v2)"}, nil},
+		"a process that cannot be read": {
+			func(m *hosttest.Machine) {
+				m.Processes = []host.Process{{PID: 7, Unread: "/proc/7/maps: no answer within 1s"}}
+			}, []string{"process 7 (unknown: /proc/7/maps: no answer within 1s)"}, []string{"process 7 (unknown: /proc/7/maps: no answer within 1s)"},
+		},
 		"a longer name": {func(m *hosttest.Machine) { m.Processes = []host.Process{shim("v11", "s9")} }, nil, nil},
 		"a sandbox tied": {func(m *hosttest.Machine) {
 			m.Processes, m.Sandboxes = []host.Process{shim("v2", "s1")}, []host.Sandbox{running}

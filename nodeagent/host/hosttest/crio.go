@@ -95,6 +95,6 @@ type processes struct{ m *Machine }
 
 func (p processes) Using(dir string) ([]host.Process, error) {
 	return slices.DeleteFunc(slices.Clone(p.m.Processes), func(q host.Process) bool {
-		return !slices.ContainsFunc(q.Paths, func(path string) bool { return strings.HasPrefix(path, dir+"/") })
+		return q.Unread == "" && !slices.ContainsFunc(q.Paths, func(path string) bool { return strings.HasPrefix(path, dir+"/") })
 	}), nil
 }

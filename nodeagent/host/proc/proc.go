@@ -27,17 +27,23 @@ import (
 // of a process takes its memory lock, and a host has thousands of processes.
 type Table struct {
 	root string
+	// read reads one process.
+	read func(pid int, dir string) (host.Process, error)
 
 	mu     sync.Mutex
 	unused map[identity]int
+	late   map[identity]*reading
 }
 
 // Below returns the process table as far as it concerns files below a root; "/" is the host itself.
-func Below(root string) *Table { return &Table{root: root, unused: map[identity]int{}} }
+func Below(root string) *Table {
+	return &Table{root: root, read: process, unused: map[identity]int{}, late: map[identity]*reading{}}
+}
 
 const proc = "/proc"
 
-// Using returns the processes, other than this one, that use files below dir.
+// Using returns the processes, other than this one, that use files below dir, and those that cannot
+// be read.
 func (t *Table) Using(dir string) ([]host.Process, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -54,15 +60,16 @@ func (t *Table) Using(dir string) ([]host.Process, error) {
 			continue
 		}
 		p, err := t.look(pid, dir, seen)
-		if err != nil && !gone(err) {
-			return nil, fmt.Errorf("looking at process %d: %w", pid, err)
-		}
-		if len(p.Paths) > 0 {
+		switch {
+		case err != nil && !gone(err):
+			using = append(using, host.Process{PID: pid, Unread: err.Error()})
+		case len(p.Paths) > 0:
 			p.Paths = t.below(p.Paths)
 			using = append(using, p)
 		}
 	}
 	t.unused = seen
+	t.forgetLate()
 	return using, nil
 }
 
@@ -86,7 +93,7 @@ func (t *Table) look(pid int, dir string, seen map[identity]int) (host.Process, 
 		seen[id] = times
 		return host.Process{}, nil
 	}
-	p, err := process(pid, dir)
+	p, err := t.patiently(id)
 	if err == nil && len(p.Paths) == 0 {
 		seen[id] = t.unused[id] + 1
 	}
