@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/pelletier/go-toml/v2"
@@ -20,7 +21,7 @@ type File struct {
 	Err error
 }
 
-// Conflict is a key in a file of another owner that says something about one of our handlers.
+// Conflict is a key in a file of another owner, or an option of CRI-O's process, that says something about one of our handlers.
 type Conflict struct {
 	File, Key string
 	// Default is whether the key makes one of our handlers the default runtime: CRI-O refuses to
@@ -38,8 +39,9 @@ type Verdict struct {
 	Refused string
 }
 
-// Judge looks at all files that CRI-O reads, in its order. Our own drop-in is no conflict.
-func Judge(files []File) Verdict {
+// Judge looks at all files that CRI-O reads, in its order, and at the options that override them.
+// Our own drop-in is no conflict.
+func Judge(files []File, options Options) Verdict {
 	var v Verdict
 	for _, f := range files {
 		conflicts, err := judge(f)
@@ -48,6 +50,7 @@ func Judge(files []File) Verdict {
 		}
 		v.Conflicts = append(v.Conflicts, conflicts...)
 	}
+	v.Conflicts = append(v.Conflicts, options.conflicts()...)
 	return v
 }
 
@@ -69,7 +72,7 @@ func judge(f File) ([]Conflict, error) {
 	if err := toml.Unmarshal(f.Content, &t); err != nil {
 		return nil, err
 	}
-	if f.Path == host.DropIn {
+	if f.Path == host.DropIn || path.Base(f.Path) == path.Base(host.DropIn) && SameDropIn(f.Content) {
 		return nil, nil
 	}
 	ours := []string{node.Handler, node.ProofHandler}

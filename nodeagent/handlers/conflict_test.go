@@ -35,7 +35,7 @@ func TestWhatOtherFilesSayAboutOurHandlers(t *testing.T) {
 			[]handlers.Conflict{{File: site, Key: "crio.runtime.default_runtime", Default: true}},
 		},
 	} {
-		verdict := handlers.Judge([]handlers.File{{Path: "/etc/crio/crio.conf"}, c.file})
+		verdict := handlers.Judge([]handlers.File{{Path: "/etc/crio/crio.conf"}, c.file}, handlers.Options{})
 		assert.Equal(t, handlers.Verdict{Conflicts: c.want}, verdict, name)
 	}
 }
@@ -46,8 +46,8 @@ func TestAConfigurationThatCRIOWouldRefuseIsNamedByFile(t *testing.T) {
 		{Path: "/etc/crio/crio.conf", Content: []byte("[crio]\n")},
 		{Path: "/etc/crio/crio.conf.d/.half", Content: []byte("[crio.runt")},
 		{Path: "/etc/crio/crio.conf.d/dangling", Err: errors.New("no such file or directory")},
-	})
+	}, handlers.Options{})
 	assert.Contains(t, verdict.Refused, "/etc/crio/crio.conf.d/.half: ")
-	verdict = handlers.Judge([]handlers.File{{Path: "/etc/crio/crio.conf.d/dangling", Err: errors.New("no such file or directory")}})
+	verdict = handlers.Judge([]handlers.File{{Path: "/etc/crio/crio.conf.d/dangling", Err: errors.New("no such file or directory")}}, handlers.Options{})
 	assert.Equal(t, "/etc/crio/crio.conf.d/dangling: no such file or directory", verdict.Refused)
 }

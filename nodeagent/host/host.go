@@ -71,6 +71,9 @@ type Services interface {
 	// Check returns why a service would refuse to start again, nil when nothing speaks against it.
 	// It changes nothing.
 	Check(ctx context.Context, name string) error
+	// Words returns what the program of a service printed last in one invocation, empty where
+	// nothing is known.
+	Words(ctx context.Context, name, invocation string) (string, error)
 	// Restart returns when the restart job has ended; the error carries the job's result and the
 	// unit's state.
 	Restart(ctx context.Context, name string) error
@@ -202,6 +205,8 @@ type Process struct {
 	Paths []string
 	// Unread says why that is not known; Args and Paths are empty then.
 	Unread string
+	// Environment are the variables that were asked for, as NAME=VALUE.
+	Environment []string
 }
 
 // Processes looks at the processes of the host.
@@ -209,4 +214,7 @@ type Processes interface {
 	// Using returns the processes that use files below a directory, and those of which that is not
 	// known.
 	Using(dir string) ([]Process, error)
+	// Started returns the arguments of a process, and the variables whose names begin with a
+	// prefix.
+	Started(pid int, prefix string) (Process, error)
 }

@@ -224,14 +224,14 @@ func TestWhatCannotBeReadStopsThePlan(t *testing.T) {
 	}
 	m := machine(t)
 	o := observer(m)
-	o.Host.Processes = blind{}
+	o.Host.Processes = blind{o.Host.Processes}
 	put(t, m, map[string]string{host.SlotDir("v1") + "/x": ""})
 	_, err := o.Look(t.Context(), cluster.Told{})
 	assert.ErrorContains(t, err, "no process table")
 }
 
 // blind sees no processes, and says so.
-type blind struct{}
+type blind struct{ host.Processes }
 
 func (blind) Using(string) ([]host.Process, error) { return nil, errors.New("no process table") }
 

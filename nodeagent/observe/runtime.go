@@ -32,7 +32,12 @@ func (o Observer) runtime(ctx context.Context) (plan.Runtime, error) {
 	if r.DropIn, err = o.dropIn(); err != nil {
 		return r, err
 	}
-	o.configuration(&r)
+	o.configuration(&r, unit.MainPID)
+	if !r.Active && r.Restarted.Invocation != "" && r.Restarted.Invocation == r.Lacks {
+		// Without the words, the report says where to find them.
+		words, _ := o.Host.Services.Words(ctx, o.Self.CRIOUnit, unit.Invocation) //nolint:errcheck // see above
+		r.Words = node.Sentence(words)
+	}
 	if r.Active {
 		o.sandboxes(ctx, &r)
 	}
@@ -50,24 +55,55 @@ func (o Observer) dropIn() (plan.DropIn, error) {
 	return plan.DropIn{Exists: true, Right: handlers.SameDropIn(content)}, nil
 }
 
-// configuration reads what CRI-O reads at its start.
-func (o Observer) configuration(r *plan.Runtime) {
-	verdict := handlers.Judge(ConfigurationFiles(o.Host.Files))
+// configuration reads what CRI-O reads at its start, from the places that the options of its
+// process name. Of a process that does not run or cannot be read they are not known, and the
+// default places count.
+func (o Observer) configuration(r *plan.Runtime, pid int) {
+	var process host.Process
+	if pid != 0 {
+		process, _ = o.Host.Processes.Started(pid, handlers.VariablePrefix) //nolint:errcheck // see above
+	}
+	options := handlers.OptionsOf(process)
+	if r.DropIn.Exists && !o.reads(options.Dir) {
+		r.DropIn.Hidden = orElse(options.Dir, "no directory")
+	}
+	verdict := handlers.Judge(ConfigurationFiles(o.Host.Files, options), options)
 	r.Refused = verdict.Refused
 	for _, c := range verdict.Conflicts {
 		r.Conflicts = append(r.Conflicts, plan.Conflict(c))
 	}
 }
 
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// reads reports whether CRI-O finds our drop-in in a directory, which may lead to the usual one.
+func (o Observer) reads(dir string) bool {
+	if dir == host.CRIOConfigDir {
+		return true
+	}
+	content, err := o.Host.Files.Read(path.Join(dir, path.Base(host.DropIn)))
+	return dir != "" && err == nil && handlers.SameDropIn(content)
+}
+
 // ConfigurationFiles returns the files of CRI-O's configuration in the order in which CRI-O reads
 // them: the main file, then everything below the drop-in directory by name, whatever the name.
-func ConfigurationFiles(files host.FileReader) []handlers.File {
+func ConfigurationFiles(files host.FileReader, options handlers.Options) []handlers.File {
 	var all []handlers.File
-	content, err := files.Read(host.CRIOConfig)
-	if !errors.Is(err, fs.ErrNotExist) {
-		all = append(all, handlers.File{Path: host.CRIOConfig, Content: content, Err: err})
+	if options.File != "" {
+		content, err := files.Read(options.File)
+		if options.Named || !errors.Is(err, fs.ErrNotExist) {
+			all = append(all, handlers.File{Path: options.File, Content: content, Err: err})
+		}
 	}
-	return append(all, below(files, host.CRIOConfigDir)...)
+	if options.Dir == "" {
+		return all
+	}
+	return append(all, below(files, options.Dir)...)
 }
 
 // below walks a directory. What cannot be read as a file is a directory, or CRI-O cannot read it

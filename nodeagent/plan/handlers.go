@@ -16,7 +16,7 @@ func (w *way) unclaimed() bool {
 	}
 	c := w.facts.Runtime.Conflicts[0]
 	return w.problem(WriteDropIn, node.ReasonHandlerConflict,
-		fmt.Sprintf("%s sets %s: a handler of this agent is not to be named in another file of CRI-O's configuration; delete it there", c.File, c.Key))
+		fmt.Sprintf("%s sets %s: a handler of this agent is not to be named elsewhere in CRI-O's configuration; delete it there", c.File, c.Key))
 }
 
 // handlers plans the drop-in and, when the running CRI-O has answered that it does not know our
@@ -41,8 +41,11 @@ func (w *way) handlers() bool {
 
 // down says why the CRI-O that the agent has restarted does not run.
 func down(r Runtime) string {
-	if r.Refused != "" {
+	switch {
+	case r.Refused != "":
 		return "CRI-O does not run since its restart: " + r.Refused
+	case r.Words != "":
+		return "CRI-O does not run since its restart, see journalctl -u crio: " + r.Words
 	}
 	return "CRI-O does not run since its restart: see journalctl -u crio"
 }
@@ -55,6 +58,9 @@ func (w *way) restart() bool {
 	granted := f.Intent.Told && f.Intent.Wanted.Grants.RestartCRIO == f.Host.BootID
 	used := f.Runtime.Restarted.Intent == f.Intent.Wanted.ID && f.Runtime.Restarted.Invocation != f.Runtime.Invocation
 	switch {
+	case f.Runtime.DropIn.Hidden != "":
+		return w.problem(RestartCRIO, node.ReasonHandlersNotTaken, "CRI-O reads drop-ins from "+f.Runtime.DropIn.Hidden+
+			", and so never the one of this agent: take --config-dir or CONTAINER_CONFIG_DIR away from crio.service and restart it")
 	case used:
 		return w.problem(RestartCRIO, node.ReasonHandlersNotTaken,
 			"CRI-O was restarted and does not know our handlers: see journalctl -u crio for why it ignores them, fix that and restart it")

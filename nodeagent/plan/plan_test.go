@@ -127,6 +127,20 @@ func TestACRIOThatDoesNotComeBackIsAnErrorAtOnce(t *testing.T) {
 	require.NotNil(t, last.Problem)
 	assert.Equal(t, node.ReasonCRIONotRunning, last.Problem.Reason)
 	assert.Empty(t, last.Lines)
+	assert.Equal(t, "CRI-O does not run since its restart: see journalctl -u crio", last.Problem.Message)
+	w.facts.Runtime.Words = `level=fatal msg="no pause"`
+	assert.Equal(t, `CRI-O does not run since its restart, see journalctl -u crio: level=fatal msg="no pause"`, plan.For(w.facts).Problem.Message)
+}
+
+func TestCRIOIsNotRestartedWhereItReadsNoDropInOfOurs(t *testing.T) {
+	t.Parallel()
+	w := booted(install("a"))
+	w.facts.Runtime.DropIn.Hidden = "/srv/crio.d"
+	done, last := w.settle(t)
+	assert.NotContains(t, done, plan.RestartCRIO)
+	require.NotNil(t, last.Problem)
+	assert.Equal(t, node.ReasonHandlersNotTaken, last.Problem.Reason)
+	assert.Contains(t, last.Problem.Message, "CRI-O reads drop-ins from /srv/crio.d")
 }
 
 func TestARebootRestoresFromTheStoreWithoutProofRestartOrAPIServer(t *testing.T) {

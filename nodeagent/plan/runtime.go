@@ -24,6 +24,9 @@ type Runtime struct {
 	// Refused says why CRI-O would not start with its configuration, empty when nothing speaks
 	// against it.
 	Refused string
+	// Words is what a CRI-O printed last that does not run since the agent has restarted it, empty
+	// where that is not known.
+	Words string
 }
 
 // lacksHandlers reports whether the CRI-O that runs now has said that it does not know our
@@ -43,9 +46,11 @@ type DropIn struct {
 	Exists bool
 	// Right is whether it means to CRI-O what the agent writes.
 	Right bool
+	// Hidden is where CRI-O reads drop-ins instead, empty where it reads ours.
+	Hidden string
 }
 
-// Conflict is a key in another owner's file of CRI-O's configuration.
+// Conflict is a key in another owner's file of CRI-O's configuration, or an option of its process.
 type Conflict struct {
 	File, Key string
 	// Default is whether the key makes one of our handlers the default runtime.

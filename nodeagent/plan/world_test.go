@@ -61,7 +61,7 @@ type world struct {
 func (w *world) startCRIO(invocation string) {
 	r := &w.facts.Runtime
 	r.Active, r.Answers, r.Invocation = true, true, invocation
-	w.knows[invocation] = r.DropIn.Right
+	w.knows[invocation] = r.DropIn.Right && r.DropIn.Hidden == ""
 }
 
 // booted is a node with a running CRI-O and nothing of ours.
@@ -113,7 +113,7 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 		require.NotNil(t, w.slot(s.Slot).Verified, "nothing is made from unverified bytes")
 		w.slot(s.Slot).Configured = true
 	case plan.WriteDropIn:
-		f.Runtime.DropIn = plan.DropIn{Exists: true, Right: true}
+		f.Runtime.DropIn.Exists, f.Runtime.DropIn.Right = true, true
 	case plan.RestartCRIO:
 		f.Runtime.Restarted = record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: f.Runtime.Invocation}
 		w.startCRIO(f.Runtime.Invocation + "+")

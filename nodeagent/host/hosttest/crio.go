@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +21,10 @@ type services struct{ m *Machine }
 func (s services) Unit(context.Context, string) (host.Unit, error) { return s.m.CRIO, nil }
 
 func (s services) Check(context.Context, string) error { return s.m.CheckError }
+
+func (s services) Words(_ context.Context, _, invocation string) (string, error) {
+	return s.m.Words[invocation], nil
+}
 
 func (s services) Restart(context.Context, string) error {
 	if s.m.RestartError != nil {
@@ -92,6 +97,13 @@ func (r runtime) Remove(_ context.Context, id string) error {
 
 // processes is the process table.
 type processes struct{ m *Machine }
+
+func (p processes) Started(pid int, _ string) (host.Process, error) {
+	if pid != p.m.CRIO.MainPID {
+		return host.Process{}, fmt.Errorf("looking at process %d: %w", pid, fs.ErrNotExist)
+	}
+	return host.Process{PID: pid, Args: append([]string{"/usr/bin/crio"}, p.m.Options...), Environment: p.m.Environment}, nil
+}
 
 func (p processes) Using(dir string) ([]host.Process, error) {
 	return slices.DeleteFunc(slices.Clone(p.m.Processes), func(q host.Process) bool {

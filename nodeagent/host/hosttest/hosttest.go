@@ -27,6 +27,10 @@ type Machine struct {
 	CRIO     host.Unit
 	Starts   int
 	Handlers []string
+	// Options and Environment are those of CRI-O's process; Words is what it printed, by
+	// invocation.
+	Options, Environment []string
+	Words                map[string]string
 	// Silent makes CRI-O not answer over CRI, RestartError fails restarts, CheckError says why it
 	// would not start.
 	Silent       bool

@@ -27,7 +27,7 @@ type reading struct {
 
 // patiently reads a process. What does not answer in time is not asked again before it has
 // answered.
-func (t *Table) patiently(id identity) (host.Process, error) {
+func (t *Table) patiently(id identity, read func() (host.Process, error)) (host.Process, error) {
 	r, late := t.late[id]
 	switch {
 	case late:
@@ -36,7 +36,7 @@ func (t *Table) patiently(id identity) (host.Process, error) {
 			delete(t.late, id)
 			return r.found, r.err
 		default:
-			return host.Process{}, fmt.Errorf("%s is still being read", file(id.pid, "maps"))
+			return host.Process{}, fmt.Errorf("%s is still being read", file(id.pid, ""))
 		}
 	case len(t.late) >= maxLate:
 		return host.Process{}, fmt.Errorf("not read, because %d others do not answer", maxLate)
@@ -44,7 +44,7 @@ func (t *Table) patiently(id identity) (host.Process, error) {
 	r = &reading{done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		r.found, r.err = t.read(id.pid, id.dir)
+		r.found, r.err = read()
 	}()
 	limit := time.NewTimer(readLimit)
 	defer limit.Stop()
@@ -53,7 +53,7 @@ func (t *Table) patiently(id identity) (host.Process, error) {
 		return r.found, r.err
 	case <-limit.C:
 		t.late[id] = r
-		return host.Process{}, fmt.Errorf("%s: no answer within %s", file(id.pid, "maps"), readLimit)
+		return host.Process{}, fmt.Errorf("reading %s: no answer within %s", file(id.pid, ""), readLimit)
 	}
 }
 

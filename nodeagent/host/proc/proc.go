@@ -93,7 +93,7 @@ func (t *Table) look(pid int, dir string, seen map[identity]int) (host.Process, 
 		seen[id] = times
 		return host.Process{}, nil
 	}
-	p, err := t.patiently(id)
+	p, err := t.patiently(id, func() (host.Process, error) { return t.read(pid, dir) })
 	if err == nil && len(p.Paths) == 0 {
 		seen[id] = t.unused[id] + 1
 	}
@@ -125,7 +125,7 @@ func identify(pid int, dir string) (identity, error) {
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }
 
 func process(pid int, dir string) (host.Process, error) {
-	args, err := arguments(pid)
+	args, err := list(pid, "cmdline")
 	if err != nil {
 		return host.Process{}, err
 	}
@@ -138,12 +138,36 @@ func process(pid int, dir string) (host.Process, error) {
 	return host.Process{PID: pid, Args: args, Paths: slices.Compact(paths)}, nil
 }
 
-func arguments(pid int) ([]string, error) {
-	line, err := os.ReadFile(file(pid, "cmdline"))
+// Started returns the arguments of a process, and of its environment the variables whose names begin
+// with a prefix.
+func (t *Table) Started(pid int, prefix string) (host.Process, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id, err := identify(pid, "")
+	if err != nil {
+		return host.Process{}, fmt.Errorf("looking at process %d: %w", pid, err)
+	}
+	return t.patiently(id, func() (host.Process, error) {
+		args, err := list(pid, "cmdline")
+		if err != nil {
+			return host.Process{}, err
+		}
+		variables, err := list(pid, "environ")
+		if err != nil {
+			return host.Process{}, err
+		}
+		variables = slices.DeleteFunc(variables, func(v string) bool { return !strings.HasPrefix(v, prefix) })
+		return host.Process{PID: pid, Args: args, Environment: variables}, nil
+	})
+}
+
+// list reads a file of words that end with a zero byte.
+func list(pid int, name string) ([]string, error) {
+	words, err := os.ReadFile(file(pid, name))
 	if err != nil {
 		return nil, err
 	}
-	return strings.Split(strings.TrimRight(string(line), "\x00"), "\x00"), nil
+	return strings.Split(strings.TrimRight(string(words), "\x00"), "\x00"), nil
 }
 
 // mapped reads /proc/PID/maps, which has the executable as its first mapped file.

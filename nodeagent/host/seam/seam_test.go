@@ -20,11 +20,11 @@ import (
 func reads() map[string][]string {
 	return map[string][]string{
 		"Files":     {"List", "Path", "Read", "Readlink"},
-		"Services":  {"Check", "Unit"},
+		"Services":  {"Check", "Unit", "Words"},
 		"Images":    {"Exists", "Layers", "List"},
 		"Mounts":    {"Below", "Private"},
 		"Sandboxes": {"List", "Shim"},
-		"Processes": {"Using"},
+		"Processes": {"Started", "Using"},
 	}
 }
 

@@ -8,4 +8,5 @@ var (
 	Decode        = decode
 	Program       = program
 	Running       = running
+	Untimed       = untimed
 )
