@@ -24,6 +24,8 @@ import (
 type Client struct {
 	conn *grpc.ClientConn
 	cri  cri.RuntimeServiceClient
+	// cgroups is where control groups are looked at.
+	cgroups string
 
 	known known
 }
@@ -48,7 +50,7 @@ func Dial(socket string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dialling CRI-O at %s: %w", socket, err)
 	}
-	return &Client{conn: conn, cri: cri.NewRuntimeServiceClient(conn)}, nil
+	return &Client{conn: conn, cri: cri.NewRuntimeServiceClient(conn), cgroups: hierarchy}, nil
 }
 
 // Close gives the connection up.
@@ -93,7 +95,7 @@ func sandbox(s *cri.PodSandbox, handler string) host.Sandbox {
 // Prove starts a sandbox on the host's network: OpenShift gives no pod network to a sandbox that no
 // pod stands behind.
 func (c *Client) Prove(ctx context.Context, handler, name string) (string, error) {
-	answer, err := c.cri.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{RuntimeHandler: handler, Config: proof(name)})
+	answer, err := c.cri.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{RuntimeHandler: handler, Config: proof(name, c.parent(ctx))})
 	if err != nil {
 		return "", explain(handler, err)
 	}
@@ -103,14 +105,14 @@ func (c *Client) Prove(ctx context.Context, handler, name string) (string, error
 // Namespace is the namespace that proof sandboxes claim; no pod of it exists in the API.
 const Namespace = "kata-agent"
 
-func proof(name string) *cri.PodSandboxConfig {
+func proof(name, parent string) *cri.PodSandboxConfig {
 	return &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Name: name, Namespace: Namespace, Uid: name},
 		Hostname:     name,
 		LogDirectory: host.ProofLogs,
 		Labels:       map[string]string{"app.kubernetes.io/managed-by": "kata-agent", "app.kubernetes.io/component": "proof"},
 		Annotations:  map[string]string{},
-		Linux: &cri.LinuxPodSandboxConfig{SecurityContext: &cri.LinuxSandboxSecurityContext{
+		Linux: &cri.LinuxPodSandboxConfig{CgroupParent: parent, SecurityContext: &cri.LinuxSandboxSecurityContext{
 			NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE},
 		}},
 	}

@@ -34,7 +34,8 @@ type fake struct {
 	ran       *cri.RunPodSandboxRequest
 	refuse    map[string]error // by call
 	config    string
-	broken    map[string]error // statuses, by sandbox
+	driver    *cri.CgroupDriver // none is told where it is nil
+	broken    map[string]error  // statuses, by sandbox
 	hang      bool
 }
 
@@ -77,6 +78,13 @@ func (f *fake) Status(context.Context, *cri.StatusRequest) (*cri.StatusResponse,
 		answer.Info = map[string]string{"config": f.config}
 	}
 	return answer, f.note("info", "all")
+}
+
+func (f *fake) RuntimeConfig(context.Context, *cri.RuntimeConfigRequest) (*cri.RuntimeConfigResponse, error) {
+	if f.driver == nil {
+		return nil, status.Error(codes.Unimplemented, "unknown method RuntimeConfig")
+	}
+	return &cri.RuntimeConfigResponse{Linux: &cri.LinuxRuntimeConfiguration{CgroupDriver: *f.driver}}, nil
 }
 
 func (f *fake) RunPodSandbox(_ context.Context, r *cri.RunPodSandboxRequest) (*cri.RunPodSandboxResponse, error) {
