@@ -18,6 +18,7 @@ func (p *planner) remove() {
 		return
 	case p.blocked():
 		p.hold(node.PhaseBlocked)
+		p.nameMissingHandlers()
 	default:
 		p.plan.Phase = node.PhaseRemoving
 		p.takeAway()
@@ -84,6 +85,15 @@ func (p *planner) blocked() bool {
 		return !p.waitFor("CRI-O to answer, to learn which kata sandboxes run" + because(f.Runtime.Silence))
 	}
 	return p.used() || p.needed()
+}
+
+// nameMissingHandlers tells why pods that a removal waits for may not start. CRI-O gets the drop-in
+// back at its next start. It is not restarted for pods of a node that is being left: they can be
+// deleted, and a restart is for the controller to weigh among nodes that are to serve.
+func (p *planner) nameMissingHandlers() {
+	if p.plan.Wait != "" && p.facts.Runtime.lacksHandlers() {
+		p.plan.Wait += ". Those that do not run cannot start before the next start of CRI-O, which does not know the handlers: delete them or restart CRI-O"
+	}
 }
 
 // used names a sandbox or a process that uses a payload.

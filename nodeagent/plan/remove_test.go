@@ -90,6 +90,24 @@ func TestARemovalThatWaitsServesAgainAfterAReboot(t *testing.T) {
 	}
 }
 
+func TestARemovalThatWaitsGivesBackTheHandlersWithoutARestart(t *testing.T) {
+	t.Parallel()
+	w := removing(t)
+	w.facts.Cluster.BoundPods = []string{"ns/long-running"}
+	w.facts.Intent.Wanted.Grants.RestartCRIO = bootID
+	w.facts.Runtime.DropIn = plan.DropIn{}
+	w.startCRIO("c8")
+	w.facts.Runtime.Lacks = "c8"
+	done, last := w.settle(t)
+	assert.Equal(t, []plan.Kind{plan.WriteDropIn}, done, "and no restart, whatever is granted")
+	assert.Equal(t, node.PhaseBlocked, last.Phase)
+	assert.Contains(t, last.Wait, "kata pods to end: ns/long-running. Those that do not run cannot start before the next start of CRI-O")
+
+	w.startCRIO("c9")
+	assert.True(t, w.knows["c9"], "the pods that are waited for start again")
+	assert.Equal(t, "kata pods to end: ns/long-running", plan.For(w.facts).Wait)
+}
+
 func TestARemovalThatHasBegunDoesNotGoBackToServing(t *testing.T) {
 	t.Parallel()
 	w := removing(t)
