@@ -110,7 +110,7 @@ func (i Intent) Validate() error {
 	if i.ID == "" {
 		return errors.New("id is empty: a report could not answer it")
 	}
-	if cut(i.ID, maxShortText) != i.ID {
+	if Line(i.ID, maxShortText) != i.ID {
 		return fmt.Errorf("id is longer than %d bytes: a report could not answer it", maxShortText)
 	}
 	return errors.Join(i.validateState(), i.validatePackages())
@@ -148,5 +148,5 @@ func IntentID(document string) string {
 	if err := decode(document, &i); err != nil {
 		return ""
 	}
-	return cut(i.ID, maxShortText)
+	return Line(i.ID, maxShortText)
 }

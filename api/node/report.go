@@ -145,17 +145,17 @@ func (p Phase) known() bool {
 
 func (r Report) bounded() Report {
 	r.Speaks = r.Speaks[:min(len(r.Speaks), maxVersions)]
-	r.IntentID, r.BootID = cut(r.IntentID, maxShortText), cut(r.BootID, maxShortText)
-	r.Architecture = cut(r.Architecture, maxWord)
-	r.HostCheck = cut(r.HostCheck, maxHostCheck)
-	r.PayloadVersion = cut(r.PayloadVersion, maxWord)
-	r.Payload = cut(r.Payload, maxDigest)
+	r.IntentID, r.BootID = Line(r.IntentID, maxShortText), Line(r.BootID, maxShortText)
+	r.Architecture = Line(r.Architecture, maxWord)
+	r.HostCheck = Line(r.HostCheck, maxHostCheck)
+	r.PayloadVersion = Line(r.PayloadVersion, maxWord)
+	r.Payload = Line(r.Payload, maxDigest)
 	r.InUse = cutEach(r.InUse[:min(len(r.InUse), maxVersions)], maxDigest)
 	r.BoundPods.Names = cutEach(r.BoundPods.Names[:min(len(r.BoundPods.Names), maxPodNames)], maxShortText)
 	if r.Error != nil {
 		bounded := *r.Error
-		bounded.Step, bounded.Reason = cut(bounded.Step, maxWord), cut(bounded.Reason, maxWord)
-		bounded.Message = cut(bounded.Message, maxMessage)
+		bounded.Step, bounded.Reason = Line(bounded.Step, maxWord), Line(bounded.Reason, maxWord)
+		bounded.Message = Line(bounded.Message, maxMessage)
 		r.Error = &bounded
 	}
 	return r
@@ -164,26 +164,7 @@ func (r Report) bounded() Report {
 func cutEach(texts []string, limit int) []string {
 	var out []string
 	for _, text := range texts {
-		out = append(out, cut(text, limit))
+		out = append(out, Line(text, limit))
 	}
 	return out
-}
-
-// cut makes one line of a text, at most limit bytes long in its JSON form, and cuts the middle out
-// of a longer one.
-func cut(text string, limit int) string {
-	text = line(text)
-	short := Shorten(text, limit)
-	for keep := limit - 1; quotedLen(short) > limit; keep-- {
-		short = Shorten(text, keep)
-	}
-	return short
-}
-
-func quotedLen(text string) int {
-	quoted, err := json.Marshal(text)
-	if err != nil {
-		return len(text)
-	}
-	return len(quoted)
 }

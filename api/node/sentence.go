@@ -3,6 +3,7 @@
 package node
 
 import (
+	"encoding/json"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -64,4 +65,26 @@ func Shorten(text string, limit int) string {
 		tail++
 	}
 	return text[:head] + ellipsis + text[tail:]
+}
+
+// Line makes one line of a text, at most limit bytes long in its JSON form, and cuts the middle out
+// of a longer one. The limit must be at least 16.
+func Line(text string, limit int) string {
+	text = line(text)
+	short := Shorten(text, limit)
+	// A byte takes six at most in JSON, so no step cuts more than it has to.
+	for keep := limit; quotedLen(short) > limit; {
+		keep -= max(1, (quotedLen(short)-limit)/6)
+		short = Shorten(text, keep)
+	}
+	return short
+}
+
+// quotedLen is the length of a text's JSON form, with its quotes.
+func quotedLen(text string) int {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return len(text)
+	}
+	return len(quoted)
 }

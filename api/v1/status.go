@@ -17,7 +17,12 @@ const (
 	ConditionFailed = "KataStatusFailed"
 )
 
-// MaxFailedNodes bounds status.failedNodes: the object stays small at any number of nodes.
+// MaxStatusBytes bounds the whole status in its JSON form, whatever nodes, their agents and other
+// KataConfigs say: the API server refuses an object of 1.5 MiB, and everybody who watches gets it
+// whole at each write.
+const MaxStatusBytes = 32 << 10
+
+// MaxFailedNodes bounds status.failedNodes, together with MaxStatusBytes.
 const MaxFailedNodes = 50
 
 // KataConfigStatus is what the controller knows. Every count holds at the same moment, and
@@ -60,7 +65,7 @@ type KataConfigStatus struct {
 	//
 	// +optional
 	FailedNodesCount int32 `json:"failedNodesCount"`
-	// failedNodes names the first 50 of them, by name, and what each says.
+	// failedNodes names the first 50 of them, by name, and what each says; fewer where names are very long.
 	//
 	// +optional
 	// +listType=atomic

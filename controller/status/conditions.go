@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/facts"
 )
@@ -24,13 +25,14 @@ type line struct {
 // conditions returns all three. Times move only where a status does.
 func conditions(in Input, t tally) []metav1.Condition {
 	l := lineOf(in, t)
+	message := node.Line(l.message, maxCondition)
 	out := slices.Clone(in.Previous.Conditions)
 	set := func(kind string, status bool, reason facts.Reason) {
 		meta.SetStatusCondition(&out, metav1.Condition{
 			Type:               kind,
 			Status:             boolStatus(status),
 			Reason:             string(reason),
-			Message:            l.message,
+			Message:            message,
 			ObservedGeneration: in.Pool.Config.Generation,
 			LastTransitionTime: metav1.NewTime(in.Now),
 		})
@@ -108,14 +110,6 @@ func lostNodes(in Input) string {
 		return ""
 	}
 	return strings.Join(out, "; ") + ": make the selectors disjoint"
-}
-
-func list(nodes []string) string {
-	shown := strings.Join(nodes[:min(len(nodes), maxNames)], ", ")
-	if rest := len(nodes) - maxNames; rest > 0 {
-		return fmt.Sprintf("%s and %d more", shown, rest)
-	}
-	return shown
 }
 
 // progress counts, and names what is stuck.

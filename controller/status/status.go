@@ -18,14 +18,8 @@ import (
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
-// maxNames bounds lists of node names in sentences and conflicts.
-const maxNames = 5
-
 // maxPayloads bounds the list of payloads: nodes may report any digest.
 const maxPayloads = 10
-
-// maxSentence bounds what is said of one node, in bytes. An agent's own sentence fits.
-const maxSentence = node.MaxSentence
 
 // Input is everything that a status is made from.
 type Input struct {
@@ -91,7 +85,7 @@ func payloads(in Input) []v1.PayloadStatus {
 	slices.SortFunc(out, func(a, b v1.PayloadStatus) int {
 		return cmp.Or(-cmp.Compare(a.Nodes, b.Nodes), cmp.Compare(a.Image, b.Image))
 	})
-	return out[:min(len(out), maxPayloads)]
+	return fitting(out[:min(len(out), maxPayloads)], maxPayloadBytes)
 }
 
 func imageNames(in Input) map[string]string {
@@ -125,5 +119,5 @@ func conflicts(overlaps []selection.Overlap) []v1.Conflict {
 		})
 	}
 	slices.SortFunc(out, func(a, b v1.Conflict) int { return cmp.Compare(a.KataConfig, b.KataConfig) })
-	return out
+	return fitting(out, maxConflictBytes)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -61,18 +60,25 @@ func (t tally) count(c Class) int32 { return count32(t.of(c)) }
 
 func count32[T any](of []T) int32 { return int32(min(len(of), math.MaxInt32)) }
 
+// failedNodes shortens the sentences before it leaves out nodes: what a node reports is not trusted
+// to be short.
 func (t tally) failedNodes() []v1.FailedNode {
-	nodes := t.of(Failed)
-	out := make([]v1.FailedNode, 0, min(len(nodes), v1.MaxFailedNodes))
-	for _, n := range nodes[:min(len(nodes), v1.MaxFailedNodes)] {
-		out = append(out, v1.FailedNode{Name: n.name, Error: fmt.Sprintf("%s (%s)", bounded(n.Sentence), n.Reason)})
+	broken := t.of(Failed)
+	broken = broken[:min(len(broken), v1.MaxFailedNodes)]
+	out := failures(broken, maxSentence)
+	if len(fitting(out, maxFailedBytes)) < len(out) {
+		out = failures(broken, shortSentence)
+	}
+	return fitting(out, maxFailedBytes)
+}
+
+func failures(nodes []judged, limit int) []v1.FailedNode {
+	out := make([]v1.FailedNode, 0, len(nodes))
+	for _, n := range nodes {
+		out = append(out, v1.FailedNode{Name: n.name, Error: fmt.Sprintf("%s (%s)", node.Line(n.Sentence, limit), n.Reason)})
 	}
 	return out
 }
-
-// bounded keeps a sentence from making the object large: what a node reports is not trusted to be
-// short. The middle is cut out of a long one: its end has the cause.
-func bounded(sentence string) string { return node.Shorten(sentence, maxSentence) }
 
 // waiting sums up by reason, in the order of the reasons' names.
 func (t tally) waiting() []v1.WaitingNodes {
@@ -102,10 +108,7 @@ func names(nodes []judged) string {
 		}
 		out = append(out, n.name)
 	}
-	if rest := len(nodes) - len(out); rest > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(out, ", "), rest)
-	}
-	return strings.Join(out, ", ")
+	return joined(out, len(nodes))
 }
 
 func (t tally) waitsFor(reason facts.Reason) string {
