@@ -34,6 +34,7 @@ const nodeName = "worker-1"
 type api struct {
 	t      *testing.T
 	server *httptest.Server
+	url    string // where clients find it
 
 	mu      sync.Mutex
 	user    string
@@ -44,6 +45,7 @@ type api struct {
 	version int
 	news    chan struct{} // closed at a change
 	mute    bool          // watches say nothing
+	hung    chan struct{} // reviews wait for it
 	patches []string
 	asked   []string
 }
@@ -59,6 +61,7 @@ func newAPI(t *testing.T, n *corev1.Node, pods ...corev1.Pod) *api {
 	mux.HandleFunc("GET /apis/node.k8s.io/v1/runtimeclasses", a.serve("RuntimeClass"))
 	mux.HandleFunc("PATCH /api/v1/nodes/"+nodeName+"/status", a.patch)
 	a.server = httptest.NewServer(mux)
+	a.url = a.server.URL
 	t.Cleanup(func() { a.server.CloseClientConnections(); a.server.Close() })
 	return a
 }
@@ -78,7 +81,14 @@ func (a *api) answer(w http.ResponseWriter, code int, object any) {
 	_, _ = w.Write(document) //nolint:errcheck // A client that was stopped reads no answer.
 }
 
-func (a *api) review(w http.ResponseWriter, _ *http.Request) {
+func (a *api) review(w http.ResponseWriter, r *http.Request) {
+	if a.hung != nil {
+		select {
+		case <-a.hung:
+		case <-r.Context().Done():
+			return
+		}
+	}
 	a.answer(w, http.StatusCreated, map[string]any{
 		"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "status": map[string]any{"userInfo": map[string]any{"username": a.user}},
 	})
@@ -189,8 +199,8 @@ func (a *api) written() []string {
 
 func (a *api) kubeconfig() string {
 	file := filepath.Join(a.t.TempDir(), "kubeconfig")
-	content := strings.ReplaceAll(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":"URL"}}],
-		"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],"users":[{"name":"u","user":{}}]}`, "URL", a.server.URL)
+	content := strings.ReplaceAll(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":"URL","insecure-skip-tls-verify":true}}],
+		"contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],"users":[{"name":"u","user":{}}]}`, "URL", a.url)
 	require.NoError(a.t, os.WriteFile(file, []byte(content), 0o600))
 	return file
 }

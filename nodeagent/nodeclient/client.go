@@ -37,6 +37,7 @@ type Client struct {
 	log        logrus.FieldLogger
 	changed    chan struct{}
 	rotation   time.Duration
+	asking     time.Duration
 
 	mu   sync.Mutex
 	view view
@@ -51,7 +52,7 @@ type Client struct {
 
 // New returns a client for the credential in a kubeconfig file, which need not be there yet.
 func New(kubeconfig string, log logrus.FieldLogger) *Client {
-	return &Client{kubeconfig: kubeconfig, log: log, changed: make(chan struct{}, 1), rotation: rotationCheck}
+	return &Client{kubeconfig: kubeconfig, log: log, changed: make(chan struct{}, 1), rotation: rotationCheck, asking: askLimit}
 }
 
 // Changed receives after anything that Told returns may have changed.

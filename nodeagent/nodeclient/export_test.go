@@ -6,3 +6,6 @@ import "time"
 
 // CheckRotationEvery makes a test quicker.
 func (c *Client) CheckRotationEvery(d time.Duration) { c.rotation = d }
+
+// AskFor makes a test quicker.
+func (c *Client) AskFor(d time.Duration) { c.asking = d }

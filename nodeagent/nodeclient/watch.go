@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -21,6 +22,10 @@ func retry() wait.Backoff {
 // by file are read anew by client-go; what it holds inline, as the certificate authority that the
 // machine-config operator rotates, is not.
 const rotationCheck = time.Minute
+
+// askLimit bounds the one request that precedes the watches. Those notice a silent API server by the
+// pings that client-go sends on a connection.
+const askLimit = 30 * time.Second
 
 // Run watches until ctx ends. A change of the credential's file begins it anew.
 func (c *Client) Run(ctx context.Context) {
@@ -54,7 +59,7 @@ func (c *Client) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name, err := whoami(ctx, api)
+	name, err := c.ask(ctx, api)
 	if err != nil {
 		return err
 	}
@@ -75,6 +80,12 @@ func (c *Client) session(ctx context.Context) error {
 	group.Wait()
 	v.ended()
 	return nil
+}
+
+func (c *Client) ask(ctx context.Context, api kubernetes.Interface) (name string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.asking)
+	defer cancel()
+	return whoami(ctx, api)
 }
 
 // show replaces the old view only now that the new one is complete.
