@@ -147,7 +147,7 @@ func dryRun(ctx context.Context, w *wiring, client *nodeclient.Client, out io.Wr
 	if !answered(ctx, client) {
 		fmt.Fprintln(os.Stderr, "the API server does not answer; planning for the intent on disk")
 	}
-	facts, err := observe.Observer{Host: w.host, Self: w.self}.Look(ctx, client.Told())
+	facts, err := observe.Observer{Host: w.untouched(), Self: w.self}.Look(ctx, client.Told())
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func TestStatusWritesNothing(t *testing.T) {
 	w, err := wire(root)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.cri.Close()) })
-	images, err := w.withoutImages().Images.List(t.Context())
+	images, err := w.untouched().Images.List(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, images)
 	entries, err := os.ReadDir(store)

@@ -24,7 +24,7 @@ func statusCommand(root *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			facts, err := observe.Observer{Host: w.withoutImages(), Self: w.self}.Look(c.Context(), cluster.Told{})
+			facts, err := observe.Observer{Host: w.untouched(), Self: w.self}.Look(c.Context(), cluster.Told{})
 			if err != nil {
 				return err
 			}

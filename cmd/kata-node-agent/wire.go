@@ -98,18 +98,19 @@ func (w *wiring) sentence(ctx context.Context) string {
 	return fmt.Sprintf("%s: %s", unit.ActiveState, unit.Status)
 }
 
-// withoutImages is a host whose image store is not opened: its library writes to a store that it
-// only reads.
-func (w *wiring) withoutImages() host.Host {
+// untouched is a host whose image store is not opened: its library writes to a store that it only
+// reads.
+func (w *wiring) untouched() host.Host {
 	h := w.host
-	h.Images = unread{h.Images}
+	h.Images = peeked{w.store}
 	return h
 }
 
-// unread is a store of which only its existence is known.
-type unread struct{ host.Images }
+// peeked is a store that is looked at from outside.
+type peeked struct{ *images.Store }
 
-func (unread) List(context.Context) ([]host.Image, error) { return nil, nil }
+// List reads a copy of the store's records.
+func (p peeked) List(context.Context) ([]host.Image, error) { return p.Peek() }
 
 // kubeconfig is below the root as everything else.
 func (w *wiring) kubeconfig(root string) string { return filepath.Join(root, w.settings.Kubeconfig) }

@@ -154,15 +154,7 @@ func (s *Store) List(context.Context) ([]host.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	records, err := store.Images()
-	if err != nil {
-		return nil, fmt.Errorf("listing images: %w", err)
-	}
-	var images []host.Image
-	for _, record := range records {
-		images = append(images, describe(store, record))
-	}
-	return images, nil
+	return list(store)
 }
 
 // Layers returns the directories of an image's layers, uppermost first.
