@@ -60,9 +60,10 @@ func onlyOne(tree files.Tree) (release func() error, err error) {
 	return release, err
 }
 
-// logger leaves times to the journal.
+// logger leaves times to the journal, and bounds what it is given.
 func logger() *logrus.Logger {
 	log := logrus.New()
+	log.AddHook(bounded{})
 	log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true, DisableColors: true})
 	return log
 }
