@@ -3,11 +3,13 @@
 package nodeagent
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/kata-node/kata-node/nodeagent/damage"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
@@ -107,12 +109,15 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 	}
 	this := attempt{err: err, failures: before.failures + 1, noted: now, useless: useless}
 	delay := backoff(this.failures)
+	if _, unfit := errors.AsType[*host.Unfit](err); unfit {
+		delay = wrongBackoff(this.failures)
+	}
 	if s.Kind == plan.Verify && damage.Differs(err) {
 		this.found = err.Error()
 		if this.found == before.found {
 			this.again = before.again + 1
 			this.err = fmt.Errorf("the same after another pull, so the payload itself is wrong and is tried again within %s: %w", wrongRetry, err)
-			delay = spread(min(lastRetry<<min(this.again-1, 16), wrongRetry))
+			delay = wrongBackoff(this.again)
 		}
 	}
 	this.next = now.Add(delay)

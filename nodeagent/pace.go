@@ -33,14 +33,19 @@ const (
 const (
 	firstRetry = time.Second
 	lastRetry  = 5 * time.Minute
-	// wrongRetry is for a payload that comes with the same damage from the registry: each try pulls
-	// all of it.
+	// wrongRetry is for a payload that is wrong in the registry or for this host, which no time
+	// mends: its name is that of its content. Another name is tried at once.
 	wrongRetry = time.Hour
 )
 
 // backoff is the time from a failure to the next try, for everything that the agent tries again.
 func backoff(failures int) time.Duration {
 	return spread(min(firstRetry<<min(failures-1, 16), lastRetry))
+}
+
+// wrongBackoff is backoff for what only a person can mend.
+func wrongBackoff(failures int) time.Duration {
+	return spread(min(lastRetry<<min(failures-1, 16), wrongRetry))
 }
 
 func spread(delay time.Duration) time.Duration {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/payload/inspect"
 )
@@ -55,4 +56,25 @@ func TestAPayloadThatContradictsItsOwnLabelIsPulledSeldom(t *testing.T) {
 	pulls, message = pullsInADay(t, errors.New("connection reset by CRI-O"))
 	assert.Greater(t, pulls, 200, "what may pass is tried more often")
 	assert.NotContains(t, message, "itself is wrong")
+}
+
+func TestAPayloadThatThisHostCannotUseIsAskedForSeldom(t *testing.T) {
+	t.Parallel()
+	asked := func(failure error) (times int) {
+		synctest.Test(t, func(t *testing.T) {
+			w := wanting(node.StateInstalled)
+			w.do = func(_ context.Context, s plan.Step) error {
+				if s.Kind != plan.Pull {
+					return nil
+				}
+				times++
+				return failure
+			}
+			_, stop := beats(t, w.agent(t), 24*time.Hour)
+			stop()
+		})
+		return times
+	}
+	assert.LessOrEqual(t, asked(fmt.Errorf("pulling: %w", &host.Unfit{Problem: "it is for s390x"})), 55)
+	assert.Greater(t, asked(errors.New("no route to host")), 200, "what may pass is tried more often")
 }
