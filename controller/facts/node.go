@@ -106,9 +106,16 @@ func (n Node) Answered() bool {
 	return n.Intent != nil && n.Report != nil && n.Report.IntentID == n.Intent.ID
 }
 
-// Settled is true when the agent has reported that the intent's payload serves new pods. The phase
-// alone is not believed: an agent that cannot follow an intent may report what an older one made.
+// Settled is true when the agent has reported that the intent's payload serves new pods, and that
+// nothing is wrong. A payload that serves on a node with an error is no evidence for other nodes.
 func (n Node) Settled() bool {
+	return n.Serves() && n.Report.Error == nil && n.Report.HostCheck == ""
+}
+
+// Serves is true when the agent has reported that the intent's payload serves new pods, whatever
+// else it reports. The phase alone is not believed: an agent that cannot follow an intent may report
+// what an older one made.
+func (n Node) Serves() bool {
 	return n.Answered() && n.Report.Phase == node.PhaseInstalled && n.Report.Payload == node.Digest(n.Intent.Payload)
 }
 

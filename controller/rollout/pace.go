@@ -193,7 +193,7 @@ func asks(n facts.Node) bool {
 // agent reports that it went on, another boot, or nothing at all for too long. until is when that
 // changes by itself.
 func outstanding(n facts.Node, limits Limits, now time.Time) (caused bool, until time.Time) {
-	if n.Intent == nil || n.Intent.Grants.RestartCRIO == "" || n.Settled() {
+	if n.Intent == nil || n.Intent.Grants.RestartCRIO == "" || n.Serves() {
 		return false, time.Time{}
 	}
 	if n.Report != nil && n.Report.BootID != n.Intent.Grants.RestartCRIO {

@@ -96,7 +96,7 @@ func member(c facts.Config, n facts.Node, pace Pace, now time.Time) Change {
 
 func begin(wanted node.Intent, n facts.Node, now time.Time) (intent *node.Intent, event, message string) {
 	wanted.Issued = now
-	if n.Intent != nil && granted(n) && !n.Settled() {
+	if n.Intent != nil && granted(n) && !n.Serves() {
 		wanted.Grants = n.Intent.Grants
 	}
 	if n.Labelled() {

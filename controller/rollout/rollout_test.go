@@ -4,6 +4,7 @@ package rollout_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -294,4 +295,15 @@ func TestRestartsStayWithinMaxUnavailable(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestANodeWithAnErrorGetsNoReadyLabelAndKeepsTheOneItHas(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	proved := []State{Wanted(c), Reports(node.PhaseInstalled)}
+	assert.Equal(t, []string{"a KataReady"}, said(plan(c, Worker("a", proved...))))
+	broken := append(slices.Clone(proved), Fails("observe host", "input/output error"))
+	assert.Empty(t, said(plan(c, Worker("a", broken...))))
+	assert.Empty(t, said(plan(c, Worker("a", append(slices.Clone(proved), Unfit)...))))
+	assert.Empty(t, said(plan(c, Worker("a", append(broken, Ready)...))))
 }

@@ -23,7 +23,7 @@ type Limits struct {
 type standing int
 
 const (
-	// settled serves the payload, proved.
+	// settled serves the payload, proved, without an error.
 	settled standing = iota
 	// moving is expected to come to an end by itself.
 	moving

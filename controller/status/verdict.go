@@ -169,7 +169,7 @@ func answered(n facts.Node) Verdict {
 	switch {
 	case n.Report.Phase == node.PhaseAwaitingGrant && n.Intent.Grants.RestartCRIO != n.Report.BootID:
 		return Verdict{Class: Waiting, Reason: facts.ReasonAwaitingGrant}
-	case n.Report.Phase != node.PhaseInstalled && n.Report.HostCheck != "":
+	case n.Report.HostCheck != "":
 		return failed(facts.ReasonHostUnfit, n.Report.HostCheck)
 	case n.Report.Phase != node.PhaseInstalled:
 		return Verdict{Class: InProgress, Reason: facts.ReasonInstalling}
