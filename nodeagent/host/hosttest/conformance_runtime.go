@@ -4,7 +4,9 @@ package hosttest
 
 import (
 	"path"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,8 +15,9 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// ConformServices tells whether a running service is restarted as the port says.
-func ConformServices(t *testing.T, services host.Services, name string) {
+// ConformServices tells whether a running service is restarted as the port says. The service prints
+// the same words at each start.
+func ConformServices(t *testing.T, services host.Services, name, words string) {
 	t.Helper()
 	before, err := services.Unit(t.Context(), name)
 	require.NoError(t, err)
@@ -29,6 +32,13 @@ func ConformServices(t *testing.T, services host.Services, name string) {
 	assert.True(t, after.Active())
 	assert.NotEqual(t, before.Invocation, after.Invocation, "each start is another one")
 	assert.NotEqual(t, before.MainPID, after.MainPID)
+	assert.Eventually(t, func() bool {
+		said, err := services.Words(t.Context(), name, after.Invocation)
+		return err == nil && strings.TrimSpace(said) == words
+	}, time.Minute, 100*time.Millisecond, "a journal may be late")
+	said, err := services.Words(t.Context(), name, strings.Repeat("0", len(after.Invocation)))
+	require.NoError(t, err)
+	assert.Empty(t, said, "another invocation has words of its own")
 }
 
 // ConformSandboxes tells whether a runtime that knows our two handlers, and runs nothing, behaves

@@ -3,6 +3,7 @@
 package hosttest_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -47,7 +48,9 @@ func TestTheProcessesConform(t *testing.T) {
 
 func TestTheServicesConform(t *testing.T) {
 	t.Parallel()
-	hosttest.ConformServices(t, machine(t).Host().Services, "crio.service")
+	m := machine(t)
+	m.Words = map[string]string{fmt.Sprintf("%032x", m.Starts+1): "hello"}
+	hosttest.ConformServices(t, m.Host().Services, "crio.service", "hello")
 }
 
 func TestTheSandboxesConform(t *testing.T) {

@@ -21,7 +21,7 @@ func TestTheManagerConforms(t *testing.T) {
 		t.Skip("a service of its own needs systemd and root")
 	}
 	const unit = "kata-node-agent-conformance.service"
-	require.NoError(t, exec.CommandContext(t.Context(), "systemd-run", "--unit="+unit, "sleep", "infinity").Run())
+	require.NoError(t, exec.CommandContext(t.Context(), "systemd-run", "--unit="+unit, "sh", "-c", "echo 'level=info msg=hello'; exec sleep infinity").Run())
 	t.Cleanup(func() { assert.NoError(t, exec.CommandContext(context.Background(), "systemctl", "stop", unit).Run()) })
-	hosttest.ConformServices(t, systemd.Manager{}, unit)
+	hosttest.ConformServices(t, systemd.Manager{}, unit, "level=info msg=hello")
 }
