@@ -30,7 +30,11 @@ func whole(t *testing.T) *corev1.Node {
 			Annotations:   map[string]string{node.IntentAnnotation: intent, node.ReportAnnotation: report, "other": "text"},
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubelet"}},
 		},
-		Spec: corev1.NodeSpec{Unschedulable: true, ProviderID: "x"},
+		Spec: corev1.NodeSpec{
+			Unschedulable: true, ProviderID: "x", Taints: []corev1.Taint{
+				{Key: "node.kubernetes.io/unschedulable", Effect: corev1.TaintEffectNoSchedule}, {Key: "virtual-kubelet.io/provider", Value: "azure", Effect: corev1.TaintEffectNoSchedule},
+			},
+		},
 		Status: corev1.NodeStatus{
 			NodeInfo:        corev1.NodeSystemInfo{BootID: "boot", OperatingSystem: "linux", KernelVersion: "6"},
 			Conditions:      []corev1.NodeCondition{{Type: corev1.NodeDiskPressure, Status: corev1.ConditionTrue}, {Type: corev1.NodeReady, Status: corev1.ConditionTrue, Message: "long"}},
@@ -46,6 +50,8 @@ func TestEveryFactIsRead(t *testing.T) {
 	assert.True(t, n.Ready)
 	assert.True(t, n.Cordoned)
 	assert.True(t, n.Linux)
+	assert.True(t, n.Virtual)
+	assert.False(t, facts.OfNode(&corev1.Node{}).Virtual)
 	assert.True(t, n.HasIntent)
 	assert.True(t, n.Labelled())
 	assert.Equal(t, "boot", n.BootID)
@@ -61,6 +67,7 @@ func TestTrimmingLosesNoFact(t *testing.T) {
 	assert.Equal(t, facts.OfNode(n), facts.OfNode(trimmed))
 	assert.Empty(t, trimmed.Status.Images)
 	assert.Empty(t, trimmed.ManagedFields)
+	assert.Len(t, trimmed.Spec.Taints, 1)
 	assert.NotContains(t, trimmed.Annotations, "other")
 }
 

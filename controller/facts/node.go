@@ -22,6 +22,8 @@ type Node struct {
 	Labels          map[string]string
 	// Linux is false only where the node says that it runs something else.
 	Linux bool
+	// Virtual is true where the node carries the taint that virtual-kubelet gives to its Nodes.
+	Virtual bool
 	// Ready is the kubelet's own condition.
 	Ready bool
 	// Cordoned is spec.unschedulable.
@@ -54,6 +56,7 @@ func OfNode(n *corev1.Node) Node {
 		ResourceVersion: n.ResourceVersion,
 		Labels:          n.Labels,
 		Linux:           isLinux(n),
+		Virtual:         slices.ContainsFunc(n.Spec.Taints, virtual),
 		Ready:           isReady(n),
 		Cordoned:        n.Spec.Unschedulable,
 		BootID:          n.Status.NodeInfo.BootID,
@@ -151,6 +154,9 @@ func isLinux(n *corev1.Node) bool {
 	}
 	return os == "" || os == string(corev1.Linux)
 }
+
+// virtual is true for virtual-kubelet's taint, whatever provider its value names.
+func virtual(t corev1.Taint) bool { return t.Key == "virtual-kubelet.io/provider" }
 
 func isReady(n *corev1.Node) bool {
 	for _, c := range n.Status.Conditions {

@@ -3,6 +3,8 @@
 package facts
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -24,6 +26,9 @@ func Trim(n *corev1.Node) *corev1.Node {
 		}
 	}
 	out.Spec.Unschedulable = n.Spec.Unschedulable
+	if i := slices.IndexFunc(n.Spec.Taints, virtual); i >= 0 {
+		out.Spec.Taints = []corev1.Taint{{Key: n.Spec.Taints[i].Key}}
+	}
 	out.Status.NodeInfo.BootID = n.Status.NodeInfo.BootID
 	out.Status.NodeInfo.OperatingSystem = n.Status.NodeInfo.OperatingSystem
 	for _, c := range n.Status.Conditions {

@@ -28,6 +28,9 @@ type Pool struct {
 	Config facts.Config
 	// Members are selected and belong to this KataConfig.
 	Members []facts.Node
+	// Kept are the names of members that are no workers any more: a role label on some other node has
+	// changed what a worker is in this cluster.
+	Kept []string
 	// Leaving are nodes that this KataConfig installed, and that no KataConfig owns any more.
 	Leaving  []facts.Node
 	Overlaps []Overlap
@@ -84,6 +87,9 @@ func (d *divider) place(n facts.Node) {
 		return
 	}
 	owner.Members = append(owner.Members, n)
+	if !d.isWorker(n) && d.stays(n) {
+		owner.Kept = append(owner.Kept, n.Name)
+	}
 	for i := range d.pools {
 		if other := &d.pools[i]; other != owner && d.selects(other, n) {
 			owner.overlap(other.Config.Name, true, n.Name)

@@ -54,7 +54,7 @@ func TestOnlyWorkersAreSelected(t *testing.T) {
 			[]string{"linux"},
 		},
 		"virtual nodes never": {
-			[]facts.Node{Worker("real"), Worker("virtual", With("type", "virtual-kubelet"))},
+			[]facts.Node{Worker("real"), Worker("virtual", With("type", "virtual-kubelet")), Worker("tainted", func(n *facts.Node) { n.Virtual = true })},
 			[]string{"real"},
 		},
 		"none": {nil, []string{}},

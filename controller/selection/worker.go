@@ -11,7 +11,7 @@ import (
 
 // Role labels, as OpenShift and kubeadm set them.
 const (
-	roleWorker       = "node-role.kubernetes.io/worker"
+	RoleWorker       = "node-role.kubernetes.io/worker"
 	roleControlPlane = "node-role.kubernetes.io/control-plane"
 	roleMaster       = "node-role.kubernetes.io/master"
 )
@@ -22,8 +22,8 @@ const rolePrefix = "node-role.kubernetes.io/"
 // workers returns what makes a node a worker in this cluster: Linux and the role label, or, where
 // no node has that label, Linux and no role label at all.
 func workers(nodes []facts.Node) func(facts.Node) bool {
-	if slices.ContainsFunc(nodes, func(n facts.Node) bool { return has(n, roleWorker) }) {
-		return func(n facts.Node) bool { return n.Linux && !virtual(n) && has(n, roleWorker) }
+	if slices.ContainsFunc(nodes, func(n facts.Node) bool { return has(n, RoleWorker) }) {
+		return func(n facts.Node) bool { return n.Linux && !virtual(n) && has(n, RoleWorker) }
 	}
 	return plain
 }
@@ -38,9 +38,9 @@ func plain(n facts.Node) bool {
 	return n.Linux && !virtual(n)
 }
 
-// virtual is a node that some other service pretends to be: no agent can ever run there. The label
-// is the one that virtual-kubelet puts on its Nodes.
-func virtual(n facts.Node) bool { return n.Labels["type"] == "virtual-kubelet" }
+// virtual is a node that some other service pretends to be: no agent can ever run there. Label and
+// taint are those that virtual-kubelet puts on its Nodes; each can be switched off there.
+func virtual(n facts.Node) bool { return n.Virtual || n.Labels["type"] == "virtual-kubelet" }
 
 func has(n facts.Node, label string) bool {
 	_, found := n.Labels[label]

@@ -13,6 +13,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/selection"
 )
 
 // verdicts of a whole KataConfig: one line of the truth table in docs/status.md.
@@ -78,6 +79,8 @@ func lineOf(in Input, t tally) line {
 		return line{reason: facts.ReasonPaused, message: "paused; " + t.progress()}
 	case moving:
 		return line{inProgress: true, reason: movingReason(in, t), message: t.progress()}
+	case len(t.kept) > 0:
+		return line{completed: true, reason: facts.ReasonWorkerDefinitionChanged, message: t.progress()}
 	default:
 		return line{completed: true, reason: facts.ReasonCompleted, message: t.progress()}
 	}
@@ -127,6 +130,9 @@ func (t tally) details(parts ...string) string {
 	}
 	if broken := t.of(Failed); len(broken) > 0 {
 		parts = append(parts, fmt.Sprintf("failed: %s, see status.failedNodes", names(broken)))
+	}
+	if len(t.kept) > 0 {
+		parts = append(parts, fmt.Sprintf("kept although they lack label %s, which workers need since another node has it: %s (give them the label, or deselect them)", selection.RoleWorker, list(t.kept)))
 	}
 	return strings.Join(parts, "; ")
 }

@@ -93,6 +93,23 @@ func TestTruthTable(t *testing.T) {
 	}
 }
 
+// A label on one node must not change others silently.
+func TestNodesThatAreNoWorkersAnyMoreAreNamed(t *testing.T) {
+	t.Parallel()
+	const worker = "node-role.kubernetes.io/worker"
+	c := Config("c")
+	before := of(c, Worker("a", Without(worker), Done(c)), Worker("b", Without(worker), Done(c)))
+	assert.Equal(t, "FTF Completed", truth(before))
+	nodes := []facts.Node{Worker("a", Without(worker), Done(c)), Worker("b", Done(c)), Worker("new", Without(worker), Idle)}
+	s := of(c, nodes...)
+	assert.Equal(t, "FTF WorkerDefinitionChanged", truth(s))
+	assert.Equal(t, "2/0/0/0 of 2", short(s))
+	assert.Contains(t, s.Conditions[1].Message, "kept although they lack label "+worker+", which workers need since another node has it: a (")
+	working := of(c, append(nodes, Worker("x", Wanted(c), Reports(node.PhaseInstalling)))...)
+	assert.Equal(t, "TFF Installing", truth(working))
+	assert.Contains(t, working.Conditions[0].Message, "kept although")
+}
+
 func TestEveryNodeIsInTheRightCount(t *testing.T) {
 	t.Parallel()
 	c := Config("c")

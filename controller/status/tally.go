@@ -24,11 +24,13 @@ type tally struct {
 	nodes       []judged
 	next        time.Time
 	unavailable []string
+	// kept are members that are no workers any more.
+	kept []string
 }
 
 func newTally(in Input) tally {
 	j := judge{config: in.Pool.Config, deadline: in.Deadline, progress: in.Progress, halted: in.Halted, now: in.Now}
-	t := tally{unavailable: in.Unavailable}
+	t := tally{unavailable: in.Unavailable, kept: in.Pool.Kept}
 	for _, n := range in.Pool.Members {
 		t.add(n.Name, j.member(n))
 	}
