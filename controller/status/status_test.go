@@ -283,7 +283,7 @@ func TestARemovalNamesThePodsThatHoldItUp(t *testing.T) {
 	t.Parallel()
 	c := Config("c", Deleted)
 	s := of(c, Worker("w", Unwanted(c), Reports(node.PhaseBlocked), Pods(7, "shop/cart", "shop/till")))
-	assert.Equal(t, []v1.WaitingNodes{{Reason: "KataPodsRunning", Message: "kata pods are still running: w (shop/cart, shop/till and 5 more)", Nodes: 1}}, s.Waiting)
+	assert.Equal(t, []v1.WaitingNodes{{Reason: "KataPodsRunning", Message: "kata pods are still bound, end them, and cordon a node to which new ones are scheduled: w (shop/cart, shop/till and 5 more)", Nodes: 1}}, s.Waiting)
 }
 
 func TestAnAgentThatIsSilentAfterABootIsNamedAtTheDeadline(t *testing.T) {

@@ -131,7 +131,7 @@ func (t tally) waitsFor(reason facts.Reason) string {
 	case facts.ReasonTooManyFailures:
 		return "maxFailures nodes have failed: repair them, or name another payload"
 	case facts.ReasonKataPodsRunning:
-		return "kata pods are still running"
+		return "kata pods are still bound, end them, and cordon a node to which new ones are scheduled"
 	case facts.ReasonPaused:
 		return "spec.config.paused is true"
 	default:

@@ -127,7 +127,7 @@ func TestANodeThatLosesItsLabelIsCleanedWhenItsPodsEnd(t *testing.T) {
 	leaves.awaitIntent(t, node.StateAbsent, "")
 	leaves.reports(t, node.PhaseBlocked, pods("shop/cart"))
 	kc := c.awaitCounts(t, "kata", "1/0/1/0 of 2 Waiting")
-	assert.Equal(t, "kata pods are still running: leaves (shop/cart)", kc.Status.Waiting[0].Message)
+	assert.Equal(t, "kata pods are still bound, end them, and cordon a node to which new ones are scheduled: leaves (shop/cart)", kc.Status.Waiting[0].Message)
 	leaves.awaitLabel(t, true)
 
 	leaves.removes(t)
