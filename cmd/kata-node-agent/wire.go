@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/crio"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
@@ -20,6 +21,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/mounts"
 	"github.com/kata-node/kata-node/nodeagent/host/proc"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
+	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/settings"
 )
 
@@ -51,6 +53,7 @@ func wire(root string) (*wiring, error) {
 	if s.SignaturePolicy != "" {
 		store.Policy = tree.Path(s.SignaturePolicy)
 	}
+	store.RuntimePolicy = func() (string, error) { return runtimePolicy(tree) }
 	kernel := mounts.Below(root, label(s.SELinuxContext))
 	store.MostLayers = kernel.MostLayers
 	return &wiring{
@@ -60,6 +63,15 @@ func wire(root string) (*wiring, error) {
 			Mounts: kernel, Sandboxes: cri, Processes: proc.Below(root),
 		},
 	}, nil
+}
+
+// runtimePolicy is read at each pull: CRI-O's configuration changes while the agent runs.
+func runtimePolicy(tree files.Tree) (string, error) {
+	file, err := handlers.SignaturePolicy(observe.ConfigurationFiles(tree))
+	if err != nil || file == "" {
+		return "", err
+	}
+	return tree.Path(file), nil
 }
 
 // label is empty on hosts without SELinux, whose kernel refuses the mount option.

@@ -22,7 +22,8 @@ type Settings struct {
 	// PullSecret holds the node's registry credentials.
 	PullSecret string `toml:"pull_secret"`
 	// SignaturePolicy says which images may be used, as containers-policy.json(5). Empty is the
-	// host's default, /etc/containers/policy.json; CRI-O may have been given another.
+	// host's default, /etc/containers/policy.json, and where there is none the one that CRI-O's
+	// configuration names.
 	SignaturePolicy string `toml:"signature_policy"`
 	// CRISocket is where CRI-O listens: a path, which may be written as unix:///path too.
 	CRISocket string `toml:"cri_socket"`

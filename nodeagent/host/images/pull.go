@@ -118,20 +118,6 @@ func (s *Store) source() *types.SystemContext {
 	return &system
 }
 
-// policy is the host's own decision which images may be used at all.
-func (s *Store) policy() (*signature.PolicyContext, error) {
-	system := *s.system
-	system.SignaturePolicyPath = s.Policy
-	policy, err := signature.DefaultPolicy(&system)
-	if err != nil && s.Policy == "" {
-		return nil, fmt.Errorf("reading the host's signature policy, another one may be named by setting signature_policy: %w", err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading signature policy %s: %w", s.Policy, err)
-	}
-	return signature.NewPolicyContext(policy)
-}
-
 // errStalled is the cause of a pull that was given up.
 var errStalled = errors.New("no progress")
 

@@ -41,6 +41,9 @@ type Store struct {
 	// Policy is a file in the form of containers-policy.json(5). Without one the host's default is
 	// used.
 	Policy string
+	// RuntimePolicy names the file that the node's container runtime decides by, empty where it has
+	// none of its own. It is asked where the host has no default.
+	RuntimePolicy func() (string, error)
 	// MostLayers returns how many layers this host can mount at once, when the name of each has so
 	// many bytes. Nil means any number.
 	MostLayers func(name int) int

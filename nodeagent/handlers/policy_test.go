@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handlers_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/nodeagent/handlers"
+)
+
+func TestTheLastFileThatNamesASignaturePolicyCounts(t *testing.T) {
+	t.Parallel()
+	file := func(path, content string) handlers.File {
+		return handlers.File{Path: path, Content: []byte(content)}
+	}
+	main := file("/etc/crio/crio.conf", "[crio.image]\nsignature_policy = '/etc/crio/policy.json'\npause_image = 'p'\n")
+	for name, c := range map[string]struct {
+		files []handlers.File
+		want  string
+	}{
+		"no file":             {nil, ""},
+		"the main file":       {[]handlers.File{main, file("/etc/crio/crio.conf.d/10", "[crio.image]\npause_image = 'q'\n")}, "/etc/crio/policy.json"},
+		"a drop-in":           {[]handlers.File{main, file("/etc/crio/crio.conf.d/10", "[crio.image]\nsignature_policy = '/etc/site.json'\n")}, "/etc/site.json"},
+		"a drop-in with none": {[]handlers.File{main, file("/etc/crio/crio.conf.d/10", "[crio.image]\nsignature_policy = ''\n")}, ""},
+	} {
+		policy, err := handlers.SignaturePolicy(c.files)
+		require.NoError(t, err, name)
+		assert.Equal(t, c.want, policy, name)
+	}
+	_, err := handlers.SignaturePolicy([]handlers.File{main, file("/etc/crio/crio.conf.d/10", "[crio.im")})
+	require.ErrorContains(t, err, "/etc/crio/crio.conf.d/10")
+	_, err = handlers.SignaturePolicy([]handlers.File{main, {Path: "/etc/crio/crio.conf.d/20", Err: errors.New("input/output error")}})
+	require.ErrorContains(t, err, "input/output error")
+}
