@@ -34,13 +34,18 @@ const noting = `#!/bin/sh
 echo "${0##*/} $*" >>"$CALLS"
 `
 
+// counting is a systemctl that knows how often the agent that is current was started again.
+const counting = noting + `[ "$1" != show ] || cat "$KATA_ROOT/var/lib/kata-agent/bin/current/restarts" 2>/dev/null || echo 0
+`
+
 func newHost(t *testing.T) *host {
 	t.Helper()
 	h := &host{t: t, root: t.TempDir()}
 	h.write("bin/podman", podman)
-	for _, name := range []string{"systemctl", "selinuxenabled", "chcon"} {
+	for _, name := range []string{"selinuxenabled", "chcon", "sleep"} {
 		h.write("bin/"+name, noting)
 	}
+	h.write("bin/systemctl", counting)
 	conf, err := os.ReadFile(filepath.Join(root, "ignition/tmpfiles.conf"))
 	require.NoError(t, err)
 	h.write("etc/tmpfiles.d/kata-node-agent.conf", string(conf))
@@ -168,4 +173,54 @@ func TestWhatAKilledPullLeftIsNotTakenForAnAgent(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "aa\n", string(out))
 	assert.NoDirExists(t, filepath.Join(h.root, "var/lib/kata-agent/bin/.incoming"))
+}
+
+// dies makes the agent of a digest one that is started again and again, once it is there.
+func (h *host) dies(digest, times string) {
+	h.t.Helper()
+	h.write("bin/chcon", noting+"mkdir -p \"$KATA_ROOT/var/lib/kata-agent/bin/"+digest+"\"\necho "+times+" >\"$KATA_ROOT/var/lib/kata-agent/bin/"+digest+"/restarts\"\n")
+}
+
+func TestAnAgentThatDiesAtOnceGivesItsPlaceBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	_, err := h.pull("aa")
+	require.NoError(t, err)
+	h.dies("bb", "25")
+	calls, err := h.pull("bb")
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, 78, exit.ExitCode(), "RestartPreventExitStatus= of the unit")
+	assert.Equal(t, "aa", h.link("current"))
+	assert.Equal(t, 2, strings.Count(calls, "systemctl --no-block restart kata-node-agent.service"))
+
+	calls, err = h.pull("bb")
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, 78, exit.ExitCode())
+	assert.Empty(t, calls, "it is not tried again")
+	assert.Equal(t, "aa", h.link("current"))
+	_, err = h.pull("cc")
+	require.NoError(t, err)
+	assert.Equal(t, "cc", h.link("current"))
+}
+
+func TestAnAgentThatIsSlowOnABusyNodeStays(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	_, err := h.pull("aa")
+	require.NoError(t, err)
+	h.dies("bb", "4")
+	_, err = h.pull("bb")
+	require.NoError(t, err)
+	assert.Equal(t, "bb", h.link("current"))
+}
+
+func TestTheFirstAgentHasNothingToGoBackTo(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.dies("aa", "25")
+	calls, err := h.pull("aa")
+	require.NoError(t, err)
+	assert.Equal(t, "aa", h.link("current"))
+	assert.NotContains(t, calls, "sleep")
 }

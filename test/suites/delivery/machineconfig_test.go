@@ -77,11 +77,9 @@ cp) cp /opt/kata-node-agent "$3" ;;
 esac
 `
 
-func TestAMachineConfigBringsTheAgentWithoutDelayingTheBoot(t *testing.T) {
-	t.Parallel()
-	m := node(t, "machineconfig")
-	need(t, "make", "rpmbuild", "rpm2cpio", "cpio")
-	apply(t, m)
+// offer makes the machine's registry have the real agent.
+func offer(t *testing.T, m *machine.Machine) {
+	t.Helper()
 	packaged := t.TempDir()
 	rpm, err := agentrpm.Build(t.Context(), "", t.TempDir())
 	require.NoError(t, err)
@@ -90,9 +88,17 @@ func TestAMachineConfigBringsTheAgentWithoutDelayingTheBoot(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, m.WriteFile("/opt/kata-node-agent", agent, 0o755))
 	require.NoError(t, m.WriteFile("/usr/bin/podman", []byte(stalled), 0o755))
+}
+
+func TestAMachineConfigBringsTheAgentWithoutDelayingTheBoot(t *testing.T) {
+	t.Parallel()
+	m := node(t, "machineconfig")
+	need(t, "make", "rpmbuild", "rpm2cpio", "cpio")
+	apply(t, m)
+	offer(t, m)
 
 	require.NoError(t, m.Boot(t.Context()))
-	_, err = m.AwaitRunning(t.Context())
+	_, err := m.AwaitRunning(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "active", show(t, m, "crio.service")["ActiveState"], "a registry that does not answer keeps nobody waiting")
 	skipped := show(t, m, "kata-node-agent.service")
@@ -110,4 +116,33 @@ func TestAMachineConfigBringsTheAgentWithoutDelayingTheBoot(t *testing.T) {
 	assert.Less(t, micros(t, up, "ActiveEnterTimestampMonotonic"), micros(t, crio, "ExecMainStartTimestampMonotonic"))
 	_, err = m.Exec(t.Context(), "test", "-x", "/run/kata-agent/current/kata-oc/containerd-shim-kata-v2")
 	require.NoError(t, err, "tmpfiles links the pulled agent as the shim of pending")
+}
+
+func TestAnAgentThatDiesAtOnceGivesItsPlaceBackOnANode(t *testing.T) {
+	t.Parallel()
+	m := node(t, "way-back")
+	need(t, "make", "rpmbuild", "rpm2cpio", "cpio")
+	apply(t, m)
+	offer(t, m)
+	active := func() bool { return show(t, m, "kata-node-agent.service")["ActiveState"] == "active" }
+	require.NoError(t, m.Boot(t.Context()))
+	_, err := m.Exec(t.Context(), "touch", "/run/registry-answers")
+	require.NoError(t, err)
+	require.Eventually(t, active, patience, 100*time.Millisecond)
+	before, err := m.Exec(t.Context(), "readlink", "/var/lib/kata-agent/bin/current")
+	require.NoError(t, err)
+
+	_, err = m.Exec(t.Context(), "sh", "-ec", `printf '#!/bin/sh\nexit 1\n' >/opt/kata-node-agent
+		printf '[Service]\nEnvironment=AGENT_IMAGE=registry.example/agent@sha256:%064d\n' 0 >/etc/systemd/system/kata-agent-pull.service.d/20-other.conf
+		systemctl daemon-reload
+		systemctl restart kata-agent-pull.service`)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return show(t, m, "kata-agent-pull.service")["ActiveState"] == "failed" }, patience, time.Second)
+	require.Eventually(t, active, patience, 100*time.Millisecond)
+	after, err := m.Exec(t.Context(), "readlink", "/var/lib/kata-agent/bin/current")
+	require.NoError(t, err)
+	assert.Equal(t, string(before), string(after))
+	journal, err := m.Journal(t.Context(), "kata-agent-pull.service")
+	require.NoError(t, err)
+	assert.Contains(t, journal, "does not run on this node, and the one before runs on")
 }
