@@ -98,7 +98,7 @@ func (c *Controller) sync(ctx context.Context) error {
 	}
 	c.say(seen.PolicyProblem)
 	decided := decide.Decide(seen, c.settings.Settings, now)
-	c.metrics.observe(decided)
+	c.metrics.Observe(decided)
 	if !decided.Next.IsZero() {
 		c.queue.AddAfter(key, decided.Next.Sub(now))
 	}
@@ -128,6 +128,7 @@ func (c *Controller) apply(ctx context.Context, d decide.Decision) error {
 	errs = append(errs, c.writer.RuntimeClass(ctx, d.Existing, d.Desired))
 	for _, change := range d.Changes {
 		updated, err := c.writer.Node(ctx, change)
+		c.metrics.Wrote(err)
 		c.settings.Health.Steps(c.settings.Now())
 		if err == nil {
 			c.caches.view.Wrote(updated)
