@@ -67,7 +67,7 @@ func wire(root string) (*wiring, error) {
 
 // runtimePolicy is read at each pull: CRI-O's configuration changes while the agent runs.
 func runtimePolicy(tree files.Tree) (string, error) {
-	file, err := handlers.SignaturePolicy(observe.ConfigurationFiles(tree))
+	file, err := handlers.SignaturePolicy(observe.ConfigurationFiles(tree, handlers.OptionsOf(host.Process{})))
 	if err != nil || file == "" {
 		return "", err
 	}
