@@ -44,7 +44,7 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 	$(GO_TEST) -timeout 20m ./...
 	# Simulations again, without the race detector and with many more seeds.
 	CGO_ENABLED=0 go test -count 1 -run TestEveryWorld ./nodeagent/plan -seeds 3000
-	CGO_ENABLED=0 go test -count 1 -run TestEveryCluster ./controller/decide -seeds 2000
+	CGO_ENABLED=0 go test -count 1 -run TestEveryCluster ./controller/decide -seeds 1500
 	cd ignition && $(GO_TEST) -timeout 10m ./...
 	# No vet, and no package without tests: both would compile all of Kubernetes once more. One package at a time: each may boot nodes.
 	# Never cached: they run programs that Go does not track.

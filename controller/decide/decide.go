@@ -117,7 +117,9 @@ func configFacts(s Seen, settings Settings) []facts.Config {
 		if problem := s.Unreadable[kc.UID]; problem != nil {
 			c = facts.Unreadable(c, problem)
 		}
-		c.Refused = cmp.Or(c.Refused, notAllowed(c, settings.AllowedPayloads), refusal)
+		forbidden := notAllowed(c, settings.AllowedPayloads)
+		c.Refused = cmp.Or(c.Refused, forbidden, refusal)
+		c.Withheld = s.PolicyProblem != "" || forbidden != nil
 		configs = append(configs, c)
 	}
 	return configs

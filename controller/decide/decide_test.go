@@ -5,9 +5,11 @@ package decide_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -21,7 +23,7 @@ import (
 // kataConfig is an accepted one for all workers.
 func kataConfig(name string) *v1.KataConfig {
 	kc := &v1.KataConfig{ObjectMeta: metav1.ObjectMeta{
-		Name: name, UID: named(name), Finalizers: []string{facts.Finalizer}, CreationTimestamp: metav1.NewTime(factstest.Noon()),
+		Name: name, UID: types.UID("uid-of-" + name), Finalizers: []string{facts.Finalizer}, CreationTimestamp: metav1.NewTime(factstest.Noon()),
 	}}
 	kc.Spec.Config.PayloadImage = factstest.PayloadA
 	return kc
@@ -48,6 +50,19 @@ func TestNothingIsInstalledGrantedOrLabelledWithoutPolicies(t *testing.T) {
 	failed := d.Statuses[0].Status.Conditions[2]
 	assert.Equal(t, string(facts.ReasonPoliciesMissing), failed.Reason)
 	assert.Contains(t, failed.Message, "a-policy")
+}
+
+// A KataConfig shows one reason, and may be refused for another one.
+func TestNoOtherRefusalHidesThatPoliciesAreMissing(t *testing.T) {
+	t.Parallel()
+	kc := kataConfig("c")
+	c := facts.OfConfig(kc, "")
+	d := decided(decide.Seen{
+		Configs: []*v1.KataConfig{kc}, PolicyProblem: "no policy a-policy", RuntimeClass: &nodev1.RuntimeClass{},
+		Nodes: []facts.Node{factstest.Worker("proved", factstest.Wanted(c), factstest.Reports(node.PhaseInstalled))},
+	})
+	assert.Equal(t, string(facts.ReasonRuntimeClassConflict), d.Statuses[0].Status.Conditions[2].Reason)
+	assert.Empty(t, d.Changes, "anybody could have written that report")
 }
 
 func TestAKataConfigThatCannotBeDecodedKeepsItsNodesAndStopsNoOther(t *testing.T) {
@@ -97,4 +112,19 @@ func TestAPayloadThatIsNotAllowedIsNotRolledOut(t *testing.T) {
 		}
 		assert.Equal(t, string(facts.ReasonNoFailure), failed.Reason)
 	}
+}
+
+func TestADecisionIsDueWhenANodeLosesItsPlace(t *testing.T) {
+	t.Parallel()
+	kc := kataConfig("c")
+	c := facts.OfConfig(kc, "")
+	fails := factstest.Worker("a", factstest.Wanted(c), factstest.Reports(node.PhaseInstalling), factstest.Fails("prove payload", "no /dev/kvm"), factstest.Unchanged(0))
+	seen := decide.Seen{Configs: []*v1.KataConfig{kc}, Nodes: []facts.Node{fails, factstest.Worker("b", factstest.Idle)}}
+	settings := decide.Settings{FailureGrace: 10 * time.Minute}
+	d := decide.Decide(seen, settings, factstest.Noon())
+	assert.Empty(t, d.Changes)
+	require.Equal(t, factstest.Noon().Add(settings.FailureGrace), d.Next)
+	d = decide.Decide(seen, settings, d.Next)
+	require.Len(t, d.Changes, 1, "the next node is tried after the grace of a failed one")
+	assert.Equal(t, "b", d.Changes[0].Node.Name)
 }

@@ -3,6 +3,9 @@
 package decide_test
 
 import (
+	"reflect"
+	"strconv"
+
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,148 +13,210 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// What may be wrong with a host for as long as the faults last.
+// What may be wrong with the one broken host of a world, until it is repaired.
 const (
 	noKVM    = "its proof fails"
+	unfit    = "its host check fails"
 	dead     = "it is off"
 	silent   = "its agent answers nothing"
 	notReady = "its kubelet is not Ready"
 )
 
-// host is a node with its agent and its pods. The agent follows docs/protocol.md.
+// host is a machine with its agent and its pods. The agent follows docs/protocol.md.
 type host struct {
-	w              *world
-	name           string
-	stored, cached *corev1.Node
-	broken         string
+	w      *world
+	name   string
+	pool   string
+	broken string
 
-	boot     int
-	knows    bool // whether CRI-O knows the handler
-	serving  string
-	work     int // rounds until the payload is prepared
-	restarts int // rounds until CRI-O is back
-	pods     int
+	boot, paused      int // paused are rounds without agent
+	down              int // rounds without Ready kubelet, for no fault of ours
+	wanted            *node.Intent
+	slot, serving     string
+	proved            string // payload that was proved in this boot
+	dropIn, knows     bool   // knows is whether CRI-O runs with the drop-in
+	work, restarts    int    // rounds until the payload is prepared, until CRI-O is back
+	pods, podsAtWrite int    // podsAtWrite is what the last report said
+	permit            permit
+	labelledByHand    bool
+
+	document string
+	last     node.Report
+	read     string // what wanted was read from
+	told     node.Intent
+	problem  error
 }
 
-func newHost(w *world, name string) *host {
-	h := &host{w: w, name: name, work: 2}
+// permit is a grant that the controller gave, for as long as it makes the node unavailable.
+type permit struct {
+	by   string
+	boot string
+}
+
+func (h *host) bootID() string { return h.name + "-boot-" + strconv.Itoa(h.boot) }
+
+// object is the Node as the API server has it, nil while there is none.
+func (h *host) object() *corev1.Node { return h.w.nodes.now[h.name] }
+
+func (h *host) labelled() bool { return h.object() != nil && h.object().Labels[node.ReadyLabel] != "" }
+
+// register makes the Node anew: nothing of an earlier one is kept.
+func (h *host) register() {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
-		Name: name, UID: named(name), Labels: map[string]string{"node-role.kubernetes.io/worker": ""}, Annotations: map[string]string{},
+		Name: h.name, UID: h.w.uid(), Annotations: map[string]string{},
+		Labels: map[string]string{"node-role.kubernetes.io/worker": "", "pool": h.pool},
 	}}
+	h.labelledByHand, h.pods = false, 0
 	h.store(n)
-	h.cached = h.stored.DeepCopy()
-	return h
 }
 
-func (h *host) bootID() string { return h.name + "-" + string(rune('a'+h.boot)) }
+// edit is a write of the Node by anybody.
+func (h *host) edit(change func(*corev1.Node)) {
+	n := h.object().DeepCopy()
+	change(n)
+	h.store(n)
+}
 
-// store is a write of the Node by anybody.
 func (h *host) store(n *corev1.Node) {
 	ready := corev1.ConditionTrue
-	if h.restarts > 0 || h.broken == notReady || h.broken == dead {
+	if h.restarts > 0 || h.down > 0 || h.broken == notReady || h.broken == dead {
 		ready = corev1.ConditionFalse
 	}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
 	n.Status.NodeInfo.BootID = h.bootID()
-	n.ResourceVersion = h.w.next()
-	h.stored = n
+	h.w.nodes.put(n, h.w.next())
 }
 
-func (h *host) labelled() bool { return h.stored.Labels[node.ReadyLabel] != "" }
-
-func (h *host) reported() node.Report {
-	r, err := node.DecodeReport(h.stored.Annotations[node.ReportAnnotation])
-	if err != nil {
-		return node.Report{}
+// heartbeat shows what the kubelet knows, where that has changed.
+func (h *host) heartbeat() {
+	n := h.object()
+	ready := h.restarts == 0 && h.down == 0 && h.broken != notReady && h.broken != dead
+	was := n.Status.Conditions[0].Status == corev1.ConditionTrue
+	if was != ready || n.Status.NodeInfo.BootID != h.bootID() && h.broken != dead || !h.w.calm && h.w.likely(5) {
+		h.edit(func(*corev1.Node) {})
 	}
-	return r
 }
 
-// schedule binds a pod wherever the class draws one, and lets others end.
-func (h *host) schedule() {
-	if h.w.class != nil && h.labelled() && h.w.class.Scheduling.NodeSelector[node.ReadyLabel] != "" && !h.w.calm && h.w.likely(30) {
-		h.pods++
-	}
-	if h.pods > 0 && (h.w.calm || h.w.likely(50)) {
-		h.pods--
-	}
+// reboot keeps what is on disk. CRI-O starts with the drop-in that is there.
+func (h *host) reboot() {
+	h.boot, h.restarts, h.proved, h.permit = h.boot+1, 0, "", permit{}
+	h.knows = h.dropIn
+}
+
+// replace is another machine of the same name.
+func (h *host) replace() {
+	h.reboot()
+	h.wanted, h.slot, h.serving, h.dropIn, h.knows, h.work, h.read, h.document = nil, "", "", false, false, 2, "", ""
+	h.last = node.Report{}
 }
 
 // act is one look of the agent, and what happens to its host meanwhile.
 func (h *host) act() {
-	if !h.w.calm && h.w.likely(2) {
-		h.boot, h.restarts, h.work, h.pods = (h.boot+1)%20, 0, 2, 0
-		h.knows = h.serving != ""
-	}
+	h.down, h.paused = max(0, h.down-1), max(0, h.paused-1)
 	if h.restarts > 0 {
-		h.restarts--
-		if h.restarts == 0 {
-			h.knows = true
+		if h.restarts--; h.restarts == 0 {
+			h.knows, h.permit = h.dropIn, permit{}
 		}
 	}
-	n := h.stored.DeepCopy()
-	if h.broken == dead || h.broken == silent || h.restarts > 0 || !h.w.calm && h.w.likely(10) {
-		h.store(n)
+	if h.object() == nil {
+		return
+	}
+	h.heartbeat()
+	if h.broken == dead || h.broken == silent || h.restarts > 0 || h.paused > 0 {
 		return
 	}
 	report := h.report()
 	report.Version, report.Speaks, report.BootID, report.Architecture = node.Version, []int{node.Version}, h.bootID(), "amd64"
-	document, err := report.Encode()
-	require.NoError(h.w.t, err)
-	n.Annotations[node.ReportAnnotation] = document
-	h.store(n)
+	if h.broken == unfit {
+		report.HostCheck = "the processor has no virtualization"
+	}
+	if !reflect.DeepEqual(report, h.last) || h.document == "" {
+		document, err := report.Encode()
+		require.NoError(h.w.t, err)
+		h.document, h.last = document, report
+	}
+	h.podsAtWrite = report.BoundPods.Count
+	if h.object().Annotations[node.ReportAnnotation] != h.document {
+		h.w.busy = true
+		h.edit(func(n *corev1.Node) { n.Annotations[node.ReportAnnotation] = h.document })
+	}
 }
 
-// report carries out what the intent asks for, as far as one look gets.
+// report carries out what the intent asks for, as far as one look gets. An intent that vanished
+// changes nothing.
 func (h *host) report() node.Report {
-	document, found := h.stored.Annotations[node.IntentAnnotation]
-	if !found {
-		r := node.Report{Phase: node.PhaseIdle}
-		if h.serving != "" {
-			r.Phase, r.Payload = node.PhaseInstalled, node.Digest(h.serving)
+	document, found := h.object().Annotations[node.IntentAnnotation]
+	if found && document != h.read {
+		h.read = document
+		h.told, h.problem = node.DecodeIntent(document)
+		if h.problem == nil {
+			kept := h.told
+			h.wanted = &kept
 		}
-		return r
 	}
-	intent, err := node.DecodeIntent(document)
-	require.NoError(h.w.t, err)
-	r := node.Report{IntentID: intent.ID, Payload: node.Digest(h.serving)}
-	if intent.State == node.StateAbsent {
-		r.Phase = h.remove()
-		r.BoundPods.Count = h.pods
-		r.Payload = node.Digest(h.serving)
-		return r
+	r := node.Report{Payload: node.Digest(h.serving)}
+	switch {
+	case found && h.problem != nil:
+		r.Phase, r.IntentID = node.PhaseInstalling, node.IntentID(document)
+		r.Error = &node.Error{Step: "read intent", Reason: node.ReasonInvalidIntent, Message: "it cannot be read"}
+	case h.wanted == nil:
+		r.Phase = node.PhaseIdle
+	case h.wanted.State == node.StateAbsent:
+		h.remove(found, &r)
+	default:
+		r.IntentID = h.wanted.ID
+		h.install(found, &r)
 	}
-	h.install(intent, &r)
 	return r
 }
 
-func (h *host) install(intent node.Intent, r *node.Report) {
+func (h *host) install(found bool, r *node.Report) {
+	payload := h.wanted.Payload
 	switch r.Phase = node.PhaseInstalling; {
-	case h.serving == intent.Payload:
+	case h.serving == payload && h.proved == payload:
 		r.Phase = node.PhaseInstalled
-	case h.work > 0:
-		h.work--
-	case !h.knows && intent.Grants.RestartCRIO != h.bootID():
+	case h.broken == unfit:
+	case h.slot != payload:
+		if h.work--; h.work <= 0 {
+			h.slot, h.work = payload, 2
+		}
+		h.w.busy = true
+	case !h.dropIn:
+		h.dropIn, h.w.busy = true, true
+	case !h.knows && (!found || h.wanted.Grants.RestartCRIO != h.bootID()):
 		r.Phase = node.PhaseAwaitingGrant
 	case !h.knows:
-		h.restarts = 2
-	case h.broken == noKVM:
-		r.Error = &node.Error{Step: "prove payload", Reason: "ProvePayloadFailed", Message: "no /dev/kvm", Since: h.w.now}
+		h.restarts, h.w.busy = 2, true
+	case h.broken == noKVM || h.w.bad[payload]:
+		r.Error = &node.Error{Step: "prove payload", Reason: "ProvePayloadFailed", Message: "the sandbox does not start"}
 	default:
-		h.serving, h.work = intent.Payload, 2
-		r.Phase, r.Payload = node.PhaseInstalled, node.Digest(h.serving)
+		h.serving, h.proved = payload, payload
+		r.Phase, r.Payload = node.PhaseInstalled, node.Digest(payload)
 	}
 }
 
-// remove closes the door first: nothing is taken away while the label draws pods.
-func (h *host) remove() node.Phase {
-	switch {
-	case h.pods > 0:
-		return node.PhaseBlocked
-	case h.labelled():
-		return node.PhaseRemoving
+// remove closes the door first: nothing is taken away while a pod may come.
+func (h *host) remove(found bool, r *node.Report) {
+	r.IntentID = h.wanted.ID
+	r.BoundPods.Count = h.pods
+	switch installed := h.dropIn || h.serving != "" || h.slot != ""; {
+	case !installed && !found:
+		h.wanted, h.read = nil, ""
+		*r = node.Report{Phase: node.PhaseIdle}
+	case !installed:
+		r.Phase = node.PhaseAbsent
+	case h.pods > 0 || h.labelled():
+		r.Phase = node.PhaseBlocked
 	default:
-		h.serving, h.work = "", 2
-		return node.PhaseAbsent
+		r.Phase, h.w.busy = node.PhaseRemoving, true
+		switch {
+		case h.serving != "":
+			h.serving, h.proved = "", ""
+		case h.dropIn:
+			h.dropIn = false
+		default:
+			h.slot, h.work = "", 2
+		}
+		r.Payload = node.Digest(h.serving)
 	}
 }

@@ -55,6 +55,9 @@ type Config struct {
 	MaxFailures    intstr.IntOrString
 	// Refused is nil when the KataConfig is good.
 	Refused *Refusal
+	// Withheld is true while no node becomes ready, whatever Refused says: the payload is not allowed,
+	// or anybody who may write a Node could have written its report.
+	Withheld bool
 }
 
 // OfConfig reads a KataConfig. The default payload holds where spec.config.payloadImage is empty.

@@ -88,7 +88,7 @@ func member(c facts.Config, n facts.Node, pace Pace, now time.Time) Change {
 	case pace.grants[n.Name]:
 		change.Intent = withGrant(*n.Intent, n.Report.BootID)
 		change.Event, change.Message = EventGrant, "CRI-O may be restarted once in this boot"
-	case proved(n) && !n.Labelled() && !withheld(c):
+	case proved(n) && !n.Labelled() && !c.Withheld:
 		change.Label, change.Event, change.Message = LabelSet, EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
 	}
 	return change
@@ -109,12 +109,6 @@ func begin(wanted node.Intent, n facts.Node, now time.Time) (intent *node.Intent
 func withGrant(intent node.Intent, bootID string) *node.Intent {
 	intent.Grants.RestartCRIO = bootID
 	return &intent
-}
-
-// withheld is true while no node becomes ready: anybody who may write a Node could have written its
-// report, or its payload is not allowed.
-func withheld(c facts.Config) bool {
-	return c.Refused != nil && (c.Refused.Reason == facts.ReasonPoliciesMissing || c.Refused.Reason == facts.ReasonPayloadNotAllowed)
 }
 
 // proved asks both witnesses: the agent started a sandbox, and the kubelet knows the handler.

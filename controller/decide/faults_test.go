@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package decide_test
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kata-node/kata-node/api/node"
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/facts/factstest"
+)
+
+// payloadC is one that starts on no host while it is bad.
+const payloadC = "registry.example.com/kata/payload@sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+
+// accident is something that happens to a node, to an object or to its administrator's mind.
+func (w *world) accident() {
+	h := w.host()
+	all := []struct {
+		what string
+		do   func(*host)
+	}{
+		{"reboots", w.reboots},
+		{"is relabelled", w.relabels},
+		{"is cordoned or not any more", w.cordons},
+		{"has no agent for a while", w.pauses},
+		{"is not Ready for a while", w.flaps},
+		{"is deleted or registers", w.remakes},
+		{"is meddled with", w.meddles},
+		{"is meddled with", w.meddles},
+		{"sees a KataConfig change", w.administers},
+		{"sees a KataConfig change", w.administers},
+		{"sees the broken host break", w.breaks},
+	}
+	chosen := all[w.rnd.IntN(len(all))]
+	w.tells("%s %s", h.name, chosen.what)
+	chosen.do(h)
+}
+
+func (w *world) reboots(h *host) { h.reboot() }
+
+// relabels moves a node out of a KataConfig's selection, or into one again.
+func (w *world) relabels(h *host) {
+	h.pool = w.one("x", "y", "")
+	h.permit = permit{}
+	if h.object() != nil {
+		h.edit(func(n *corev1.Node) { n.Labels["pool"] = h.pool })
+	}
+}
+
+func (w *world) cordons(h *host) {
+	if h.object() != nil {
+		h.edit(func(n *corev1.Node) { n.Spec.Unschedulable = !n.Spec.Unschedulable })
+	}
+}
+
+func (w *world) pauses(h *host) { h.paused = w.rnd.IntN(8) }
+
+func (w *world) flaps(h *host) { h.down, h.permit = w.rnd.IntN(8), permit{} }
+
+// remakes deletes a Node, or registers it again: the same machine, or another one of its name.
+func (w *world) remakes(h *host) {
+	if h.object() != nil {
+		h.pods, h.permit = 0, permit{}
+		w.nodes.remove(h.name)
+		return
+	}
+	if w.likely(50) {
+		h.replace()
+	}
+	h.register()
+}
+
+// meddles edits what only the controller and the agents may write. The intent is where a grant is
+// remembered: whoever destroys it has the unavailability.
+func (w *world) meddles(h *host) {
+	if h.object() == nil {
+		return
+	}
+	h.permit = permit{}
+	switch w.rnd.IntN(8) {
+	case 0:
+		h.edit(func(n *corev1.Node) { delete(n.Annotations, node.IntentAnnotation) })
+	case 1:
+		h.edit(func(n *corev1.Node) {
+			n.Annotations[node.IntentAnnotation] = w.one("", "{", `{"version":9,"id":"abc"}`)
+		})
+	case 2:
+		h.forge()
+	case 3:
+		h.edit(func(n *corev1.Node) { delete(n.Labels, node.ReadyLabel) })
+	case 4:
+		if !h.labelled() {
+			h.edit(func(n *corev1.Node) { n.Labels[node.ReadyLabel], h.labelledByHand = node.ReadyValue, true })
+		}
+	case 5:
+		h.edit(func(n *corev1.Node) { n.Annotations[node.ReportAnnotation] = w.one("", `{"version":9}`) })
+	case 6:
+		if w.classes.now[node.RuntimeClass] != nil {
+			w.classes.remove(node.RuntimeClass)
+		}
+	case 7:
+		w.meddlesWithTheClass()
+	}
+}
+
+func (w *world) meddlesWithTheClass() {
+	class := w.classes.now[node.RuntimeClass]
+	if class == nil {
+		return
+	}
+	class = class.DeepCopy()
+	if w.likely(50) {
+		class.Scheduling = &nodev1.Scheduling{NodeSelector: map[string]string{"x": "y"}}
+	} else {
+		class.Labels = nil // Somebody else's, as it seems.
+	}
+	w.putClass(class)
+}
+
+// forge leaves the id of an intent, or makes one that fits to other content.
+func (h *host) forge() {
+	intent, err := node.DecodeIntent(h.object().Annotations[node.IntentAnnotation])
+	if err != nil {
+		return
+	}
+	switch h.w.rnd.IntN(3) {
+	case 0:
+		intent.State, intent.Payload = node.StateAbsent, ""
+	case 1:
+		intent = node.Intent{State: node.StateAbsent, Owner: intent.Owner}.Identify(string(h.object().UID))
+	default:
+		intent.Grants.RestartCRIO = ""
+	}
+	document, err := intent.Encode()
+	if err == nil {
+		h.edit(func(n *corev1.Node) { n.Annotations[node.IntentAnnotation] = document })
+	}
+}
+
+// breaks lets the broken host of this world be broken from now on.
+func (w *world) breaks(*host) {
+	if h := w.hosts[w.victim]; h.broken == "" {
+		h.broken, h.permit = w.fault, permit{}
+	}
+}
+
+// administers changes the KataConfigs, or deletes one while another may select the same nodes.
+func (w *world) administers(*host) {
+	name := fmt.Sprintf("kc%d", w.rnd.IntN(3))
+	kc := w.configs.now[name]
+	switch {
+	case kc == nil && !w.ending:
+		w.creates(name)
+	case kc == nil:
+	case w.likely(30):
+		w.deletes(kc)
+	default:
+		w.changes(kc)
+	}
+}
+
+func (w *world) creates(name string) {
+	kc := &v1.KataConfig{ObjectMeta: metav1.ObjectMeta{Name: name, UID: w.uid(), Generation: 1, CreationTimestamp: metav1.NewTime(w.now)}}
+	kc.Spec.KataConfigPoolSelector = w.selector()
+	if w.likely(50) {
+		kc.Spec.Config.MaxUnavailable = new(intstr.FromInt32(1 + w.rnd.Int32N(2)))
+	}
+	if w.likely(50) {
+		kc.Spec.Config.MaxParallel = new(1 + w.rnd.Int32N(4))
+	}
+	w.configs.put(kc, w.next())
+}
+
+func (w *world) selector() *v1.PoolSelector {
+	if w.likely(40) {
+		return nil
+	}
+	return &v1.PoolSelector{MatchLabels: map[string]v1.LabelValue{"pool": v1.LabelValue(w.one("x", "y"))}}
+}
+
+// deletes lets a KataConfig go, sometimes by taking its finalizer away, too.
+func (w *world) deletes(kc *v1.KataConfig) {
+	forced := !w.calm && w.likely(10)
+	if forced {
+		w.moved()
+	}
+	if kc.DeletionTimestamp != nil && !forced {
+		return
+	}
+	if len(kc.Finalizers) == 0 || forced {
+		w.configs.remove(kc.Name)
+		return
+	}
+	kc = kc.DeepCopy()
+	kc.DeletionTimestamp = &metav1.Time{Time: w.now}
+	kc.Generation++
+	w.configs.put(kc, w.next())
+}
+
+func (w *world) changes(kc *v1.KataConfig) {
+	if kc.DeletionTimestamp != nil {
+		return
+	}
+	kc = kc.DeepCopy()
+	kc.Generation++
+	switch w.rnd.IntN(4) {
+	case 0:
+		kc.Spec.Config.Paused = !kc.Spec.Config.Paused
+	case 1:
+		kc.Spec.KataConfigPoolSelector = w.selector()
+		w.moved()
+	case 2:
+		w.unguarded = !w.unguarded
+	default:
+		kc.Spec.Config.PayloadImage = w.one("", factstest.PayloadB, payloadC)
+	}
+	w.configs.put(kc, w.next())
+}
+
+// repair ends everything that only people can end, except the one broken host.
+func (w *world) repair() {
+	w.calm, w.unguarded, w.frozen = true, false, nil
+	clear(w.bad)
+	w.lead()
+	for _, h := range w.hosts {
+		h.down, h.paused = 0, 0
+		if h.object() == nil {
+			h.register()
+		}
+		h.edit(func(n *corev1.Node) { n.Spec.Unschedulable = false })
+	}
+	for _, name := range sorted(w.configs.now) {
+		kc := w.configs.now[name].DeepCopy()
+		kc.Spec.Config.Paused = false
+		kc.Generation++
+		w.configs.put(kc, w.next())
+	}
+	if class := w.classes.now[node.RuntimeClass]; class != nil && class.Labels == nil {
+		w.classes.remove(node.RuntimeClass)
+	}
+}
+
+// moved ends what the invariants say of outstanding grants: the pools are others now.
+func (w *world) moved() {
+	for _, h := range w.hosts {
+		h.permit = permit{}
+	}
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package decide_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/decide"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/rollout"
+	"github.com/kata-node/kata-node/controller/selection"
+)
+
+// told is how much of a world's story is shown.
+const told = 60
+
+// tells keeps what happened.
+func (w *world) tells(format string, args ...any) {
+	if w.verbose {
+		w.story = append(w.story, w.now.Format("15:04:05 ")+fmt.Sprintf(format, args...))
+	}
+}
+
+// fails ends the test with what somebody needs who looks for the reason.
+func (w *world) fails(format string, args ...any) {
+	w.t.Helper()
+	for _, line := range w.story[max(0, len(w.story)-told):] {
+		w.t.Log(line)
+	}
+	for _, h := range w.hosts {
+		if n := h.object(); n != nil {
+			w.t.Logf("%s (%s): labels %v, unschedulable %v, %v, pods %d, serves %q", h.name, h.broken, n.Labels, n.Spec.Unschedulable, n.Annotations, h.pods, h.serving)
+		}
+	}
+	for _, name := range sorted(w.configs.now) {
+		kc := w.configs.now[name]
+		w.t.Logf("%s: deleted %v, finalizers %v, %+v, %+v", name, kc.DeletionTimestamp, kc.Finalizers, kc.Spec, kc.Status)
+	}
+	require.FailNowf(w.t, "simulation", "seed %d, late %v: "+format, append([]any{w.seed, w.late}, args...)...)
+}
+
+// lands judges a change of a Node at the moment at which the API server takes it.
+func (w *world) lands(l *leader, h *host, c rollout.Change) {
+	w.tells("%s of %s", c.Event, h.name)
+	if c.Label == rollout.LabelSet && (h.serving != c.Node.Intent.Payload || c.Node.BootID == h.bootID() && h.proved != h.serving) {
+		w.fails("the label is set on %s, which has not proved its payload: %+v", h.name, c.Node)
+	}
+	if c.Label == rollout.LabelCleared {
+		h.labelledByHand = false
+		if !c.Node.Answered() || c.Node.Intent.State != node.StateAbsent || c.Node.Report.BoundPods.Count > 0 {
+			w.fails("the label is taken from %s before it has said that no pod is bound: %+v", h.name, c.Node)
+		}
+	}
+	if c.Label != rollout.LabelKept && c.Label != rollout.LabelSet && h.podsAtWrite > 0 {
+		w.fails("the label is taken from %s while it reports pods", h.name)
+	}
+	switch {
+	case c.Event == rollout.EventGrant && c.Node.Available() && h.broken == "":
+		h.permit = permit{by: c.Intent.Owner.UID, boot: c.Intent.Grants.RestartCRIO}
+		w.withinBudget(l)
+	case c.Intent != nil && c.Intent.Owner.UID != h.permit.by, c.Intent != nil && c.Intent.State == node.StateAbsent, c.ClearIntent:
+		h.permit = permit{}
+	}
+}
+
+// withinBudget counts the nodes that one KataConfig has made unavailable. Those that a late write
+// adds have no limit, which is why apply.Fence lets none pass.
+func (w *world) withinBudget(l *leader) {
+	if l.stale || w.late {
+		return
+	}
+	for _, p := range w.division().Pools {
+		var names []string
+		for _, n := range p.Members {
+			if h := w.named(n.Name); h.permit.by == p.Config.UID && h.permit.boot == h.bootID() {
+				names = append(names, n.Name)
+			}
+		}
+		if len(names) > rollout.Budget(p) {
+			w.fails("%s lets %v restart CRI-O, and may let %d", p.Config.Name, names, rollout.Budget(p))
+		}
+	}
+}
+
+// division is by what the API server has.
+func (w *world) division() selection.Division {
+	var nodes []facts.Node
+	for _, name := range sorted(w.nodes.now) {
+		nodes = append(nodes, facts.OfNode(w.nodes.now[name]))
+	}
+	return w.divide(slices.Collect(maps.Values(w.configs.now)), nodes)
+}
+
+func (w *world) divide(configs []*v1.KataConfig, nodes []facts.Node) selection.Division {
+	var known []facts.Config
+	for _, kc := range configs {
+		known = append(known, facts.OfConfig(kc, w.settings().DefaultPayload))
+	}
+	return selection.Divide(known, nodes)
+}
+
+// classGoes holds because kubelets need the class for every sandbox.
+func (w *world) classGoes(l *leader) {
+	for _, h := range w.hosts {
+		if h.pods > 0 && !h.labelledByHand && !l.stale {
+			w.fails("the RuntimeClass is deleted while pods are bound to %s", h.name)
+		}
+	}
+}
+
+// bound holds because nothing is taken away before the label.
+func (w *world) bound(h *host) {
+	if h.serving == "" && !h.labelledByHand {
+		w.fails("a pod is bound to %s, where nothing serves it", h.name)
+	}
+}
+
+// consistent is what every decision is, whatever the cluster looks like.
+func (w *world) consistent(d decide.Decision, seen decide.Seen) {
+	changes := map[string]rollout.Change{}
+	for _, c := range d.Changes {
+		if _, twice := changes[c.Node.Name]; twice {
+			w.fails("two changes of %s", c.Node.Name)
+		}
+		changes[c.Node.Name] = c
+		begins := c.Intent != nil && c.Intent.State == node.StateInstalled && c.Event != rollout.EventGrant
+		if w.unguarded && (begins || c.Event == rollout.EventGrant || c.Label == rollout.LabelSet) {
+			w.fails("%s of %s without policies", c.Event, c.Node.Name)
+		}
+	}
+	for _, p := range w.divide(seen.Configs, seen.Nodes).Pools {
+		w.withinWidth(p, changes)
+		if d.Existing != nil && !p.Config.Deleting && (d.Desired == nil || d.Desired.Scheduling.NodeSelector[node.ReadyLabel] == "") {
+			w.fails("the RuntimeClass is withdrawn while %s is there: %+v", p.Config.Name, d.Desired)
+		}
+	}
+	for _, s := range d.Statuses {
+		st := s.Status
+		sum := st.CompletedNodesCount + st.InProgressNodesCount + st.WaitingNodesCount + st.FailedNodesCount
+		if st.TotalNodesCount != sum || int(sum) > len(seen.Nodes) || len(st.Conditions) != 3 {
+			w.fails("the status of %s does not add up: %+v", s.Config.Name, st)
+		}
+	}
+}
+
+// withinWidth holds for the nodes that one KataConfig begins to work on: none while it is paused,
+// one until the payload is proved, and then at most maxParallel.
+func (w *world) withinWidth(p selection.Pool, changes map[string]rollout.Change) {
+	c, begun, moving, proven := p.Config, 0, 0, false
+	for _, n := range slices.Concat(p.Members, p.Leaving) {
+		if _, changed := changes[n.Name]; changed && c.Paused && !c.Deleting {
+			w.fails("%s is changed although %s is paused", n.Name, c.Name)
+		}
+	}
+	for _, n := range p.Members {
+		change := changes[n.Name]
+		wanted, _ := c.Wanted(n)
+		proven = proven || n.Settled() && n.Intent.Payload == c.Payload
+		switch {
+		case change.Intent != nil && change.Event != rollout.EventGrant && (n.Report == nil || n.Report.IntentID != wanted.ID):
+			begun++
+		case n.Carries(wanted) && w.moves(n):
+			moving++
+		}
+	}
+	limit := 1
+	if proven {
+		limit = c.MaxParallel
+	}
+	if begun > 0 && begun+moving > limit {
+		w.fails("%s begins on %d nodes beside %d, and may work on %d: %+v", c.Name, begun, moving, limit, changes)
+	}
+}
+
+// moves is true for a node that is certain to get further by itself.
+func (w *world) moves(n facts.Node) bool {
+	answers := n.Answered() && n.Report.Error == nil && n.Report.HostCheck == "" && w.now.Sub(n.Since) < w.settings().ProgressDeadline
+	return n.Ready && answers && !n.Settled()
+}

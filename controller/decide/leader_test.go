@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package decide_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/kata-node/kata-node/api/node"
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/decide"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/facts/factstest"
+	"github.com/kata-node/kata-node/controller/rollout"
+	"github.com/kata-node/kata-node/controller/runtimeclass"
+	"github.com/kata-node/kata-node/controller/view"
+)
+
+// leader is one instance of the controller, with its caches and its writes as controller.go and
+// package apply make them.
+type leader struct {
+	w       *world
+	view    view.Nodes
+	nodes   informer[*corev1.Node]
+	configs informer[*v1.KataConfig]
+	classes informer[*nodev1.RuntimeClass]
+
+	// left are the writes before which it was frozen; stale is true once another instance leads.
+	left   []func()
+	frozen int // rounds until it goes on
+	waited int
+	stale  bool
+}
+
+// lead starts an instance, which has listed everything.
+func (w *world) lead() {
+	l := &leader{w: w, nodes: informer[*corev1.Node]{of: &w.nodes}, configs: informer[*v1.KataConfig]{of: &w.configs}, classes: informer[*nodev1.RuntimeClass]{of: &w.classes}}
+	l.catchUp()
+	w.leader = l
+}
+
+func (l *leader) catchUp() {
+	l.nodes.follow(len(l.w.nodes.log))
+	l.configs.follow(len(l.w.configs.log))
+	l.classes.follow(len(l.w.classes.log))
+}
+
+// watch takes in some of what has happened, of each kind for itself.
+func (l *leader) watch() {
+	some := func(behind int) int {
+		if behind == 0 || l.w.likely(60) {
+			return behind
+		}
+		return l.w.rnd.IntN(behind + 1)
+	}
+	l.nodes.follow(l.nodes.at + some(l.nodes.behind()))
+	l.configs.follow(l.configs.at + some(l.configs.behind()))
+	l.classes.follow(l.classes.at + some(l.classes.behind()))
+}
+
+func (w *world) settings() decide.Settings {
+	return decide.Settings{
+		DefaultPayload: factstest.PayloadA,
+		AgentDeadline:  5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute,
+	}
+}
+
+func (l *leader) seen() decide.Seen {
+	s := decide.Seen{Configs: l.configs.list(), Nodes: l.view.Read(l.nodes.list(), l.w.now), RuntimeClass: l.classes.has[node.RuntimeClass]}
+	if l.w.unguarded {
+		s.PolicyProblem = "a policy is missing"
+	}
+	return s
+}
+
+// pass is one of this instance. It may die or be frozen before any of its writes, and others act
+// between them.
+func (l *leader) pass() {
+	seen := l.seen()
+	d := decide.Decide(seen, l.w.settings(), l.w.now)
+	l.w.consistent(d, seen)
+	writes := l.writes(d)
+	for i, write := range writes {
+		switch {
+		case !l.w.calm && l.w.likely(2):
+			l.w.tells("the leader dies")
+			l.w.lead()
+			return
+		case !l.w.calm && l.w.likely(2):
+			l.w.tells("the leader freezes")
+			l.left, l.frozen = writes[i:], 1+l.w.rnd.IntN(10)
+			return
+		}
+		write()
+		if !l.w.calm && l.w.likely(10) {
+			l.w.host().act()
+			l.w.accident()
+		}
+	}
+}
+
+// lease is for how many rounds no other instance takes over from a frozen one.
+const lease = 4
+
+// thaws goes on with a pass that was frozen. Once another instance may lead, apply.Fence lets no
+// write pass; where one was on its way already, the versions that every write names have to do.
+func (l *leader) thaws() {
+	if l.frozen--; l.frozen > 0 {
+		return
+	}
+	for _, write := range l.left {
+		write()
+	}
+	l.left = nil
+}
+
+func (l *leader) writes(d decide.Decision) []func() {
+	var out []func()
+	for _, kc := range d.Accept {
+		out = append(out, func() { l.finalizers(kc, append(slices.Clone(kc.Finalizers), facts.Finalizer)) })
+	}
+	if (d.Existing != nil || d.Desired != nil) && (d.Existing == nil || runtimeclass.Foreign(d.Existing) == nil) {
+		out = append(out, func() { l.class(d.Existing, d.Desired) })
+	}
+	for _, c := range d.Changes {
+		out = append(out, func() { l.node(c) })
+	}
+	for _, s := range d.Statuses {
+		if !equality.Semantic.DeepEqual(s.Config.Status, s.Status) {
+			out = append(out, func() { l.config(s.Config, func(kc *v1.KataConfig) { kc.Status = s.Status }) })
+		}
+	}
+	for _, kc := range d.Release {
+		out = append(out, func() {
+			l.finalizers(kc, slices.DeleteFunc(slices.Clone(kc.Finalizers), func(f string) bool { return f == facts.Finalizer }))
+		})
+	}
+	return out
+}
+
+func (l *leader) finalizers(kc *v1.KataConfig, finalizers []string) {
+	l.config(kc, func(kc *v1.KataConfig) { kc.Finalizers = finalizers })
+}
+
+func (l *leader) config(seen *v1.KataConfig, change func(*v1.KataConfig)) {
+	kc, current := l.w.configs.current(seen)
+	if !current {
+		return
+	}
+	l.w.busy = true
+	kc = kc.DeepCopy()
+	change(kc)
+	if kc.DeletionTimestamp != nil && len(kc.Finalizers) == 0 {
+		l.w.configs.remove(kc.Name)
+		return
+	}
+	l.w.configs.put(kc, l.w.next())
+}
+
+func (l *leader) class(existing, desired *nodev1.RuntimeClass) {
+	present, found := l.w.classes.now[node.RuntimeClass]
+	switch {
+	case existing == nil && found, existing != nil && (!found || present.ResourceVersion != existing.ResourceVersion):
+	case existing == nil:
+		made := desired.DeepCopy()
+		made.UID = l.w.uid()
+		l.w.putClass(made)
+	case desired == nil:
+		l.w.classGoes(l)
+		l.w.busy = true
+		l.w.classes.remove(node.RuntimeClass)
+	case !runtimeclass.Same(existing, desired):
+		l.w.putClass(runtimeclass.Merge(existing, desired))
+	}
+}
+
+func (w *world) putClass(class *nodev1.RuntimeClass) {
+	w.busy = true
+	w.classes.put(class, w.next())
+}
+
+// node is refused where the Node is not what the decision was made from.
+func (l *leader) node(c rollout.Change) {
+	n, found := l.w.nodes.now[c.Node.Name]
+	if !found || string(n.UID) != c.Node.UID || n.ResourceVersion != c.Node.ResourceVersion {
+		return
+	}
+	h := l.w.named(c.Node.Name)
+	l.w.lands(l, h, c)
+	l.w.busy = true
+	h.edit(func(n *corev1.Node) {
+		switch {
+		case c.ClearIntent:
+			delete(n.Annotations, node.IntentAnnotation)
+		case c.Intent != nil:
+			document, err := c.Intent.Encode()
+			require.NoError(l.w.t, err)
+			n.Annotations[node.IntentAnnotation] = document
+		}
+		switch c.Label {
+		case rollout.LabelSet:
+			n.Labels[node.ReadyLabel], h.labelledByHand = node.ReadyValue, false
+		case rollout.LabelCleared:
+			delete(n.Labels, node.ReadyLabel)
+		case rollout.LabelKept:
+		}
+	})
+	if l.w.calm || l.w.likely(97) { // Else the answer is lost.
+		l.view.Wrote(h.object())
+	}
+}
+
+// thawsInTime goes on while nobody else leads; after the lease, another instance does.
+func (l *leader) thawsInTime() {
+	if l.waited++; l.waited <= lease {
+		l.thaws()
+		return
+	}
+	l.stale = true
+	if l.w.late {
+		l.w.frozen = append(l.w.frozen, l)
+	}
+	l.w.lead()
+}
