@@ -99,7 +99,8 @@ type Progress struct{ Done, Total int64 }
 
 // Images keeps payload images in a store that belongs to the agent alone.
 type Images interface {
-	// List returns no images, and makes no store, where there is no store yet.
+	// List returns no images, and makes no store, where there is no store yet. With an error it
+	// returns those that can be mounted all the same.
 	List(ctx context.Context) ([]Image, error)
 	// Pull fetches an image named by digest under the host's own signature policy, mirrors and
 	// credentials, and pins it. The error is Unfit where this host cannot use the payload, and

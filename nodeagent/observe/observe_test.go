@@ -299,11 +299,12 @@ func TestAStoreThatCannotBeReadBlindsNobody(t *testing.T) {
 	f, err := o.Look(t.Context(), cluster.Told{})
 	require.NoError(t, err)
 	assert.Equal(t, "no space left on device", f.Store.Problem)
+	assert.Equal(t, []plan.Image{{ID: "i1", Platform: "p"}}, f.Store.Images, "what can be mounted all the same is known")
 }
 
 // full is a store on a full disk.
 type full struct{ host.Images }
 
 func (full) List(context.Context) ([]host.Image, error) {
-	return nil, errors.New("no space left on device")
+	return []host.Image{{ID: "i1", Platform: "p"}}, errors.New("no space left on device")
 }

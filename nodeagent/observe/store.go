@@ -11,7 +11,8 @@ import (
 )
 
 // store keeps a store that cannot be read, such as one on a full or failing disk, as a fact: what
-// serves continues to serve, and a removal needs no list of images.
+// serves continues to serve, what can be mounted is served again after a boot, and a removal needs
+// no list of images.
 func (o Observer) store(ctx context.Context) (plan.Store, error) {
 	served, err := record.LoadServed(o.Host.Files)
 	if err != nil {
@@ -32,7 +33,6 @@ func (o Observer) store(ctx context.Context) (plan.Store, error) {
 			return s, err
 		}
 		s.Problem = err.Error()
-		return s, nil
 	}
 	for _, i := range images {
 		s.Images = append(s.Images, plan.Image{ID: i.ID, Digests: i.Digests, Platform: i.Platform})

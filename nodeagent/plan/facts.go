@@ -67,7 +67,8 @@ type Cluster struct {
 type Store struct {
 	// Exists is whether the agent's image store is on disk.
 	Exists bool
-	// Problem says why the store cannot be read, empty when it can; Images is unknown then.
+	// Problem says why the store cannot be read, empty when it can; Images are those that can be
+	// mounted all the same then.
 	Problem string
 	Images  []Image
 	// Served is the payload that current served last, by the agent's own record. It is restored at

@@ -270,6 +270,18 @@ func TestAStoreThatCannotBeReadIsNamedWhileItsPayloadServesOn(t *testing.T) {
 	assert.True(t, serving)
 }
 
+func TestWhatServedIsServedAfterABootThoughTheStoreCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := installed(t, "a")
+	w.reboot()
+	w.facts.Store.Problem = "no space left on device"
+	done, last := w.settle(t)
+	assert.Equal(t, []plan.Kind{plan.Mount, plan.Verify, plan.Configure, plan.PointCurrent}, done)
+	_, serving := w.facts.Serving()
+	assert.True(t, serving)
+	assert.Equal(t, node.ReasonStoreUnreadable, last.Problem.Reason)
+}
+
 func TestADamagedServedPayloadHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")

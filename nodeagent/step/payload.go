@@ -18,12 +18,13 @@ import (
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
+// image finds a payload, also in a store that cannot be read but mounted from.
 func (r Runner) image(ctx context.Context, payload string) (host.Image, error) {
 	images, err := r.Host.Images.List(ctx)
-	if err != nil {
+	at := slices.IndexFunc(images, func(i host.Image) bool { return slices.Contains(i.Digests, node.Digest(payload)) })
+	if at < 0 && err != nil {
 		return host.Image{}, err
 	}
-	at := slices.IndexFunc(images, func(i host.Image) bool { return slices.Contains(i.Digests, node.Digest(payload)) })
 	if at < 0 {
 		return host.Image{}, fmt.Errorf("payload %q is not in the store any more", payload)
 	}

@@ -284,6 +284,25 @@ func TestAMountThatTheKernelRefusesDiscardsNoWholeImage(t *testing.T) {
 	assert.Len(t, b.Images, 1, "each layer is there")
 }
 
+func TestAStoreThatCannotBeReadIsMountedFrom(t *testing.T) {
+	t.Parallel()
+	b, s, f := stopped(t, plan.Mount)
+	r := b.runner()
+	r.Host.Images = shut{r.Host.Images}
+	require.NoError(t, r.Run(t.Context(), s, f))
+	require.NoError(t, r.Run(t.Context(), plan.Step{Kind: plan.Verify, Payload: s.Payload, Slot: s.Slot}, f))
+	s.Payload = "r.example/p@sha256:none"
+	assert.ErrorIs(t, r.Run(t.Context(), s, f), unix.ENOSPC)
+}
+
+// shut is a store that cannot be opened, and knows its images all the same.
+type shut struct{ host.Images }
+
+func (s shut) List(ctx context.Context) ([]host.Image, error) {
+	images, err := s.Images.List(ctx)
+	return images, errors.Join(err, unix.ENOSPC)
+}
+
 // cut is a kernel that has cut a long list of layers and finds no file of the last name.
 type cut struct{ host.Mounts }
 

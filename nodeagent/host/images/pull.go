@@ -46,7 +46,8 @@ func (s *Store) Pull(ctx context.Context, image string, progress func(host.Progr
 	if err := pin(store, id); err != nil {
 		return err
 	}
-	_ = sweep(store) //nolint:errcheck // the image is there; the next pull or deletion tries again
+	_ = s.keep(store, id) //nolint:errcheck // without a note, a mount needs the store
+	_ = sweep(store)      //nolint:errcheck // the image is there; the next pull or deletion tries again
 	return nil
 }
 

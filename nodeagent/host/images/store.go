@@ -146,7 +146,8 @@ func (s *Store) options() storage.StoreOptions {
 	}
 }
 
-// List returns the images of the store.
+// List returns the images of the store. With an error, it returns those that can be mounted without
+// opening it.
 func (s *Store) List(context.Context) ([]host.Image, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,9 +156,17 @@ func (s *Store) List(context.Context) ([]host.Image, error) {
 	}
 	store, err := s.store()
 	if err != nil {
-		return nil, err
+		return s.noted(err)
 	}
-	return list(store)
+	records, err := store.Images()
+	if err != nil {
+		return s.noted(fmt.Errorf("listing images: %w", err))
+	}
+	var images []host.Image
+	for _, record := range records {
+		images = append(images, describe(store, record))
+	}
+	return images, nil
 }
 
 // Layers returns the directories of an image's layers, uppermost first.
@@ -166,14 +175,18 @@ func (s *Store) Layers(_ context.Context, id string) ([]string, error) {
 	defer s.mu.Unlock()
 	store, err := s.store()
 	if err != nil {
-		return nil, err
+		return s.notedLayers(id, err)
 	}
 	image, err := store.Image(id)
 	if err != nil {
 		return nil, fmt.Errorf("looking up image %s: %w", id, err)
 	}
+	return layers(store, image.TopLayer)
+}
+
+func layers(store storage.Store, top string) ([]string, error) {
 	var dirs []string
-	for layer := image.TopLayer; layer != ""; {
+	for layer := top; layer != ""; {
 		record, err := store.Layer(layer)
 		if err != nil {
 			return nil, fmt.Errorf("looking up layer %s: %w", layer, missing(err))
@@ -191,6 +204,9 @@ func (s *Store) Layers(_ context.Context, id string) ([]string, error) {
 func (s *Store) Delete(_ context.Context, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := os.Remove(s.noteFile(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("deleting image %s: %w", id, err)
+	}
 	store, err := s.store()
 	if err != nil {
 		return err
