@@ -160,12 +160,11 @@ func (w *world) withinWidth(p selection.Pool, changes map[string]rollout.Change)
 	}
 	for _, n := range p.Members {
 		change := changes[n.Name]
-		wanted, _ := c.Wanted(n)
 		proven = proven || n.Settled() && n.Intent.Payload == c.Payload
 		switch {
-		case change.Intent != nil && change.Event != rollout.EventGrant && (n.Report == nil || n.Report.IntentID != wanted.ID):
+		case change.Intent != nil && change.Event != rollout.EventGrant && !n.Resumes():
 			begun++
-		case n.Carries(wanted) && w.moves(n):
+		case n.Carries() && w.moves(n.Node):
 			moving++
 		}
 	}

@@ -116,21 +116,6 @@ func (c Config) Acceptable() bool {
 	return !c.Deleting && !c.Accepted && (c.Refused == nil || c.Refused.Reason != ReasonForeignFinalizer && c.Refused.Reason != ReasonUnreadable)
 }
 
-// Wanted returns the intent that a member of this KataConfig should have; false when no payload is
-// known.
-func (c Config) Wanted(n Node) (node.Intent, bool) {
-	if c.Payload == "" {
-		return node.Intent{}, false
-	}
-	intent := node.Intent{
-		Owner:        node.Owner{Name: c.Name, UID: c.UID},
-		State:        node.StateInstalled,
-		Payload:      c.Payload,
-		HostPackages: c.HostPackages,
-	}
-	return intent.Identify(n.UID), true
-}
-
 func refusal(kc *v1.KataConfig, c Config, selector error) *Refusal {
 	foreign := slices.IndexFunc(kc.Finalizers, isForeign)
 	switch {

@@ -98,12 +98,6 @@ func (n Node) Available() bool {
 	return n.Ready && !n.Cordoned
 }
 
-// Carries is true when the node has this intent, whatever its grants. The id alone is not believed:
-// content that was edited gets another one.
-func (n Node) Carries(wanted node.Intent) bool {
-	return n.Intent != nil && n.Intent.ID == wanted.ID && n.Intent.Identify(n.UID).ID == wanted.ID
-}
-
 // Answered is true when the report is about the intent that the node has.
 func (n Node) Answered() bool {
 	return n.Intent != nil && n.Report != nil && n.Report.IntentID == n.Intent.ID

@@ -44,22 +44,21 @@ func PaceOf(p selection.Pool, limits Limits, now time.Time) Pace {
 func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 	busy, failures, proven := 0, 0, false
 	var queue []facts.Node
-	for _, n := range p.Members {
-		wanted, _ := p.Config.Wanted(n)
-		resumed := resumes(n, wanted)
-		if resumed && !n.Carries(wanted) {
-			pace.starts[n.Name] = true
+	for _, m := range p.Members {
+		carries, resumes := m.Carries(), m.Resumes()
+		if resumes && !carries {
+			pace.starts[m.Name] = true
 		}
 		switch {
-		case n.Carries(wanted) || resumed:
-			is, until := limits.standing(n, now)
+		case carries || resumes:
+			is, until := limits.standing(m.Node, now)
 			pace.wake(until)
 			proven = proven || is == settled
 			busy += count(is == moving)
 			failures += count(is == failing)
-		case n.Obstacle() == "":
-			proven = proven || n.Settled() && n.Intent.Payload == p.Config.Payload
-			queue = append(queue, n)
+		case m.Obstacle() == "":
+			proven = proven || m.Settled() && m.Intent.Payload == p.Config.Payload
+			queue = append(queue, m.Node)
 		}
 	}
 	pace.Halted = len(queue) > 0 && failures >= maxFailures(p, proven)
@@ -103,12 +102,6 @@ func maxFailures(p selection.Pool, proven bool) int {
 	return limit
 }
 
-// resumes is true when the intent vanished, or was edited, under an agent that already works on it:
-// giving it back starts nothing.
-func resumes(n facts.Node, wanted node.Intent) bool {
-	return n.Report != nil && n.Report.IntentID == wanted.ID
-}
-
 // first orders the queue: nodes that are stuck with an older payload, then sound ones, then those
 // with an error of their own, then unfit hosts; among equals by name.
 func first(queue []facts.Node, count int) []facts.Node {
@@ -143,28 +136,28 @@ func payloadSteps() []string {
 // so that a few dead nodes never hold a fleet. A node that is unavailable already costs nothing.
 func (pace *Pace) grant(p selection.Pool, limits Limits, now time.Time) {
 	ours, others := 0, 0
-	for _, n := range p.Members {
-		caused, until := outstanding(n, limits, now)
+	for _, m := range p.Members {
+		caused, until := outstanding(m.Node, limits, now)
 		pace.wake(until)
 		switch {
 		case caused:
 			ours++
-		case !n.Available():
+		case !m.Available():
 			others++
 		default:
 			continue
 		}
-		pace.Unavailable = append(pace.Unavailable, n.Name)
+		pace.Unavailable = append(pace.Unavailable, m.Name)
 	}
 	budget := Budget(p)
 	budget -= ours + max(0, others-budget)
-	for _, n := range p.Members {
+	for _, m := range p.Members {
 		switch {
-		case !asks(n):
-		case !n.Available():
-			pace.grants[n.Name] = true
+		case !asks(m.Node):
+		case !m.Available():
+			pace.grants[m.Name] = true
 		case budget > 0:
-			pace.grants[n.Name] = true
+			pace.grants[m.Name] = true
 			budget--
 		}
 	}

@@ -54,21 +54,23 @@ func Plan(p selection.Pool, pace Pace, now time.Time) []Change {
 		return nil
 	}
 	var changes []Change
-	for _, n := range p.Members {
-		changes = appendChange(changes, member(p.Config, n, pace, now))
+	for _, m := range p.Members {
+		changes = appendChange(changes, member(p.Config, m, pace, now))
 	}
-	for _, n := range p.Leaving {
-		changes = appendChange(changes, leaving(n, node.Owner{Name: p.Config.Name, UID: p.Config.UID}, now))
+	for _, m := range p.Leaving {
+		changes = appendChange(changes, leaving(m, now))
 	}
 	return changes
 }
 
 // PlanUnowned returns the changes to nodes that belong to no KataConfig: whatever is installed
-// there goes.
-func PlanUnowned(nodes []facts.Node, now time.Time) []Change {
+// there is removed.
+func PlanUnowned(nodes []selection.Member, now time.Time) []Change {
 	var changes []Change
-	for _, n := range nodes {
-		changes = appendChange(changes, unowned(n, now))
+	for _, m := range nodes {
+		if m.Wanted != nil {
+			changes = appendChange(changes, leaving(m, now))
+		}
 	}
 	return changes
 }
@@ -80,15 +82,15 @@ func appendChange(changes []Change, c Change) []Change {
 	return append(changes, c)
 }
 
-func member(c facts.Config, n facts.Node, pace Pace, now time.Time) Change {
-	change := Change{Node: n}
-	switch wanted, ok := c.Wanted(n); {
-	case ok && pace.starts[n.Name]:
-		change.Intent, change.Event, change.Message = begin(wanted, n, now)
-	case pace.grants[n.Name]:
-		change.Intent = withGrant(*n.Intent, n.Report.BootID)
+func member(c facts.Config, m selection.Member, pace Pace, now time.Time) Change {
+	change := Change{Node: m.Node}
+	switch {
+	case m.Wanted != nil && pace.starts[m.Name]:
+		change.Intent, change.Event, change.Message = begin(*m.Wanted, m.Node, now)
+	case pace.grants[m.Name]:
+		change.Intent = withGrant(*m.Intent, m.Report.BootID)
 		change.Event, change.Message = EventGrant, "CRI-O may be restarted once in this boot"
-	case proved(n) && !n.Labelled() && !c.Withheld:
+	case proved(m.Node) && !m.Labelled() && !c.Withheld:
 		change.Label, change.Event, change.Message = LabelSet, EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
 	}
 	return change

@@ -188,7 +188,7 @@ func TestAnIntentThatVanishedIsGivenBack(t *testing.T) {
 			t.Parallel()
 			changes := plan(c, nodes...)
 			require.Len(t, changes, 1)
-			wanted, _ := c.Wanted(nodes[0])
+			wanted := selection.Install(c, nodes[0])
 			assert.Equal(t, wanted.ID, changes[0].Intent.ID)
 			assert.Equal(t, PayloadA, changes[0].Intent.Payload)
 			assert.Equal(t, rollout.LabelKept, changes[0].Label)

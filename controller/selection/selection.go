@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package selection decides which KataConfig owns which node.
+// Package selection decides which KataConfig owns which node, and which intent the node should have.
 // It is a pure function of what is in the cluster; nothing is remembered between calls.
 package selection
 
@@ -27,12 +27,12 @@ type Overlap struct {
 type Pool struct {
 	Config facts.Config
 	// Members are selected and belong to this KataConfig.
-	Members []facts.Node
+	Members []Member
 	// Kept are the names of members that are no workers any more: a role label on some other node has
 	// changed what a worker is in this cluster.
 	Kept []string
 	// Leaving are nodes that this KataConfig installed, and that no KataConfig owns any more.
-	Leaving  []facts.Node
+	Leaving  []Member
 	Overlaps []Overlap
 }
 
@@ -47,7 +47,7 @@ type Division struct {
 	// Pools are in order of age: the first one is the oldest.
 	Pools []Pool
 	// Unowned are nodes that belong to no KataConfig that exists.
-	Unowned []facts.Node
+	Unowned []Member
 }
 
 // Divide gives every node its place. Where selectors overlap, the oldest KataConfig owns the node.
@@ -77,7 +77,7 @@ func pools(configs []facts.Config) []Pool {
 type divider struct {
 	isWorker func(facts.Node) bool
 	pools    []Pool
-	unowned  []facts.Node
+	unowned  []Member
 }
 
 func (d *divider) place(n facts.Node) {
@@ -86,7 +86,7 @@ func (d *divider) place(n facts.Node) {
 		d.leave(n)
 		return
 	}
-	owner.Members = append(owner.Members, n)
+	owner.Members = append(owner.Members, Member{n, Install(owner.Config, n)})
 	if !d.isWorker(n) && d.stays(n) {
 		owner.Kept = append(owner.Kept, n.Name)
 	}
@@ -153,10 +153,10 @@ func (d *divider) leave(n facts.Node) {
 		}
 	}
 	if p == nil {
-		d.unowned = append(d.unowned, n)
+		d.unowned = append(d.unowned, Member{n, clean(n)})
 		return
 	}
-	p.Leaving = append(p.Leaving, n)
+	p.Leaving = append(p.Leaving, Member{n, Remove(p.Config, n)})
 }
 
 func (p *Pool) overlap(other string, owns bool, name string) {

@@ -3,6 +3,7 @@
 package selection_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -21,7 +22,7 @@ const (
 	master       = "node-role.kubernetes.io/master"
 )
 
-func names(nodes []facts.Node) []string {
+func names(nodes []selection.Member) []string {
 	out := []string{}
 	for _, n := range nodes {
 		out = append(out, n.Name)
@@ -155,4 +156,34 @@ func TestInfraNodesAreNoWorkersWhereNoNodeIsLabelledWorker(t *testing.T) {
 	t.Parallel()
 	d := selection.Divide([]facts.Config{Config("c")}, []facts.Node{Worker("i", Without(worker), With("node-role.kubernetes.io/infra", ""), Idle)})
 	assert.Empty(t, d.Pools[0].Members)
+}
+
+func TestEachMemberHasTheIntentThatIsWantedOnIt(t *testing.T) {
+	t.Parallel()
+	c, gone := Config("c", Selects("kata", "yes")), Config("gone")
+	kata := With("kata", "yes")
+	d := selection.Divide([]facts.Config{c}, []facts.Node{
+		Worker("done", kata, Done(c)), Worker("new", kata, Idle),
+		Worker("leaves", Done(c)), Worker("left", Unwanted(c)),
+		Worker("orphan", Done(gone)), Worker("lost", Done(c), Vanished), Worker("plain", Idle),
+		Worker("edited", kata, Done(c), func(n *facts.Node) { n.Intent.Payload = PayloadB }),
+	})
+	seen := map[string]string{}
+	for _, m := range slices.Concat(d.Pools[0].Members, d.Pools[0].Leaving, d.Unowned) {
+		if m.Wanted == nil {
+			seen[m.Name] = "nothing"
+			continue
+		}
+		require.NoError(t, m.Wanted.Validate())
+		seen[m.Name] = fmt.Sprintf("%s for %q", m.Wanted.State, m.Wanted.Owner.Name)
+		if m.Carries() {
+			seen[m.Name] += ", carried"
+		}
+	}
+	assert.Equal(t, map[string]string{
+		"done": `Installed for "c", carried`, "new": `Installed for "c"`, "edited": `Installed for "c"`,
+		"leaves": `Absent for "c"`, "left": `Absent for "c", carried`,
+		"orphan": `Absent for "gone"`, "lost": `Absent for ""`, "plain": "nothing",
+	}, seen)
+	assert.Nil(t, selection.Install(Config("c", Payload("")), Worker("w")), "no payload is known")
 }

@@ -90,7 +90,7 @@ func movingReason(in Input, t tally) facts.Reason {
 	switch {
 	case t.count(InProgress) == 0:
 		return facts.ReasonWaiting
-	case slices.ContainsFunc(in.Pool.Members, facts.Node.Labelled) && servesOther(in):
+	case slices.ContainsFunc(in.Pool.Members, selection.Member.Labelled) && servesOther(in):
 		return facts.ReasonUpdating
 	default:
 		return facts.ReasonInstalling

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/selection"
 )
 
 // Class is the one count that a node is in.
@@ -42,17 +43,17 @@ type judge struct {
 }
 
 // member judges a node that should have the payload.
-func (j judge) member(n facts.Node) Verdict {
-	wanted, known := j.config.Wanted(n)
+func (j judge) member(m selection.Member) Verdict {
+	n, carries := m.Node, m.Carries()
 	if v, broken := unusable(n); broken {
 		return v
 	}
 	switch {
 	case !n.Ready:
-		return j.notReady(n, known && n.Carries(wanted) && !n.Settled())
+		return j.notReady(n, carries && !n.Settled())
 	case n.Report == nil && n.Intent == nil:
 		return Verdict{Class: Waiting, Reason: facts.ReasonAgentMissing}
-	case !known || !n.Carries(wanted):
+	case !carries:
 		return j.queued(n)
 	case !n.Answered():
 		return j.unanswered(n)
@@ -183,11 +184,11 @@ func answered(n facts.Node) Verdict {
 }
 
 // leaver judges a node that Kata is being removed from.
-func (j judge) leaver(n facts.Node) Verdict {
+func (j judge) leaver(m selection.Member) Verdict {
+	n, absent := m.Node, m.Carries()
 	if v, broken := unusable(n); broken {
 		return v
 	}
-	absent := n.Intent != nil && n.Intent.State == node.StateAbsent
 	switch {
 	case !absent && j.config.Paused && !j.config.Deleting:
 		return Verdict{Class: Waiting, Reason: facts.ReasonPaused}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/selection"
 )
 
 // Payloads that tests install.
@@ -113,19 +114,15 @@ func Pods(count int, names ...string) State {
 }
 
 // Wanted carries the intent that the KataConfig wants.
-func Wanted(c facts.Config) State {
-	return func(n *facts.Node) {
-		intent, _ := c.Wanted(*n)
-		intent.Issued = Noon()
-		n.HasIntent, n.Intent = true, &intent
-	}
-}
+func Wanted(c facts.Config) State { return carries(c, selection.Install) }
 
 // Unwanted carries Absent on behalf of the KataConfig.
-func Unwanted(c facts.Config) State {
+func Unwanted(c facts.Config) State { return carries(c, selection.Remove) }
+
+func carries(c facts.Config, wanted func(facts.Config, facts.Node) *node.Intent) State {
 	return func(n *facts.Node) {
-		intent := node.Intent{Owner: node.Owner{Name: c.Name, UID: c.UID}, State: node.StateAbsent, Issued: Noon()}.Identify(n.UID)
-		n.HasIntent, n.Intent = true, &intent
+		n.HasIntent, n.Intent = true, wanted(c, *n)
+		n.Intent.Issued = Noon()
 	}
 }
 

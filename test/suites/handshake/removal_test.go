@@ -13,6 +13,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/rollout"
+	"github.com/kata-node/kata-node/controller/selection"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
@@ -103,7 +104,7 @@ func (c *coupled) controller(behind int) {
 	if seen.labelled {
 		n.Labels[node.ReadyLabel] = node.ReadyValue
 	}
-	for _, change := range rollout.PlanUnowned([]facts.Node{n}, time.Unix(0, 0)) {
+	for _, change := range rollout.PlanUnowned(selection.Divide(nil, []facts.Node{n}).Unowned, time.Unix(0, 0)) {
 		switch {
 		case change.Intent != nil:
 			c.now.intent = change.Intent

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package selection
+
+import (
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
+)
+
+// Member is a node and the intent that it should have. It is decided here, once: whatever is started,
+// judged or compared later is about this intent.
+type Member struct {
+	facts.Node
+
+	// Wanted has neither a time of issue nor grants. It is nil where nothing is wanted: no payload is
+	// known, or there is nothing to remove.
+	Wanted *node.Intent
+}
+
+// Carries is true when the node has the wanted intent, whatever its grants. The id alone is not
+// believed: content that was edited gets another one.
+func (m Member) Carries() bool {
+	return m.Wanted != nil && m.Intent != nil && m.Intent.ID == m.Wanted.ID && m.Intent.Identify(m.UID).ID == m.Wanted.ID
+}
+
+// Resumes is true when the agent already works on the wanted intent, whatever became of the
+// annotation: giving it back starts nothing.
+func (m Member) Resumes() bool {
+	return m.Wanted != nil && m.Report != nil && m.Report.IntentID == m.Wanted.ID
+}
+
+// Install is the intent for a node that a KataConfig owns, nil when no payload is known.
+func Install(c facts.Config, n facts.Node) *node.Intent {
+	if c.Payload == "" {
+		return nil
+	}
+	intent := node.Intent{Owner: ownerOf(c), State: node.StateInstalled, Payload: c.Payload, HostPackages: c.HostPackages}.Identify(n.UID)
+	return &intent
+}
+
+// Remove is the intent for a node that a KataConfig owned.
+func Remove(c facts.Config, n facts.Node) *node.Intent { return absent(ownerOf(c), n) }
+
+func ownerOf(c facts.Config) node.Owner { return node.Owner{Name: c.Name, UID: c.UID} }
+
+func absent(owner node.Owner, n facts.Node) *node.Intent {
+	intent := node.Intent{Owner: owner, State: node.StateAbsent}.Identify(n.UID)
+	return &intent
+}
+
+// clean is the intent for a node that no KataConfig owns or owned, nil where there is nothing to
+// remove. A label that was left behind is reason enough to ask the agent for an Absent: only its
+// answer says that no kata pod is bound, and a restarting kubelet would reject every one of them
+// without the label.
+func clean(n facts.Node) *node.Intent {
+	switch {
+	case n.Intent != nil:
+		return absent(n.Intent.Owner, n)
+	case n.HasIntent, n.Installation(), n.Labelled() && n.Report != nil:
+		return absent(node.Owner{}, n)
+	default:
+		return nil
+	}
+}
