@@ -62,18 +62,6 @@ func TestAnAgentThatIsOutdatedEndsWithItsReason(t *testing.T) {
 	assert.NoError(t, renewal(stopped), "and one that was told to stop does so without an error")
 }
 
-func TestThePolicyOfTheRuntimeIsThatOfItsConfiguration(t *testing.T) {
-	t.Parallel()
-	tree := files.Below(t.TempDir())
-	policy, err := runtimePolicy(tree)
-	require.NoError(t, err)
-	assert.Empty(t, policy)
-	require.NoError(t, tree.Write("/etc/crio/crio.conf.d/10-policy.conf", []byte("[crio.image]\nsignature_policy = '/etc/crio/policy.json'\n"), 0o600))
-	policy, err = runtimePolicy(tree)
-	require.NoError(t, err)
-	assert.Equal(t, tree.Path("/etc/crio/policy.json"), policy)
-}
-
 func TestASecondAgentDoesNotStart(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/crio"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
@@ -53,25 +52,14 @@ func wire(root string) (*wiring, error) {
 	if s.SignaturePolicy != "" {
 		store.Policy = tree.Path(s.SignaturePolicy)
 	}
-	store.RuntimePolicy = func() (string, error) { return runtimePolicy(tree) }
 	kernel := mounts.Below(root, label(s.SELinuxContext))
 	store.MostLayers = kernel.MostLayers
-	return &wiring{
-		settings: s, store: store, tree: tree, cri: cri, self: self,
-		host: host.Host{
-			Files: tree, Services: systemd.Manager{}, Images: store,
-			Mounts: kernel, Sandboxes: cri, Processes: proc.Below(root),
-		},
-	}, nil
-}
-
-// runtimePolicy is read at each pull: CRI-O's configuration changes while the agent runs.
-func runtimePolicy(tree files.Tree) (string, error) {
-	file, err := handlers.SignaturePolicy(observe.ConfigurationFiles(tree, handlers.OptionsOf(host.Process{})))
-	if err != nil || file == "" {
-		return "", err
+	h := host.Host{
+		Files: tree, Services: systemd.Manager{}, Images: store,
+		Mounts: kernel, Sandboxes: cri, Processes: proc.Below(root),
 	}
-	return tree.Path(file), nil
+	store.RuntimePolicy = observe.Observer{Host: h, Self: self}.SignaturePolicy
+	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil
 }
 
 // label is empty on hosts without SELinux, whose kernel refuses the mount option.

@@ -23,6 +23,7 @@ type Options struct {
 	Named bool
 
 	defaultRuntime string
+	policy         string
 	runtimes       []string
 }
 
@@ -38,6 +39,7 @@ func OptionsOf(p host.Process) Options {
 	if dir, set := option(p, "config-dir", "d"); set {
 		o.Dir = absolute(dir)
 	}
+	o.policy, _ = option(p, "signature-policy", "")
 	o.defaultRuntime, _ = option(p, "default-runtime", "")
 	for _, value := range options(p, "runtimes", "") {
 		o.runtimes = append(o.runtimes, strings.Split(value, ",")...)

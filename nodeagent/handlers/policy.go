@@ -8,9 +8,13 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// SignaturePolicy returns the file by which CRI-O decides which images may be used, empty where its
-// configuration names none. A file that cannot be read may name another one, and is an error.
-func SignaturePolicy(files []File) (string, error) {
+// SignaturePolicy returns the file by which CRI-O decides which images may be used, empty where
+// neither its options nor its configuration name one. A file that cannot be read may name another
+// one, and is an error.
+func SignaturePolicy(files []File, options Options) (string, error) {
+	if options.policy != "" {
+		return options.policy, nil
+	}
 	policy := ""
 	for _, f := range files {
 		var t struct {

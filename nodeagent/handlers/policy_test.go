@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/nodeagent/handlers"
+	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
 func TestTheLastFileThatNamesASignaturePolicyCounts(t *testing.T) {
@@ -27,12 +28,17 @@ func TestTheLastFileThatNamesASignaturePolicyCounts(t *testing.T) {
 		"a drop-in":           {[]handlers.File{main, file("/etc/crio/crio.conf.d/10", "[crio.image]\nsignature_policy = '/etc/site.json'\n")}, "/etc/site.json"},
 		"a drop-in with none": {[]handlers.File{main, file("/etc/crio/crio.conf.d/10", "[crio.image]\nsignature_policy = ''\n")}, ""},
 	} {
-		policy, err := handlers.SignaturePolicy(c.files)
+		policy, err := handlers.SignaturePolicy(c.files, handlers.Options{})
 		require.NoError(t, err, name)
 		assert.Equal(t, c.want, policy, name)
 	}
-	_, err := handlers.SignaturePolicy([]handlers.File{main, file("/etc/crio/crio.conf.d/10", "[crio.im")})
+	_, err := handlers.SignaturePolicy([]handlers.File{main, file("/etc/crio/crio.conf.d/10", "[crio.im")}, handlers.Options{})
 	require.ErrorContains(t, err, "/etc/crio/crio.conf.d/10")
-	_, err = handlers.SignaturePolicy([]handlers.File{main, {Path: "/etc/crio/crio.conf.d/20", Err: errors.New("input/output error")}})
+	_, err = handlers.SignaturePolicy([]handlers.File{main, {Path: "/etc/crio/crio.conf.d/20", Err: errors.New("input/output error")}}, handlers.Options{})
 	require.ErrorContains(t, err, "input/output error")
+
+	options := handlers.OptionsOf(host.Process{Args: []string{"crio", "--signature-policy", "/etc/option.json"}})
+	policy, err := handlers.SignaturePolicy([]handlers.File{main}, options)
+	require.NoError(t, err)
+	assert.Equal(t, "/etc/option.json", policy, "an option counts before files")
 }

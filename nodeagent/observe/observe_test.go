@@ -291,6 +291,27 @@ func TestPayloadsThatThisNodeDoesNotAllow(t *testing.T) {
 	}
 }
 
+func TestTheSignaturePolicyIsThatOfTheRunningRuntime(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	assertPolicy := func(want string) {
+		t.Helper()
+		policy, err := observer(m).SignaturePolicy(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, want, policy)
+	}
+	assertPolicy("")
+	put(t, m, map[string]string{
+		"/etc/crio/crio.conf.d/10-policy.conf": "[crio.image]\nsignature_policy = '/etc/crio/policy.json'\n",
+		"/etc/other.d/10-policy.conf":          "[crio.image]\nsignature_policy = '/etc/other.json'\n",
+	})
+	assertPolicy(m.Files.Path("/etc/crio/policy.json"))
+	m.Options = []string{"crio", "--config-dir", "/etc/other.d"}
+	assertPolicy(m.Files.Path("/etc/other.json"))
+	m.CRIO.MainPID = 0
+	assertPolicy(m.Files.Path("/etc/crio/policy.json"))
+}
+
 func TestAStoreThatCannotBeReadBlindsNobody(t *testing.T) {
 	t.Parallel()
 	m := machine(t)

@@ -55,15 +55,35 @@ func (o Observer) dropIn() (plan.DropIn, error) {
 	return plan.DropIn{Exists: true, Right: handlers.SameDropIn(content)}, nil
 }
 
-// configuration reads what CRI-O reads at its start, from the places that the options of its
-// process name. Of a process that does not run or cannot be read they are not known, and the
-// default places count.
-func (o Observer) configuration(r *plan.Runtime, pid int) {
+// SignaturePolicy returns where the file lies by which CRI-O decides which images may be used, empty
+// where none is named.
+func (o Observer) SignaturePolicy(ctx context.Context) (string, error) {
+	unit, err := o.Host.Services.Unit(ctx, o.Self.CRIOUnit)
+	if err != nil {
+		return "", err
+	}
+	options := o.options(unit.MainPID)
+	policy, err := handlers.SignaturePolicy(ConfigurationFiles(o.Host.Files, options), options)
+	if err != nil || policy == "" {
+		return "", err
+	}
+	return o.Host.Files.Path(policy), nil
+}
+
+// options are those of CRI-O's process. Of one that does not run or cannot be read they are not
+// known, and the default places count.
+func (o Observer) options(pid int) handlers.Options {
 	var process host.Process
 	if pid != 0 {
 		process, _ = o.Host.Processes.Started(pid, handlers.VariablePrefix) //nolint:errcheck // see above
 	}
-	options := handlers.OptionsOf(process)
+	return handlers.OptionsOf(process)
+}
+
+// configuration reads what CRI-O reads at its start, from the places that the options of its
+// process name.
+func (o Observer) configuration(r *plan.Runtime, pid int) {
+	options := o.options(pid)
 	if r.DropIn.Exists && !o.reads(options.Dir) {
 		r.DropIn.Hidden = orElse(options.Dir, "no directory")
 	}

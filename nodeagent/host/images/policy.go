@@ -3,6 +3,7 @@
 package images
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -11,13 +12,13 @@ import (
 )
 
 // policy is the host's own decision which images may be used at all.
-func (s *Store) policy() (*signature.PolicyContext, error) {
+func (s *Store) policy(ctx context.Context) (*signature.PolicyContext, error) {
 	if s.Policy != "" {
 		return policyFrom(s.Policy)
 	}
 	policy, err := signature.DefaultPolicy(s.system)
 	if errors.Is(err, configfile.ErrConfigFileNotFound) && s.RuntimePolicy != nil {
-		file, asked := s.RuntimePolicy()
+		file, asked := s.RuntimePolicy(ctx)
 		if file != "" {
 			return policyFrom(file)
 		}

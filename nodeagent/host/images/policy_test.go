@@ -3,6 +3,7 @@
 package images_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ func TestTheRuntimesPolicyCountsWhereTheHostHasNone(t *testing.T) {
 	_, name := s.publish(t, "1.0.0")
 	n.put(t, "/etc/crio/policy.json", `{"default":[{"type":"reject"}]}`)
 	policy, problem := n.file("/etc/crio/policy.json"), error(nil)
-	n.store.RuntimePolicy = func() (string, error) { return policy, problem }
+	n.store.RuntimePolicy = func(context.Context) (string, error) { return policy, problem }
 	n.pull(t, name)
 
 	require.NoError(t, os.Remove(n.file("/etc/containers/policy.json")))

@@ -64,7 +64,7 @@ func (s *Store) fetch(ctx context.Context, store storage.Store, image string, pr
 	if err != nil {
 		return "", err
 	}
-	policy, err := s.policy()
+	policy, err := s.policy(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -43,7 +43,7 @@ type Store struct {
 	Policy string
 	// RuntimePolicy names the file that the node's container runtime decides by, empty where it has
 	// none of its own. It is asked where the host has no default.
-	RuntimePolicy func() (string, error)
+	RuntimePolicy func(ctx context.Context) (string, error)
 	// MostLayers returns how many layers this host can mount at once, when the name of each has so
 	// many bytes. Nil means any number.
 	MostLayers func(name int) int
