@@ -79,14 +79,45 @@ func (p Program) build(ctx context.Context, out io.Writer, options Options) erro
 	if upToDate(target, key) {
 		return nil
 	}
-	args := append([]string{"build", "-v", "-buildvcs=false", "-o", target}, p.flags(options.Race)...)
-	command := exec.CommandContext(ctx, "go", append(args, p.Package)...)
-	command.Dir = filepath.Join(options.Repository, p.Module)
-	command.Env = append(os.Environ(), p.environment(options.Race)...)
+	command, err := p.command(ctx, target, options)
+	if err != nil {
+		return fmt.Errorf("building %s: %w", p.Name, err)
+	}
 	if err := progress.Run(ctx, out, "building "+p.Name+p.Note, command); err != nil {
 		return err
 	}
 	return remember(target, key)
+}
+
+// command makes the program at target.
+func (p Program) command(ctx context.Context, target string, options Options) (*exec.Cmd, error) {
+	dir := filepath.Join(options.Repository, p.Module)
+	if p.CSources != "" {
+		return p.compileC(ctx, dir, target)
+	}
+	args := append([]string{"build", "-v", "-buildvcs=false", "-o", target}, p.flags(options.Race)...)
+	command := exec.CommandContext(ctx, "go", append(args, p.Package)...)
+	command.Dir = dir
+	command.Env = append(os.Environ(), p.environment(options.Race)...)
+	return command, nil
+}
+
+// compileC makes a static program from the C files of a Go module that the module in dir requires.
+func (p Program) compileC(ctx context.Context, dir, target string) (*exec.Cmd, error) {
+	module, sources, _ := strings.Cut(p.CSources, "//")
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}} {{.Dir}}", module)
+	list.Dir = dir
+	out, err := list.Output()
+	if err != nil {
+		return nil, fmt.Errorf("finding module %s: %w", module, err)
+	}
+	version, root, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	files, err := filepath.Glob(filepath.Join(root, sources, "*.c"))
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"-O2", "-static", fmt.Sprintf("-DVERSION=%q", strings.TrimPrefix(version, "v")), "-o", target}
+	return exec.CommandContext(ctx, "gcc", append(args, files...)...), nil
 }
 
 func (p Program) flags(race bool) []string {
@@ -103,7 +134,7 @@ func (p Program) flags(race bool) []string {
 }
 
 func (p Program) environment(race bool) []string {
-	if race && p.Product {
+	if p.CGO || race && p.Product {
 		return []string{"CGO_ENABLED=1"}
 	}
 	return []string{"CGO_ENABLED=0"}

@@ -18,6 +18,12 @@ import (
 // k8s.io/kubernetes in test/go.mod.
 const KubernetesVersion = "v1.37.2"
 
+// A real CRI-O is built from a module of its own, whose libraries of Kubernetes are older.
+const (
+	crioModule = "test/crio"
+	crioSource = "github.com/cri-o/cri-o"
+)
+
 // Program says how one program is built.
 type Program struct {
 	// Name of the program's file.
@@ -31,6 +37,11 @@ type Program struct {
 	Note string
 	// Product is true for what we ship, false for stand-ins and tools.
 	Product bool
+	// CGO is true for a program that cannot do without a C library.
+	CGO bool
+	// CSources is the directory of C files, in the named Go module, that make the program; Package is
+	// empty then.
+	CSources string
 	// Sources are patterns of files; while these are the same the program is not built again.
 	// Empty: the go command decides.
 	Sources []string
@@ -49,6 +60,14 @@ func Programs() []Program {
 			Name: "kubectl", Module: "test", Package: "k8s.io/kubernetes/cmd/kubectl", LDFlags: version, Note: " (first time: about a minute)",
 			Sources: []string{"test/go.mod", "test/go.sum"},
 		},
+		{
+			Name: "cri-o", Module: crioModule, Package: crioSource + "/cmd/crio", Tags: imageTags, CGO: true,
+			Note: " (first time: three minutes of processor time)", Sources: []string{crioModule + "/go.mod", crioModule + "/go.sum"},
+		},
+		{
+			Name: "pinns", Module: crioModule, CSources: crioSource + "//pinns/src",
+			Sources: []string{crioModule + "/go.mod", crioModule + "/go.sum"},
+		},
 		{Name: "crio", Module: "test", Package: "./cmd/crio"},
 		{Name: "kubelet", Module: "test", Package: "./cmd/kubelet"},
 		{Name: "containerd-shim-kata-v2", Module: "test", Package: "./cmd/containerd-shim-kata-v2"},
@@ -65,7 +84,7 @@ func (p Program) key(repository string) (string, error) {
 		return "", nil
 	}
 	hash := sha256.New()
-	fmt.Fprintln(hash, runtime.Version(), p.Package, p.LDFlags, p.Tags)
+	fmt.Fprintln(hash, runtime.Version(), p.Package, p.CSources, p.LDFlags, p.Tags)
 	for _, pattern := range p.Sources {
 		files, err := filepath.Glob(filepath.Join(repository, pattern))
 		if err != nil {
