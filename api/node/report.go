@@ -87,6 +87,8 @@ type Report struct {
 	BoundPods      BoundPods `json:"boundPods"`
 	Error          *Error    `json:"error,omitempty"`
 	RebootRequired bool      `json:"rebootRequired,omitempty"`
+	// Unguarded is whether the node has seen that the admission policies are not in force.
+	Unguarded bool `json:"unguarded,omitempty"`
 }
 
 // DecodeReport reads and validates the value of ReportAnnotation. Texts longer than an agent writes

@@ -38,6 +38,9 @@ type Told struct {
 	PodsKnown bool
 	// Labelled is whether the Node carries the ready label.
 	Labelled bool
+	// Unguarded is whether everybody who may write Nodes may write intents, because the admission
+	// policies are known not to be in force.
+	Unguarded bool
 	// Busy says what else works on the node.
 	Busy string
 }

@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/nodeclient"
 )
 
@@ -44,15 +45,18 @@ type api struct {
 	refused bool // nothing but reviews is answered
 	version int
 	news    chan struct{} // closed at a change
-	mute    bool          // watches say nothing
-	hung    chan struct{} // reviews wait for it
-	patches []string
-	asked   []string
+	// unguarded is that no policy refuses a trial, of which tried tells.
+	unguarded bool
+	tried     chan struct{}
+	mute      bool          // watches say nothing
+	hung      chan struct{} // reviews wait for it
+	patches   []string
+	asked     []string
 }
 
 func newAPI(t *testing.T, n *corev1.Node, pods ...corev1.Pod) *api {
 	t.Helper()
-	a := &api{t: t, user: "system:node:" + nodeName, node: n, pods: pods, version: 10, news: make(chan struct{}), classes: classes()}
+	a := &api{t: t, user: "system:node:" + nodeName, node: n, pods: pods, version: 10, news: make(chan struct{}), tried: make(chan struct{}, 1), classes: classes()}
 	n.Name, n.UID, n.ResourceVersion = nodeName, "uid-1", "10"
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/selfsubjectreviews", a.review)
@@ -162,6 +166,10 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // The client was stopped.
 	}
+	if r.URL.Query().Get("dryRun") == "All" {
+		a.trial(w, body)
+		return
+	}
 	assert.Equal(a.t, "application/strategic-merge-patch+json", r.Header.Get("Content-Type"))
 	a.change(func(n *corev1.Node) {
 		a.patches = append(a.patches, string(body))
@@ -175,6 +183,22 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.answer(w, http.StatusOK, a.node)
+}
+
+// trial answers as an API server with or without our policies.
+func (a *api) trial(w http.ResponseWriter, body []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	assert.Contains(a.t, string(body), node.IntentAnnotation)
+	select {
+	case a.tried <- struct{}{}:
+	default:
+	}
+	if a.unguarded {
+		a.answer(w, http.StatusOK, a.node)
+		return
+	}
+	a.answer(w, http.StatusUnprocessableEntity, apierrors.NewInvalid(schema.GroupKind{Kind: "Node"}, nodeName, nil).ErrStatus)
 }
 
 // change makes a new version of the Node.

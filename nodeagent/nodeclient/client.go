@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -38,6 +39,8 @@ type Client struct {
 	changed    chan struct{}
 	rotation   time.Duration
 	asking     time.Duration
+	// unguarded is whether the admission policies are known not to be in force.
+	unguarded atomic.Bool
 
 	mu   sync.Mutex
 	view view
@@ -71,7 +74,7 @@ func (c *Client) tell() {
 func (c *Client) Told() cluster.Told {
 	v := c.current()
 	pods, known := v.bound()
-	told := cluster.Told{}
+	told := cluster.Told{Unguarded: c.unguarded.Load()}
 	n := v.node()
 	if n != nil {
 		told.Known, told.Intent, told.Busy = true, n.Annotations[node.IntentAnnotation], Busy(n.Annotations)

@@ -18,6 +18,9 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
 
+// fieldManager is the name under which the API server notes what the agent has written.
+const fieldManager = "kata-agent"
+
 // Publish writes report and condition in one patch of nodes/status, unless the Node says the same
 // already. The patch carries the Node's UID, so that it never lands on another Node of the same
 // name, and a patch never creates one.
@@ -34,7 +37,7 @@ func (c *Client) Publish(ctx context.Context, r node.Report, condition cluster.C
 	if err != nil {
 		return fmt.Errorf("reporting: %w", err)
 	}
-	answer, err := c.current().api.CoreV1().Nodes().Patch(ctx, n.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: "kata-agent"}, "status")
+	answer, err := c.current().api.CoreV1().Nodes().Patch(ctx, n.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager}, "status")
 	if err != nil {
 		return fmt.Errorf("reporting on node %s: %w", n.Name, err)
 	}

@@ -69,6 +69,7 @@ func (c *Client) session(ctx context.Context) error {
 	group.StartWithContext(ctx, func(ctx context.Context) {
 		if cache.WaitForCacheSync(ctx.Done(), v.synced) {
 			c.show(v)
+			group.StartWithContext(ctx, func(ctx context.Context) { c.watchGuard(ctx, api, name) })
 		}
 		if cache.WaitForCacheSync(ctx.Done(), v.classes.synced) {
 			c.tell()

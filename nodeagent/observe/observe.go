@@ -38,5 +38,5 @@ func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, erro
 }
 
 func seen(told cluster.Told) plan.Cluster {
-	return plan.Cluster{BoundPods: told.Pods, PodsKnown: told.PodsKnown, Labelled: told.Labelled, Busy: told.Busy}
+	return plan.Cluster{BoundPods: told.Pods, PodsKnown: told.PodsKnown, Labelled: told.Labelled, Busy: told.Busy, Unguarded: told.Unguarded}
 }

@@ -59,6 +59,8 @@ type Cluster struct {
 	BoundPods []string
 	// Labelled is whether the Node carries the ready label.
 	Labelled bool
+	// Unguarded is whether the admission policies are known not to be in force.
+	Unguarded bool
 	// Busy says what else works on this node, so that CRI-O is left alone.
 	Busy string
 }

@@ -39,6 +39,7 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: f.Host.Problem, Phase: p.Phase,
 		InUse:     inUse(f),
 		BoundPods: boundPods(f),
+		Unguarded: f.Cluster.Unguarded,
 		Error:     problem(f, p, failure),
 	}
 	// A removal that takes away serves no new pod from its first step on.
@@ -123,8 +124,18 @@ func since(e node.Error, before *node.Error, now time.Time) time.Time {
 	return now.UTC().Truncate(time.Second)
 }
 
+// unguarded is what a person has to know of a cluster without our policies, wherever a node stands.
+const unguarded = "; the admission policies of deploy/ are not in force: whoever may write Nodes decides what this node runs"
+
 // Sentence says for a person where the node stands.
 func Sentence(r node.Report, p plan.Plan) string {
+	if r.Unguarded {
+		return where(r, p) + unguarded
+	}
+	return where(r, p)
+}
+
+func where(r node.Report, p plan.Plan) string {
 	serving := "no payload serves"
 	if r.Payload != "" {
 		serving = fmt.Sprintf("payload %s (%s) serves new pods", r.PayloadVersion, short(r.Payload))

@@ -18,6 +18,8 @@ func TestSentence(t *testing.T) {
 	served := node.Report{Phase: node.PhaseInstalled, Payload: digest("a"), PayloadVersion: "1.1"}
 	inUse, failed := served, served
 	inUse.InUse = []string{digest("b")}
+	unguarded := served
+	unguarded.Unguarded = true
 	failed.Error = &node.Error{Message: `pulling payload "x": no route to host`}
 	for want, c := range map[string]struct {
 		r    node.Report
@@ -29,8 +31,9 @@ func TestSentence(t *testing.T) {
 		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods":                                        {r: served},
 		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods; running sandboxes hold 1 older":        {r: inUse},
 		`pulling payload "x": no route to host; payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods`: {r: failed, wait: "anything"},
-		"removing; no payload serves":                                                              {r: node.Report{Phase: node.PhaseRemoving}},
-		"everything is removed":                                                                    {r: node.Report{Phase: node.PhaseAbsent}},
+		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods; the admission policies of deploy/ are not in force: whoever may write Nodes decides what this node runs": {r: unguarded},
+		"removing; no payload serves": {r: node.Report{Phase: node.PhaseRemoving}},
+		"everything is removed":       {r: node.Report{Phase: node.PhaseAbsent}},
 	} {
 		assert.Equal(t, want, report.Sentence(c.r, plan.Plan{Wait: c.wait}))
 	}
