@@ -4,6 +4,7 @@ package controller_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -133,6 +134,36 @@ func TestANodeThatLosesItsLabelIsCleanedWhenItsPodsEnd(t *testing.T) {
 	leaves.removes(t)
 	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
 	assert.Equal(t, before, seen.nodeWrites("stays"))
+}
+
+// While another node of the cluster serves Kata, the scheduler may fill a leaving one again and
+// again. The label has to stay: a kubelet that restarts would reject the pods that run there.
+func TestANodeWhosePodsNeverEndKeepsItsLabelAndIsNamedUntilTheyDo(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	seen, _ := c.run(t, settings())
+	c.kataConfig(t, "kata", "{kataConfigPoolSelector: {matchLabels: {kata: 'yes'}}}")
+	w := c.worker(t, "leaves", "kata=yes")
+	w.reports(t, node.PhaseIdle)
+	w.installs(t, payloadA)
+	w.unlabel(t, "kata")
+	w.awaitIntent(t, node.StateAbsent, "")
+	before := seen.nodeWrites("leaves")
+	for i := range 10 {
+		job := fmt.Sprintf("ci/job-%d", i)
+		w.reports(t, node.PhaseBlocked, pods(job))
+		eventually(t, func(t *assert.CollectT, ctx context.Context) {
+			kc, err := c.get(ctx, "kata")
+			if assert.NoError(t, err) && assert.Len(t, kc.Status.Waiting, 1) {
+				assert.Equal(t, "kata pods are still bound, end them, and cordon a node to which new ones are scheduled: leaves ("+job+")", kc.Status.Waiting[0].Message)
+			}
+		})
+		w.awaitLabel(t, true)
+	}
+	assert.Equal(t, before, seen.nodeWrites("leaves"))
+	require.NoError(t, attempt{"leaves", "", `{"spec":{"unschedulable":true}}`}.by(t.Context(), c.kube))
+	w.removes(t)
+	assert.Nil(t, w.intent(t))
 }
 
 func TestTheSentenceOfAFailedNodeIsInTheStatusUntilItIsMended(t *testing.T) {
