@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -217,4 +218,20 @@ func TestPodsAreToldWhyOnlyWhileAPayloadIsWantedAndNoneServes(t *testing.T) {
 		require.Len(t, c.w.said, 1, name)
 		assert.Equal(t, c.pending, c.w.said[0].pending, name)
 	}
+}
+
+func TestAnErrorOfAnEarlierPayloadDoesNotAnswerTheNextIntent(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	w.do = func(context.Context, plan.Step) error { return errors.New("pulling payload: manifest unknown") }
+	a := w.agent(t)
+	a.Pass(t.Context())
+	a.Pass(t.Context())
+	require.NotNil(t, w.Reported().Error)
+	next := node.Intent{State: node.StateInstalled, Payload: "r.example/p@sha256:" + strings.Repeat("b", 64)}.Identify("node")
+	w.facts.Intent.Wanted, w.facts.Intent.ID = &next, next.ID
+	w.do = func(context.Context, plan.Step) error { return nil } // It will work, and takes minutes.
+	a.Pass(t.Context())
+	assert.Equal(t, next.ID, w.Reported().IntentID)
+	assert.Nil(t, w.Reported().Error)
 }
