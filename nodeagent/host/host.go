@@ -110,8 +110,8 @@ type Images interface {
 	Layers(ctx context.Context, id string) ([]string, error)
 	// Delete unpins and deletes an image that nothing mounts any more.
 	Delete(ctx context.Context, id string) error
-	// Discard deletes a damaged image with every layer whose content is not what was pulled, so
-	// that the next pull reuses none of it.
+	// Discard deletes a damaged image so that the next pull reuses none of it, and with it whatever
+	// may share the damage, unless something is mounted from there.
 	Discard(ctx context.Context, id string) error
 	Store
 }

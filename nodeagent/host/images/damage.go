@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/moby/sys/mountinfo"
 	"go.podman.io/storage"
@@ -48,24 +47,13 @@ func (s *Store) torn() bool {
 	})
 }
 
-// passing tells errors of the operating system, which another try may not meet, from those about
-// what the store contains, and from a damaged disk.
-func passing(err error) bool {
-	_, ok := errors.AsType[syscall.Errno](err)
-	return ok && !damage.OfMedium(err)
-}
-
-// giveUp deletes a store that is damaged beyond repair, so that the next pull makes another. While
+// giveUp deletes a store that is damaged, so that the next pull makes another. While
 // something is mounted from it, it stays: running sandboxes would lose their files. The error is
 // the damage.
 func (s *Store) giveUp(found error) error {
 	inUse, err := s.mounted()
 	if err != nil || inUse {
 		return errors.Join(found, err)
-	}
-	if s.open != nil {
-		s.open.Free()
-		s.open = nil
 	}
 	return errors.Join(fmt.Errorf("image store %s is given up: %w", s.graph, found), s.remove())
 }

@@ -220,40 +220,20 @@ func (s *Store) Delete(_ context.Context, id string) error {
 	return sweep(store)
 }
 
-// Discard deletes a damaged image and repairs the store, which compares every remaining layer with
-// what was pulled. A store that cannot be repaired goes altogether. While something is mounted from
-// the store, nothing but that image goes: a mounted version may share the damaged layer, and its
-// sandboxes would lose their files. The next pull then finds the damage again, until that slot is
-// unmounted.
+// Discard deletes a damaged image so that the next pull reuses none of it. The store is a cache: all
+// of it goes, as other layers may be damaged too. While something is mounted from the store, nothing
+// but that image goes: a mounted version may share the damaged layer, and its sandboxes would lose
+// their files. The next pull then finds the damage again, until that slot is unmounted.
 func (s *Store) Discard(ctx context.Context, id string) error {
-	err := s.Delete(ctx, id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err == nil {
-		err = s.repair()
-	}
-	if err == nil || passing(err) {
+	inUse, err := s.mounted()
+	switch {
+	case err != nil:
 		return err
+	case inUse:
+		return s.Delete(ctx, id)
+	default:
+		return s.Destroy(ctx)
 	}
-	return s.giveUp(err)
-}
-
-func (s *Store) repair() error {
-	if inUse, err := s.mounted(); err != nil || inUse {
-		return err
-	}
-	store, err := s.store()
-	if err != nil {
-		return err
-	}
-	damage, err := store.Check(storage.CheckMost())
-	if err != nil {
-		return fmt.Errorf("checking image store %s: %w", s.graph, err)
-	}
-	if errs := store.Repair(damage, storage.RepairEverything()); len(errs) > 0 {
-		return fmt.Errorf("repairing image store %s: %w", s.graph, errors.Join(errs...))
-	}
-	return nil
 }
 
 // Destroy deletes the store. It is not shut down first, which writes records: on a full disk that
@@ -261,15 +241,15 @@ func (s *Store) repair() error {
 func (s *Store) Destroy(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open != nil {
-		s.open.Free()
-		s.open = nil
-	}
 	return s.remove()
 }
 
 // remove deletes the store's directories, and the one above them if it is empty then.
 func (s *Store) remove() error {
+	if s.open != nil {
+		s.open.Free()
+		s.open = nil
+	}
 	for _, dir := range []string{s.graph, s.run} {
 		if err := removeTree(dir); err != nil {
 			return fmt.Errorf("deleting image store %s: %w", dir, err)
