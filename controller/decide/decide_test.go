@@ -128,3 +128,14 @@ func TestADecisionIsDueWhenANodeLosesItsPlace(t *testing.T) {
 	require.Len(t, d.Changes, 1, "the next node is tried after the grace of a failed one")
 	assert.Equal(t, "b", d.Changes[0].Node.Name)
 }
+
+// Nobody says that the pods of such a node have ended: its kubelet needs the class for them.
+func TestTheClassOutlivesALabelledNodeWhoseReportCannotBeRead(t *testing.T) {
+	t.Parallel()
+	kc := kataConfig("gone")
+	c := facts.OfConfig(kc, "")
+	existing := decided(decide.Seen{Configs: []*v1.KataConfig{kc}, Nodes: []facts.Node{factstest.Worker("n", factstest.Done(c))}}).Desired
+	require.NotNil(t, existing)
+	unread := factstest.Worker("n", factstest.Done(c), factstest.Unreadable)
+	assert.NotNil(t, decided(decide.Seen{RuntimeClass: existing, Nodes: []facts.Node{unread}}).Desired)
+}
