@@ -69,9 +69,6 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 		return nil, fmt.Errorf("adding node %q: %w", name, err)
 	}
 	n := &Node{cluster: c}
-	if err := n.connect(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("adding node %q: %w", name, err), n.Remove(ctx))
-	}
 	disk := machine.Disk{Layers: append(slices.Clone(options.Layers), base), Real: []string{storeDir}}
 	if n.Machine, err = machine.New(ctx, c.home, name, disk); err != nil {
 		return nil, errors.Join(fmt.Errorf("adding node %q: %w", name, err), n.Remove(ctx))
@@ -79,6 +76,9 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 	c.mu.Lock()
 	c.nodes = append(c.nodes, n)
 	c.mu.Unlock()
+	if err := n.connect(ctx); err != nil {
+		return nil, fmt.Errorf("adding node %q: %w", name, err)
+	}
 	if err := n.install(ctx, options); err != nil {
 		return nil, fmt.Errorf("adding node %q: %w", name, err)
 	}
@@ -88,13 +88,20 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 	return n, n.Boot(ctx)
 }
 
-// connect opens the node's ways out.
-func (n *Node) connect(ctx context.Context) (err error) {
-	if n.API, err = fault.Forward(ctx, n.cluster.endpoints.APIServer); err != nil {
+// connect opens the node's ways to the control plane and the registry, each on a port of its own
+// loopback address.
+func (n *Node) connect(ctx context.Context) error {
+	api, err := n.Listen(ctx)
+	if err != nil {
 		return err
 	}
-	n.Images, err = fault.NewRegistry(ctx, n.cluster.Registry)
-	return err
+	n.API = fault.Forward(ctx, api, n.cluster.endpoints.APIServer)
+	images, err := n.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	n.Images = fault.NewRegistry(images, n.cluster.Registry)
+	return nil
 }
 
 // Snapshot records files of the node as it sees them now, see [snapshot.Take].

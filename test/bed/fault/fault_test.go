@@ -25,14 +25,13 @@ const (
 
 func TestForwarderCutEndsConnectionsAndRefusesNewOnes(t *testing.T) {
 	t.Parallel()
-	forwarder, err := fault.Forward(t.Context(), echoServer(t))
-	require.NoError(t, err)
+	forwarder := fault.Forward(t.Context(), listen(t), echoServer(t))
 	t.Cleanup(func() { assert.NoError(t, forwarder.Close()) })
 	conn := dial(t, forwarder.Address())
 	require.Equal(t, "hello\n", echo(t, conn))
 
 	forwarder.Cut()
-	_, err = conn.Read(make([]byte, 1))
+	_, err := conn.Read(make([]byte, 1))
 	require.Error(t, err, "an open connection ends")
 	_, err = dial(t, forwarder.Address()).Read(make([]byte, 1))
 	require.Error(t, err, "a new connection ends at once")
@@ -110,8 +109,7 @@ func newRegistry(t *testing.T) *fault.Registry {
 		io.WriteString(w, "content of "+r.URL.Path)
 	}))
 	t.Cleanup(upstream.Close)
-	registry, err := fault.NewRegistry(t.Context(), strings.TrimPrefix(upstream.URL, "http://"))
-	require.NoError(t, err)
+	registry := fault.NewRegistry(listen(t), strings.TrimPrefix(upstream.URL, "http://"))
 	t.Cleanup(func() { assert.NoError(t, registry.Close()) })
 	return registry
 }
@@ -169,4 +167,11 @@ func echo(t *testing.T, conn net.Conn) string {
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	require.NoError(t, err)
 	return line
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return listener
 }

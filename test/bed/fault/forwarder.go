@@ -8,7 +8,6 @@ package fault
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -25,15 +24,12 @@ type Forwarder struct {
 	conns map[net.Conn]struct{}
 }
 
-// Forward starts a forwarder to target on a free port. It outlives ctx and ends with Close.
-func Forward(ctx context.Context, target string) (*Forwarder, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("forwarding to %s: %w", target, err)
-	}
+// Forward starts a forwarder from listener to target. It outlives ctx and ends with Close, and the
+// listener with it.
+func Forward(ctx context.Context, listener net.Listener, target string) *Forwarder {
 	f := &Forwarder{target: target, listener: listener, conns: map[net.Conn]struct{}{}}
 	f.pending.Go(func() { f.accept(context.WithoutCancel(ctx)) })
-	return f, nil
+	return f
 }
 
 // Address is the host:port that clients connect to. It stays the same over cuts.

@@ -4,8 +4,6 @@ package fault
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -37,13 +35,9 @@ type fault struct {
 	corrupt bool
 }
 
-// NewRegistry starts a proxy for the registry at target, a host:port that speaks plain HTTP, on a
-// free port.
-func NewRegistry(ctx context.Context, target string) (*Registry, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("forwarding to registry %s: %w", target, err)
-	}
+// NewRegistry starts a proxy on listener for the registry at target, a host:port that speaks plain
+// HTTP. The listener ends with it.
+func NewRegistry(listener net.Listener, target string) *Registry {
 	upstream := &url.URL{Scheme: "http", Host: target}
 	rewrite := func(r *httputil.ProxyRequest) {
 		r.SetURL(upstream)
@@ -56,7 +50,7 @@ func NewRegistry(ctx context.Context, target string) (*Registry, error) {
 	}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
 	go r.server.Serve(listener) //nolint:errcheck // It ends with Close.
-	return r, nil
+	return r
 }
 
 // Address is the host:port that clients connect to.

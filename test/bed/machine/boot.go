@@ -81,12 +81,12 @@ func (m *Machine) run(ctx context.Context, b *boot) (again bool, err error) {
 	return false, nil
 }
 
-// nspawn is the command of one boot. Network and kernel are the host's; the kernel's settings are
-// read-only for the machine.
+// nspawn is the command of one boot. The kernel is the host's; its settings are read-only for the
+// machine, except those of its network.
 func (m *Machine) nspawn(ctx context.Context, cgroups []string) *exec.Cmd {
 	args := append([]string{"-c", enterCgroups, "sh"}, cgroups...)
 	args = append(args, "--", "systemd-nspawn",
-		"--quiet", "--boot", "--directory="+m.root, "--machine="+m.id, "--hostname="+m.name,
+		"--quiet", "--boot", "--directory="+m.root, "--machine="+m.id, "--hostname="+m.name, "--network-namespace-path="+m.network.file,
 		"--keep-unit", "--register=no", "--console=pipe", "--notify-ready=yes", "--capability=all",
 		"--resolv-conf=off", "--timezone=off", "--link-journal=no")
 	command := exec.CommandContext(ctx, "sh", args...)

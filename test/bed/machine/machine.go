@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package machine runs Debian machines with a real systemd inside systemd-nspawn: they boot, reboot
-// and lose power. They share network and kernel with the host, have cgroups and a root of their
-// own, and do not outlive the process that started them.
+// and lose power. They share the kernel with the host, have cgroups, a network and a root of
+// their own, and do not outlive the process that started them.
 package machine
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,6 +35,7 @@ type Machine struct {
 	dir     string
 	root    string
 	console *os.File
+	network network
 	done    sync.WaitGroup
 	removed atomic.Bool
 
@@ -51,14 +54,17 @@ func New(ctx context.Context, home, name string, disk Disk) (*Machine, error) {
 	if _, err := os.Stat(m.dir); err == nil {
 		return nil, fmt.Errorf("making machine %q: there is one of that name; remove it first", name)
 	}
-	if err := m.assemble(disk); err != nil {
+	if err := m.assemble(ctx, disk); err != nil {
 		return nil, errors.Join(fmt.Errorf("making machine %q: %w", name, err), m.Remove(ctx))
 	}
 	return m, nil
 }
 
-func (m *Machine) assemble(disk Disk) (err error) {
+func (m *Machine) assemble(ctx context.Context, disk Disk) (err error) {
 	if m.root, err = mountRoot(m.dir, disk); err != nil {
+		return err
+	}
+	if m.network, err = newNetwork(ctx, filepath.Join(m.dir, "network")); err != nil {
 		return err
 	}
 	if m.console, err = os.OpenFile(filepath.Join(m.dir, "console.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
@@ -76,6 +82,19 @@ func (m *Machine) assemble(disk Disk) (err error) {
 
 // Name is the machine's host name.
 func (m *Machine) Name() string { return m.name }
+
+// Address is the machine's address on its link to the host.
+func (m *Machine) Address() netip.Addr { return m.network.address }
+
+// Listen opens a port on the machine's loopback address that this process serves, whether the
+// machine is on or off. It has the lifetime of the machine's network: all its boots.
+func (m *Machine) Listen(ctx context.Context) (net.Listener, error) {
+	listener, err := m.network.listen(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %q: %w", m.name, err)
+	}
+	return listener, nil
+}
 
 // Root is the machine's disk as the host sees it: what is there while the machine is off.
 // What the machine mounted, its /run for one, is not there; see [Machine.Live].

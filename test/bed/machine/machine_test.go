@@ -4,6 +4,8 @@ package machine_test
 
 import (
 	"context"
+	"io"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -84,6 +86,45 @@ func TestMachineServicesRunInCgroupsOfTheirOwn(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
+}
+
+func TestMachinesHaveNetworksOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	m, other := on(t, "one"), off(t, "other")
+	assert.NotEqual(t, m.Address(), other.Address())
+	listener, err := m.Listen(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, listener.Close()) })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("from the host\n")) //nolint:errcheck // The test sees what is missing.
+			_ = conn.Close()                             //nolint:errcheck // As above.
+		}
+	}()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	ask := []string{"bash", "-c", "cat < /dev/tcp/127.0.0.1/" + port}
+	for range 2 {
+		answer, err := m.Exec(t.Context(), ask...)
+		require.NoError(t, err)
+		assert.Equal(t, "from the host\n", string(answer))
+		require.NoError(t, m.Reboot(t.Context()))
+	}
+
+	_, err = m.Exec(t.Context(), "systemd-run", "--unit=answer", "systemd-socket-activate", "--accept", "--inetd", "--listen="+m.Address().String()+":7", "echo", "from the machine")
+	require.NoError(t, err)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", m.Address().String()+":7")
+		require.NoError(c, err)
+		defer conn.Close()
+		answer, err := io.ReadAll(conn)
+		require.NoError(c, err)
+		assert.Equal(c, "from the machine\n", string(answer))
+	}, time.Minute, 20*time.Millisecond)
 }
 
 func TestCommandThatIsGivenUpEndsInTheMachine(t *testing.T) {

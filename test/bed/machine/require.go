@@ -16,6 +16,7 @@ func Tools() map[string]string {
 		"journalctl":     "systemd",
 		"debootstrap":    "debootstrap",
 		"nsenter":        "util-linux",
+		"ip":             "iproute2",
 		"tar":            "tar",
 	}
 }
