@@ -101,9 +101,12 @@ func Decide(s Seen, settings Settings, now time.Time) Decision {
 	return d
 }
 
-// draws is true for a node with an agent that kata pods may be bound to. A report that cannot be read
-// is one of an agent, too.
-func draws(n facts.Node) bool { return n.Labelled() && (n.Report != nil || n.ReportProblem != "") }
+// draws is true for a node with an agent that kata pods may be bound to: it is labelled, or reports
+// an installation, which others may have taken the label from. A report that cannot be read is one
+// of an agent, too.
+func draws(n facts.Node) bool {
+	return n.Installation() || n.Labelled() && (n.Report != nil || n.ReportProblem != "")
+}
 
 // configFacts reads the KataConfigs. None of them starts anything while another owner has a
 // RuntimeClass of our name, or while the admission policies cannot be relied on.

@@ -130,12 +130,15 @@ func TestADecisionIsDueWhenANodeLosesItsPlace(t *testing.T) {
 }
 
 // Nobody says that the pods of such a node have ended: its kubelet needs the class for them.
-func TestTheClassOutlivesALabelledNodeWhoseReportCannotBeRead(t *testing.T) {
+func TestTheClassOutlivesItsKataConfigWhereAPodMayBeBound(t *testing.T) {
 	t.Parallel()
 	kc := kataConfig("gone")
 	c := facts.OfConfig(kc, "")
 	existing := decided(decide.Seen{Configs: []*v1.KataConfig{kc}, Nodes: []facts.Node{factstest.Worker("n", factstest.Done(c))}}).Desired
 	require.NotNil(t, existing)
 	unread := factstest.Worker("n", factstest.Done(c), factstest.Unreadable)
-	assert.NotNil(t, decided(decide.Seen{RuntimeClass: existing, Nodes: []facts.Node{unread}}).Desired)
+	blocked := factstest.Worker("n", factstest.Unwanted(c), factstest.Reports(node.PhaseBlocked), factstest.Pods(1, "shop/cart"))
+	for _, n := range []facts.Node{unread, blocked} {
+		assert.NotNil(t, decided(decide.Seen{RuntimeClass: existing, Nodes: []facts.Node{n}}).Desired)
+	}
 }
