@@ -21,6 +21,8 @@ type Pair struct {
 type Endpoints struct {
 	// APIServer is the host:port of the kube-apiserver, which speaks TLS.
 	APIServer string `json:"apiServer"`
+	// AuditLog is a file with one audit.k8s.io/v1 event per line, for each answer to a node.
+	AuditLog string `json:"auditLog"`
 	// Registry is the host:port of the image registry, which speaks plain HTTP.
 	Registry string `json:"registry"`
 	// ServerCA signs what the API server shows to its clients.

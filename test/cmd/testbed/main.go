@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -109,7 +110,8 @@ func start(ctx context.Context, dir string, fail context.CancelCauseFunc) (e end
 	if e.Registry, err = startRegistry(ctx, dir, fail); err != nil {
 		return e, err
 	}
-	if e.APIServer, err = startAPIServer(ctx, dir, etcd, authorities, fail); err != nil {
+	e.AuditLog = filepath.Join(dir, "audit.log")
+	if e.APIServer, err = startAPIServer(ctx, dir, etcd, e.AuditLog, authorities, fail); err != nil {
 		return e, err
 	}
 	return e, awaitReady(ctx, e, authorities.clients)
