@@ -71,9 +71,9 @@ type Services interface {
 	// Check returns why a service would refuse to start again, nil when nothing speaks against it.
 	// It changes nothing.
 	Check(ctx context.Context, name string) error
-	// Words returns what the program of a service printed last in one invocation, empty where
-	// nothing is known.
-	Words(ctx context.Context, name, invocation string) (string, error)
+	// Words returns what the program of a service printed last, but for the given invocations, empty
+	// where nothing is known. All of it is from one invocation.
+	Words(ctx context.Context, name string, but ...string) (string, error)
 	// Restart returns when the restart job has ended; the error carries the job's result and the
 	// unit's state.
 	Restart(ctx context.Context, name string) error

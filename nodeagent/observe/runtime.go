@@ -34,14 +34,24 @@ func (o Observer) runtime(ctx context.Context) (plan.Runtime, error) {
 	}
 	o.configuration(&r, unit.MainPID)
 	if !r.Active && r.Restarted.Invocation != "" && r.Restarted.Invocation == r.Lacks {
-		// Without the words, the report says where to find them.
-		words, _ := o.Host.Services.Words(ctx, o.Self.CRIOUnit, unit.Invocation) //nolint:errcheck // see above
-		r.Words = node.Sentence(words)
+		r.Words = o.words(ctx, unit, r.Restarted.Invocation)
 	}
 	if r.Active {
 		o.sandboxes(ctx, &r)
 	}
 	return r, nil
+}
+
+// words are what CRI-O printed last since the agent has restarted the given invocation. A start that
+// still runs does not count: it has not said yet why it ends, and the text would change with each
+// look. Without any words, the report says where to find them.
+func (o Observer) words(ctx context.Context, unit host.Unit, restarted string) string {
+	but := []string{restarted}
+	if unit.MainPID != 0 {
+		but = append(but, unit.Invocation)
+	}
+	words, _ := o.Host.Services.Words(ctx, o.Self.CRIOUnit, but...) //nolint:errcheck // see above
+	return node.Sentence(words)
 }
 
 func (o Observer) dropIn() (plan.DropIn, error) {

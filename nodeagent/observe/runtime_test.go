@@ -56,4 +56,7 @@ func TestACRIOThatDoesNotComeBackIsQuoted(t *testing.T) {
 	require.NoError(t, record.Restarted{Intent: "i1", Invocation: "c1"}.Save(m.Files))
 	require.NoError(t, record.Lacks{Invocation: "c1"}.Save(m.Files))
 	assert.Equal(t, `level=fatal msg="no pause"; bye`, look(t, m, cluster.Told{}).Runtime.Words)
+	m.CRIO = host.Unit{ActiveState: "activating", Invocation: "c3", MainPID: 7}
+	m.Words["c3"] = "level=info msg=starting\n"
+	assert.Equal(t, `level=fatal msg="no pause"; bye`, look(t, m, cluster.Told{}).Runtime.Words, "a start that has not ended says nothing of its end")
 }

@@ -33,12 +33,12 @@ func ConformServices(t *testing.T, services host.Services, name, words string) {
 	assert.NotEqual(t, before.Invocation, after.Invocation, "each start is another one")
 	assert.NotEqual(t, before.MainPID, after.MainPID)
 	assert.Eventually(t, func() bool {
-		said, err := services.Words(t.Context(), name, after.Invocation)
+		said, err := services.Words(t.Context(), name, before.Invocation)
 		return err == nil && strings.TrimSpace(said) == words
 	}, time.Minute, 100*time.Millisecond, "a journal may be late")
-	said, err := services.Words(t.Context(), name, strings.Repeat("0", len(after.Invocation)))
+	said, err := services.Words(t.Context(), name, before.Invocation, after.Invocation)
 	require.NoError(t, err)
-	assert.Empty(t, said, "another invocation has words of its own")
+	assert.Empty(t, said, "there was no other invocation")
 }
 
 // ConformSandboxes tells whether a runtime that knows our two handlers, and runs nothing, behaves

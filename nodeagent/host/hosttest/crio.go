@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -22,8 +23,15 @@ func (s services) Unit(context.Context, string) (host.Unit, error) { return s.m.
 
 func (s services) Check(context.Context, string) error { return s.m.CheckError }
 
-func (s services) Words(_ context.Context, _, invocation string) (string, error) {
-	return s.m.Words[invocation], nil
+// Words takes invocations to be in the order of their names.
+func (s services) Words(_ context.Context, _ string, but ...string) (string, error) {
+	last := ""
+	for _, invocation := range slices.Sorted(maps.Keys(s.m.Words)) {
+		if !slices.Contains(but, invocation) {
+			last = s.m.Words[invocation]
+		}
+	}
+	return last, nil
 }
 
 func (s services) Restart(context.Context, string) error {

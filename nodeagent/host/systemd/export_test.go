@@ -6,6 +6,7 @@ package systemd
 var (
 	ConfigCommand = configCommand
 	Decode        = decode
+	LastWords     = lastWords
 	Program       = program
 	Running       = running
 	Untimed       = untimed

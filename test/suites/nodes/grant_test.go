@@ -4,6 +4,7 @@ package nodes_test
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -59,4 +60,19 @@ func TestAHungCRIOIsWaitedForAndSaid(t *testing.T) {
 	s.awaitUnwanted()
 	s.assertClean()
 	s.assertCRIOStarts(2)
+}
+
+func TestACRIOThatDoesNotComeBackIsQuoted(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "broken-crio")
+	s.installUpToGrant()
+	s.run("sh", "-ec", `mkdir -p /run/systemd/system/crio.service.d
+		printf '[Service]\nExecStartPre=/bin/sh -c "echo no space for this >&2; exit 1"\n' >/run/systemd/system/crio.service.d/99-broken.conf
+		systemctl daemon-reload`)
+	s.change("paused", false)
+	s.awaitReport("has CRI-O's own words", func(r node.Report) bool {
+		return r.Error != nil && r.Error.Reason == node.ReasonCRIONotRunning && strings.Contains(r.Error.Message, "no space for this")
+	})
+	s.run("sh", "-ec", "rm /run/systemd/system/crio.service.d/99-broken.conf; systemctl daemon-reload; systemctl restart crio.service; systemctl start kubelet.service")
+	s.assertInstalled()
 }
