@@ -37,7 +37,7 @@ func patience(k plan.Kind) time.Duration {
 		return pullStep
 	case plan.Verify, plan.DeleteImage, plan.Clear:
 		return diskStep
-	case plan.RestartCRIO, plan.Prove, plan.RemoveSandbox:
+	case plan.RestartCRIO, plan.StartDependents, plan.Prove, plan.RemoveSandbox:
 		return runtimeStep
 	case plan.Keep, plan.Mount, plan.Configure, plan.WriteDropIn, plan.PointProof, plan.PointCurrent,
 		plan.Record, plan.Withdraw, plan.Unmount, plan.RemoveDropIn, plan.Forget:

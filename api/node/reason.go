@@ -38,6 +38,7 @@ const (
 	ReasonConfigureHandlersFailed  = "ConfigureHandlersFailed"
 	ReasonWriteDropInFailed        = "WriteDropInFailed"
 	ReasonRestartCRIOFailed        = "RestartCRIOFailed"
+	ReasonStartDependentsFailed    = "StartDependentsFailed"
 	ReasonPointProofFailed         = "PointProofFailed"
 	ReasonProvePayloadFailed       = "ProvePayloadFailed"
 	ReasonPointCurrentFailed       = "PointCurrentFailed"

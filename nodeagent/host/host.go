@@ -74,6 +74,10 @@ type Services interface {
 	// Words returns what the program of a service printed last, but for the given invocations, empty
 	// where nothing is known. All of it is from one invocation.
 	Words(ctx context.Context, name string, but ...string) (string, error)
+	// Dependents returns the services that run and that systemd stops whenever it stops the named one.
+	Dependents(ctx context.Context, name string) ([]string, error)
+	// Start returns when a service runs. One that runs already stays as it is.
+	Start(ctx context.Context, name string) error
 	// Restart returns when the restart job has ended; the error carries the job's result and the
 	// unit's state.
 	Restart(ctx context.Context, name string) error

@@ -30,6 +30,8 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 		m.dropIn = plan.DropIn{Exists: true, Right: true}
 	case plan.RestartCRIO:
 		return m.restart(f, fail)
+	case plan.StartDependents:
+		m.restarted.Dependents = nil
 	case plan.Record:
 		m.served = &record.Served{Payload: s.Payload, Slot: s.Slot}
 	case plan.Withdraw:

@@ -204,7 +204,7 @@ func (m *model) slotFacts(s modelSlot, r plan.Runtime) plan.Slot {
 }
 
 func (m *model) storeFacts(s *plan.Store) {
-	if m.lacks != "" || m.restarted != (record.Restarted{}) || m.served != nil {
+	if m.lacks != "" || m.restarted.Intent != "" || m.served != nil {
 		s.Leftovers = []string{"x"}
 	}
 	if m.broken {

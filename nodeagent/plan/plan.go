@@ -53,6 +53,9 @@ func (p Plan) Next() []Step {
 func For(f Facts) Plan {
 	p := &planner{facts: f, linked: f.Slots}
 	p.repair()
+	if f.Runtime.Active && len(f.Runtime.Restarted.Dependents) > 0 {
+		p.tidy(Step{Kind: StartDependents})
+	}
 	switch {
 	case f.Intent.Problem != "" && !p.facts.installed(), f.Intent.Wanted == nil && !p.facts.installed():
 		p.plan.Phase = node.PhaseIdle

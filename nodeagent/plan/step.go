@@ -23,6 +23,9 @@ const (
 	WriteDropIn Kind = "write drop-in"
 	// RestartCRIO makes CRI-O read the drop-in.
 	RestartCRIO Kind = "restart CRI-O"
+	// StartDependents starts the services that systemd stopped with CRI-O for our restart, and gave
+	// up where CRI-O did not come back at once.
+	StartDependents Kind = "start dependents"
 	// PointProof makes the slot the one that the proof handler runs.
 	PointProof Kind = "point proof"
 	// Prove starts a sandbox of the proof handler.

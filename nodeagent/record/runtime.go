@@ -9,6 +9,9 @@ import "github.com/kata-node/kata-node/nodeagent/host"
 type Restarted struct {
 	Intent     string `json:"intent"`
 	Invocation string `json:"invocation"`
+	// Dependents are the services that ran and that systemd stops with CRI-O, such as the kubelet,
+	// until they are known to have been started again.
+	Dependents []string `json:"dependents,omitempty"`
 }
 
 // LoadRestarted returns the zero value where no grant was used in this boot.

@@ -24,6 +24,8 @@ func Reason(k plan.Kind) string {
 		return node.ReasonWriteDropInFailed
 	case plan.RestartCRIO:
 		return node.ReasonRestartCRIOFailed
+	case plan.StartDependents:
+		return node.ReasonStartDependentsFailed
 	case plan.PointProof:
 		return node.ReasonPointProofFailed
 	case plan.Prove:

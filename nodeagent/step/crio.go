@@ -44,13 +44,36 @@ func (r Runner) restartCRIO(ctx context.Context, f plan.Facts) error {
 	if err := r.Host.Services.Check(ctx, r.Self.CRIOUnit); err != nil {
 		return fmt.Errorf("CRI-O is left running, because it would not start again: %w", err)
 	}
-	used := record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: f.Runtime.Invocation}
+	dependents, err := r.Host.Services.Dependents(ctx, r.Self.CRIOUnit)
+	if err != nil {
+		return err
+	}
+	for _, down := range f.Runtime.Restarted.Dependents { // since an earlier restart
+		if !slices.Contains(dependents, down) {
+			dependents = append(dependents, down)
+		}
+	}
+	used := record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: f.Runtime.Invocation, Dependents: dependents}
 	if err := used.Save(r.Host.Files); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, restartTimeout)
 	defer cancel()
 	return r.Host.Services.Restart(ctx, r.Self.CRIOUnit)
+}
+
+// startDependents does for each service what systemd does by itself where CRI-O comes back at once.
+// A service that somebody stops later stays stopped: it is done once for each restart.
+func (r Runner) startDependents(ctx context.Context, used record.Restarted) error {
+	ctx, cancel := context.WithTimeout(ctx, restartTimeout)
+	defer cancel()
+	for _, name := range used.Dependents {
+		if err := r.Host.Services.Start(ctx, name); err != nil {
+			return err
+		}
+	}
+	used.Dependents = nil
+	return used.Save(r.Host.Files)
 }
 
 // prove starts a real sandbox of the candidate. CRI-O's list of handlers proves nothing. That CRI-O

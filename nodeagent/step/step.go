@@ -61,6 +61,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.writeDropIn()
 	case plan.RestartCRIO:
 		return r.restartCRIO(ctx, f)
+	case plan.StartDependents:
+		return r.startDependents(ctx, f.Runtime.Restarted)
 	case plan.PointProof:
 		return r.Host.Files.Link(host.ProofLink, host.Target(s.Slot))
 	case plan.PointCurrent:

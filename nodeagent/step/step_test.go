@@ -151,8 +151,12 @@ func TestARestartThatFailsIsTold(t *testing.T) {
 	b, s, f := stopped(t, plan.RestartCRIO)
 	b.RestartError = errors.New("restarting crio.service: job failed")
 	require.ErrorIs(t, b.runner().Run(t.Context(), s, f), b.RestartError)
+	assert.True(t, b.KubeletDown, "systemd stops it with CRI-O")
+	require.ErrorIs(t, b.runner().Run(t.Context(), s, b.look(t)), b.RestartError, "tried again")
 	b.RestartError = nil
 	_, last := b.settle(t)
+	assert.False(t, b.KubeletDown, "it is started again")
+	assert.Empty(t, last.Tidy, "once")
 	assert.Equal(t, node.PhaseInstalled, last.Phase, "the grant is not spent before CRI-O has restarted")
 	assert.Equal(t, 2, b.Starts)
 }

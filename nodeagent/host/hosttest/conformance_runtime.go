@@ -16,8 +16,8 @@ import (
 )
 
 // ConformServices tells whether a running service is restarted as the port says. The service prints
-// the same words at each start.
-func ConformServices(t *testing.T, services host.Services, name, words string) {
+// the same words at each start, and the dependent one runs and requires it.
+func ConformServices(t *testing.T, services host.Services, name, dependent, words string) {
 	t.Helper()
 	before, err := services.Unit(t.Context(), name)
 	require.NoError(t, err)
@@ -25,6 +25,9 @@ func ConformServices(t *testing.T, services host.Services, name, words string) {
 	assert.NotEmpty(t, before.Invocation)
 	assert.Positive(t, before.MainPID)
 	require.NoError(t, services.Check(t.Context(), name))
+	dependents, err := services.Dependents(t.Context(), name)
+	require.NoError(t, err)
+	assert.Equal(t, []string{dependent}, dependents)
 
 	require.NoError(t, services.Restart(t.Context(), name))
 	after, err := services.Unit(t.Context(), name)
@@ -32,6 +35,12 @@ func ConformServices(t *testing.T, services host.Services, name, words string) {
 	assert.True(t, after.Active())
 	assert.NotEqual(t, before.Invocation, after.Invocation, "each start is another one")
 	assert.NotEqual(t, before.MainPID, after.MainPID)
+	for _, running := range []string{name, dependent} {
+		require.NoError(t, services.Start(t.Context(), running))
+	}
+	again, err := services.Unit(t.Context(), name)
+	require.NoError(t, err)
+	assert.Equal(t, after, again, "what runs stays as it is")
 	assert.Eventually(t, func() bool {
 		said, err := services.Words(t.Context(), name, before.Invocation)
 		return err == nil && strings.TrimSpace(said) == words

@@ -16,7 +16,10 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// services is systemd with one unit.
+// kubeletUnit requires CRI-O, as on OpenShift.
+const kubeletUnit = "kubelet.service"
+
+// services is systemd with CRI-O's unit, and the kubelet's which requires it.
 type services struct{ m *Machine }
 
 func (s services) Unit(context.Context, string) (host.Unit, error) { return s.m.CRIO, nil }
@@ -34,8 +37,25 @@ func (s services) Words(_ context.Context, _ string, but ...string) (string, err
 	return last, nil
 }
 
+func (s services) Dependents(context.Context, string) ([]string, error) {
+	if s.m.KubeletDown {
+		return nil, nil
+	}
+	return []string{kubeletUnit}, nil
+}
+
+// Start starts the kubelet, which needs CRI-O.
+func (s services) Start(_ context.Context, name string) error {
+	if !s.m.CRIO.Active() {
+		return fmt.Errorf("starting %s: job dependency", name)
+	}
+	s.m.KubeletDown = s.m.KubeletDown && name != kubeletUnit
+	return nil
+}
+
 func (s services) Restart(context.Context, string) error {
 	if s.m.RestartError != nil {
+		s.m.KubeletDown = true
 		return s.m.RestartError
 	}
 	s.m.startCRIO()

@@ -24,9 +24,11 @@ type Machine struct {
 
 	// CRIO is the container runtime's unit; Starts counts its starts, Handlers is what it read at
 	// the last one.
-	CRIO     host.Unit
-	Starts   int
-	Handlers []string
+	CRIO   host.Unit
+	Starts int
+	// KubeletDown is true after a restart of CRI-O that failed.
+	KubeletDown bool
+	Handlers    []string
 	// Options and Environment are those of CRI-O's process; Words is what it printed, by
 	// invocation.
 	Options, Environment []string

@@ -19,6 +19,7 @@ const (
 	Write   Kind = "files.write"
 	Link    Kind = "files.link"
 	Remove  Kind = "files.remove"
+	Start   Kind = "services.start"
 	Restart Kind = "services.restart"
 	Pull    Kind = "images.pull"
 	Delete  Kind = "images.delete"
@@ -71,6 +72,10 @@ func (f files) Remove(path string) error {
 type services struct {
 	host.Services
 	around Around
+}
+
+func (s services) Start(ctx context.Context, name string) error {
+	return s.around(Op{Start, name}, func() error { return s.Services.Start(ctx, name) })
 }
 
 func (s services) Restart(ctx context.Context, name string) error {

@@ -20,7 +20,7 @@ import (
 func reads() map[string][]string {
 	return map[string][]string{
 		"Files":     {"List", "Path", "Read", "Readlink"},
-		"Services":  {"Check", "Unit", "Words"},
+		"Services":  {"Check", "Dependents", "Unit", "Words"},
 		"Images":    {"Exists", "Layers", "List"},
 		"Mounts":    {"Below", "Private"},
 		"Sandboxes": {"List", "Shim"},
@@ -65,7 +65,7 @@ func TestEveryChangePassesTheSeam(t *testing.T) {
 			require.ErrorIs(t, err, stopped, "%s.%s", port.Name, name)
 		}
 	}
-	assert.Len(t, seen, 12)
+	assert.Len(t, seen, 13)
 }
 
 func TestAChangeIsDoneWhereTheFunctionDoesIt(t *testing.T) {

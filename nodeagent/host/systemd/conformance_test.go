@@ -20,8 +20,15 @@ func TestTheManagerConforms(t *testing.T) {
 	if _, err := os.Stat(socket); err != nil || os.Geteuid() != 0 {
 		t.Skip("a service of its own needs systemd and root")
 	}
-	const unit = "kata-node-agent-conformance.service"
-	require.NoError(t, exec.CommandContext(t.Context(), "systemd-run", "--unit="+unit, "sh", "-c", "echo 'level=info msg=hello'; exec sleep infinity").Run())
+	const unit, dependent = "kata-node-agent-conformance.service", "kata-node-agent-dependent.service"
+	run(t, "systemd-run", "--unit="+unit, "sh", "-c", "echo 'level=info msg=hello'; exec sleep infinity")
 	t.Cleanup(func() { assert.NoError(t, exec.CommandContext(context.Background(), "systemctl", "stop", unit).Run()) })
-	hosttest.ConformServices(t, systemd.Manager{}, unit, "level=info msg=hello")
+	run(t, "systemd-run", "--unit="+dependent, "--property=Requires="+unit, "--property=After="+unit, "sleep", "infinity")
+	hosttest.ConformServices(t, systemd.Manager{}, unit, dependent, "level=info msg=hello")
+}
+
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }

@@ -73,6 +73,6 @@ func TestACRIOThatDoesNotComeBackIsQuoted(t *testing.T) {
 	s.awaitReport("has CRI-O's own words", func(r node.Report) bool {
 		return r.Error != nil && r.Error.Reason == node.ReasonCRIONotRunning && strings.Contains(r.Error.Message, "no space for this")
 	})
-	s.run("sh", "-ec", "rm /run/systemd/system/crio.service.d/99-broken.conf; systemctl daemon-reload; systemctl restart crio.service; systemctl start kubelet.service")
+	s.run("sh", "-ec", "rm /run/systemd/system/crio.service.d/99-broken.conf; systemctl daemon-reload; systemctl restart crio.service")
 	s.assertInstalled()
 }
