@@ -40,8 +40,8 @@ type Election struct {
 	Now func() time.Time
 }
 
-// fence keeps work from writing after the lease may have passed to another instance. What is left of
-// the lease is for requests that are on their way.
+// fence keeps work from writing after the lease may have passed to another instance. What is left
+// of the lease is for requests that are on their way.
 func (e Election) fence() *apply.Fence {
 	f := &apply.Fence{Limit: e.RenewDeadline, Now: e.Now}
 	if f.Now == nil {

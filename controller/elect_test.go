@@ -22,8 +22,8 @@ import (
 	"github.com/kata-node/kata-node/controller"
 )
 
-// leases is an API server that has no Lease and lets one be made, but never renewed. It counts writes
-// to nodes.
+// leases is an API server that has no Lease and lets one be made, but never renewed. It counts
+// writes to nodes.
 func leases(t *testing.T, nodes *atomic.Int32) *rest.Config {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {

@@ -21,7 +21,8 @@ type Metrics struct {
 // What became of a write to a Node.
 const (
 	resultSuccess = "success"
-	// resultConflict is a Node that changed, or was deleted, after it was read: the next pass knows.
+	// resultConflict is a Node that changed, or was deleted, after it was read: the next pass
+	// knows.
 	resultConflict = "conflict"
 	resultError    = "error"
 )

@@ -50,9 +50,9 @@ func ValidatePrefix(prefix string) error {
 	return nil
 }
 
-// PayloadAllowed reports whether a payload is below one of the prefixes of references, by whole path
-// components. It is the one rule for controller and agent. Nil prefixes allow every payload, and a
-// payload that is not named is always allowed.
+// PayloadAllowed reports whether a payload is below one of the prefixes of references, by whole
+// path components. It is the one rule for controller and agent. Nil prefixes allow every payload,
+// and a payload that is not named is always allowed.
 func PayloadAllowed(prefixes []string, payload string) bool {
 	if payload == "" || prefixes == nil {
 		return true

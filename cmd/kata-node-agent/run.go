@@ -93,7 +93,7 @@ func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus
 	return renewal(ctx)
 }
 
-// renewal is why the agent ended itself, nil where it was told to stop.
+// renewal is why the agent ended itself, nil where systemd stopped it.
 func renewal(ctx context.Context) error {
 	if outdated, ok := errors.AsType[*host.Outdated](context.Cause(ctx)); ok {
 		return fmt.Errorf("the agent starts anew: %w", outdated)

@@ -59,7 +59,7 @@ func TestAnAgentThatIsOutdatedEndsWithItsReason(t *testing.T) {
 	require.EqualError(t, renewal(ctx), "the agent starts anew: x509: unknown authority; /etc/ssl/cert.pem has changed since this process read it")
 	stopped, stop := context.WithCancelCause(t.Context())
 	stop(nil)
-	assert.NoError(t, renewal(stopped), "and one that was told to stop does so without an error")
+	assert.NoError(t, renewal(stopped), "one that systemd stops ends without an error")
 }
 
 func TestASecondAgentDoesNotStart(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Fence lets writes pass while the leader's lease is known to be held. A process that was frozen, by
-// SIGSTOP or with its whole machine, goes on where it stopped, with decisions from before: by then
-// another instance may lead. Only a look at the clock right before each write tells.
+// Fence lets writes pass while the leader's lease is known to be held. A process that was frozen,
+// by SIGSTOP or with its whole machine, continues where it stopped, with decisions from before: by
+// then another instance may lead. Only a look at the clock right before each write tells.
 type Fence struct {
 	// Limit is how long a renewal counts. It has to be shorter than the lease by what a request may
 	// take.

@@ -46,7 +46,7 @@ func TestNothingIsWrittenAfterTheLeaseMayHavePassed(t *testing.T) {
 	now = now.Add(time.Second)
 	require.ErrorContains(t, write(), "last renewed 1m1s ago, which is more than 1m0s")
 	response, err := through.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
-	require.NoError(t, err, "reading goes on")
+	require.NoError(t, err, "reads are not fenced")
 	require.NoError(t, response.Body.Close())
 	fence.Renewed(now)
 	require.NoError(t, write())

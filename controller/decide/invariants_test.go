@@ -17,7 +17,7 @@ import (
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
-// told is how much of a world's story is shown.
+// told is how many lines of a world's history are shown.
 const told = 60
 
 // tells keeps what happened.

@@ -55,8 +55,8 @@ type Config struct {
 	MaxFailures    intstr.IntOrString
 	// Refused is nil when the KataConfig is good.
 	Refused *Refusal
-	// Withheld is true while no node becomes ready, whatever Refused says: the payload is not allowed,
-	// or anybody who may write a Node could have written its report.
+	// Withheld is true while no node becomes ready, whatever Refused says: the payload is not
+	// allowed, or anybody who may write a Node could have written its report.
 	Withheld bool
 }
 

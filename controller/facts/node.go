@@ -110,8 +110,8 @@ func (n Node) Settled() bool {
 }
 
 // Serves is true when the agent has reported that the intent's payload serves new pods, whatever
-// else it reports. The phase alone is not believed: an agent that cannot follow an intent may report
-// what an older one made.
+// else it reports. The phase alone is not believed: an agent that cannot follow an intent may
+// report what an older one made.
 func (n Node) Serves() bool {
 	return n.Answered() && n.Report.Phase == node.PhaseInstalled && n.Report.Payload == node.Digest(n.Intent.Payload)
 }

@@ -46,8 +46,8 @@ const (
 	ReasonRemoving Reason = "Removing"
 	// ReasonCompleted is the end of it.
 	ReasonCompleted Reason = "Completed"
-	// ReasonWorkerDefinitionChanged is the end of it, with nodes that are workers no more: they were
-	// installed before some other node got the worker's role label.
+	// ReasonWorkerDefinitionChanged is the end of it, with nodes that are workers no more: they
+	// were installed before some other node got the worker's role label.
 	ReasonWorkerDefinitionChanged Reason = "WorkerDefinitionChanged"
 	// ReasonNoFailure is a Failed condition that is False.
 	ReasonNoFailure Reason = "NoFailure"

@@ -193,7 +193,8 @@ func outstanding(n facts.Node, limits Limits, now time.Time) (caused bool, until
 		return false, time.Time{}
 	}
 	if !n.Ready {
-		// A restart of CRI-O takes seconds. A node that is away for longer is away for another reason.
+		// A restart of CRI-O takes seconds. A node that is away for longer is away for another
+		// reason.
 		is, until := expired(n.Since, limits.Answer, now, excused)
 		return is == moving, until
 	}

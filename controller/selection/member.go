@@ -7,13 +7,13 @@ import (
 	"github.com/kata-node/kata-node/controller/facts"
 )
 
-// Member is a node and the intent that it should have. It is decided here, once: whatever is started,
-// judged or compared later is about this intent.
+// Member is a node and the intent that it should have. It is decided here, once: whatever is
+// started, judged or compared later is about this intent.
 type Member struct {
 	facts.Node
 
-	// Wanted has neither a time of issue nor grants. It is nil where nothing is wanted: no payload is
-	// known, or there is nothing to remove.
+	// Wanted has neither a time of issue nor grants. It is nil where nothing is wanted: no payload
+	// is known, or there is nothing to remove.
 	Wanted *node.Intent
 }
 

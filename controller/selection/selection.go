@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package selection decides which KataConfig owns which node, and which intent the node should have.
-// It is a pure function of what is in the cluster; nothing is remembered between calls.
+// Package selection decides which KataConfig owns which node, and which intent the node should
+// have. It is a pure function of what is in the cluster; nothing is remembered between calls.
 package selection
 
 import (
@@ -28,8 +28,8 @@ type Pool struct {
 	Config facts.Config
 	// Members are selected and belong to this KataConfig.
 	Members []Member
-	// Kept are the names of members that are no workers any more: a role label on some other node has
-	// changed what a worker is in this cluster.
+	// Kept are the names of members that are no workers any more: a role label on some other node
+	// has changed what a worker is in this cluster.
 	Kept []string
 	// Leaving are nodes that this KataConfig installed, and that no KataConfig owns any more.
 	Leaving  []Member

@@ -98,8 +98,8 @@ func crowd(t *testing.T, c facts.Config) []facts.Node {
 	return nodes
 }
 
-// TestTheWholeStatusHasAnUpperBound makes everything in it as large as nodes, their agents and other
-// KataConfigs can.
+// TestTheWholeStatusHasAnUpperBound makes everything in it as large as nodes, their agents and
+// other KataConfigs can.
 func TestTheWholeStatusHasAnUpperBound(t *testing.T) {
 	t.Parallel()
 	image := fmt.Sprintf("%s/p@sha256:%064d", strings.Repeat("r", 440), 1000)

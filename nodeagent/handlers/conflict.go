@@ -21,7 +21,8 @@ type File struct {
 	Err error
 }
 
-// Conflict is a key in a file of another owner, or an option of CRI-O's process, that says something about one of our handlers.
+// Conflict is a key in a file of another owner, or an option of CRI-O's process, that says
+// something about one of our handlers.
 type Conflict struct {
 	File, Key string
 	// Default is whether the key makes one of our handlers the default runtime: CRI-O refuses to

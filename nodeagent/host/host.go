@@ -71,10 +71,11 @@ type Services interface {
 	// Check returns why a service would refuse to start again, nil when nothing speaks against it.
 	// It changes nothing.
 	Check(ctx context.Context, name string) error
-	// Words returns what the program of a service printed last, but for the given invocations, empty
-	// where nothing is known. All of it is from one invocation.
+	// Words returns what the program of a service printed last, but for the given invocations,
+	// empty where nothing is known. All of it is from one invocation.
 	Words(ctx context.Context, name string, but ...string) (string, error)
-	// Dependents returns the services that run and that systemd stops whenever it stops the named one.
+	// Dependents returns the services that run and that systemd stops whenever it stops the named
+	// one.
 	Dependents(ctx context.Context, name string) ([]string, error)
 	// Start returns when a service runs. One that runs already stays as it is.
 	Start(ctx context.Context, name string) error

@@ -23,8 +23,8 @@ func retry() wait.Backoff {
 // machine-config operator rotates, is not.
 const rotationCheck = time.Minute
 
-// askLimit bounds the one request that precedes the watches. Those notice a silent API server by the
-// pings that client-go sends on a connection.
+// askLimit bounds the one request that precedes the watches. Those notice a silent API server by
+// the pings that client-go sends on a connection.
 const askLimit = 30 * time.Second
 
 // Run watches until ctx ends. A change of the credential's file begins it anew.

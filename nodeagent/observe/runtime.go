@@ -42,9 +42,9 @@ func (o Observer) runtime(ctx context.Context) (plan.Runtime, error) {
 	return r, nil
 }
 
-// words are what CRI-O printed last since the agent has restarted the given invocation. A start that
-// still runs does not count: it has not said yet why it ends, and the text would change with each
-// look. Without any words, the report says where to find them.
+// words are what CRI-O printed last since the agent has restarted the given invocation. A start
+// that still runs does not count: it has not said yet why it ends, and the text would change with
+// each look. Without any words, the report says where to find them.
 func (o Observer) words(ctx context.Context, unit host.Unit, restarted string) string {
 	but := []string{restarted}
 	if unit.MainPID != 0 {
@@ -65,8 +65,8 @@ func (o Observer) dropIn() (plan.DropIn, error) {
 	return plan.DropIn{Exists: true, Right: handlers.SameDropIn(content)}, nil
 }
 
-// SignaturePolicy returns where the file lies by which CRI-O decides which images may be used, empty
-// where none is named.
+// SignaturePolicy returns where the file lies by which CRI-O decides which images may be used,
+// empty where none is named.
 func (o Observer) SignaturePolicy(ctx context.Context) (string, error) {
 	unit, err := o.Host.Services.Unit(ctx, o.Self.CRIOUnit)
 	if err != nil {

@@ -22,8 +22,8 @@ type Failure struct {
 	Err  error
 }
 
-// reason is that of the step, unless it is the payload that does not fit this host: then the same as
-// where that is found in what was pulled.
+// reason is that of the step, unless it is the payload that does not fit this host: then the same
+// as where that is found in what was pulled.
 func (f Failure) reason() string {
 	if _, unfit := errors.AsType[*host.Unfit](f.Err); unfit {
 		return node.ReasonPayloadUnfit

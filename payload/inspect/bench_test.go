@@ -10,18 +10,18 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kata-node/kata-node/internal/peak"
 	"github.com/kata-node/kata-node/payload/inspect"
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
-// BenchmarkTree verifies trees that differ in the number of their files: 300 MB in one, and in 654 as
-// Kata 3.20 has for one hypervisor, and 30,000 small ones. The files are sparse and in the page
+// BenchmarkTree verifies trees that differ in the number of their files: 300 MB in one, and in 654
+// as Kata 3.20 has for one hypervisor, and 30,000 small ones. The files are sparse and in the page
 // cache. The baseline is the hash of 300 MB in memory, on one core.
 func BenchmarkTree(b *testing.B) {
 	const size = 300_000_000
@@ -41,11 +41,11 @@ func BenchmarkTree(b *testing.B) {
 			root, m := sparse(b, tree.files, int64(tree.size))
 			b.SetBytes(int64(tree.files * tree.size))
 			b.ReportAllocs()
-			forgetPeak(b)
+			peak.Forget(b)
 			for b.Loop() {
 				require.NoError(b, inspect.Tree(b.Context(), root, m))
 			}
-			b.ReportMetric(peak(b), "peak-kB")
+			b.ReportMetric(peak.Kilobytes(b), "peak-kB")
 		})
 	}
 }
@@ -88,25 +88,4 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
-}
-
-// forgetPeak lets the largest resident size begin anew, see clear_refs in proc(5).
-func forgetPeak(b *testing.B) {
-	b.Helper()
-	require.NoError(b, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0))
-}
-
-// peak is the largest resident size that this process has had, in kB (VmHWM of proc_pid_status(5)).
-func peak(b *testing.B) float64 {
-	b.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	require.NoError(b, err)
-	for line := range strings.Lines(string(status)) {
-		var kilobytes float64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kilobytes); n == 1 { //nolint:errcheck // other lines do not match
-			return kilobytes
-		}
-	}
-	b.Fatal("/proc/self/status has no VmHWM")
-	return 0
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/kata-node/kata-node/internal/peak"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/images"
 	"github.com/kata-node/kata-node/payload/manifest"
@@ -137,12 +138,12 @@ func BenchmarkPull(b *testing.B) {
 	})
 	b.Run("pull", func(b *testing.B) {
 		b.SetBytes(l.size)
-		forgetPeak(b)
+		peak.Forget(b)
 		for b.Loop() {
 			l.pull(b)
 			require.NoError(b, l.store.Destroy(b.Context()))
 		}
-		b.ReportMetric(peak(b), "peak-kB")
+		b.ReportMetric(peak.Kilobytes(b), "peak-kB")
 		var children unix.Rusage
 		require.NoError(b, unix.Getrusage(unix.RUSAGE_CHILDREN, &children))
 		b.ReportMetric(float64(children.Maxrss), "child-peak-kB")
@@ -165,27 +166,6 @@ func (l large) fetch(b *testing.B) {
 	require.NoError(b, file.Sync())
 	require.NoError(b, file.Close())
 	require.NoError(b, os.Remove(file.Name()))
-}
-
-// forgetPeak lets the largest resident size begin anew, see clear_refs in proc(5).
-func forgetPeak(b *testing.B) {
-	b.Helper()
-	require.NoError(b, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0))
-}
-
-// peak is the largest resident size that this process has had, in kB (VmHWM of proc_pid_status(5)).
-func peak(b *testing.B) float64 {
-	b.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	require.NoError(b, err)
-	for line := range strings.Lines(string(status)) {
-		var kilobytes float64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kilobytes); n == 1 { //nolint:errcheck // other lines do not match
-			return kilobytes
-		}
-	}
-	b.Fatal("/proc/self/status has no VmHWM")
-	return 0
 }
 
 // What is allocated in all is more than what is ever in use. A layer that was read as a whole would

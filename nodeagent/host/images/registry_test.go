@@ -63,8 +63,8 @@ func newSource(t *testing.T) *source {
 
 func (s *source) address() string { return s.server.Listener.Addr().String() }
 
-// fetched returns the blobs asked for since the last call, each once: a configuration is read before
-// it is copied.
+// fetched returns the blobs asked for since the last call, each once: a configuration is read
+// before it is copied.
 func (s *source) fetched() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,7 +18,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/proc"
 )
 
-// users starts a process that uses /slots/v1 of a root, and others that do not, until end is called.
+// users starts a process that uses /slots/v1 of a root, and others that do not, until end is
+// called.
 func users(t *testing.T, root string, others int) (pid int, unused map[int]bool, end func()) {
 	t.Helper()
 	if os.Getpid() != 1 {

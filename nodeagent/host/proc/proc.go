@@ -138,8 +138,8 @@ func process(pid int, dir string) (host.Process, error) {
 	return host.Process{PID: pid, Args: args, Paths: slices.Compact(paths)}, nil
 }
 
-// Started returns the arguments of a process, and of its environment the variables whose names begin
-// with a prefix.
+// Started returns the arguments of a process, and of its environment the variables whose names
+// begin with a prefix.
 func (t *Table) Started(pid int, prefix string) (host.Process, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -43,8 +43,8 @@ func installed(t *testing.T, root, path string) string {
 	require.NoError(t, err)
 	file := filepath.Join(root, path)
 	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	// A program that another test starts meanwhile would inherit the open file until its execve, and
-	// a file open for writing cannot be executed (ETXTBSY).
+	// A program that another test starts meanwhile would inherit the open file until its execve,
+	// and a file open for writing cannot be executed (ETXTBSY).
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	require.NoError(t, os.WriteFile(file, program, 0o755))

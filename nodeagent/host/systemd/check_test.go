@@ -77,7 +77,8 @@ func TestTheOptionsAreThoseOfTheProcessThatRuns(t *testing.T) {
 	assert.Equal(t, []string{"crio", "$OPTIONS"}, argv)
 }
 
-// answered returns once the process runs its program: until then the kernel shows no arguments of it.
+// answered returns once the process runs its program: until then the kernel shows no arguments of
+// it.
 func answered(t *testing.T, in io.Writer, out io.Reader) {
 	t.Helper()
 	_, err := in.Write([]byte{1})

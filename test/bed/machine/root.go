@@ -15,8 +15,8 @@ import (
 
 // Disk is what a machine's root is made of.
 type Disk struct {
-	// Layers are directory trees of the host, the topmost first, the base last. Nothing may write to
-	// them while the machine exists.
+	// Layers are directory trees of the host, the topmost first, the base last. Nothing may write
+	// to them while the machine exists.
 	Layers []string
 	// Real are directories of the machine that have to be on a real file system, because overlays
 	// will be mounted from them.

@@ -126,7 +126,8 @@ func TestRolesGrantExactlyWhatTheControllerCalls(t *testing.T) {
 			assert.Contains(t, granted, right)
 		}
 		for right := range granted {
-			// API servers below 1.34 do not stream lists: there the informers list before they watch.
+			// API servers below 1.34 do not stream lists: there the informers list before they
+			// watch.
 			if !strings.HasPrefix(right, "list ") {
 				assert.Contains(t, used, right)
 			}

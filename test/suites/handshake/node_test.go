@@ -171,7 +171,8 @@ func (m *machine) fails(seen state) {
 	m.publish(r)
 }
 
-// pod binds one to the node, where there is one to bind, and ends those that have lived long enough.
+// pod binds one to the node, where there is one to bind, and ends those that have lived long
+// enough.
 func (m *machine) pod(tick, life int, one bool) {
 	if one {
 		name := fmt.Sprintf("ns/p%d", tick)

@@ -64,7 +64,8 @@ func TestAnIntentThatVanishedTakesNothingAway(t *testing.T) {
 	mounts := s.payloadMounts()
 	s.pause() // so that the intent stays away until the agent has seen it
 	for range 2 {
-		// The agent writes a missing report again, the second one after a look at a Node without intent.
+		// The agent writes a missing report again, the second one after a look at a Node without
+		// intent.
 		s.removeAnnotations(node.IntentAnnotation, node.ReportAnnotation)
 		s.awaitReport("is installed", in(node.PhaseInstalled))
 	}

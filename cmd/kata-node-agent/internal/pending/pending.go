@@ -39,7 +39,7 @@ func Answer(args []string, out, problem io.StringWriter, read func(string) ([]by
 	}
 }
 
-// say returns the code of the answer, or 1 where nobody can read it.
+// say returns the code of the answer, or 1 where it cannot be written.
 func say(to io.StringWriter, text string, code int) int {
 	if _, err := to.WriteString(text); err != nil {
 		return 1
