@@ -55,6 +55,15 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
+// newHostWithAgent has pulled agent aa.
+func newHostWithAgent(t *testing.T) *host {
+	t.Helper()
+	h := newHost(t)
+	_, err := h.pull("aa")
+	require.NoError(t, err)
+	return h
+}
+
 func (h *host) write(name, content string) {
 	h.t.Helper()
 	path := filepath.Join(h.root, name)
@@ -122,9 +131,7 @@ func TestThePullSecretOfTheKubeletIsUsedWhereThereIsOne(t *testing.T) {
 
 func TestNoNetworkIsNeededWhenTheDigestIsThere(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
-	_, err := h.pull("aa")
-	require.NoError(t, err)
+	h := newHostWithAgent(t)
 	h.write("no-network", "")
 	calls, err := h.pull("aa")
 	require.NoError(t, err)
@@ -134,9 +141,7 @@ func TestNoNetworkIsNeededWhenTheDigestIsThere(t *testing.T) {
 
 func TestAFailedPullLeavesTheAgentThatIsThere(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
-	_, err := h.pull("aa")
-	require.NoError(t, err)
+	h := newHostWithAgent(t)
 	h.write("no-network", "")
 	calls, err := h.pull("bb")
 	require.Error(t, err)
@@ -183,9 +188,7 @@ func (h *host) dies(digest, times string) {
 
 func TestAnAgentThatDiesAtOnceGivesItsPlaceBack(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
-	_, err := h.pull("aa")
-	require.NoError(t, err)
+	h := newHostWithAgent(t)
 	h.dies("bb", "25")
 	calls, err := h.pull("bb")
 	var exit *exec.ExitError
@@ -206,11 +209,9 @@ func TestAnAgentThatDiesAtOnceGivesItsPlaceBack(t *testing.T) {
 
 func TestAnAgentThatIsSlowOnABusyNodeStays(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
-	_, err := h.pull("aa")
-	require.NoError(t, err)
+	h := newHostWithAgent(t)
 	h.dies("bb", "4")
-	_, err = h.pull("bb")
+	_, err := h.pull("bb")
 	require.NoError(t, err)
 	assert.Equal(t, "bb", h.link("current"))
 }
