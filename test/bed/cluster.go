@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/kata-node/kata-node/test/bed/endpoints"
+	"github.com/kata-node/kata-node/test/bed/images"
 	"github.com/kata-node/kata-node/test/bed/machine"
 	"github.com/kata-node/kata-node/test/bed/pki"
 	"github.com/kata-node/kata-node/test/bed/process"
@@ -25,7 +26,7 @@ import (
 
 // RegistryName is how images are named in a test cluster. Each node resolves it to a registry proxy
 // of its own.
-const RegistryName = "registry.kata.test"
+const RegistryName = images.Registry
 
 // Options of [Workspace.Start].
 type Options struct {

@@ -47,6 +47,9 @@ func (n *Node) install(ctx context.Context, options NodeOptions) error {
 		}
 	}
 	files := map[string]string{"/etc/containers/registries.conf": fmt.Sprintf(registriesConf, RegistryName, n.Images.Address())}
+	if options.Images {
+		files[imageStoreFile] = imageStoreConf
+	}
 	maps.Copy(files, options.Files)
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		if err := n.WriteFile(path, []byte(files[path]), 0o644); err != nil {

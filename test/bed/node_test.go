@@ -14,6 +14,7 @@ import (
 
 	"github.com/kata-node/kata-node/test/bed"
 	"github.com/kata-node/kata-node/test/bed/fault"
+	"github.com/kata-node/kata-node/test/bed/images"
 	"github.com/kata-node/kata-node/test/bed/snapshot"
 )
 
@@ -99,4 +100,23 @@ func TestThreeNodesWithStandInsRegister(t *testing.T) {
 	t.Logf("three nodes were ready after %s", time.Since(started).Round(time.Millisecond))
 	worker := ""
 	require.NoError(t, cluster.LabelNode(t.Context(), "n1", map[string]*string{"node-role.kubernetes.io/worker": &worker}))
+}
+
+func TestNodesShareAnImageStoreThatNoneCanChange(t *testing.T) {
+	t.Parallel()
+	bed.Require(t)
+	cluster := start(t, "pause", "agnhost")
+	require.NoError(t, cluster.PushImages(t.Context()))
+	node, err := cluster.AddNode(t.Context(), "n1", bed.NodeOptions{Bare: true, Images: true})
+	require.NoError(t, err)
+	known, err := node.Exec(t.Context(), "cat", "/usr/share/kata-test/images/overlay-images/images.json")
+	require.NoError(t, err)
+	for _, named := range []string{images.Pause, images.Busybox, images.Agnhost} {
+		assert.Contains(t, string(known), named)
+	}
+	_, err = node.Exec(t.Context(), "touch", "/usr/share/kata-test/images/file")
+	require.ErrorContains(t, err, "Read-only file system")
+	kind, err := node.Exec(t.Context(), "stat", "--file-system", "--format=%T", "/usr/share/kata-test/images", "/var/lib/containers")
+	require.NoError(t, err)
+	assert.NotContains(t, string(kind), "overlay", "the root of a container is an overlay over both; a third level is refused by the kernel")
 }

@@ -46,6 +46,9 @@ type NodeOptions struct {
 	// Preset are units for which `systemctl preset` decides, before the first boot, whether they
 	// are enabled.
 	Preset []string
+	// Images gives the node the images of package images in a read-only store of its CRI-O, as if it
+	// had pulled them, and their pause image for every sandbox. It needs no registry then.
+	Images bool
 	// Bare leaves out the stand-ins for CRI-O and the kubelet.
 	Bare bool
 	// Off leaves the node switched off; the caller boots it.
@@ -70,6 +73,11 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 	}
 	n := &Node{cluster: c}
 	disk := machine.Disk{Layers: append(slices.Clone(options.Layers), base), Real: []string{storeDir}}
+	if options.Images {
+		if err := c.shareImages(ctx, &disk); err != nil {
+			return nil, fmt.Errorf("adding node %q: %w", name, err)
+		}
+	}
 	if n.Machine, err = machine.New(ctx, c.home, name, disk); err != nil {
 		return nil, errors.Join(fmt.Errorf("adding node %q: %w", name, err), n.Remove(ctx))
 	}

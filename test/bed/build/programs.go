@@ -68,6 +68,11 @@ func Programs() []Program {
 			Name: "pinns", Module: crioModule, CSources: crioSource + "//pinns/src",
 			Sources: []string{crioModule + "/go.mod", crioModule + "/go.sum"},
 		},
+		{
+			Name: "agnhost", Module: "test", Package: "k8s.io/kubernetes/test/images/agnhost",
+			Note: " (first time: three minutes of processor time)", Sources: []string{"test/go.mod", "test/go.sum"},
+		},
+		{Name: "pause", Module: "test", Package: "./cmd/pause"},
 		{Name: "crio", Module: "test", Package: "./cmd/crio"},
 		{Name: "kubelet", Module: "test", Package: "./cmd/kubelet"},
 		{Name: "containerd-shim-kata-v2", Module: "test", Package: "./cmd/containerd-shim-kata-v2"},

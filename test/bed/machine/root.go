@@ -21,6 +21,8 @@ type Disk struct {
 	// Real are directories of the machine that have to be on a real file system, because overlays
 	// will be mounted from them.
 	Real []string
+	// Shared are directories of the host by the path at which the machine has them, read-only.
+	Shared map[string]string
 }
 
 // mountRoot puts the root together below dir and returns its mount point.
@@ -44,14 +46,34 @@ func mountRoot(dir string, disk Disk) (string, error) {
 			return "", err
 		}
 	}
+	for path, source := range disk.Shared {
+		if err := bindShared(source, filepath.Join(root, path)); err != nil {
+			return "", err
+		}
+	}
 	return root, nil
 }
 
 func bindReal(source, target string) error {
-	for _, path := range []string{source, target} {
-		if err := os.MkdirAll(path, 0o755); err != nil {
-			return err
-		}
+	if err := os.MkdirAll(source, 0o755); err != nil {
+		return err
+	}
+	return bind(source, target)
+}
+
+func bindShared(source, target string) error {
+	if err := bind(source, target); err != nil {
+		return err
+	}
+	if err := unix.Mount("", target, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+		return fmt.Errorf("making %s read-only: %w", target, err)
+	}
+	return nil
+}
+
+func bind(source, target string) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
 	}
 	if err := unix.Mount(source, target, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("binding %s: %w", target, err)

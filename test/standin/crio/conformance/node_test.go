@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/kata-node/kata-node/test/bed/images"
 )
 
 const (
@@ -34,6 +36,7 @@ type node struct {
 
 	dir, binary string
 	cri         runtimeapi.RuntimeServiceClient
+	conn        *grpc.ClientConn
 	process     *process
 	args        []string // beyond those that say where the configuration is
 	ids         []string // of the sandboxes it ran
@@ -81,10 +84,14 @@ enable_nri = false
 
 func newNode(t *testing.T, binary string) *node {
 	t.Helper()
-	n := &node{T: t, dir: t.TempDir(), binary: binary}
-	pause := pauseImage(t)
-	write(t, n.path("crio.conf"), strings.NewReplacer("DIR", n.dir, "PAUSE", pause).Replace(mainConfig))
-	write(t, n.path("registries.conf"), fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", filepath.Dir(pause)))
+	return newNodeIn(t, t.TempDir(), binary)
+}
+
+func newNodeIn(t *testing.T, dir, binary string) *node {
+	t.Helper()
+	n := &node{T: t, dir: dir, binary: binary}
+	write(t, n.path("crio.conf"), strings.NewReplacer("DIR", n.dir, "PAUSE", images.Pause).Replace(mainConfig))
+	write(t, n.path("registries.conf"), fmt.Sprintf("[[registry]]\nprefix = %q\nlocation = %q\ninsecure = true\n", images.Registry, built.registry))
 	write(t, n.path("policy.json"), `{"default": [{"type": "insecureAcceptAnything"}]}`)
 	write(t, n.path("bin/ordinary"), "#!/bin/sh\necho ordinary 1.0\n")
 	require.NoError(t, os.Chmod(n.path("bin/ordinary"), 0o755))
@@ -135,13 +142,17 @@ func (n *node) start() {
 			grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: patience}))
 		require.NoError(n, err)
 		n.Cleanup(func() { _ = conn.Close() }) //nolint:errcheck // nothing is lost with it
-		n.cri = runtimeapi.NewRuntimeServiceClient(conn)
+		n.cri, n.conn = runtimeapi.NewRuntimeServiceClient(conn), conn
 	}
 	require.Eventually(n, func() bool {
 		_, err := n.cri.Version(n.Context(), &runtimeapi.VersionRequest{}, grpc.WaitForReady(true))
 		return err == nil || n.process.hasEnded()
 	}, patience, interval, "CRI-O does not answer")
 	require.False(n, n.process.hasEnded(), "CRI-O did not start: %s", n.process.log)
+}
+
+func (n *node) images() runtimeapi.ImageServiceClient {
+	return runtimeapi.NewImageServiceClient(n.conn)
 }
 
 // refuses launches CRI-O, expects it to give up with exit code 1, and returns what it said.

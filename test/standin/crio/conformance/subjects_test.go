@@ -3,8 +3,8 @@
 package conformance_test
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -19,8 +19,12 @@ import (
 
 var realCrio = flag.String("crio", "", "another real CRI-O than the one that is built from its module")
 
-// built is where TestMain puts the programs under test.
-var built struct{ dir, standIn, real string }
+// built is what TestMain prepares: the programs under test, and where images are pulled from.
+var built struct {
+	dir, standIn, real string
+	programs           bed.Programs
+	registry           string
+}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -35,9 +39,17 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // below the temporary directory
 	built.dir, built.standIn, built.real = dir, filepath.Join(dir, "crio"), *realCrio
-	if err := errors.Join(buildAll(dir), buildReal()); err != nil {
+	if err := buildAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	if os.Geteuid() == 0 { // Without root a real CRI-O could run nothing.
+		end, err := buildReal(context.Background())
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer end()
 	}
 	return m.Run()
 }
@@ -49,7 +61,6 @@ func buildAll(dir string) error {
 		shimPath(dir, "v1"):               {"-ldflags=-X main.version=1", shim},
 		shimPath(dir, "v2"):               {"-ldflags=-X main.version=2", shim},
 		shimPath(dir, "broken"):           {"-ldflags=-X 'main.fail=the guest image is missing'", shim},
-		filepath.Join(dir, "pause-bin"):   {"./testdata/pause"},
 		filepath.Join(dir, "oci-runtime"): {"./testdata/oci-runtime"},
 	} {
 		cmd := exec.CommandContext(context.Background(), "go", append([]string{"build", "-o", out}, args...)...)
@@ -61,18 +72,22 @@ func buildAll(dir string) error {
 	return nil
 }
 
-// buildReal builds CRI-O unless another one was named. Without root it could run nothing.
-func buildReal() error {
-	if built.real != "" || os.Geteuid() != 0 {
-		return nil
-	}
+// buildReal builds CRI-O unless another one was named, and the images that it pulls.
+func buildReal(ctx context.Context) (end func(), err error) {
 	workspace, err := bed.FindWorkspace()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	programs, err := workspace.Build(context.Background(), os.Stderr, bed.BuildOptions{Only: []string{"cri-o", "pinns"}})
-	built.real = programs.Path("cri-o")
-	return err
+	names := []string{"pause", "agnhost"}
+	if built.real == "" {
+		names = append(names, "cri-o", "pinns")
+	}
+	if built.programs, err = workspace.Build(ctx, os.Stderr, bed.BuildOptions{Only: names}); err != nil {
+		return nil, err
+	}
+	built.real = cmp.Or(built.real, built.programs.Path("cri-o"))
+	built.registry, end, err = serveImages(ctx, built.programs)
+	return end, err
 }
 
 func shimPath(dir, variant string) string {

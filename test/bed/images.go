@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bed
+
+import (
+	"context"
+
+	"github.com/kata-node/kata-node/test/bed/images"
+	"github.com/kata-node/kata-node/test/bed/machine"
+)
+
+const (
+	// imageStoreDir is where a node has the images of package images without having pulled them.
+	imageStoreDir = "/usr/share/kata-test/images"
+	// imageStoreFile makes them known to CRI-O. A file of a test that sorts later can say otherwise.
+	imageStoreFile = "/etc/crio/crio.conf.d/05-test-images.conf"
+	imageStoreConf = `[crio]
+storage_driver = "overlay"
+storage_option = ["overlay.imagestore=` + imageStoreDir + `"]
+[crio.image]
+pause_image = "` + images.Pause + `"
+`
+	// crioStorage is where CRI-O mounts the root of each container.
+	crioStorage = "/var/lib/containers"
+)
+
+// Images builds the images of package images.
+func (p Programs) Images(ctx context.Context) (images.Set, error) {
+	return images.Build(ctx, images.Programs{Pause: p.Path("pause"), Agnhost: p.Path("agnhost")})
+}
+
+// PushImages puts the images of package images into the cluster's registry.
+func (c *Cluster) PushImages(ctx context.Context) error {
+	set, err := c.options.Programs.Images(ctx)
+	if err != nil {
+		return err
+	}
+	return set.Push(ctx, c.Registry)
+}
+
+// shareImages adds to a disk what [NodeOptions.Images] needs. All nodes of a checkout share one
+// store.
+func (c *Cluster) shareImages(ctx context.Context, disk *machine.Disk) error {
+	set, err := c.options.Programs.Images(ctx)
+	if err != nil {
+		return err
+	}
+	store, err := set.Store(ctx, c.workspace.cache(), c.options.Progress)
+	if err != nil {
+		return err
+	}
+	disk.Shared = map[string]string{imageStoreDir: store}
+	disk.Real = append(disk.Real, crioStorage)
+	return nil
+}
