@@ -9,7 +9,7 @@ GOVULNCHECK_VERSION := v1.9.0
 # (controller-gen is pinned next to what it generates, in api/v1/generate.go.)
 
 # Debian packages that tests, demo and packaging use in addition to Go, make and git.
-PACKAGES := binutils buildah busybox-static ca-certificates conmon cpio debootstrap gcc iproute2 libc6-dev rpm rpm2cpio rpmlint systemd systemd-container tar util-linux
+PACKAGES := binutils buildah busybox-static ca-certificates conmon cpio debootstrap gcc iproute2 libc6-dev rpm rpm2cpio rpmlint runc systemd systemd-container tar util-linux
 
 # What is expensive and kept: these tools, the Debian tree, and the programs of the test nodes.
 CACHE ?= $(CURDIR)/.cache
@@ -21,7 +21,7 @@ export GOFLAGS := -buildvcs=false -tags=$(TAGS)
 LDFLAGS  = -s -w -X main.version=$(1)
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags '$(call LDFLAGS,$(1))'
 GO_TEST  = CGO_ENABLED=1 go test -race
-MODULES := . ignition test
+MODULES := . ignition test test/shim
 
 # Same sources, same bytes: times in packages and images are those of the last commit. Payloads have none unless it is set outside.
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
@@ -46,6 +46,7 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 	CGO_ENABLED=0 go test -count 1 -run TestEveryWorld ./nodeagent/plan -seeds 3000
 	CGO_ENABLED=0 go test -count 1 -run TestEveryCluster ./controller/decide -seeds 1500
 	cd ignition && $(GO_TEST) -timeout 10m ./...
+	cd test/shim && $(GO_TEST) -timeout 10m ./...
 	# No vet, and no package without tests: both would compile all of Kubernetes once more. One package at a time: each may boot nodes.
 	# Never cached: they run programs that Go does not track.
 	cd test && $(GO_TEST) -vet=off -p 1 -count 1 -timeout 40m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
@@ -77,7 +78,7 @@ TO ?= oci:$(DIST)/payload:latest
 payload: ## Build the test payload and push it [PAYLOAD_VERSION=1.0.0 TO=oci:dist/payload:latest]
 	@rm -rf $(DIST)/payload-stage && mkdir -p $(DIST)/payload-stage/usr/bin
 	cp -R test/payload/tree/. $(DIST)/payload-stage/ && chmod -R u=rwX,go=rX $(DIST)/payload-stage
-	cd test && $(call GO_BUILD,$(PAYLOAD_VERSION)) -o $(abspath $(DIST))/payload-stage/usr/bin/containerd-shim-kata-v2 ./cmd/containerd-shim-kata-v2
+	cd test/shim && $(call GO_BUILD,$(PAYLOAD_VERSION)) -o $(abspath $(DIST))/payload-stage/usr/bin/containerd-shim-kata-v2 .
 	$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/kata-payload
 	bin/kata-payload build --from $(DIST)/payload-stage --describe test/payload/payload.toml --set version=$(PAYLOAD_VERSION) --to $(TO)
 

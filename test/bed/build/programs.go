@@ -75,7 +75,7 @@ func Programs() []Program {
 		{Name: "pause", Module: "test", Package: "./cmd/pause"},
 		{Name: "crio", Module: "test", Package: "./cmd/crio"},
 		{Name: "kubelet", Module: "test", Package: "./cmd/kubelet"},
-		{Name: "containerd-shim-kata-v2", Module: "test", Package: "./cmd/containerd-shim-kata-v2"},
+		{Name: "containerd-shim-kata-v2", Module: "test/shim", Package: "."},
 		{Name: "kata-node-agent", Package: "./cmd/kata-node-agent", Tags: imageTags, Product: true},
 		{Name: "kata-controller", Package: "./cmd/kata-controller", Product: true},
 		{Name: "kata-payload", Package: "./cmd/kata-payload", Tags: imageTags, Product: true},

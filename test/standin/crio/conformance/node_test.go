@@ -40,6 +40,7 @@ type node struct {
 	process     *process
 	args        []string // beyond those that say where the configuration is
 	ids         []string // of the sandboxes it ran
+	containers  []string // of the containers in them
 }
 
 // process is one start of CRI-O.
@@ -141,7 +142,6 @@ func (n *node) start() {
 		conn, err := grpc.NewClient("unix://"+n.path("crio.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: patience}))
 		require.NoError(n, err)
-		n.Cleanup(func() { _ = conn.Close() }) //nolint:errcheck // nothing is lost with it
 		n.cri, n.conn = runtimeapi.NewRuntimeServiceClient(conn), conn
 	}
 	require.Eventually(n, func() bool {

@@ -147,10 +147,16 @@ func (n *node) cleanUp() {
 		n.removeSandboxes()
 		n.end()
 	}
+	if n.conn != nil {
+		n.ignore(n.conn.Close())
+	}
 	n.endShims()
 	n.unmount()
-	for _, id := range n.ids {
+	for _, id := range append(n.containers, n.ids...) {
 		removeCgroups("crio-" + id)
+	}
+	for _, id := range n.ids {
+		removeCgroups("kata_crio-" + id)
 		n.ignore(os.Remove(fmt.Sprintf("/run/containerd/s/%x", sha256.Sum256([]byte("default/"+id)))))
 	}
 }

@@ -55,15 +55,16 @@ func run(m *testing.M) int {
 }
 
 func buildAll(dir string) error {
-	shim := "../../../cmd/containerd-shim-kata-v2"
+	const shim = "../../../shim"
 	for out, args := range map[string][]string{
 		built.standIn:                     {"../../../cmd/crio"},
-		shimPath(dir, "v1"):               {"-ldflags=-X main.version=1", shim},
-		shimPath(dir, "v2"):               {"-ldflags=-X main.version=2", shim},
-		shimPath(dir, "broken"):           {"-ldflags=-X 'main.fail=the guest image is missing'", shim},
-		filepath.Join(dir, "oci-runtime"): {"./testdata/oci-runtime"},
+		shimPath(dir, "v1"):               {shim, "-ldflags=-X main.version=1"},
+		shimPath(dir, "v2"):               {shim, "-ldflags=-X main.version=2"},
+		shimPath(dir, "broken"):           {shim, "-ldflags=-X 'main.fail=the guest image is missing'"},
+		filepath.Join(dir, "oci-runtime"): {"testdata/oci-runtime"},
 	} {
-		cmd := exec.CommandContext(context.Background(), "go", append([]string{"build", "-o", out}, args...)...)
+		cmd := exec.CommandContext(context.Background(), "go", append([]string{"build", "-o", out}, args[1:]...)...)
+		cmd.Dir = args[0]
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %v: %w: %s", args, err, output)

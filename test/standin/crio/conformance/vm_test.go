@@ -28,6 +28,9 @@ func endVM(tb testing.TB, id string) {
 	require.NoError(tb, err)
 	client := ttrpc.NewClient(conn)
 	defer client.Close() //nolint:errcheck // nothing is lost with it
-	_, err = taskapi.NewTTRPCTaskClient(client).Kill(tb.Context(), &taskapi.KillRequest{ID: id, Signal: uint32(syscall.SIGKILL)})
+	shim := taskapi.NewTTRPCTaskClient(client)
+	_, err = shim.Kill(tb.Context(), &taskapi.KillRequest{ID: id, Signal: uint32(syscall.SIGKILL)})
+	require.NoError(tb, err)
+	_, err = shim.Wait(tb.Context(), &taskapi.WaitRequest{ID: id})
 	require.NoError(tb, err)
 }

@@ -43,7 +43,7 @@ func root(line string) (string, bool) {
 	return left[4], tracked
 }
 
-// Join moves pid into path below every root and returns the directories it made room in.
+// Join moves pid into path below every root.
 func Join(roots []string, path string, pid int) error {
 	var errs []error
 	for _, root := range roots {
@@ -53,20 +53,19 @@ func Join(roots []string, path string, pid int) error {
 	return errors.Join(errs...)
 }
 
-// Leave moves pid to each root and removes the directories of path that are empty after that.
+// Leave moves pid to each root and removes the cgroup that it was in.
 func Leave(roots []string, path string, pid int) error {
 	var errs []error
 	for _, root := range roots {
-		errs = append(errs, enter(root, pid))
-		Prune(root, path)
+		errs = append(errs, enter(root, pid), os.Remove(filepath.Join(root, path)))
 	}
 	return errors.Join(errs...)
 }
 
-// Prune removes the empty directories of path below root, innermost first; the kernel keeps those
-// in use. The outermost one stays: another shim may be making its own place in it at this moment.
+// Prune removes the empty directories above path and below root, innermost first; the kernel keeps
+// those in use. The outermost one stays: another shim may be making its own cgroup in it now.
 func Prune(root, path string) {
-	for at := filepath.Clean("/" + path); filepath.Dir(at) != "/" && at != "/"; at = filepath.Dir(at) {
+	for at := filepath.Dir(filepath.Clean("/" + path)); filepath.Dir(at) != "/" && at != "/"; at = filepath.Dir(at) {
 		if os.Remove(filepath.Join(root, at)) != nil {
 			return
 		}

@@ -3,6 +3,7 @@
 package bundle_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,11 +11,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/test/standin/shim/bundle"
+	"github.com/kata-node/kata-node/test/shim/bundle"
 )
 
 const (
-	podNetwork = `{"linux": {"namespaces": [{"type": "network", "path": "/run/netns/x"}], "cgroupsPath": "/kubepods/x"}}`
+	podNetwork = `{"linux": {"namespaces": [{"type": "network", "path": "/run/netns/x"}]}}`
 	ownNetwork = `{"linux": {"namespaces": [{"type": "ipc"}, {"type": "network"}]}}`
 	workload   = `{"annotations": {"io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri-o.SandboxID": "sandbox1"}}`
 	itself     = `{"annotations": {"io.kubernetes.cri-o.ContainerType": "sandbox", "io.kubernetes.cri-o.SandboxID": "one"}}`
@@ -25,8 +26,33 @@ func TestNetworkComesFromTheNamespaces(t *testing.T) {
 	assert.Equal(t, "/run/netns/x", read(t, podNetwork).NetworkNamespace())
 	assert.Empty(t, read(t, ownNetwork).NetworkNamespace())
 	assert.Empty(t, read(t, `{}`).NetworkNamespace())
-	assert.Equal(t, "/kubepods/x", read(t, podNetwork).CgroupsPath())
-	assert.Empty(t, read(t, `{}`).CgroupsPath())
+}
+
+func TestTheShimsCgroupIsNextToTheContainers(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]struct {
+		cgroup  string
+		systemd bool
+	}{
+		"":                                 {},
+		"/crio-1":                          {cgroup: "/kata_crio-1"},
+		"/kubepods/besteffort/podx/crio-1": {cgroup: "/kubepods/besteffort/podx/kata_crio-1"},
+		"kubepods-besteffort-podx.slice:crio:1": {
+			cgroup: "kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podx.slice/kata_crio-1", systemd: true,
+		},
+	} {
+		b := read(t, fmt.Sprintf(`{"linux": {"cgroupsPath": %q}}`, path))
+		assert.Equal(t, want.cgroup, b.ShimCgroup(), path)
+		assert.Equal(t, want.systemd, b.SystemdCgroup(), path)
+	}
+	assert.Empty(t, read(t, `{}`).ShimCgroup())
+}
+
+func TestOnlyABundleWithARootCanRunProcesses(t *testing.T) {
+	t.Parallel()
+	assert.True(t, read(t, `{"root": {"path": "/merged"}}`).HasRoot())
+	assert.False(t, read(t, `{"root": {}}`).HasRoot())
+	assert.False(t, read(t, `{}`).HasRoot())
 }
 
 func TestAWorkloadContainerBelongsToItsSandbox(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/kata-node/kata-node/test/standin/shim/daemon"
+	"github.com/kata-node/kata-node/test/shim/daemon"
 )
 
 // serve runs a shim on a socket of its own.
@@ -29,8 +29,8 @@ func serve(t *testing.T) (client taskapi.TTRPCTaskService, socket string, ended 
 	file, err := listener.File()
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
-	done := make(chan error, 1)
-	go func() { done <- daemon.Run(t.Context(), file) }()
+	dir, done := bundle(t, ""), make(chan error, 1)
+	go func() { done <- daemon.Run(t.Context(), file, dir) }()
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(t.Context(), "unix", socket)
 	require.NoError(t, err)

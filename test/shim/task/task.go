@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package task is the ttrpc Task service of the test shim, as far as CRI-O needs it for a sandbox.
-// Its containers have no processes: a container "runs" until it is killed, and the shim lives while
-// one is known.
+// Package task is the Task service for sandboxes of the stand-in CRI-O, whose bundles have no root
+// file system. Its containers have no processes: a container "runs" until it is killed, and the shim
+// lives while one is known. It can be deleted together with that CRI-O; package workload is the
+// service for bundles of a real one.
 package task
 
 import (
@@ -16,10 +17,12 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/kata-node/kata-node/test/shim/config"
 )
 
 // Admission decides whether a container may be created; its error reaches the caller word for word.
-type Admission func(ctx context.Context, bundle, configPath string) error
+type Admission func(bundle, configPath string) error
 
 // Service implements the Task service for the containers of one sandbox.
 type Service struct {
@@ -46,12 +49,12 @@ func New(admit Admission) *Service {
 func (s *Service) Done() <-chan struct{} { return s.done }
 
 // Create makes a container known.
-func (s *Service) Create(ctx context.Context, req *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
-	path, err := configPath(req.GetOptions())
+func (s *Service) Create(_ context.Context, req *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
+	path, err := config.PathIn(req.GetOptions())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	if err := s.admit(ctx, req.GetBundle(), path); err != nil {
+	if err := s.admit(req.GetBundle(), path); err != nil {
 		return nil, status.Error(codes.Unknown, err.Error())
 	}
 	s.mu.Lock()

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/test/standin/shim/config"
+	"github.com/kata-node/kata-node/test/shim/config"
 )
 
 func TestHostNetworkIsForShimsThatStayOutOfNetworking(t *testing.T) {
@@ -60,7 +60,7 @@ func TestNoConfigurationMeansTheDefaults(t *testing.T) {
 
 func TestTheTestPayloadsBaseConfigurationIsAnOrdinaryHandlers(t *testing.T) {
 	t.Parallel()
-	c, err := config.Load("../payload/usr/share/kata-containers/defaults/configuration.toml")
+	c, err := config.Load("../../payload/tree/usr/share/kata-containers/defaults/configuration.toml")
 	require.NoError(t, err)
 	assert.ErrorIs(t, c.AdmitsHostNetwork(), config.ErrHostNetwork)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/test/standin/shim/launch"
+	"github.com/kata-node/kata-node/test/shim/launch"
 )
 
 const (

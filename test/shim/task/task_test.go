@@ -15,10 +15,10 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/kata-node/kata-node/test/standin/shim/task"
+	"github.com/kata-node/kata-node/test/shim/task"
 )
 
-func admitAll(context.Context, string, string) error { return nil }
+func admitAll(string, string) error { return nil }
 
 func running(t *testing.T, id string) *task.Service {
 	t.Helper()
@@ -103,7 +103,7 @@ func TestTheConfigurationComesWithTheOptions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got string
-			s := task.New(func(_ context.Context, _, path string) error {
+			s := task.New(func(_, path string) error {
 				got = path
 				if tc.refused != "" {
 					return errors.New(tc.refused)

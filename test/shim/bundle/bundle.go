@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -17,6 +18,9 @@ const (
 	containerType = "io.kubernetes.cri-o.ContainerType"
 	sandboxID     = "io.kubernetes.cri-o.SandboxID"
 	typeContainer = "container"
+
+	// shimPrefix is Kata's own mark of a cgroup.
+	shimPrefix = "kata_"
 )
 
 // Bundle is one container's view of its config.json.
@@ -58,10 +62,53 @@ func (b Bundle) NetworkNamespace() string {
 	return ""
 }
 
-// CgroupsPath is where the shim belongs, relative to each hierarchy's root; empty means "stay".
-func (b Bundle) CgroupsPath() string {
+// HasRoot tells whether the container has a root file system. Those of a real CRI-O do.
+func (b Bundle) HasRoot() bool { return b.spec.Root != nil && b.spec.Root.Path != "" }
+
+// ShimCgroup is where the shim belongs, relative to each hierarchy's root; empty means "stay". It is
+// next to the container's own cgroup, and so in the pod's: runc deletes the container's, and may
+// kill everything in it.
+func (b Bundle) ShimCgroup() string {
+	path := b.cgroupsPath()
+	if path == "" {
+		return ""
+	}
+	if slice, name, ok := scope(path); ok {
+		return filepath.Join(sliceDir(slice), shimPrefix+name)
+	}
+	return filepath.Join(filepath.Dir(path), shimPrefix+filepath.Base(path))
+}
+
+// SystemdCgroup tells whether the container's cgroup is a scope that systemd makes.
+func (b Bundle) SystemdCgroup() bool {
+	_, _, ok := scope(b.cgroupsPath())
+	return ok
+}
+
+func (b Bundle) cgroupsPath() string {
 	if b.spec.Linux == nil {
 		return ""
 	}
 	return b.spec.Linux.CgroupsPath
+}
+
+// scope splits slice:prefix:name, the form that asks for systemd.
+func scope(path string) (slice, name string, ok bool) {
+	parts := strings.Split(path, ":")
+	if len(parts) != 3 {
+		return "", "", false
+	}
+	return parts[0], parts[1] + "-" + parts[2], true
+}
+
+// sliceDir is the directory of a slice: a-b.slice is in a.slice.
+func sliceDir(slice string) string {
+	var dir string
+	name := strings.TrimSuffix(slice, ".slice")
+	for at := range name {
+		if name[at] == '-' {
+			dir = filepath.Join(dir, name[:at]+".slice")
+		}
+	}
+	return filepath.Join(dir, slice)
 }

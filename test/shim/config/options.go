@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package task
+package config
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// configPath returns CRI-O's runtime_config_path, which travels in the create request's options.
-func configPath(options *anypb.Any) (string, error) {
+// PathIn returns CRI-O's runtime_config_path, which a create request's options contain.
+func PathIn(options *anypb.Any) (string, error) {
 	if options == nil {
 		return "", nil
 	}

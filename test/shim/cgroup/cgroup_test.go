@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/test/standin/shim/cgroup"
+	"github.com/kata-node/kata-node/test/shim/cgroup"
 )
 
 const hybrid = `25 18 0:22 / /sys/fs/cgroup ro - tmpfs tmpfs ro
@@ -29,7 +29,7 @@ func TestOnlyTheHierarchiesThatTrackServicesCount(t *testing.T) {
 	assert.Equal(t, []string{"/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"}, roots)
 }
 
-func TestJoinThenLeaveKeepsOnlyTheOutermostDirectory(t *testing.T) {
+func TestJoinLeaveAndPruneKeepOnlyTheOutermostDirectory(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	require.NoError(t, cgroup.Join([]string{root}, "/kubepods/pod1/crio-1", 42))
@@ -40,6 +40,9 @@ func TestJoinThenLeaveKeepsOnlyTheOutermostDirectory(t *testing.T) {
 
 	require.NoError(t, os.Remove(leaf)) // a real hierarchy has no files that keep a directory
 	require.NoError(t, cgroup.Leave([]string{root}, "/kubepods/pod1/crio-1", 42))
+	assert.NoDirExists(t, filepath.Dir(leaf))
+	assert.DirExists(t, filepath.Join(root, "kubepods", "pod1"))
+	cgroup.Prune(root, "/kubepods/pod1/crio-1")
 	assert.DirExists(t, filepath.Join(root, "kubepods"))
 	assert.NoDirExists(t, filepath.Join(root, "kubepods", "pod1"))
 }

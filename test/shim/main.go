@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command containerd-shim-kata-v2 is the shim of the test payload: the command line and the sandbox
-// life of Kata's shim, without a VM. Two link-time variables make variants of it: main.version, and
+// life of Kata's shim, with runc in place of a VM. Two link-time variables make variants of it: main.version, and
 // main.fail for a payload whose shim does not start.
 package main
 
@@ -15,8 +15,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/kata-node/kata-node/test/standin/shim/daemon"
-	"github.com/kata-node/kata-node/test/standin/shim/launch"
+	"github.com/kata-node/kata-node/test/shim/daemon"
+	"github.com/kata-node/kata-node/test/shim/launch"
 )
 
 const (
@@ -97,5 +97,9 @@ func serve() error {
 			return err
 		}
 	}
-	return daemon.Run(context.Background(), os.NewFile(launch.ListenerFD, "socket"))
+	bundle, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	return daemon.Run(context.Background(), os.NewFile(launch.ListenerFD, "socket"), bundle)
 }

@@ -17,19 +17,23 @@ import (
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	"github.com/containerd/ttrpc"
 
-	"github.com/kata-node/kata-node/test/standin/shim/bundle"
-	"github.com/kata-node/kata-node/test/standin/shim/cgroup"
-	"github.com/kata-node/kata-node/test/standin/shim/config"
-	"github.com/kata-node/kata-node/test/standin/shim/task"
+	"github.com/kata-node/kata-node/test/shim/bundle"
+	"github.com/kata-node/kata-node/test/shim/cgroup"
+	"github.com/kata-node/kata-node/test/shim/config"
+	"github.com/kata-node/kata-node/test/shim/task"
+	"github.com/kata-node/kata-node/test/shim/workload"
 )
 
 // farewell is how long the answer to the last call may take to reach its client.
 const farewell = 2 * time.Second
 
 // Run serves the Task service on an already listening socket and removes the socket when it ends.
-func Run(ctx context.Context, socket *os.File) error {
+// The directory is the sandbox's own bundle.
+func Run(ctx context.Context, socket *os.File, dir string) error {
 	listener, err := net.FileListener(socket)
-	if err != nil {
+	// Closed at once: it was inherited, so the processes started here would inherit it too, and who
+	// connects after the end of this process would wait for an answer.
+	if err := errors.Join(err, socket.Close()); err != nil {
 		return fmt.Errorf("taking over the socket: %w", err)
 	}
 	defer os.Remove(listener.Addr().String()) //nolint:errcheck // a socket that stays does no harm
@@ -38,16 +42,44 @@ func Run(ctx context.Context, socket *os.File) error {
 		return fmt.Errorf("making ttrpc server: %w", err)
 	}
 	var p place
-	service := task.New(p.admit)
-	taskapi.RegisterTTRPCTaskService(server, service)
+	sandbox, err := p.serve(ctx, server, dir)
+	if err != nil {
+		return err
+	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, listener) }()
 	select {
 	case err := <-served:
 		return err
-	case <-service.Done():
-		return errors.Join(goodbye(ctx, server), p.leave())
+	case <-sandbox.done:
+		return errors.Join(goodbye(ctx, server), sandbox.end())
 	}
+}
+
+// sandbox is what the shim serves.
+type sandbox struct {
+	done <-chan struct{} // closed when the shim shall end
+	end  func() error
+}
+
+// serve registers the service that fits the bundle: with processes for a real CRI-O's, without for
+// the stand-in's. With the stand-in, no other program removes the pod's cgroup.
+func (p *place) serve(ctx context.Context, server *ttrpc.Server, dir string) (sandbox, error) {
+	b, err := bundle.Read(dir)
+	if err != nil {
+		return sandbox{}, err
+	}
+	if !b.HasRoot() {
+		service := task.New(p.admit)
+		taskapi.RegisterTTRPCTaskService(server, service)
+		return sandbox{service.Done(), func() error { defer p.prune(); return p.leave() }}, nil
+	}
+	service, err := workload.New(ctx, dir, p.admit)
+	if err != nil {
+		return sandbox{}, err
+	}
+	workload.Register(server, service)
+	return sandbox{service.Done(), func() error { return errors.Join(service.Close(), p.leave()) }}, nil
 }
 
 // FollowMounts makes mounts of the host visible in this process's own mount namespace, and nothing
@@ -79,7 +111,7 @@ type place struct {
 	booted bool
 }
 
-func (p *place) admit(_ context.Context, dir, configPath string) error {
+func (p *place) admit(dir, configPath string) error {
 	b, err := bundle.Read(dir)
 	if err != nil {
 		return err
@@ -96,7 +128,7 @@ func (p *place) admit(_ context.Context, dir, configPath string) error {
 	if err := p.boot(c.Hypervisor.QEMU.Image); err != nil {
 		return err
 	}
-	return p.join(b.CgroupsPath())
+	return p.join(b.ShimCgroup())
 }
 
 // boot takes the guest's image, once for all containers of the sandbox.
@@ -141,4 +173,12 @@ func (p *place) leave() error {
 		return nil
 	}
 	return cgroup.Leave(p.roots, p.path, os.Getpid())
+}
+
+func (p *place) prune() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, root := range p.roots {
+		cgroup.Prune(root, p.path)
+	}
 }

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/kata-node/kata-node/test/standin/shim/bundle"
+	"github.com/kata-node/kata-node/test/shim/bundle"
 )
 
 const (

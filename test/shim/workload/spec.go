@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package workload
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+const specFile = "config.json"
+
+// writeGuestBundle makes in dir the bundle that runc reads, from CRI-O's. CRI-O's own is not
+// changed: CRI-O reads it again after a restart.
+func writeGuestBundle(dir, bundle string) error {
+	data, err := os.ReadFile(filepath.Join(bundle, specFile))
+	if err != nil {
+		return fmt.Errorf("reading bundle: %w", err)
+	}
+	var spec specs.Spec
+	if err := json.Unmarshal(data, &spec); err != nil {
+		return fmt.Errorf("decoding bundle %s: %w", bundle, err)
+	}
+	if data, err = json.Marshal(guestSpec(spec, bundle)); err != nil {
+		return fmt.Errorf("encoding bundle %s: %w", dir, err)
+	}
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return fmt.Errorf("making bundle: %w", err)
+	}
+	return os.WriteFile(filepath.Join(dir, specFile), data, 0o600)
+}
+
+// guestSpec is the spec that applies in a guest.
+func guestSpec(spec specs.Spec, bundle string) specs.Spec {
+	if spec.Process != nil {
+		process := guestProcess(*spec.Process)
+		spec.Process = &process
+	}
+	if spec.Root != nil && !filepath.IsAbs(spec.Root.Path) {
+		root := *spec.Root
+		root.Path = filepath.Join(bundle, root.Path)
+		spec.Root = &root
+	}
+	return spec
+}
+
+// guestProcess is a process without what belongs to the host. Kata's guest applies neither the
+// host's OOM score nor its limits, and runc could not raise them without CAP_SYS_RESOURCE.
+func guestProcess(process specs.Process) specs.Process {
+	process.OOMScoreAdj, process.Rlimits = nil, nil
+	return process
+}
+
+// guestExec is guestProcess for the process in an exec request, which is JSON.
+func guestExec(request *anypb.Any) (*anypb.Any, error) {
+	var process specs.Process
+	if err := json.Unmarshal(request.GetValue(), &process); err != nil {
+		return nil, fmt.Errorf("decoding process to execute: %w", err)
+	}
+	value, err := json.Marshal(guestProcess(process))
+	if err != nil {
+		return nil, fmt.Errorf("encoding process to execute: %w", err)
+	}
+	return &anypb.Any{TypeUrl: request.GetTypeUrl(), Value: value}, nil
+}
