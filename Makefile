@@ -9,7 +9,7 @@ GOVULNCHECK_VERSION := v1.9.0
 # (controller-gen is pinned next to what it generates, in api/v1/generate.go.)
 
 # Debian packages that tests, demo and packaging use in addition to Go, make and git.
-PACKAGES := binutils buildah busybox-static ca-certificates conmon cpio debootstrap gcc iproute2 libc6-dev rpm rpm2cpio rpmlint runc systemd systemd-container tar util-linux
+PACKAGES := binutils buildah busybox-static ca-certificates conmon cpio debootstrap e2fsprogs gcc iproute2 libc6-dev mount openssh-client qemu-system-x86 rpm rpm2cpio rpmlint runc systemd systemd-container tar util-linux
 
 # What is expensive and kept: these tools, the Debian tree, and the programs of the test nodes.
 CACHE ?= $(CURDIR)/.cache

@@ -72,7 +72,8 @@ func (n *Node) WriteCredential(name string) error {
 	}
 	const entry = "default"
 	config := clientcmdapi.NewConfig()
-	config.Clusters[entry] = &clientcmdapi.Cluster{Server: "https://" + n.API.Address(), CertificateAuthorityData: n.cluster.endpoints.ServerCA}
+	// The server's certificate is for no address of a virtual machine's link.
+	config.Clusters[entry] = &clientcmdapi.Cluster{Server: "https://" + n.API.Address(), TLSServerName: "localhost", CertificateAuthorityData: n.cluster.endpoints.ServerCA}
 	config.AuthInfos[entry] = &clientcmdapi.AuthInfo{ClientCertificate: kubeletCert, ClientKey: kubeletCert}
 	config.Contexts[entry] = &clientcmdapi.Context{Cluster: entry, AuthInfo: entry}
 	config.CurrentContext = entry

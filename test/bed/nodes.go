@@ -51,6 +51,9 @@ type NodeOptions struct {
 	Images bool
 	// Bare leaves out the stand-ins for CRI-O and the kubelet.
 	Bare bool
+	// Emulated makes the node a virtual machine with a kernel of its own and KVM, which boots in a
+	// minute, in place of a container.
+	Emulated bool
 	// Off leaves the node switched off; the caller boots it.
 	Off bool
 }
@@ -67,7 +70,11 @@ func (c *Cluster) PrepareNodes(ctx context.Context) error {
 // AddNode makes a node and boots it. It returns when the node's systemd has reached basic.target;
 // services may still be starting.
 func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions) (*Node, error) {
-	base, err := machine.Base(ctx, c.workspace.cache(), c.options.Progress)
+	makeBase, makeMachine := machine.Base, machine.New
+	if options.Emulated {
+		makeBase, makeMachine = machine.EmulatedBase, machine.NewEmulated
+	}
+	base, err := makeBase(ctx, c.workspace.cache(), c.options.Progress)
 	if err != nil {
 		return nil, fmt.Errorf("adding node %q: %w", name, err)
 	}
@@ -78,7 +85,7 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 			return nil, fmt.Errorf("adding node %q: %w", name, err)
 		}
 	}
-	if n.Machine, err = machine.New(ctx, c.home, name, disk); err != nil {
+	if n.Machine, err = makeMachine(ctx, c.home, name, disk); err != nil {
 		return nil, errors.Join(fmt.Errorf("adding node %q: %w", name, err), n.Remove(ctx))
 	}
 	c.mu.Lock()
@@ -96,8 +103,7 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 	return n, n.Boot(ctx)
 }
 
-// connect opens the node's ways to the control plane and the registry, each on a port of its own
-// loopback address.
+// connect opens the node's ways to the control plane and the registry, see [machine.Machine.Listen].
 func (n *Node) connect(ctx context.Context) error {
 	api, err := n.Listen(ctx)
 	if err != nil {

@@ -39,11 +39,20 @@ func maskedUnits() []string {
 	}
 }
 
-// Base returns the directory tree that all nodes share, read-only by agreement. The first call
+// Base returns the directory tree that all containers share, read-only by agreement. The first call
 // makes it with debootstrap and keeps it below dir as a tarball and unpacked; later calls find it
 // there.
 func Base(ctx context.Context, dir string, out io.Writer) (string, error) {
-	sum := sha256.Sum256([]byte(suite + strings.Join(basePackages(), ",") + strings.Join(maskedUnits(), ",")))
+	return base(ctx, dir, basePackages(), out)
+}
+
+// EmulatedBase is [Base] for virtual machines: the same, with a kernel and a way in.
+func EmulatedBase(ctx context.Context, dir string, out io.Writer) (string, error) {
+	return base(ctx, dir, append(basePackages(), "linux-image-cloud-amd64", "openssh-server", "udev"), out)
+}
+
+func base(ctx context.Context, dir string, packages []string, out io.Writer) (string, error) {
+	sum := sha256.Sum256([]byte(suite + strings.Join(packages, ",") + strings.Join(maskedUnits(), ",")))
 	tree := filepath.Join(dir, "base-"+hex.EncodeToString(sum[:6]))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("making node tree: %w", err)
@@ -53,7 +62,7 @@ func Base(ctx context.Context, dir string, out io.Writer) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	if err := once(tree+".tar", func(path string) error { return pack(ctx, path, out) }); err != nil {
+	if err := once(tree+".tar", func(path string) error { return pack(ctx, path, packages, out) }); err != nil {
 		return "", err
 	}
 	return tree, once(tree, func(path string) error { return unpack(ctx, tree+".tar", path, out) })
@@ -75,13 +84,13 @@ func once(path string, make func(unfinished string) error) error {
 }
 
 // pack writes the tarball.
-func pack(ctx context.Context, tarball string, out io.Writer) error {
+func pack(ctx context.Context, tarball string, packages []string, out io.Writer) error {
 	tree := tarball + ".tree"
 	if err := removeDirectory(tree); err != nil { // An interrupted debootstrap leaves mounts behind, too.
 		return err
 	}
 	defer removeDirectory(tree) //nolint:errcheck // The next call tries again.
-	debootstrap := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(basePackages(), ","), suite, tree)
+	debootstrap := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(packages, ","), suite, tree)
 	if err := progress.Run(ctx, out, "node tree (first time: about 90 seconds, 200 MB)", debootstrap); err != nil {
 		return err
 	}

@@ -6,14 +6,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/moby/sys/mountinfo"
-	"golang.org/x/sys/unix"
 )
 
 // Exec runs a command in the machine as root and returns its stdout. The error holds the command's
@@ -33,7 +29,7 @@ func (m *Machine) Exec(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 // Command prepares a command in the machine, for callers that read its output while it runs. It is
-// in the machine's namespaces but not in its cgroups; what shall live on belongs into systemd-run.
+// not in the cgroup of a unit of its own; what shall live on belongs into systemd-run.
 func (m *Machine) Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	b, err := m.running()
 	if err != nil {
@@ -42,13 +38,12 @@ func (m *Machine) Command(ctx context.Context, args ...string) (*exec.Cmd, error
 	if err := b.await(ctx); err != nil {
 		return nil, err
 	}
-	leader := strconv.FormatInt(b.leader.Load(), 10)
-	command := exec.CommandContext(ctx, "nsenter", append([]string{"-t", leader, "-m", "-u", "-i", "-n", "-p", "-C", "--"}, args...)...)
-	command.Env = []string{"PATH=" + path, "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "SYSTEMD_PAGER=cat"}
-	// nsenter forks; killing it alone would leave the command behind.
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	command.Cancel = func() error { return unix.Kill(-command.Process.Pid, unix.SIGKILL) }
-	return command, nil
+	return m.kind.command(ctx, b, args), nil
+}
+
+// environment of a command in a machine.
+func environment() []string {
+	return []string{"PATH=" + path, "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "SYSTEMD_PAGER=cat"}
 }
 
 // BootID is the machine's own boot id, another one after every boot.
@@ -103,26 +98,9 @@ func (m *Machine) Journal(ctx context.Context, unit string) (string, error) {
 
 // Mounts is the mount table of the machine's PID 1.
 func (m *Machine) Mounts(ctx context.Context) ([]*mountinfo.Info, error) {
-	path, err := m.procPath(ctx, "mountinfo")
+	table, err := m.ReadFile(ctx, "/proc/1/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading mounts of %q: %w", m.name, err)
-	}
-	defer file.Close()
-	return mountinfo.GetMountsFromReader(file, nil)
-}
-
-// procPath is a file about the machine's PID 1.
-func (m *Machine) procPath(ctx context.Context, name string) (string, error) {
-	b, err := m.running()
-	if err != nil {
-		return "", err
-	}
-	if err := b.await(ctx); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("/proc/%d/%s", b.leader.Load(), name), nil
+	return mountinfo.GetMountsFromReader(bytes.NewReader(table), nil)
 }

@@ -11,17 +11,18 @@ import (
 	"strings"
 )
 
-// Live is the path at which the host sees what the machine sees now, its /run and its mounts
+// Live is the path at which the host sees what a container sees now, its /run and its mounts
 // included; on a machine that is off it is [Machine.Root]. Mind that the host resolves absolute
-// links on the way against its own root; [Machine.Open] does not.
+// links on the way against its own root; [Machine.Open] does not. The host cannot look into a
+// virtual machine that is on.
 func (m *Machine) Live(ctx context.Context) string {
-	if path, err := m.procPath(ctx, "root"); err == nil {
-		return path
+	if b, err := m.running(); err == nil && b.await(ctx) == nil {
+		return m.kind.live(b)
 	}
 	return m.root
 }
 
-// Open opens the machine's root directory as it is now. No path leads out of it.
+// Open opens the machine's root directory as it is now, see [Machine.Live]. No path leads out of it.
 func (m *Machine) Open(ctx context.Context) (*os.Root, error) {
 	root, err := os.OpenRoot(m.Live(ctx))
 	if err != nil {
@@ -32,12 +33,7 @@ func (m *Machine) Open(ctx context.Context) (*os.Root, error) {
 
 // ReadFile reads a file as the machine sees it now.
 func (m *Machine) ReadFile(ctx context.Context, path string) ([]byte, error) {
-	root, err := m.Open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	content, err := root.ReadFile(relative(path))
+	content, err := m.kind.read(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s of %q: %w", path, m.name, err)
 	}
@@ -45,18 +41,36 @@ func (m *Machine) ReadFile(ctx context.Context, path string) ([]byte, error) {
 }
 
 // WriteFile writes a file on the machine's disk, on or off, and the directories above it. It does
-// not reach what the machine mounted, such as /run.
+// not reach what a container mounted, such as /run.
 func (m *Machine) WriteFile(path string, content []byte, mode fs.FileMode) error {
+	if err := m.kind.write(path, content, mode); err != nil {
+		return fmt.Errorf("writing %s of %q: %w", path, m.name, err)
+	}
+	return nil
+}
+
+// read reads a file that the host sees.
+func (m *Machine) read(ctx context.Context, path string) ([]byte, error) {
+	root, err := m.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.ReadFile(relative(path))
+}
+
+// write writes a file below the root.
+func (m *Machine) write(path string, content []byte, mode fs.FileMode) error {
 	root, err := os.OpenRoot(m.root)
 	if err != nil {
-		return fmt.Errorf("opening root of %q: %w", m.name, err)
+		return err
 	}
 	defer root.Close()
 	if err := root.MkdirAll(relative(filepath.Dir(path)), 0o755); err != nil {
-		return fmt.Errorf("writing %s of %q: %w", path, m.name, err)
+		return err
 	}
 	if err := root.WriteFile(relative(path), content, mode); err != nil {
-		return fmt.Errorf("writing %s of %q: %w", path, m.name, err)
+		return err
 	}
 	return root.Chmod(relative(path), mode)
 }

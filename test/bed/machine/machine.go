@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package machine runs Debian machines with a real systemd inside systemd-nspawn: they boot, reboot
-// and lose power. They share the kernel with the host, have cgroups, a network and a root of
-// their own, and do not outlive the process that started them.
+// Package machine runs Debian machines with a real systemd, which boot, reboot and lose power: in
+// systemd-nspawn, where they share the kernel with the host and have cgroups, a network and a root of
+// their own, or emulated by QEMU, where they have a kernel with KVM and a disk too. They do not
+// outlive the process that started them.
 package machine
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -26,6 +29,24 @@ import (
 // path is where programs are looked up, on the host for systemd-nspawn and in the machine for Exec.
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+// kind is what a machine runs in.
+type kind interface {
+	// assemble makes the root, and connects the network, of a machine that is new.
+	assemble(ctx context.Context, disk Disk) error
+	// run boots the machine once, with its process in the given cgroups, and returns when it is off;
+	// again is true when it asked to be booted again.
+	run(ctx context.Context, b *boot, cgroups []string) (again bool, err error)
+	// command prepares a command in the machine while it is on.
+	command(ctx context.Context, b *boot, args []string) *exec.Cmd
+	// read and write are [Machine.ReadFile] and [Machine.WriteFile].
+	read(ctx context.Context, path string) ([]byte, error)
+	write(path string, content []byte, mode fs.FileMode) error
+	// live is the path of the files of the machine that is on.
+	live(b *boot) string
+	// listen opens a TCP port that the machine can reach, served by this process.
+	listen(ctx context.Context) (net.Listener, error)
+}
+
 // Machine is one machine, on or off. Its methods may be called from several goroutines, but its
 // power switch has room for one hand.
 type Machine struct {
@@ -34,6 +55,7 @@ type Machine struct {
 	id      string
 	dir     string
 	root    string
+	kind    kind
 	console *os.File
 	network network
 	done    sync.WaitGroup
@@ -43,9 +65,19 @@ type Machine struct {
 	current *boot
 }
 
-// New makes a machine that is off: its root, its host name, and a machine id that stays the same
+// New makes a container that is off: its root, its host name, and a machine id that stays the same
 // over its boots. Everything it writes goes below home, see [Home].
 func New(ctx context.Context, home, name string, disk Disk) (*Machine, error) {
+	return newMachine(ctx, home, name, disk, func(m *Machine) kind { return container{m} })
+}
+
+// NewEmulated is [New] for a virtual machine, whose disk has [EmulatedBase] below its other layers.
+// Its files are seen from the host while it is off only, except by [Machine.ReadFile].
+func NewEmulated(ctx context.Context, home, name string, disk Disk) (*Machine, error) {
+	return newMachine(ctx, home, name, disk, func(m *Machine) kind { return emulated{m} })
+}
+
+func newMachine(ctx context.Context, home, name string, disk Disk, in func(*Machine) kind) (*Machine, error) {
 	tag := filepath.Base(home)
 	if _, ours := parseTag(tag); !ours {
 		return nil, fmt.Errorf("making machine %q: %s was not made by machine.Home", name, home)
@@ -54,6 +86,7 @@ func New(ctx context.Context, home, name string, disk Disk) (*Machine, error) {
 	if _, err := os.Stat(m.dir); err == nil {
 		return nil, fmt.Errorf("making machine %q: there is one of that name; remove it first", name)
 	}
+	m.kind, m.root = in(m), filepath.Join(m.dir, "root")
 	if err := m.assemble(ctx, disk); err != nil {
 		return nil, errors.Join(fmt.Errorf("making machine %q: %w", name, err), m.Remove(ctx))
 	}
@@ -61,10 +94,13 @@ func New(ctx context.Context, home, name string, disk Disk) (*Machine, error) {
 }
 
 func (m *Machine) assemble(ctx context.Context, disk Disk) (err error) {
-	if m.root, err = mountRoot(m.dir, disk); err != nil {
+	if err := os.MkdirAll(m.root, 0o755); err != nil {
 		return err
 	}
 	if m.network, err = newNetwork(ctx, filepath.Join(m.dir, "network")); err != nil {
+		return err
+	}
+	if err := m.kind.assemble(ctx, disk); err != nil {
 		return err
 	}
 	if m.console, err = os.OpenFile(filepath.Join(m.dir, "console.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
@@ -84,12 +120,13 @@ func (m *Machine) assemble(ctx context.Context, disk Disk) (err error) {
 func (m *Machine) Name() string { return m.name }
 
 // Address is the machine's address on its link to the host.
-func (m *Machine) Address() netip.Addr { return m.network.address }
+func (m *Machine) Address() netip.Addr { return m.network.machine.Addr() }
 
-// Listen opens a port on the machine's loopback address that this process serves, whether the
-// machine is on or off. It has the lifetime of the machine's network: all its boots.
+// Listen opens a port for the machine that this process serves, whether the machine is on or off: on
+// a container's loopback address, or on the host's end of a virtual machine's link. It has the
+// lifetime of the machine's network: all its boots.
 func (m *Machine) Listen(ctx context.Context) (net.Listener, error) {
-	listener, err := m.network.listen(ctx)
+	listener, err := m.kind.listen(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %q: %w", m.name, err)
 	}
@@ -174,9 +211,9 @@ func (m *Machine) shutdown(ctx context.Context, verb string) (*boot, error) {
 	}
 }
 
-// CutPower ends every process of the machine at once and leaves it off: nothing in it can say
-// good-bye. What it had written stays, synced or not, because the host's page cache keeps its
-// power.
+// CutPower ends every process of the machine at once and leaves it off, without notice to any of
+// them. A container keeps what it had written, synced or not, because the host's page cache keeps its
+// power. A virtual machine loses what its kernel had not written to its disk yet.
 func (m *Machine) CutPower(ctx context.Context) error {
 	b, err := m.running()
 	if err != nil {

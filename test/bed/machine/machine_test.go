@@ -92,6 +92,20 @@ func TestMachinesHaveNetworksOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	m, other := on(t, "one"), off(t, "other")
 	assert.NotEqual(t, m.Address(), other.Address())
+	asks := reachable(t, m)
+	for range 2 {
+		asks(t)
+		require.NoError(t, m.Reboot(t.Context()))
+	}
+
+	_, err := m.Exec(t.Context(), "systemd-run", "--unit=answer", "systemd-socket-activate", "--accept", "--inetd", "--listen="+m.Address().String()+":7", "echo", "from the machine")
+	require.NoError(t, err)
+	answers(t, m)
+}
+
+// reachable opens a port for the machine; asks has the machine connect to it.
+func reachable(t *testing.T, m *machine.Machine) (asks func(*testing.T)) {
+	t.Helper()
 	listener, err := m.Listen(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, listener.Close()) })
@@ -105,18 +119,19 @@ func TestMachinesHaveNetworksOfTheirOwn(t *testing.T) {
 			_ = conn.Close()                             //nolint:errcheck // As above.
 		}
 	}()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
+	host, port, err := net.SplitHostPort(listener.Addr().String())
 	require.NoError(t, err)
-	ask := []string{"bash", "-c", "cat < /dev/tcp/127.0.0.1/" + port}
-	for range 2 {
-		answer, err := m.Exec(t.Context(), ask...)
+	return func(t *testing.T) {
+		t.Helper()
+		answer, err := m.Exec(t.Context(), "bash", "-c", "cat < /dev/tcp/"+host+"/"+port)
 		require.NoError(t, err)
 		assert.Equal(t, "from the host\n", string(answer))
-		require.NoError(t, m.Reboot(t.Context()))
 	}
+}
 
-	_, err = m.Exec(t.Context(), "systemd-run", "--unit=answer", "systemd-socket-activate", "--accept", "--inetd", "--listen="+m.Address().String()+":7", "echo", "from the machine")
-	require.NoError(t, err)
+// answers connects to a port of the machine as soon as it is open.
+func answers(t *testing.T, m *machine.Machine) {
+	t.Helper()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", m.Address().String()+":7")
 		require.NoError(c, err)
@@ -129,7 +144,11 @@ func TestMachinesHaveNetworksOfTheirOwn(t *testing.T) {
 
 func TestCommandThatIsGivenUpEndsInTheMachine(t *testing.T) {
 	t.Parallel()
-	m := on(t, "giveup")
+	givenUp(t, on(t, "giveup"))
+}
+
+func givenUp(t *testing.T, m *machine.Machine) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	command, err := m.Command(ctx, "sh", "-c", "echo started; exec sleep 4242")
 	require.NoError(t, err)
@@ -156,16 +175,27 @@ func on(t *testing.T, name string) *machine.Machine {
 
 func off(t *testing.T, name string) *machine.Machine {
 	t.Helper()
+	return assembled(t, name, machine.Base, machine.New)
+}
+
+// emulated is a virtual machine that is off.
+func emulated(t *testing.T, name string, layers ...string) *machine.Machine {
+	t.Helper()
+	return assembled(t, name, machine.EmulatedBase, machine.NewEmulated, layers...)
+}
+
+func assembled(t *testing.T, name string, makeBase func(context.Context, string, io.Writer) (string, error), makeMachine func(context.Context, string, string, machine.Disk) (*machine.Machine, error), layers ...string) *machine.Machine {
+	t.Helper()
 	if reasons := machine.Missing(); len(reasons) > 0 {
 		t.Skip(strings.Join(reasons, "; "))
 	}
 	cache := cacheDir(t)
-	base, err := machine.Base(t.Context(), cache, t.Output())
+	base, err := makeBase(t.Context(), cache, t.Output())
 	require.NoError(t, err)
 	home, err := machine.Home(filepath.Join(cache, "machines"))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, machine.RemoveHome(home)) })
-	m, err := machine.New(t.Context(), home, name, machine.Disk{Layers: []string{base}, Real: []string{"/var/lib/real"}})
+	m, err := makeMachine(t.Context(), home, name, machine.Disk{Layers: append(layers, base), Real: []string{"/var/lib/real"}})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Remove(context.WithoutCancel(t.Context()))) })
 	return m

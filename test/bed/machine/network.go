@@ -26,11 +26,18 @@ var pairs = netip.MustParsePrefix("198.18.0.0/15")
 // perLink is how many addresses of pairs a link takes: its network, host, machine, broadcast.
 const perLink, linkBits = 4, 30
 
+// here is the link's end in the machine's namespace.
+const here = "eth0"
+
+// tap is the virtual machine's end of its link.
+const tap = "tap0"
+
 // network is a machine's own network namespace, with a link to the host. It lives as long as the
 // machine, over its boots, and ends when its file is unmounted and no process is in it.
 type network struct {
-	file    string
-	address netip.Addr
+	file string
+	// host and machine are the ends of the link.
+	host, machine netip.Prefix
 }
 
 // newNetwork makes a namespace that is mounted on file.
@@ -42,8 +49,7 @@ func newNetwork(ctx context.Context, file string) (network, error) {
 	if err := run(ctx, "unshare", "--net="+file, "true"); err != nil {
 		return n, fmt.Errorf("making network: %w", err)
 	}
-	// The link's end on the host goes with the namespace.
-	const here = "eth0"
+	// The link's end on the host ends with the namespace.
 	var namespace unix.Stat_t
 	if err := unix.Stat(file, &namespace); err != nil {
 		return n, fmt.Errorf("making network: %w", err)
@@ -56,21 +62,46 @@ func newNetwork(ctx context.Context, file string) (network, error) {
 	if err != nil {
 		return n, fmt.Errorf("making network: %w", err)
 	}
-	host, machine := addresses(link.Index)
-	n.address = machine.Addr()
-	for _, step := range [][]string{
-		{"ip", "address", "add", host.String(), "dev", there},
+	n.host, n.machine = addresses(link.Index)
+	return n, n.do(ctx, [][]string{
+		{"ip", "address", "add", n.host.String(), "dev", there},
 		{"ip", "link", "set", there, "up"},
 		{"nsenter", "--net=" + file, "ip", "link", "set", "lo", "up"},
-		{"nsenter", "--net=" + file, "ip", "address", "add", machine.String(), "dev", here},
 		{"nsenter", "--net=" + file, "ip", "link", "set", here, "up"},
-		{"nsenter", "--net=" + file, "ip", "route", "add", "default", "via", host.Addr().String()},
-	} {
+	})
+}
+
+// address gives the namespace its end of the link: what runs in it is the machine.
+func (n network) address(ctx context.Context) error {
+	return n.do(ctx, [][]string{
+		{"nsenter", "--net=" + n.file, "ip", "address", "add", n.machine.String(), "dev", here},
+		{"nsenter", "--net=" + n.file, "ip", "route", "add", "default", "via", n.host.Addr().String()},
+	})
+}
+
+// bridge leads the link on to a tap device for a virtual machine, which has the address.
+func (n network) bridge(ctx context.Context) error {
+	const bridge = "br0"
+	steps := [][]string{{"link", "add", bridge, "type", "bridge"}, {"tuntap", "add", tap, "mode", "tap"}}
+	for _, device := range []string{here, tap} {
+		steps = append(steps, []string{"link", "set", device, "master", bridge})
+	}
+	for _, device := range []string{tap, bridge} {
+		steps = append(steps, []string{"link", "set", device, "up"})
+	}
+	for i, step := range steps {
+		steps[i] = append([]string{"nsenter", "--net=" + n.file, "ip"}, step...)
+	}
+	return n.do(ctx, steps)
+}
+
+func (n network) do(ctx context.Context, steps [][]string) error {
+	for _, step := range steps {
 		if err := run(ctx, step[0], step[1:]...); err != nil {
-			return n, fmt.Errorf("connecting network: %w", err)
+			return fmt.Errorf("connecting network: %w", err)
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // addresses of both ends of the link with the given index, which no other link of the host has.

@@ -11,13 +11,17 @@ import (
 // Tools are the programs that this package runs on the host and the Debian packages that have them.
 func Tools() map[string]string {
 	return map[string]string{
-		"systemd-nspawn": "systemd-container",
-		"systemctl":      "systemd",
-		"journalctl":     "systemd",
-		"debootstrap":    "debootstrap",
-		"nsenter":        "util-linux",
-		"ip":             "iproute2",
-		"tar":            "tar",
+		"systemd-nspawn":     "systemd-container",
+		"systemctl":          "systemd",
+		"journalctl":         "systemd",
+		"debootstrap":        "debootstrap",
+		"nsenter":            "util-linux",
+		"ip":                 "iproute2",
+		"tar":                "tar",
+		"qemu-system-x86_64": "qemu-system-x86",
+		"mkfs.ext4":          "e2fsprogs",
+		"mount":              "mount",
+		"ssh":                "openssh-client",
 	}
 }
 

@@ -21,37 +21,38 @@ type Disk struct {
 	// Real are directories of the machine that have to be on a real file system, because overlays
 	// will be mounted from them.
 	Real []string
-	// Shared are directories of the host by the path at which the machine has them, read-only.
+	// Shared are directories of the host by the path at which the machine has them, read-only; a
+	// virtual machine has copies.
 	Shared map[string]string
 }
 
-// mountRoot puts the root together below dir and returns its mount point.
-func mountRoot(dir string, disk Disk) (string, error) {
+// mountRoot puts the root together below dir and mounts it there.
+func mountRoot(dir string, disk Disk) error {
 	root, upper, work := filepath.Join(dir, "root"), filepath.Join(dir, "upper"), filepath.Join(dir, "work")
 	for _, path := range []string{root, upper, work} {
 		if err := os.MkdirAll(path, 0o755); err != nil {
-			return "", err
+			return err
 		}
 	}
 	lower := strings.Join(disk.Layers, ":")
 	if strings.ContainsAny(dir+lower, `,\`) || strings.Contains(dir, ":") {
-		return "", fmt.Errorf("mounting root: a path in %q has a character that overlay options reserve; use a directory without comma, colon and backslash", dir+":"+lower)
+		return fmt.Errorf("mounting root: a path in %q has a character that overlay options reserve; use a directory without comma, colon and backslash", dir+":"+lower)
 	}
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work)
 	if err := unix.Mount("overlay", root, "overlay", 0, options); err != nil {
-		return "", fmt.Errorf("mounting root with %s: %w", options, err)
+		return fmt.Errorf("mounting root with %s: %w", options, err)
 	}
 	for i, path := range disk.Real {
 		if err := bindReal(filepath.Join(dir, fmt.Sprintf("real-%d", i)), filepath.Join(root, path)); err != nil {
-			return "", err
+			return err
 		}
 	}
 	for path, source := range disk.Shared {
 		if err := bindShared(source, filepath.Join(root, path)); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return root, nil
+	return nil
 }
 
 func bindReal(source, target string) error {
