@@ -51,11 +51,16 @@ func newPod(t *testing.T) *pod {
 // startContainer runs a script in a new container.
 func (p *pod) startContainer(script string) string {
 	p.Helper()
+	return p.startContainerWithin(nil, script)
+}
+
+func (p *pod) startContainerWithin(resources *runtimeapi.LinuxContainerResources, script string) string {
+	p.Helper()
 	created, err := p.cri.CreateContainer(p.Context(), &runtimeapi.CreateContainerRequest{
 		PodSandboxId: p.id, SandboxConfig: p.config,
 		Config: &runtimeapi.ContainerConfig{
 			Metadata: &runtimeapi.ContainerMetadata{Name: "c"}, Image: &runtimeapi.ImageSpec{Image: images.Busybox, UserSpecifiedImage: images.Busybox}, LogPath: "c.log",
-			Command: []string{"/bin/sh", "-c", script}, Linux: &runtimeapi.LinuxContainerConfig{},
+			Command: []string{"/bin/sh", "-c", script}, Linux: &runtimeapi.LinuxContainerConfig{Resources: resources},
 		},
 	})
 	require.NoError(p, err, p.process.log)
@@ -141,6 +146,17 @@ func TestAContainerThatEndsByItselfHasItsExitCode(t *testing.T) {
 	}, patience, interval)
 	assert.EqualValues(t, 5, p.status(c).GetExitCode())
 	p.requireLog("stdout F done")
+	p.remove(c)
+}
+
+func TestAContainerWithoutMemoryLeftIsSaidToBe(t *testing.T) {
+	t.Parallel()
+	p := newPod(t)
+	c := p.startContainerWithin(&runtimeapi.LinuxContainerResources{MemoryLimitInBytes: 32 << 20}, "x=x; while :; do x=$x$x; done")
+	require.Eventually(t, func() bool {
+		return p.status(c).GetState() == runtimeapi.ContainerState_CONTAINER_EXITED
+	}, patience, interval)
+	assert.Equal(t, "OOMKilled", p.status(c).GetReason())
 	p.remove(c)
 }
 
