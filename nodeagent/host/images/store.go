@@ -112,6 +112,9 @@ func (s *Store) Prune() error {
 	if err := os.RemoveAll(s.system.BigFilesTemporaryDir); err != nil {
 		return fmt.Errorf("removing interrupted downloads: %w", err)
 	}
+	if err := s.endProbes(); err != nil {
+		return err
+	}
 	if damaged, err := s.readable(); damaged {
 		return s.giveUp(err)
 	} else if err != nil {
@@ -249,6 +252,9 @@ func (s *Store) remove() error {
 	if s.open != nil {
 		s.open.Free()
 		s.open = nil
+	}
+	if err := s.endProbes(); err != nil {
+		return fmt.Errorf("deleting image store %s: %w", s.graph, err)
 	}
 	for _, dir := range []string{s.graph, s.run} {
 		if err := removeTree(dir); err != nil {
