@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package emulated_test runs the product on a node whose kernel is its own, which has KVM and loses
+// at a power cut what was not written to its disk.
+package emulated_test
+
+import (
+	"context"
+	"flag"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/kata-node/kata-node/test/bed"
+	"github.com/kata-node/kata-node/test/bed/fault"
+	"github.com/kata-node/kata-node/test/bed/fixture"
+)
+
+// everyCut is for make e2e: each cut costs a boot.
+var everyCut = flag.Bool("every-cut", false, "cut power at every moment, not only after a pull")
+
+const (
+	name = "emulated"
+	pod  = "pod"
+	// dropIn is the agent's configuration of CRI-O.
+	dropIn = "/etc/crio/crio.conf.d/60-kata-agent.conf"
+	// patience is how long any one thing may take on a machine that is busy with other things.
+	patience = 4 * time.Minute
+)
+
+// stage is the node, and the cluster it is in.
+type stage struct {
+	t       *testing.T
+	cluster *fixture.Cluster
+	node    *fixture.Node
+}
+
+func TestAPayloadOutlivesAPowerCutThatFollowsItsPull(t *testing.T) { //nolint:paralleltest // It takes a processor and 2 GB.
+	s := newStage(t)
+	if *everyCut {
+		s.cutInThePull()
+	}
+	require.NoError(t, s.cluster.ApplySample(t.Context()))
+	s.cutWithoutRegistry()
+	if *everyCut {
+		s.cutWhen("CRI-O is configured", "[ -e "+dropIn+" ]")
+	}
+	s.awaitCompleted()
+	s.timed("pod", func(ctx context.Context) error {
+		if err := s.cluster.RunPod(ctx, pod, name); err != nil {
+			return err
+		}
+		_, err := s.cluster.AwaitPod(ctx, pod, "runs", fixture.Running)
+		return err
+	})
+	if *everyCut {
+		s.cutUnderAPod()
+	}
+	s.timed("end of the pod", func(ctx context.Context) error { return s.cluster.EndPod(ctx, pod) })
+	require.NoError(t, s.cluster.DeleteSample(t.Context()))
+	if *everyCut {
+		s.cutWhen("CRI-O is configured no more", "! [ -e "+dropIn+" ]")
+	}
+	s.timed("removal", s.cluster.AwaitGone)
+	mounts, err := s.node.PayloadMounts(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, mounts)
+	require.NoError(t, s.node.PowerOff(t.Context()))
+	assert.NoDirExists(t, s.node.Root()+host.StoreDir)
+}
+
+// newStage returns when the node has an agent, and a KataConfig selects it; it pulls nothing yet.
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	bed.Require(t)
+	s := &stage{t: t}
+	var err error
+	s.cluster, err = fixture.Start(t.Context(), fixture.Options{Progress: t.Output()})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.cluster.Close(context.WithoutCancel(t.Context()))) })
+	payload, err := s.cluster.Push(t.Context(), fixture.Payload{Version: "1.0.0"})
+	require.NoError(t, err)
+	require.NoError(t, s.cluster.StartController(t.Context(), payload))
+	s.timed("boot", func(ctx context.Context) error {
+		if s.node, err = s.cluster.AddEmulatedNode(ctx, name); err != nil {
+			return err
+		}
+		return s.node.AwaitAgent(ctx)
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.cluster.Logs(context.WithoutCancel(t.Context()), t.Output(), "kata-node-agent.service", "crio.service", "kubelet.service")
+		}
+	})
+	require.NoError(t, s.cluster.Select(t.Context(), name))
+	return s
+}
+
+// cutInThePull cuts power while a layer is awaited.
+func (s *stage) cutInThePull() {
+	s.t.Helper()
+	stall := s.node.Images.Stall(fault.Blobs)
+	require.NoError(s.t, s.cluster.ApplySample(s.t.Context()))
+	<-stall.Reached()
+	s.timed("power cut in the pull", s.node.PowerCut)
+	stall.Release()
+}
+
+// cutWithoutRegistry cuts power as soon as the payload is mounted, and takes the registry away: only
+// a sound store serves the payload, whose every file is compared with its checksum.
+func (s *stage) cutWithoutRegistry() {
+	s.t.Helper()
+	s.awaitOnNode("a payload is mounted", "grep -q ' /run/kata-agent/slots/' /proc/mounts")
+	require.NoError(s.t, s.node.CutPower(s.t.Context()))
+	s.node.Images.Refuse(fault.Anything, http.StatusServiceUnavailable)
+	s.timed("boot after the cut", s.node.Boot)
+}
+
+// cutWhen cuts power as soon as a command succeeds on the node, and gives it back.
+func (s *stage) cutWhen(what, command string) {
+	s.t.Helper()
+	s.awaitOnNode(what, command)
+	s.timed("power cut when "+what, s.node.PowerCut)
+}
+
+// awaitOnNode asks on the node, whose processor has little to spare for commands from outside.
+func (s *stage) awaitOnNode(what, command string) {
+	s.t.Helper()
+	s.timed("until "+what, func(ctx context.Context) error {
+		_, err := s.node.Exec(ctx, "sh", "-c", "until "+command+"; do sleep 0.1; done")
+		return err
+	})
+}
+
+// cutUnderAPod cuts power of a node with a kata pod, which is started again from the store alone.
+func (s *stage) cutUnderAPod() {
+	s.t.Helper()
+	s.timed("power cut under a pod", s.node.PowerCut)
+	s.timed("pod again", func(ctx context.Context) error {
+		return wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
+			shims, err := s.node.Shims(ctx)
+			return len(shims) == 1, err
+		})
+	})
+	s.awaitCompleted()
+}
+
+func (s *stage) awaitCompleted() {
+	s.t.Helper()
+	s.timed("completion", func(ctx context.Context) error {
+		_, err := s.cluster.AwaitConfig(ctx, "is completed", fixture.Completed(1))
+		return err
+	})
+}
+
+func (s *stage) timed(what string, do func(context.Context) error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	began := time.Now()
+	err := do(ctx)
+	s.t.Logf("%s took %s", what, time.Since(began).Round(100*time.Millisecond))
+	require.NoError(s.t, err, "waiting for "+what)
+}
