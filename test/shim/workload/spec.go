@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -45,7 +46,21 @@ func guestSpec(spec specs.Spec, bundle string) specs.Spec {
 		root.Path = filepath.Join(bundle, root.Path)
 		spec.Root = &root
 	}
+	if spec.Linux != nil {
+		linux := *spec.Linux
+		linux.CgroupsPath = guestCgroup(linux.CgroupsPath)
+		spec.Linux = &linux
+	}
 	return spec
+}
+
+// guestCgroup is the path from the root of each hierarchy. CRI-O's has no leading slash where a pod
+// has no parent, and runc would make it below the shim's own. With colons it names a systemd scope.
+func guestCgroup(path string) string {
+	if path == "" || strings.Contains(path, ":") {
+		return path
+	}
+	return filepath.Join("/", path)
 }
 
 // guestProcess is a process without what belongs to the host. Kata's guest applies neither the

@@ -41,6 +41,18 @@ func TestAnAbsoluteRootStays(t *testing.T) {
 	assert.Equal(t, spec, guestSpec(spec, "/bundle"))
 }
 
+func TestACgroupIsNeverBelowTheShims(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"":                      "",
+		"crio-1":                "/crio-1",
+		"/kubepods/podx/crio-1": "/kubepods/podx/crio-1",
+		"podx.slice:crio:1":     "podx.slice:crio:1",
+	} {
+		assert.Equal(t, want, guestSpec(specs.Spec{Linux: &specs.Linux{CgroupsPath: path}}, "/bundle").Linux.CgroupsPath)
+	}
+}
+
 func TestABundleThatCannotBeCopiedIsNamed(t *testing.T) {
 	t.Parallel()
 	host := t.TempDir()

@@ -128,7 +128,7 @@ func TestAContainerRunsLogsExecutesAndEnds(t *testing.T) {
 	assert.Equal(t, runtimeapi.ContainerState_CONTAINER_EXITED, p.status(c).GetState())
 	assert.EqualValues(t, 7, p.status(c).GetExitCode())
 	p.remove(c)
-	for _, pattern := range []string{"/sys/fs/cgroup/*", "/sys/fs/cgroup/*/*"} {
+	for _, pattern := range []string{"/sys/fs/cgroup/*", "/sys/fs/cgroup/*/*", "/sys/fs/cgroup/*/*/*"} {
 		for _, id := range []string{p.id, c} {
 			left, err := filepath.Glob(pattern + id)
 			require.NoError(t, err)
