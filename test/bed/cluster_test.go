@@ -114,7 +114,7 @@ func start(t *testing.T, programs ...string) *bed.Cluster {
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		if t.Failed() {
-			cluster.Logs(ctx, indent{t.Output()}, "")
+			cluster.Logs(ctx, indent{t.Output()}, "crio.service", "kubelet.service")
 		}
 		assert.NoError(t, cluster.Close(ctx))
 	})

@@ -12,9 +12,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/kata-node/kata-node/test/bed/endpoints"
+	"github.com/kata-node/kata-node/test/bed/pki"
 )
 
 const (
@@ -29,16 +34,51 @@ location = %q
 insecure = true
 `
 
-// install writes to the disk of a node that is off: stand-ins, credential, way to the registry, and
+// parts are the files and programs that make a machine a node, by the path at which the node has
+// them.
+type parts struct {
+	rootfs   []string
+	programs map[string]string
+}
+
+// RealPrograms are what nodes with real parts and the pods on them are made of, for [BuildOptions].
+func RealPrograms() []string {
+	return append(slices.Sorted(maps.Values(realParts().programs)), "pause", "agnhost")
+}
+
+func realParts() parts {
+	return parts{rootfs: []string{"test", "rootfs"}, programs: map[string]string{
+		"/usr/bin/crio":           "cri-o",
+		"/usr/bin/pinns":          "pinns",
+		"/usr/bin/kubelet":        "real-kubelet",
+		"/opt/cni/bin/bridge":     "cni-bridge",
+		"/opt/cni/bin/host-local": "cni-host-local",
+		"/opt/cni/bin/loopback":   "cni-loopback",
+	}}
+}
+
+func standIns() parts {
+	return parts{rootfs: []string{"test", "standin", "rootfs"}, programs: map[string]string{
+		"/usr/bin/crio":    "crio",
+		"/usr/bin/kubelet": "kubelet",
+	}}
+}
+
+// install writes to the disk of a node that is off: its parts, credential, way to the registry, and
 // what the options say.
 func (n *Node) install(ctx context.Context, options NodeOptions) error {
+	of := standIns()
+	if options.Real {
+		of = realParts()
+	}
 	programs := map[string]string{}
 	if !options.Bare {
-		if err := n.copyTree(n.cluster.workspace.Path("test", "rootfs")); err != nil {
+		if err := n.copyTree(ctx, n.cluster.workspace.Path(of.rootfs...)); err != nil {
 			return err
 		}
-		programs["/usr/bin/crio"] = n.cluster.options.Programs.Path("crio")
-		programs["/usr/bin/kubelet"] = n.cluster.options.Programs.Path("kubelet")
+		for path, name := range of.programs {
+			programs[path] = n.cluster.options.Programs.Path(name)
+		}
 	}
 	maps.Copy(programs, options.Programs)
 	for _, path := range slices.Sorted(maps.Keys(programs)) {
@@ -46,8 +86,12 @@ func (n *Node) install(ctx context.Context, options NodeOptions) error {
 			return err
 		}
 	}
-	files := map[string]string{"/etc/containers/registries.conf": fmt.Sprintf(registriesConf, RegistryName, n.Images.Address())}
-	if options.Images {
+	files := map[string]string{
+		"/etc/containers/registries.conf": fmt.Sprintf(registriesConf, RegistryName, n.Images.Address()),
+		"/etc/kubernetes/kubelet-ca.crt":  string(n.cluster.clients.Pair().Cert),
+		"/etc/kubernetes/kubelet-env":     "KUBELET_NODE_IP=" + n.Address().String() + "\n",
+	}
+	if options.Images || options.Real {
 		files[imageStoreFile] = imageStoreConf
 	}
 	maps.Copy(files, options.Files)
@@ -56,17 +100,16 @@ func (n *Node) install(ctx context.Context, options NodeOptions) error {
 			return err
 		}
 	}
-	if err := n.WriteCredential(n.Name()); err != nil {
+	if err := n.WriteCredential(ctx, pki.Lifetime); err != nil {
 		return err
 	}
 	return n.preset(ctx, options.Preset)
 }
 
-// WriteCredential gives the node the kubelet credential of the named node, its own unless a test
-// wants otherwise: a kubeconfig that names the certificate by file, as on OpenShift. It may be
-// called again, as a rotation does.
-func (n *Node) WriteCredential(name string) error {
-	pair, err := n.cluster.clients.Client("system:node:"+name, "system:nodes")
+// WriteCredential gives the node the credential of its kubelet, which has to be renewed within the
+// given time: a kubeconfig that names the certificate by file, as on OpenShift.
+func (n *Node) WriteCredential(ctx context.Context, lifetime time.Duration) error {
+	pair, err := n.cluster.clients.ExpiringClient(lifetime, "system:node:"+n.Name(), "system:nodes")
 	if err != nil {
 		return err
 	}
@@ -79,12 +122,22 @@ func (n *Node) WriteCredential(name string) error {
 	config.CurrentContext = entry
 	content, err := clientcmd.Write(*config)
 	if err != nil {
-		return fmt.Errorf("writing credential of %q: %w", name, err)
+		return fmt.Errorf("writing credential of %q: %w", n.Name(), err)
 	}
-	if err := n.WriteFile(kubeletCert, slices.Concat(pair.Cert, pair.Key), 0o600); err != nil {
-		return err
+	if err := n.writeCertificate(ctx, pair); err != nil {
+		return fmt.Errorf("writing credential of %q: %w", n.Name(), err)
 	}
 	return n.WriteFile(kubeletDir+"/kubeconfig", content, 0o600)
+}
+
+// writeCertificate writes a client certificate as the kubelet does when it renews its own: to a file
+// of its own, to which a link then points.
+func (n *Node) writeCertificate(ctx context.Context, pair endpoints.Pair) error {
+	file := strings.TrimSuffix(kubeletCert, "current.pem") + time.Now().Format("2006-01-02-15-04-05.000000") + ".pem"
+	if err := n.WriteFile(file, slices.Concat(pair.Cert, pair.Key), 0o600); err != nil {
+		return err
+	}
+	return n.Link(ctx, kubeletCert, filepath.Base(file))
 }
 
 // preset runs systemctl on the host: it reads and writes files below the node's root only.
@@ -100,29 +153,25 @@ func (n *Node) preset(ctx context.Context, units []string) error {
 }
 
 // copyTree copies a tree of the repository, whose owner may be anybody, as files of root.
-func (n *Node) copyTree(tree string) error {
+func (n *Node) copyTree(ctx context.Context, tree string) error {
 	return filepath.WalkDir(tree, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		target := "/" + path[len(tree)+1:]
 		if entry.Type() == fs.ModeSymlink {
-			return n.copyLink(path, target)
+			return n.copyLink(ctx, path, target)
 		}
 		return n.copyFile(path, target, 0o644)
 	})
 }
 
-func (n *Node) copyLink(source, path string) error {
+func (n *Node) copyLink(ctx context.Context, source, path string) error {
 	destination, err := os.Readlink(source)
 	if err != nil {
 		return err
 	}
-	target := filepath.Join(n.Root(), path)
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return err
-	}
-	return os.Symlink(destination, target)
+	return n.Link(ctx, path, destination)
 }
 
 // copyFile copies without reading all of a large program at once.

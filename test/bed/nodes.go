@@ -49,11 +49,13 @@ type NodeOptions struct {
 	// Images gives the node the images of package images in a read-only store of its CRI-O, as if it
 	// had pulled them, and their pause image for every sandbox. It needs no registry then.
 	Images bool
-	// Bare leaves out the stand-ins for CRI-O and the kubelet.
+	// Bare leaves out CRI-O and the kubelet.
 	Bare bool
 	// Emulated makes the node a virtual machine with a kernel of its own and KVM, which boots in a
 	// minute, in place of a container.
 	Emulated bool
+	// Real takes the real CRI-O and the real kubelet in place of the stand-ins, with Images.
+	Real bool
 	// Off leaves the node switched off; the caller boots it.
 	Off bool
 }
@@ -80,7 +82,7 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 	}
 	n := &Node{cluster: c}
 	disk := machine.Disk{Layers: append(slices.Clone(options.Layers), base), Real: []string{storeDir}}
-	if options.Images {
+	if options.Images || options.Real {
 		if err := c.shareImages(ctx, &disk); err != nil {
 			return nil, fmt.Errorf("adding node %q: %w", name, err)
 		}

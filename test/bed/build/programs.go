@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -61,6 +62,11 @@ func Programs() []Program {
 			Sources: []string{"test/go.mod", "test/go.sum"},
 		},
 		{
+			Name: "real-kubelet", Module: "test", Package: "k8s.io/kubernetes/cmd/kubelet", LDFlags: version,
+			Note:    " (first time: five minutes of processor time)",
+			Sources: []string{"test/go.mod", "test/go.sum"},
+		},
+		{
 			Name: "cri-o", Module: crioModule, Package: crioSource + "/cmd/crio", Tags: imageTags, CGO: true,
 			Note: " (first time: three minutes of processor time)", Sources: []string{crioModule + "/go.mod", crioModule + "/go.sum"},
 		},
@@ -73,12 +79,21 @@ func Programs() []Program {
 			Note: " (first time: three minutes of processor time)", Sources: []string{"test/go.mod", "test/go.sum"},
 		},
 		{Name: "pause", Module: "test", Package: "./cmd/pause"},
+		cniPlugin("main/bridge"), cniPlugin("ipam/host-local"), cniPlugin("main/loopback"),
 		{Name: "crio", Module: "test", Package: "./cmd/crio"},
 		{Name: "kubelet", Module: "test", Package: "./cmd/kubelet"},
 		{Name: "containerd-shim-kata-v2", Module: "test/shim", Package: "."},
 		{Name: "kata-node-agent", Package: "./cmd/kata-node-agent", Tags: imageTags, Product: true},
 		{Name: "kata-controller", Package: "./cmd/kata-controller", Product: true},
 		{Name: "kata-payload", Package: "./cmd/kata-payload", Tags: imageTags, Product: true},
+	}
+}
+
+// cniPlugin is one of the plugins of the CNI project, which networks are made of.
+func cniPlugin(dir string) Program {
+	return Program{
+		Name: "cni-" + path.Base(dir), Module: "test", Package: "github.com/containernetworking/plugins/plugins/" + dir,
+		Sources: []string{"test/go.mod", "test/go.sum"},
 	}
 }
 

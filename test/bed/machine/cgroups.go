@@ -19,39 +19,80 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// hierarchies returns the cgroup mounts in which systemd keeps its units: name=systemd and cgroup
-// v2, whichever are there. Machines that share a cgroup in one of them fight over the same
-// directories.
-func hierarchies() ([]string, error) {
+// hierarchy is one of the trees of cgroups: that of cgroup v2, that of systemd, or one of the
+// controllers of cgroup v1, whichever are there.
+type hierarchy struct {
+	mount string
+	// parent is where the machines of this process have their cgroups. Machines that share a cgroup
+	// fight over the same directories below it.
+	parent string
+}
+
+// hierarchies returns where this process has its cgroups. Machines are beside it in the trees of
+// systemd and of cgroup v2, where a cgroup has either processes or others below it, and below it in
+// those that count and limit what is used.
+func hierarchies() ([]hierarchy, error) {
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
-		systemd := m.FSType == "cgroup" && slices.Contains(strings.Split(m.VFSOptions, ","), "name=systemd")
-		return m.FSType != "cgroup2" && !systemd, false
+		return m.FSType != "cgroup2" && m.FSType != "cgroup", false
 	})
 	if err != nil {
 		return nil, fmt.Errorf("looking for cgroup hierarchies: %w", err)
 	}
-	var paths []string
-	for _, mount := range mounts {
-		if !slices.Contains(paths, mount.Mountpoint) {
-			paths = append(paths, mount.Mountpoint)
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return nil, fmt.Errorf("looking for cgroup hierarchies: %w", err)
+	}
+	var found []hierarchy
+	for line := range strings.Lines(string(own)) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(fields) != 3 {
+			continue
+		}
+		controllers, path := fields[1], fields[2]
+		at := slices.IndexFunc(mounts, func(m *mountinfo.Info) bool { return isHierarchy(m, controllers) })
+		if at < 0 {
+			continue
+		}
+		h := hierarchy{mount: mounts[at].Mountpoint, parent: mounts[at].Mountpoint}
+		if controllers != "" && controllers != "name=systemd" {
+			h.parent = filepath.Join(h.mount, strings.TrimPrefix(path, mounts[at].Root))
+		}
+		found = append(found, h)
+	}
+	if len(found) == 0 {
+		return nil, errors.New("looking for cgroup hierarchies: neither cgroup v2 nor v1 is mounted")
+	}
+	return found, nil
+}
+
+// isHierarchy is true for the mount of a hierarchy that /proc/self/cgroup names by its controllers,
+// that of cgroup v2 by none.
+func isHierarchy(mount *mountinfo.Info, controllers string) bool {
+	if controllers == "" {
+		return mount.FSType == "cgroup2"
+	}
+	options := strings.Split(mount.VFSOptions, ",")
+	for controller := range strings.SplitSeq(controllers, ",") {
+		if !slices.Contains(options, controller) {
+			return false
 		}
 	}
-	if len(paths) == 0 {
-		return nil, errors.New("looking for cgroup hierarchies: neither cgroup v2 nor name=systemd is mounted")
-	}
-	return paths, nil
+	return mount.FSType == "cgroup"
 }
 
 // makeCgroups makes the cgroup of one machine in every hierarchy and returns their directories.
 func makeCgroups(name string) ([]string, error) {
-	parents, err := hierarchies()
+	all, err := hierarchies()
 	if err != nil {
 		return nil, err
 	}
 	var dirs []string
-	for _, parent := range parents {
-		dir := filepath.Join(parent, name)
+	for _, h := range all {
+		dir := filepath.Join(h.parent, name)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("making cgroup: %w", err)
+		}
+		if err := openCPUs(h.parent, dir); err != nil {
 			return nil, fmt.Errorf("making cgroup: %w", err)
 		}
 		dirs = append(dirs, dir)
@@ -59,14 +100,42 @@ func makeCgroups(name string) ([]string, error) {
 	return dirs, nil
 }
 
-// removeCgroups kills what still runs in the cgroups of that name and removes them.
+// openCPUs lets a cgroup and those below it use what its parent may. In cgroup v1 it would have no
+// processor, and nothing could enter it.
+func openCPUs(parent, dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "cgroup.clone_children")); err != nil {
+		return nil //nolint:nilerr // A tree of cgroup v2.
+	}
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		content, err := os.ReadFile(filepath.Join(parent, file))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // Not the tree of cpuset.
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "cgroup.clone_children"), []byte("1"), 0o600)
+}
+
+// removeCgroups kills what still runs in the machine's cgroups and removes them.
 func removeCgroups(ctx context.Context, name string) error {
-	parents, err := hierarchies()
+	all, err := hierarchies()
 	if err != nil {
 		return err
 	}
-	for _, parent := range parents {
-		dir := filepath.Join(parent, name)
+	var dirs []string
+	for _, h := range all {
+		dirs = append(dirs, filepath.Join(h.parent, name))
+	}
+	return removeTrees(ctx, dirs)
+}
+
+func removeTrees(ctx context.Context, dirs []string) error {
+	for _, dir := range dirs {
 		err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
 			killCgroup(dir)
 			return removeTree(dir) == nil, nil

@@ -4,6 +4,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -47,6 +48,22 @@ func (m *Machine) WriteFile(path string, content []byte, mode fs.FileMode) error
 		return fmt.Errorf("writing %s of %q: %w", path, m.name, err)
 	}
 	return nil
+}
+
+// Link makes path a symbolic link on the machine's disk, on or off, in place of what is there.
+func (m *Machine) Link(ctx context.Context, path, destination string) error {
+	if _, err := m.running(); err == nil {
+		_, err := m.Exec(ctx, "ln", "-sfn", destination, path)
+		return err
+	}
+	at := filepath.Join(m.root, path)
+	if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("linking %s of %q: %w", path, m.name, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		return fmt.Errorf("linking %s of %q: %w", path, m.name, err)
+	}
+	return os.Symlink(destination, at)
 }
 
 // read reads a file that the host sees.

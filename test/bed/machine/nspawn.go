@@ -53,7 +53,7 @@ func (c container) run(ctx context.Context, b *boot, cgroups []string) (again bo
 }
 
 // nspawn is the command of one boot. The kernel is the host's; its settings are read-only for the
-// machine, except those of its network.
+// machine.
 func (c container) nspawn(ctx context.Context, cgroups []string) *exec.Cmd {
 	command := c.start(ctx, cgroups, "systemd-nspawn",
 		"--quiet", "--boot", "--directory="+c.root, "--machine="+c.id, "--hostname="+c.name, "--network-namespace-path="+c.network.file,

@@ -34,14 +34,17 @@ func Sweep(ctx context.Context, dir string) error {
 }
 
 func sweepCgroups(ctx context.Context) error {
-	parents, err := hierarchies()
+	all, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, parent := range parents {
-		for _, name := range abandoned(parent) {
-			errs = append(errs, removeCgroups(ctx, name), removePropagate(name))
+	for _, h := range all {
+		// Owners that are gone may have been in other cgroups than this process.
+		dirs := abandonedBelow(h.mount)
+		errs = append(errs, removeTrees(ctx, dirs))
+		for _, dir := range dirs {
+			errs = append(errs, removePropagate(filepath.Base(dir)))
 		}
 	}
 	return errors.Join(errs...)
@@ -68,6 +71,27 @@ func abandoned(dir string) []string {
 		}
 	}
 	return names
+}
+
+// abandonedBelow lists the directories at any depth below dir that are named after an owner that
+// runs no more.
+func abandonedBelow(dir string) []string {
+	var found []string
+	//nolint:errcheck // Cgroups go away at any moment.
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return nil //nolint:nilerr // As above.
+		}
+		owner, ours := parseTag(entry.Name())
+		if !ours {
+			return nil
+		}
+		if owner.gone() {
+			found = append(found, path)
+		}
+		return fs.SkipDir
+	})
+	return found
 }
 
 // removeDirectory refuses to remove files through a mount that it could not take away.

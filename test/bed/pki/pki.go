@@ -20,8 +20,8 @@ import (
 	"github.com/kata-node/kata-node/test/bed/endpoints"
 )
 
-// lifetime outlasts a demo that was left running over a weekend.
-const lifetime = 7 * 24 * time.Hour
+// Lifetime outlasts a demo that was left running over a weekend.
+const Lifetime = 7 * 24 * time.Hour
 
 // Authority signs certificates.
 type Authority struct {
@@ -62,7 +62,13 @@ func (a *Authority) Pair() endpoints.Pair { return a.pair }
 // Client issues what a user of the API server shows: the user's name as common name, the groups as
 // organizations.
 func (a *Authority) Client(user string, groups ...string) (endpoints.Pair, error) {
+	return a.ExpiringClient(Lifetime, user, groups...)
+}
+
+// ExpiringClient issues what Client does, for another time than [Lifetime].
+func (a *Authority) ExpiringClient(lifetime time.Duration, user string, groups ...string) (endpoints.Pair, error) {
 	template := template(pkix.Name{CommonName: user, Organization: groups})
+	template.NotAfter = time.Now().Add(lifetime)
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	pair, err := sign(template, a)
 	if err != nil {
@@ -89,7 +95,7 @@ func template(subject pkix.Name) *x509.Certificate {
 	return &x509.Certificate{
 		Subject:   subject,
 		NotBefore: now.Add(-time.Hour),
-		NotAfter:  now.Add(lifetime),
+		NotAfter:  now.Add(Lifetime),
 		KeyUsage:  x509.KeyUsageDigitalSignature,
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/spf13/pflag"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 )
@@ -45,6 +44,9 @@ func startAPIServer(ctx context.Context, dir, etcd, auditLog string, files crede
 		"--tls-cert-file=" + files.cert,
 		"--tls-private-key-file=" + files.key,
 		"--cert-dir=" + dir,
+		"--kubelet-client-certificate=" + files.kubeletCert,
+		"--kubelet-client-key=" + files.kubeletKey,
+		"--kubelet-preferred-address-types=InternalIP",
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + files.verifier,
 		"--service-account-signing-key-file=" + files.signer,
@@ -65,11 +67,7 @@ func startAPIServer(ctx context.Context, dir, etcd, auditLog string, files crede
 func apiServerOptions(ctx context.Context, listener net.Listener, flags []string) (options.CompletedOptions, error) {
 	none := options.CompletedOptions{}
 	server := options.NewServerRunOptions()
-	set := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
-	for _, named := range server.Flags().FlagSets {
-		set.AddFlagSet(named)
-	}
-	if err := set.Parse(flags); err != nil {
+	if err := parse("kube-apiserver", server.Flags(), flags); err != nil {
 		return none, err
 	}
 	server.SecureServing.Listener = listener

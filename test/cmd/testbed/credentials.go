@@ -15,7 +15,9 @@ import (
 type credentials struct {
 	dir                        string
 	clients, servers, accounts *pki.Authority
-	clientCA, cert, key        string
+	clientCA, clientKey        string
+	serverCA, cert, key        string
+	kubeletCert, kubeletKey    string
 	signer, verifier           string
 }
 
@@ -44,14 +46,22 @@ func (c *credentials) writeFiles() error {
 	if err != nil {
 		return err
 	}
+	toKubelets, err := c.clients.Client("kube-apiserver", "system:masters")
+	if err != nil {
+		return err
+	}
 	for _, file := range []struct {
 		name    string
 		content []byte
 		path    *string
 	}{
 		{"client-ca.crt", c.clients.Pair().Cert, &c.clientCA},
+		{"client-ca.key", c.clients.Pair().Key, &c.clientKey},
+		{"server-ca.crt", c.servers.Pair().Cert, &c.serverCA},
 		{"server.crt", server.Cert, &c.cert},
 		{"server.key", server.Key, &c.key},
+		{"kubelets.crt", toKubelets.Cert, &c.kubeletCert},
+		{"kubelets.key", toKubelets.Key, &c.kubeletKey},
 		{"service-accounts.key", c.accounts.Pair().Key, &c.signer},
 		{"service-accounts.crt", c.accounts.Pair().Cert, &c.verifier},
 	} {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command testbed is a control plane for tests: etcd, kube-apiserver and an image registry in one
-// process. It writes one JSON document to stdout when all of them are ready, and ends when its
+// Command testbed is a control plane for tests: etcd, kube-apiserver, kube-scheduler,
+// kube-controller-manager and an image registry in one process. It writes one JSON document to stdout when all of them are ready, and ends when its
 // stdin closes, so that it never outlives the test that started it.
 package main
 
@@ -114,5 +114,30 @@ func start(ctx context.Context, dir string, fail context.CancelCauseFunc) (e end
 	if e.APIServer, err = startAPIServer(ctx, dir, etcd, e.AuditLog, authorities, fail); err != nil {
 		return e, err
 	}
-	return e, awaitReady(ctx, e, authorities.clients)
+	return e, complete(ctx, dir, e.APIServer, authorities, fail)
+}
+
+// complete starts what works through the API server, and returns when pods can be created.
+func complete(ctx context.Context, dir, apiServer string, authorities credentials, fail context.CancelCauseFunc) error {
+	kubeconfig, err := adminKubeconfig(dir, apiServer, authorities)
+	if err != nil {
+		return err
+	}
+	admin, err := adminClient(kubeconfig)
+	if err != nil {
+		return err
+	}
+	if err := awaitAPIServer(ctx, admin); err != nil {
+		return err
+	}
+	if err := startControllers(ctx, kubeconfig, authorities, fail); err != nil {
+		return err
+	}
+	if err := startScheduler(ctx, kubeconfig, fail); err != nil {
+		return err
+	}
+	if err := allowRenewals(ctx, admin); err != nil {
+		return err
+	}
+	return awaitAccount(ctx, admin)
 }

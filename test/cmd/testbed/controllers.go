@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
+	"k8s.io/kubernetes/cmd/kube-controller-manager/names"
+)
+
+// controllers are those without which nodes and the pods on them would not be as in any cluster:
+// accounts and what pods mount of them, certificates of kubelets, lost nodes, workloads, and what
+// their deletion leaves.
+func controllers() []string {
+	return []string{
+		names.ServiceAccountController, names.RootCACertificatePublisherController,
+		names.CertificateSigningRequestApprovingController, names.CertificateSigningRequestSigningController,
+		names.CertificateSigningRequestCleanerController,
+		names.NodeLifecycleController, names.TaintEvictionController,
+		names.DeploymentController, names.ReplicaSetController, names.DaemonSetController, names.JobController,
+		names.GarbageCollectorController, names.PodGarbageCollectorController, names.NamespaceController,
+	}
+}
+
+// startControllers runs the real kube-controller-manager inside this process.
+func startControllers(ctx context.Context, kubeconfig string, files credentials, fail context.CancelCauseFunc) error {
+	manager, err := options.NewKubeControllerManagerOptions()
+	if err != nil {
+		return fmt.Errorf("configuring kube-controller-manager: %w", err)
+	}
+	known, disabled, aliases := app.KnownControllers(), app.ControllersDisabledByDefault(), app.ControllerAliases()
+	err = parse("kube-controller-manager", manager.Flags(known, disabled, aliases), []string{
+		"--kubeconfig=" + kubeconfig,
+		"--leader-elect=false",
+		"--secure-port=0",
+		"--controllers=" + strings.Join(controllers(), ","),
+		"--cluster-signing-cert-file=" + files.clientCA,
+		"--cluster-signing-key-file=" + files.clientKey,
+		"--root-ca-file=" + files.serverCA,
+		"--service-account-private-key-file=" + files.signer,
+		// The kubelet stand-in has no Lease: it writes a status that does not change every five minutes.
+		"--node-monitor-grace-period=10m",
+	})
+	if err != nil {
+		return fmt.Errorf("configuring kube-controller-manager: %w", err)
+	}
+	config, err := manager.Config(ctx, known, disabled, aliases)
+	if err != nil {
+		return fmt.Errorf("configuring kube-controller-manager: %w", err)
+	}
+	go func() { fail(fmt.Errorf("running kube-controller-manager: %w", app.Run(ctx, config.Complete()))) }()
+	return nil
+}
