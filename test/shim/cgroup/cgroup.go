@@ -13,6 +13,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
+)
+
+// A cgroup that is still busy after a second has a process in it.
+const (
+	interval = 20 * time.Millisecond
+	maxTries = 50
 )
 
 // Roots lists the hierarchies by which systemd tracks services, found in a mountinfo file:
@@ -57,9 +65,22 @@ func Join(roots []string, path string, pid int) error {
 func Leave(roots []string, path string, pid int) error {
 	var errs []error
 	for _, root := range roots {
-		errs = append(errs, enter(root, pid), os.Remove(filepath.Join(root, path)))
+		errs = append(errs, enter(root, pid), remove(filepath.Join(root, path)))
 	}
 	return errors.Join(errs...)
+}
+
+// remove removes a cgroup whose last process has ended. The kernel takes a process out of its cgroup
+// a moment after its parent was told, and the directory is busy until then.
+func remove(dir string) error {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	err := os.Remove(dir)
+	for tries := 0; errors.Is(err, syscall.EBUSY) && tries < maxTries; tries++ {
+		<-ticker.C
+		err = os.Remove(dir)
+	}
+	return err
 }
 
 // Prune removes the empty directories above path and below root, innermost first; the kernel keeps

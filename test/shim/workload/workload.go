@@ -57,7 +57,9 @@ func New(ctx context.Context, dir string, admit Admission) (*Service, error) {
 	if err := reapAll(ctx); err != nil {
 		return nil, err
 	}
-	ctx, end := shutdown.WithShutdown(ctx)
+	// The service does not get the context that ends with the shutdown: its watcher of exhausted memory
+	// would close one descriptor number again and again from then on, whoever has that number.
+	_, end := shutdown.WithShutdown(ctx)
 	s := &Service{admit: admit, state: filepath.Join(dir, stateDir), done: end.Done()}
 	s.guard = sync.OnceValues(func() (*guard, error) { return startGuard(filepath.Join(s.state, namespace)) })
 	var err error
@@ -125,16 +127,33 @@ func (s *Service) Kill(ctx context.Context, req *taskapi.KillRequest) (*emptypb.
 	return response, err
 }
 
-// Delete forgets a process, and a container's bundle with it.
+// Delete forgets a process, or a container and its bundle.
 func (s *Service) Delete(ctx context.Context, req *taskapi.DeleteRequest) (*taskapi.DeleteResponse, error) {
+	if req.GetExecID() != "" {
+		return s.deleteExec(ctx, req)
+	}
 	response, err := s.TTRPCTaskService.Delete(ctx, req)
-	if err != nil || req.GetExecID() != "" {
-		return response, err
+	if err != nil {
+		return nil, err
 	}
 	if dir, known := s.bundles.LoadAndDelete(req.GetID()); known {
 		err = os.RemoveAll(filepath.Join(dir.(string), guestDir)) //nolint:forcetypeassert // Only strings are stored.
 	}
 	return response, err
+}
+
+func (s *Service) deleteExec(ctx context.Context, req *taskapi.DeleteRequest) (*taskapi.DeleteResponse, error) {
+	streams, err := s.State(ctx, &taskapi.StateRequest{ID: req.GetID(), ExecID: req.GetExecID()})
+	if err != nil {
+		return nil, err
+	}
+	response, err := s.TTRPCTaskService.Delete(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	drain(ctx, streams.GetStdout())
+	drain(ctx, streams.GetStderr())
+	return response, nil
 }
 
 func (s *Service) runcOptions(dir string) (*anypb.Any, error) {
