@@ -3,6 +3,7 @@
 package nodeagent
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -20,7 +21,8 @@ const (
 	waitingLook = 2 * time.Second
 	longWait    = 20 * time.Second
 	// heldLook is for sandboxes that hold an older slot, for weeks perhaps: each look reads the
-	// host's processes.
+	// host's processes. Looks are that rare only while no pod comes or goes: a shim ends a moment
+	// after its pod.
 	heldLook = 30 * time.Second
 	// restingLook notices what other hands did.
 	restingLook = time.Minute
@@ -54,13 +56,13 @@ func spread(delay time.Duration) time.Duration {
 
 // rests counts the looks in a row that found the same.
 type rests struct {
-	sentence string
-	same     int
+	found string
+	same  int
 }
 
-func (r *rests) count(sentence string) {
-	if sentence != r.sentence {
-		*r = rests{sentence: sentence}
+func (r *rests) count(found string) {
+	if found != r.found {
+		*r = rests{found: found}
 	}
 	r.same++
 }
@@ -68,14 +70,14 @@ func (r *rests) count(sentence string) {
 // next returns when to look again after a pass that had no step to take. One without a phase could
 // not see its host.
 func (r *rests) next(found Result) time.Duration {
-	r.count(found.Sentence)
+	r.count(fmt.Sprint(found.Sentence, found.Facts.Cluster.BoundPods))
 	switch {
 	case found.Plan.Phase == "":
 		return min(blindRetry<<min(r.same-1, 8), restingLook)
 	case found.Plan.Wait != "" || found.Plan.Problem != nil || len(found.Plan.Tidy) > 0:
 		return min(waitingLook<<min(r.same-1, 8), longWait)
 	case len(found.Facts.Slots.Held()) > 0:
-		return heldLook
+		return min(waitingLook<<min(r.same-1, 8), heldLook)
 	}
 	return restingLook
 }
