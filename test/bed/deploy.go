@@ -23,8 +23,40 @@ func (c *Cluster) Deploy(ctx context.Context, app, class string) error {
 	if err != nil {
 		return err
 	}
+	selector, template := workload(app)
+	if class != "" {
+		template.Spec.RuntimeClassName = &class
+	}
+	_, err = client.AppsV1().Deployments(metav1.NamespaceDefault).Create(ctx, &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: app},
+		Spec:       appsv1.DeploymentSpec{Selector: selector, Template: template},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("creating Deployment %s: %w", app, err)
+	}
+	return nil
+}
+
+// DeployEverywhere creates a DaemonSet of such a pod.
+func (c *Cluster) DeployEverywhere(ctx context.Context, app string) error {
+	client, err := c.Client()
+	if err != nil {
+		return err
+	}
+	selector, template := workload(app)
+	_, err = client.AppsV1().DaemonSets(metav1.NamespaceDefault).Create(ctx, &appsv1.DaemonSet{
+		ObjectMeta: metav1.ObjectMeta{Name: app},
+		Spec:       appsv1.DaemonSetSpec{Selector: selector, Template: template},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("creating DaemonSet %s: %w", app, err)
+	}
+	return nil
+}
+
+func workload(app string) (*metav1.LabelSelector, corev1.PodTemplateSpec) {
 	labels, grace := map[string]string{"app": app}, int64(1)
-	template := corev1.PodTemplateSpec{
+	return &metav1.LabelSelector{MatchLabels: labels}, corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: labels},
 		Spec: corev1.PodSpec{
 			TerminationGracePeriodSeconds: &grace,
@@ -33,17 +65,6 @@ func (c *Cluster) Deploy(ctx context.Context, app, class string) error {
 			}},
 		},
 	}
-	if class != "" {
-		template.Spec.RuntimeClassName = &class
-	}
-	_, err = client.AppsV1().Deployments(metav1.NamespaceDefault).Create(ctx, &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: app},
-		Spec:       appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: template},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("creating Deployment %s: %w", app, err)
-	}
-	return nil
 }
 
 // Undeploy deletes a Deployment and waits until its pod is gone.
@@ -52,8 +73,9 @@ func (c *Cluster) Undeploy(ctx context.Context, app string) error {
 	if err != nil {
 		return err
 	}
-	foreground := metav1.DeletePropagationForeground
-	if err := client.AppsV1().Deployments(metav1.NamespaceDefault).Delete(ctx, app, metav1.DeleteOptions{PropagationPolicy: &foreground}); err != nil {
+	// In the foreground the garbage collector takes half a minute to see that its work is done.
+	background := metav1.DeletePropagationBackground
+	if err := client.AppsV1().Deployments(metav1.NamespaceDefault).Delete(ctx, app, metav1.DeleteOptions{PropagationPolicy: &background}); err != nil {
 		return fmt.Errorf("deleting Deployment %s: %w", app, err)
 	}
 	return c.awaitNoPodOf(ctx, app)

@@ -44,6 +44,37 @@ func (c *Cluster) AwaitPodOf(ctx context.Context, app, what string, wanted func(
 	return last, nil
 }
 
+// AwaitReady waits until so many pods with the label app are ready, and returns them.
+func (c *Cluster) AwaitReady(ctx context.Context, app string, count int) ([]corev1.Pod, error) {
+	client, err := c.Client()
+	if err != nil {
+		return nil, err
+	}
+	var last []corev1.Pod
+	err = wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		pods, err := client.CoreV1().Pods(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: "app=" + app})
+		if err != nil {
+			return false, err
+		}
+		last = pods.Items
+		ready := 0
+		for i := range last {
+			if PodReady(&last[i]) {
+				ready++
+			}
+		}
+		return ready == count && len(last) == count, nil
+	})
+	if err != nil {
+		var seen []string
+		for i := range last {
+			seen = append(seen, describePod(&last[i]))
+		}
+		return nil, fmt.Errorf("waiting until %d pods of %s are ready: %w; they are %s", count, app, err, strings.Join(seen, ", "))
+	}
+	return last, nil
+}
+
 // awaitNoPodOf waits until no pod with the label app is left, and their kubelets have let them go.
 func (c *Cluster) awaitNoPodOf(ctx context.Context, app string) error {
 	client, err := c.Client()

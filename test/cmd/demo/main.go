@@ -33,7 +33,7 @@ func main() {
 }
 
 const needs = `This demo needs Linux, root, Go 1.26 with a C compiler, and about 5 GB of disk for build cache and node trees.
-The first run builds a Kubernetes API server and kubectl from source and takes about a quarter of an hour on two cores; later runs take half a minute.
+The first run builds a Kubernetes control plane, kubelet and kubectl, and CRI-O, and takes about twenty minutes on two cores; later runs take about a minute.
 `
 
 func demo(ctx context.Context, keep bool) error {
@@ -42,7 +42,7 @@ func demo(ctx context.Context, keep bool) error {
 		return fmt.Errorf("running nodes here: %s; 'make demo' as root installs what is missing on Debian", strings.Join(missing, "; "))
 	}
 	begun := time.Now()
-	cluster, err := fixture.Start(ctx, fixture.Options{Progress: os.Stdout, Kubectl: true})
+	cluster, err := fixture.Start(ctx, fixture.Options{Progress: os.Stdout, Kubectl: true, Real: true})
 	if err != nil {
 		return err
 	}

@@ -6,12 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/kata-node/kata-node/api/node"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/kata-node/kata-node/test/bed"
 	"github.com/kata-node/kata-node/test/bed/fixture"
 )
 
@@ -49,19 +52,52 @@ func (s *Story) crioStarts(ctx context.Context, nodes []*fixture.Node, wanted in
 	return nil
 }
 
-// noRejection reads the record that the kubelets keep of pods which they would not take back.
-func (s *Story) noRejection(ctx context.Context) error {
-	for _, n := range s.nodes {
-		record, err := n.ReadFile(ctx, "/var/lib/kubelet/rejections.jsonl")
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+// runOrdinary returns when an ordinary pod is ready on each node.
+func (s *Story) runOrdinary(ctx context.Context) error {
+	if err := s.Cluster.DeployEverywhere(ctx, ordinary); err != nil {
+		return err
+	}
+	pods, err := s.Cluster.AwaitReady(ctx, ordinary, len(s.nodes))
+	if err != nil {
+		return err
+	}
+	s.ordinary = map[string][]string{}
+	for i := range pods {
+		s.ordinary[pods[i].Name] = bed.Containers(&pods[i])
+	}
+	return nil
+}
+
+// ordinaryUntouched checks that every ordinary pod still has the containers of the beginning.
+func (s *Story) ordinaryUntouched(ctx context.Context) error {
+	pods, err := s.Cluster.AwaitReady(ctx, ordinary, len(s.nodes))
+	if err != nil {
+		return err
+	}
+	for i := range pods {
+		before, now := s.ordinary[pods[i].Name], bed.Containers(&pods[i])
+		if !slices.Equal(before, now) {
+			return fmt.Errorf("ordinary pod %s on %s had containers %v and now has %v", pods[i].Name, pods[i].Spec.NodeName, before, now)
 		}
+	}
+	s.say("   the ordinary pods are untouched: no restarts, the same containers")
+	return nil
+}
+
+// handlersListed looks at the third witness, next to the agent's report and the label: what the
+// kubelet says that CRI-O can run.
+func (s *Story) handlersListed(ctx context.Context, nodes []*fixture.Node) error {
+	for _, n := range nodes {
+		object, err := n.Object(ctx)
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("the kubelet of %s rejected pods: %s", n.Name(), record)
+		listed := slices.ContainsFunc(object.Status.RuntimeHandlers, func(h corev1.NodeRuntimeHandler) bool { return h.Name == node.RuntimeClass })
+		if !listed {
+			return fmt.Errorf("the kubelet of %s does not list handler %s", n.Name(), node.RuntimeClass)
+		}
 	}
-	s.say("   no kubelet has rejected a pod")
+	s.say("   their kubelets list handler %s", node.RuntimeClass)
 	return nil
 }
 

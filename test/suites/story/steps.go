@@ -6,15 +6,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
+	"github.com/kata-node/kata-node/api/node"
 	katav1 "github.com/kata-node/kata-node/api/v1"
 
+	"github.com/kata-node/kata-node/test/bed"
 	"github.com/kata-node/kata-node/test/bed/fixture"
 )
 
-const pod = "kata-pod"
+// The workloads: a Deployment of kata-oc, and a DaemonSet of ordinary pods.
+const (
+	kata     = "kata"
+	ordinary = "ordinary"
+)
 
 func (s *Story) pushPayloads(ctx context.Context) error {
 	for _, version := range []string{first, second} {
@@ -41,6 +48,9 @@ func (s *Story) startNodes(ctx context.Context) error {
 		if err := s.Cluster.Select(ctx, n.Name()); err != nil {
 			return err
 		}
+	}
+	if err := s.runOrdinary(ctx); err != nil {
+		return err
 	}
 	for _, n := range s.nodes {
 		before, err := capture(ctx, n)
@@ -75,6 +85,9 @@ func (s *Story) install(ctx context.Context) error {
 	if err := s.awaitCompleted(ctx, 2, first); err != nil {
 		return err
 	}
+	if err := s.handlersListed(ctx, s.nodes[:2]); err != nil {
+		return err
+	}
 	return s.crioStarts(ctx, s.nodes[:2], 2)
 }
 
@@ -103,18 +116,50 @@ func progress(status katav1.KataConfigStatus) string {
 }
 
 func (s *Story) runPod(ctx context.Context) error {
-	if err := s.Cluster.RunPod(ctx, pod, s.nodes[0].Name()); err != nil {
+	if err := s.Cluster.Deploy(ctx, kata, node.RuntimeClass); err != nil {
 		return err
 	}
-	if _, err := s.Cluster.AwaitPod(ctx, pod, "runs", fixture.Running); err != nil {
-		return err
-	}
-	running, err := onlyShim(ctx, s.nodes[0])
+	pod, err := s.Cluster.AwaitPodOf(ctx, kata, "is ready", bed.PodReady)
 	if err != nil {
 		return err
 	}
-	s.podShim = running
-	s.say("   pod %s runs; its shim is process %d: %s", pod, running.pid, running.executable)
+	s.kataNode = s.nodes[slices.Index(names(), pod.Spec.NodeName)]
+	if s.podShim, err = onlyShim(ctx, s.kataNode); err != nil {
+		return err
+	}
+	s.say("   pod %s runs on %s; its shim is process %d: %s", pod.Name, pod.Spec.NodeName, s.podShim.pid, s.podShim.executable)
+	return s.answers(ctx)
+}
+
+// answers waits until the kata pod has its log and takes commands: a kubelet that has just been
+// restarted has to find it first.
+func (s *Story) answers(ctx context.Context) error {
+	answer := func() error { return s.ask(ctx) }
+	return until(ctx, answer, func() error {
+		s.say("   it has its log, and answers to kubectl exec")
+		return nil
+	})
+}
+
+func (s *Story) ask(ctx context.Context) error {
+	pod, err := s.Cluster.AwaitPodOf(ctx, kata, "is ready", bed.PodReady)
+	if err != nil {
+		return err
+	}
+	log, err := s.Cluster.PodLog(ctx, pod)
+	if err != nil {
+		return err
+	}
+	if string(log) != bed.DeploymentLog {
+		return fmt.Errorf("pod %s has logged %q, not %q", pod.Name, log, bed.DeploymentLog)
+	}
+	out, err := s.Cluster.ExecPod(ctx, pod, "hostname")
+	if err != nil {
+		return err
+	}
+	if name := strings.TrimSpace(string(out)); name != pod.Name {
+		return fmt.Errorf("pod %s says that its name is %q", pod.Name, name)
+	}
 	return nil
 }
 
@@ -133,7 +178,7 @@ func (s *Story) update(ctx context.Context) error {
 
 // unchanged checks that the pod still runs the program that it started with.
 func (s *Story) unchanged(ctx context.Context) error {
-	now, err := s.nodes[0].Executable(ctx, s.podShim.pid)
+	now, err := s.kataNode.Executable(ctx, s.podShim.pid)
 	if err != nil {
 		return err
 	}
@@ -141,7 +186,7 @@ func (s *Story) unchanged(ctx context.Context) error {
 		return fmt.Errorf("the pod's shim ran %s and now runs %s", s.podShim.executable, now)
 	}
 	s.say("   the pod still runs %s", now)
-	return nil
+	return s.answers(ctx)
 }
 
 // restart restarts what restarts in real life. A kubelet admits its pods again then, and must find
@@ -161,7 +206,7 @@ func (s *Story) restart(ctx context.Context) error {
 	if err := s.unchanged(ctx); err != nil {
 		return err
 	}
-	return s.noRejection(ctx)
+	return s.ordinaryUntouched(ctx)
 }
 
 func (s *Story) join(ctx context.Context) error {
@@ -175,13 +220,13 @@ func (s *Story) join(ctx context.Context) error {
 }
 
 func (s *Story) endPod(ctx context.Context) error {
-	if err := s.payloadMounts(ctx, s.nodes[0], 2); err != nil {
+	if err := s.payloadMounts(ctx, s.kataNode, 2); err != nil {
 		return err
 	}
-	if err := s.Cluster.EndPod(ctx, pod); err != nil {
+	if err := s.Cluster.Undeploy(ctx, kata); err != nil {
 		return err
 	}
-	return s.awaitMounts(ctx, s.nodes[0], 1)
+	return s.awaitMounts(ctx, s.kataNode, 1)
 }
 
 func (s *Story) remove(ctx context.Context) error {
@@ -202,5 +247,5 @@ func (s *Story) compare(ctx context.Context) error {
 		}
 		s.say("   %s: files, mounts, labels, annotations and conditions are what they were", n.Name())
 	}
-	return s.noRejection(ctx)
+	return s.ordinaryUntouched(ctx)
 }

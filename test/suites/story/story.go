@@ -31,6 +31,10 @@ type Story struct {
 	nodes    []*fixture.Node
 	before   []state
 	payloads map[string]string
+	// ordinary are the pods that have nothing to do with Kata, one on each node, by name.
+	ordinary map[string][]string
+	// kataNode is where the scheduler put the kata pod.
+	kataNode *fixture.Node
 	podShim  shim
 	// progress is called whenever the story says something.
 	progress func()
@@ -46,15 +50,15 @@ type step struct {
 func (s *Story) steps() []step {
 	return []step{
 		{"Build two versions of a payload and push them to the registry", s.pushPayloads},
-		{"Start the controller with its own account, and three nodes with the agent's RPM", s.startNodes},
+		{"Start the controller with its own account, and three nodes with the agent's RPM, an ordinary pod on each", s.startNodes},
 		{"Label two nodes and apply the sample KataConfig", s.install},
 		{"What the cluster says now", s.showCluster},
 		{"What one node says now", s.showNode},
-		{"Run a pod with runtimeClassName kata-oc on a ready node", s.runPod},
+		{"Deploy a pod with runtimeClassName kata-oc: the scheduler finds a node that can run it", s.runPod},
 		{"Update to payload " + second + " while that pod runs", s.update},
 		{"Restart the agents and the kubelets: nothing changes", s.restart},
 		{"Label the third node", s.join},
-		{"End the pod: the version that it held goes", s.endPod},
+		{"Delete the Deployment: the version that its pod held goes", s.endPod},
 		{"Delete the KataConfig", s.remove},
 		{"Compare each node with its state before: nothing is left", s.compare},
 	}
