@@ -82,8 +82,8 @@ payload: ## Build the test payload and push it [PAYLOAD_VERSION=1.0.0 TO=oci:dis
 	$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/kata-payload
 	bin/kata-payload build --from $(DIST)/payload-stage --describe test/payload/payload.toml --set version=$(PAYLOAD_VERSION) --to $(TO)
 
-demo: deps ## Show the whole story on three systemd nodes, as root [KEEP=1 leaves it running]
-	cd test && CGO_ENABLED=0 go run ./cmd/demo $(if $(KEEP),--keep)
+demo: deps ## Show the whole story on three systemd nodes, as root [KEEP=1 leaves it running, NODE=qemu makes one a virtual machine]
+	cd test && CGO_ENABLED=0 go run ./cmd/demo $(if $(KEEP),--keep) $(if $(NODE),--node=$(NODE))
 
 RPM_DIR ?= $(DIST)
 RPM_ARCH := $(shell uname -m)

@@ -73,6 +73,7 @@ func (c *Cluster) Undeploy(ctx context.Context, app string) error {
 	if err != nil {
 		return err
 	}
+	// In the foreground the garbage collector takes half a minute to see that its work is done.
 	background := metav1.DeletePropagationBackground
 	if err := client.AppsV1().Deployments(metav1.NamespaceDefault).Delete(ctx, app, metav1.DeleteOptions{PropagationPolicy: &background}); err != nil {
 		return fmt.Errorf("deleting Deployment %s: %w", app, err)

@@ -122,7 +122,7 @@ func (n *Node) connect(ctx context.Context) error {
 
 // Snapshot records files of the node as it sees them now, see [snapshot.Take].
 func (n *Node) Snapshot(ctx context.Context, patterns ...string) (snapshot.Snapshot, error) {
-	root, err := n.Open(ctx)
+	root, err := n.Open(ctx, patterns...)
 	if err != nil {
 		return nil, err
 	}

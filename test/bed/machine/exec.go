@@ -41,6 +41,15 @@ func (m *Machine) Command(ctx context.Context, args ...string) (*exec.Cmd, error
 	return m.kind.command(ctx, b, args), nil
 }
 
+// Shell is a command line for a person, which opens a shell in the machine that is on.
+func (m *Machine) Shell() (string, error) {
+	b, err := m.running()
+	if err != nil {
+		return "", err
+	}
+	return m.kind.shell(b), nil
+}
+
 // environment of a command in a machine.
 func environment() []string {
 	return []string{"PATH=" + path, "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "SYSTEMD_PAGER=cat"}

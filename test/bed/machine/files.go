@@ -24,8 +24,13 @@ func (m *Machine) Live(ctx context.Context) string {
 }
 
 // Open opens the machine's root directory as it is now, see [Machine.Live]. No path leads out of it.
-func (m *Machine) Open(ctx context.Context) (*os.Root, error) {
-	root, err := os.OpenRoot(m.Live(ctx))
+// Of a virtual machine that is on it has a copy of what the patterns name, and nothing else.
+func (m *Machine) Open(ctx context.Context, patterns ...string) (*os.Root, error) {
+	path, err := m.kind.see(ctx, patterns)
+	if err != nil {
+		return nil, fmt.Errorf("opening root of %q: %w", m.name, err)
+	}
+	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening root of %q: %w", m.name, err)
 	}

@@ -41,6 +41,10 @@ type kind interface {
 	// read and write are [Machine.ReadFile] and [Machine.WriteFile].
 	read(ctx context.Context, path string) ([]byte, error)
 	write(path string, content []byte, mode fs.FileMode) error
+	// see is the path of a directory with the machine's files that the patterns name, at least.
+	see(ctx context.Context, patterns []string) (string, error)
+	// shell is a command line that opens a shell in the machine that is on.
+	shell(b *boot) string
 	// live is the path of the files of the machine that is on.
 	live(b *boot) string
 	// listen opens a TCP port that the machine can reach, served by this process.

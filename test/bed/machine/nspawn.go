@@ -87,14 +87,24 @@ func (b *boot) follow(socket net.PacketConn) {
 
 // command enters the container's namespaces, but not its cgroups.
 func (c container) command(ctx context.Context, b *boot, args []string) *exec.Cmd {
-	leader := strconv.FormatInt(b.leader.Load(), 10)
-	command := exec.CommandContext(ctx, "nsenter", append([]string{"-t", leader, "-m", "-u", "-i", "-n", "-p", "-C", "--"}, args...)...)
+	enter := c.enter(b)
+	command := exec.CommandContext(ctx, enter[0], append(enter[1:], args...)...)
 	command.Env = environment()
 	// nsenter forks; killing it alone would leave the command behind.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return unix.Kill(-command.Process.Pid, unix.SIGKILL) }
 	return command
 }
+
+// shell is the command of a shell.
+func (c container) shell(b *boot) string { return strings.Join(append(c.enter(b), "bash"), " ") }
+
+func (container) enter(b *boot) []string {
+	return []string{"nsenter", "-t", strconv.FormatInt(b.leader.Load(), 10), "-m", "-u", "-i", "-n", "-p", "-C", "--"}
+}
+
+// see is the whole root.
+func (c container) see(ctx context.Context, _ []string) (string, error) { return c.Live(ctx), nil }
 
 // live is where the host sees the files of the running container.
 func (c container) live(b *boot) string { return fmt.Sprintf("/proc/%d/root", b.leader.Load()) }

@@ -37,6 +37,7 @@ func (e emulated) assemble(ctx context.Context, disk Disk) error {
 		return err
 	}
 	tree := filepath.Join(e.dir, "tree")
+	disk.Real = nil // All of the disk is.
 	if err := mountRoot(tree, disk); err != nil {
 		return err
 	}

@@ -100,6 +100,11 @@ func (e emulated) command(ctx context.Context, _ *boot, args []string) *exec.Cmd
 	return command
 }
 
+// shell does not share the connection, whose socket is found from one directory only.
+func (e emulated) shell(*boot) string {
+	return "ssh -t -F " + filepath.Join(e.dir, "ssh.conf") + " " + e.name
+}
+
 // quoted is a command line of a shell.
 func quoted(args []string) string {
 	line := make([]string, len(args))
@@ -136,4 +141,32 @@ func (e emulated) write(path string, content []byte, mode fs.FileMode) error {
 		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
 	}
 	return nil
+}
+
+// archive has the files that patterns, its arguments, name below the root.
+const archive = `cd /; for f in $*; do [ -e "$f" ] && echo "$f"; done | tar -c --numeric-owner -T -`
+
+// see copies what the patterns name from the machine that is on.
+func (e emulated) see(ctx context.Context, patterns []string) (string, error) {
+	if _, err := e.running(); err != nil {
+		return e.root, nil //nolint:nilerr // It is off.
+	}
+	script := []string{"sh", "-c", archive, "sh"}
+	for _, pattern := range patterns {
+		script = append(script, relative(pattern))
+	}
+	files, err := e.Exec(ctx, script...)
+	if err != nil {
+		return "", err
+	}
+	seen := filepath.Join(e.dir, "seen")
+	if err := errors.Join(os.RemoveAll(seen), os.Mkdir(seen, 0o755)); err != nil {
+		return "", err
+	}
+	unpack := exec.CommandContext(ctx, "tar", "-x", "-p", "--numeric-owner", "-C", seen)
+	unpack.Stdin = bytes.NewReader(files)
+	if out, err := unpack.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("unpacking files of %q: %w: %s", e.name, err, bytes.TrimSpace(out))
+	}
+	return seen, nil
 }

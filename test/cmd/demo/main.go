@@ -22,10 +22,16 @@ import (
 
 func main() {
 	keep := flag.Bool("keep", false, "leave everything running until Ctrl-C")
+	node := flag.String("node", "nspawn", "what the first node is: nspawn (a container) or qemu (a virtual machine with KVM, which takes some minutes)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := demo(ctx, *keep); err != nil {
+	if *node != "nspawn" && *node != "qemu" {
+		fmt.Fprintf(os.Stderr, "demo: a node cannot be %q; set --node to nspawn or qemu\n", *node)
+		stop()
+		os.Exit(2)
+	}
+	if err := demo(ctx, *keep, *node == "qemu"); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		stop()
 		os.Exit(1)
@@ -36,7 +42,7 @@ const needs = `This demo needs Linux, root, Go 1.26 with a C compiler, and about
 The first run builds a Kubernetes control plane, kubelet and kubectl, and CRI-O, and takes about twenty minutes on two cores; later runs take about a minute.
 `
 
-func demo(ctx context.Context, keep bool) error {
+func demo(ctx context.Context, keep, emulated bool) error {
 	fmt.Print(needs)
 	if missing := bed.Missing(); len(missing) > 0 {
 		return fmt.Errorf("running nodes here: %s; 'make demo' as root installs what is missing on Debian", strings.Join(missing, "; "))
@@ -46,7 +52,7 @@ func demo(ctx context.Context, keep bool) error {
 	if err != nil {
 		return err
 	}
-	err = (&story.Story{Cluster: cluster, Out: os.Stdout}).Run(ctx)
+	err = (&story.Story{Cluster: cluster, Out: os.Stdout, Emulated: emulated}).Run(ctx)
 	if err == nil {
 		fmt.Printf("\nThe whole story took %s.\n", time.Since(begun).Round(time.Second))
 	}
@@ -66,8 +72,8 @@ Everything still runs. In another terminal:
 A shell on a node:
 `, cluster.Kubeconfig, cluster.Programs.Path("kubectl"))
 	for _, n := range cluster.Nodes() {
-		if shell, err := n.Command(ctx, "bash"); err == nil {
-			fmt.Printf("  %s\n", strings.Join(shell.Args, " "))
+		if shell, err := n.Shell(); err == nil {
+			fmt.Printf("  %s\n", shell)
 		}
 	}
 	fmt.Println("Ctrl-C ends it and removes everything.")

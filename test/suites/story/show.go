@@ -12,7 +12,11 @@ func (s *Story) showCluster(ctx context.Context) error {
 }
 
 func (s *Story) showNode(ctx context.Context) error {
-	for _, command := range []string{"systemctl --no-pager --lines=0 status kata-agent", "/usr/libexec/kata-agent/kata-node-agent status"} {
+	commands := []string{"systemctl --no-pager --lines=0 status kata-agent", "/usr/libexec/kata-agent/kata-node-agent status"}
+	if s.Emulated {
+		commands = append([]string{"uname --kernel-release --nodename", "ls -l /dev/kvm"}, commands...)
+	}
+	for _, command := range commands {
 		out, err := s.nodes[0].Exec(ctx, strings.Fields(command)...)
 		if err != nil {
 			return err

@@ -69,7 +69,11 @@ func (s *Story) boot(ctx context.Context) error {
 	var boots sync.WaitGroup
 	for i, name := range names() {
 		boots.Go(func() {
-			if s.nodes[i], errs[i] = s.Cluster.AddNode(ctx, name); errs[i] == nil {
+			add := s.Cluster.AddNode
+			if s.Emulated && i == 0 {
+				add = s.Cluster.AddEmulatedNode
+			}
+			if s.nodes[i], errs[i] = add(ctx, name); errs[i] == nil {
 				errs[i] = s.nodes[i].AwaitAgent(ctx)
 			}
 		})

@@ -27,6 +27,8 @@ const (
 type Story struct {
 	Cluster *fixture.Cluster
 	Out     io.Writer
+	// Emulated makes the first node, where the pod runs, a virtual machine; its steps take minutes.
+	Emulated bool
 
 	nodes    []*fixture.Node
 	before   []state
