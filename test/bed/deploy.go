@@ -13,7 +13,7 @@ import (
 	"github.com/kata-node/kata-node/test/bed/images"
 )
 
-// DeploymentLog is what each pod of [Cluster.Deploy] logs.
+// DeploymentLog is what each pod of [PodSpec] logs.
 const DeploymentLog = "serving\n"
 
 // Deploy creates a Deployment of one pod in the default namespace, which does nothing but run. Its
@@ -23,10 +23,7 @@ func (c *Cluster) Deploy(ctx context.Context, app, class string) error {
 	if err != nil {
 		return err
 	}
-	selector, template := workload(app)
-	if class != "" {
-		template.Spec.RuntimeClassName = &class
-	}
+	selector, template := workload(app, class)
 	_, err = client.AppsV1().Deployments(metav1.NamespaceDefault).Create(ctx, &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: app},
 		Spec:       appsv1.DeploymentSpec{Selector: selector, Template: template},
@@ -43,7 +40,7 @@ func (c *Cluster) DeployEverywhere(ctx context.Context, app string) error {
 	if err != nil {
 		return err
 	}
-	selector, template := workload(app)
+	selector, template := workload(app, "")
 	_, err = client.AppsV1().DaemonSets(metav1.NamespaceDefault).Create(ctx, &appsv1.DaemonSet{
 		ObjectMeta: metav1.ObjectMeta{Name: app},
 		Spec:       appsv1.DaemonSetSpec{Selector: selector, Template: template},
@@ -54,17 +51,25 @@ func (c *Cluster) DeployEverywhere(ctx context.Context, app string) error {
 	return nil
 }
 
-func workload(app string) (*metav1.LabelSelector, corev1.PodTemplateSpec) {
-	labels, grace := map[string]string{"app": app}, int64(1)
-	return &metav1.LabelSelector{MatchLabels: labels}, corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{Labels: labels},
-		Spec: corev1.PodSpec{
-			TerminationGracePeriodSeconds: &grace,
-			Containers: []corev1.Container{{
-				Name: "main", Image: images.Busybox, Command: []string{"sh", "-c", "echo serving; while sleep 60; do :; done"},
-			}},
-		},
+func workload(app, class string) (*metav1.LabelSelector, corev1.PodTemplateSpec) {
+	labels := map[string]string{"app": app}
+	return &metav1.LabelSelector{MatchLabels: labels}, corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: PodSpec(class)}
+}
+
+// PodSpec is a pod that does nothing but run, and that needs the API server for nothing. class is
+// its RuntimeClass, empty for none.
+func PodSpec(class string) corev1.PodSpec {
+	grace, token := int64(1), false
+	spec := corev1.PodSpec{
+		TerminationGracePeriodSeconds: &grace, AutomountServiceAccountToken: &token,
+		Containers: []corev1.Container{{
+			Name: "main", Image: images.Busybox, Command: []string{"sh", "-c", "echo serving; while sleep 60; do :; done"},
+		}},
 	}
+	if class != "" {
+		spec.RuntimeClassName = &class
+	}
+	return spec
 }
 
 // Undeploy deletes a Deployment and waits until its pod is gone.

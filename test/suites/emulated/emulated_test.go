@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -53,7 +54,7 @@ func TestAPayloadOutlivesAPowerCutThatFollowsItsPull(t *testing.T) { //nolint:pa
 	}
 	s.awaitCompleted()
 	s.timed("pod", func(ctx context.Context) error {
-		if err := s.cluster.RunPod(ctx, pod, name); err != nil {
+		if err := s.cluster.RunPod(ctx, pod, name, node.RuntimeClass); err != nil {
 			return err
 		}
 		_, err := s.cluster.AwaitPod(ctx, pod, "runs", fixture.Running)

@@ -50,6 +50,7 @@ func TestANodeThatRebootsBeforeItsGrantNeedsNone(t *testing.T) {
 func TestAHungCRIOIsWaitedForAndSaid(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "hung-crio")
+	s.setCRIO("hang", "WatchdogSec=0") // from the installation's restart on: a minute may pass below
 	s.install()
 	crio := strconv.Itoa(s.mainPID(crioUnit))
 	s.run("kill", "-STOP", crio)
@@ -66,13 +67,12 @@ func TestACRIOThatDoesNotComeBackIsQuoted(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "broken-crio")
 	s.installUpToGrant()
-	s.run("sh", "-ec", `mkdir -p /run/systemd/system/crio.service.d
-		printf '[Service]\nExecStartPre=/bin/sh -c "echo no space for this >&2; exit 1"\n' >/run/systemd/system/crio.service.d/99-broken.conf
-		systemctl daemon-reload`)
+	s.setCRIO("broken", `ExecStartPre=/bin/sh -c "echo no space for this >&2; exit 1"`)
 	s.change("paused", false)
 	s.awaitReport("has CRI-O's own words", func(r node.Report) bool {
 		return r.Error != nil && r.Error.Reason == node.ReasonCRIONotRunning && strings.Contains(r.Error.Message, "no space for this")
 	})
-	s.run("sh", "-ec", "rm /run/systemd/system/crio.service.d/99-broken.conf; systemctl daemon-reload; systemctl restart crio.service")
+	s.setCRIO("broken", "")
+	s.run("systemctl", "restart", crioUnit)
 	s.assertInstalled()
 }

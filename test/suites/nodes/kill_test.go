@@ -59,7 +59,7 @@ func TestAgentKilledAfterTheDropInConverges(t *testing.T) {
 func TestAgentKilledDuringTheRestartOfCRIOConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-restart")
-	start := s.block(startOfCRIO)
+	start := s.blockStart()
 	s.want(map[string]any{})
 	hanging := start.awaitReader()
 	s.kill()
@@ -71,7 +71,7 @@ func TestAgentKilledDuringTheRestartOfCRIOConverges(t *testing.T) {
 func TestAgentKilledDuringTheProofConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-proof")
-	run := s.block(runOfSandbox)
+	run := s.blockSandboxes()
 	s.want(map[string]any{})
 	hanging := run.awaitReader()
 	s.kill()

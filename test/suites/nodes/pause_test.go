@@ -21,11 +21,40 @@ type fifo struct {
 }
 
 const (
-	// startOfCRIO is where the CRI-O stand-in stops before it is ready.
-	startOfCRIO = "/run/crio-standin/stall-start"
-	// runOfSandbox is where it stops before it runs a sandbox's shim.
-	runOfSandbox = "/run/crio-standin/stall-run"
+	startOfCRIO  = "/run/kata-test/start"
+	runOfSandbox = "/run/kata-test/sandbox"
 )
+
+// blockStart lets the next CRI-O stop before it starts.
+func (s *subject) blockStart() fifo {
+	s.t.Helper()
+	f := s.block(startOfCRIO)
+	s.setCRIO("stop", fmt.Sprintf(`ExecStartPre=/bin/sh -c "[ ! -p %[1]s ] || cat %[1]s"`, f.path))
+	return f
+}
+
+// setCRIO adds a line to CRI-O's unit, or takes that of the name away. It holds from the next start
+// on.
+func (s *subject) setCRIO(name, line string) {
+	s.t.Helper()
+	file := "/etc/systemd/system/crio.service.d/" + name + ".conf"
+	if line == "" {
+		s.run("rm", file)
+	} else {
+		require.NoError(s.t, s.node.WriteFile(file, []byte("[Service]\n"+line+"\n"), 0o644))
+	}
+	s.run("systemctl", "daemon-reload")
+}
+
+// blockSandboxes lets CRI-O stop in the middle of making a sandbox: pinns, which it runs for each,
+// waits.
+func (s *subject) blockSandboxes() fifo {
+	s.t.Helper()
+	const pinns = "/usr/bin/pinns"
+	f := s.block(runOfSandbox)
+	s.run("sh", "-ec", `mv "$2" "$2.real"; printf '#!/bin/sh\n[ ! -p %s ] || cat %s\nexec %s.real "$@"\n' "$1" "$1" "$2" >"$2"; chmod 755 "$2"`, "sh", f.path, pinns)
+	return f
+}
 
 // block replaces the file by a FIFO.
 func (s *subject) block(file string) fifo {

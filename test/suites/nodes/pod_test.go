@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -23,24 +25,23 @@ func (s *subject) runPod(name string) {
 }
 
 // bindPod creates a kata pod that is bound to the node.
-func (s *subject) bindPod(name string) {
-	s.t.Helper()
-	require.NoError(s.t, s.cluster.RunPod(s.t.Context(), s.pod(name), s.name))
-}
+func (s *subject) bindPod(name string) { s.bind(name, node.RuntimeClass) }
 
 // bindOrdinaryPod creates a pod that knows nothing of Kata.
-func (s *subject) bindOrdinaryPod(name string) {
+func (s *subject) bindOrdinaryPod(name string) { s.bind(name, "") }
+
+// bindAliasPod creates a pod of a RuntimeClass that somebody else made with our handler.
+func (s *subject) bindAliasPod(name string) {
 	s.t.Helper()
-	automount := false
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: s.pod(name), Namespace: metav1.NamespaceDefault},
-		Spec: corev1.PodSpec{
-			NodeName: s.name, AutomountServiceAccountToken: &automount,
-			Containers: []corev1.Container{{Name: "main", Image: "registry.kata.test/example:1"}},
-		},
-	}
-	_, err := s.cluster.Kube.CoreV1().Pods(pod.Namespace).Create(s.t.Context(), pod, metav1.CreateOptions{})
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: s.name + "-alias"}, Handler: node.Handler}
+	_, err := s.cluster.Kube.NodeV1().RuntimeClasses().Create(s.t.Context(), class, metav1.CreateOptions{})
 	require.NoError(s.t, err)
+	s.bind(name, class.Name)
+}
+
+func (s *subject) bind(name, class string) {
+	s.t.Helper()
+	require.NoError(s.t, s.cluster.RunPod(s.t.Context(), s.pod(name), s.name, class))
 }
 
 func (s *subject) awaitPod(name string) {

@@ -7,32 +7,34 @@ import (
 	"strconv"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace/noop"
+	cri "k8s.io/cri-api/pkg/apis"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-
-	"github.com/kata-node/kata-node/test/standin/kubelet/cri"
+	remote "k8s.io/cri-client/pkg"
 )
 
 func shimOf(pid int) string { return strconv.Itoa(pid) }
 
 // crio asks the node's CRI-O from outside.
-func (s *subject) crio(ask func(context.Context, *cri.Client) error) {
+func (s *subject) crio(ask func(context.Context, cri.RuntimeService) error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	client, err := cri.Dial(s.node.Live(ctx) + "/run/crio/crio.sock")
+	client, err := remote.NewRemoteRuntimeServiceBuilder().WithEndpoint("unix://" + s.node.Live(ctx) + "/run/crio/crio.sock").
+		WithConnectionTimeout(patience).WithTracerProvider(noop.NewTracerProvider()).Build(ctx)
 	require.NoError(s.t, err)
-	defer client.Close() //nolint:errcheck // nothing is lost with it
+	defer client.Close(ctx) //nolint:errcheck // nothing is lost with it
 	require.NoError(s.t, ask(ctx, client))
 }
 
 // finishSandboxes stops every sandbox of the node, as the end of a Job does.
 func (s *subject) finishSandboxes() {
 	s.t.Helper()
-	s.crio(func(ctx context.Context, client *cri.Client) error {
-		all, err := client.List(ctx)
+	s.crio(func(ctx context.Context, client cri.RuntimeService) error {
+		all, err := client.ListPodSandbox(ctx, nil)
 		for _, sandbox := range all {
 			if err == nil {
-				err = client.Stop(ctx, sandbox.GetId())
+				err = client.StopPodSandbox(ctx, sandbox.GetId())
 			}
 		}
 		return err
@@ -42,8 +44,8 @@ func (s *subject) finishSandboxes() {
 // finishedSandboxes counts those that CRI-O still has.
 func (s *subject) finishedSandboxes() (count int) {
 	s.t.Helper()
-	s.crio(func(ctx context.Context, client *cri.Client) error {
-		all, err := client.List(ctx)
+	s.crio(func(ctx context.Context, client cri.RuntimeService) error {
+		all, err := client.ListPodSandbox(ctx, nil)
 		for _, sandbox := range all {
 			if sandbox.GetState() == runtimeapi.PodSandboxState_SANDBOX_NOTREADY {
 				count++

@@ -23,8 +23,6 @@ const (
 	crioUnit    = "crio.service"
 	kubeletUnit = "kubelet.service"
 	dropIn      = "/etc/crio/crio.conf.d/60-kata-agent.conf"
-	// rejections is where the kubelet stand-in keeps the pods that it turned away.
-	rejections = "/var/lib/kubelet/rejections.jsonl"
 )
 
 // subject is one node and the KataConfig that selects it alone; both have the same name.
@@ -79,7 +77,9 @@ func (s *subject) close() {
 // invariants hold whatever a test did: no kubelet ever turned a pod away, and no data race was
 // seen.
 func (s *subject) invariants(ctx context.Context) {
-	assert.NoFileExists(s.t, s.node.Root()+rejections, "the kubelet has rejected a pod")
+	if rejections, err := s.node.Rejections(ctx); assert.NoError(s.t, err) {
+		assert.Empty(s.t, rejections, "the kubelet has rejected a pod")
+	}
 	if journal, err := s.node.Journal(ctx, agentUnit); assert.NoError(s.t, err) {
 		assert.NotContains(s.t, journal, "DATA RACE")
 		assert.NotContains(s.t, journal, "panic:")

@@ -8,28 +8,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	nodev1 "k8s.io/api/node/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
-
-// bindAliasPod creates a pod of a RuntimeClass that somebody else made with our handler.
-func (s *subject) bindAliasPod(name string) {
-	s.t.Helper()
-	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: s.name + "-alias"}, Handler: node.Handler}
-	_, err := s.cluster.Kube.NodeV1().RuntimeClasses().Create(s.t.Context(), class, metav1.CreateOptions{})
-	require.NoError(s.t, err)
-	automount := false
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: s.pod(name), Namespace: metav1.NamespaceDefault},
-		Spec: corev1.PodSpec{
-			RuntimeClassName: &class.Name, NodeName: s.name, AutomountServiceAccountToken: &automount,
-			Containers: []corev1.Container{{Name: "main", Image: "registry.kata.test/example:1"}},
-		},
-	}
-	_, err = s.cluster.Kube.CoreV1().Pods(pod.Namespace).Create(s.t.Context(), pod, metav1.CreateOptions{})
-	require.NoError(s.t, err)
-}
 
 func TestARemovalWaitsForPodsOfEveryClassAndServesThemAfterAReboot(t *testing.T) {
 	t.Parallel()

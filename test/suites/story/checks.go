@@ -81,6 +81,21 @@ func (s *Story) ordinaryUntouched(ctx context.Context) error {
 		}
 	}
 	s.say("   the ordinary pods are untouched: no restarts, the same containers")
+	return s.noRejection(ctx)
+}
+
+// noRejection asks for the pods that kubelets would not take back.
+func (s *Story) noRejection(ctx context.Context) error {
+	for _, n := range s.nodes {
+		rejections, err := n.Rejections(ctx)
+		if err != nil {
+			return err
+		}
+		if len(rejections) > 0 {
+			return fmt.Errorf("the kubelet of %s rejected pods: %s", n.Name(), strings.Join(rejections, "; "))
+		}
+	}
+	s.say("   no kubelet has rejected a pod")
 	return nil
 }
 
