@@ -8,11 +8,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/test/bed"
 )
@@ -26,8 +28,25 @@ func TestClusterOfAKilledTestIsCleanedUp(t *testing.T) {
 	if os.Getenv(asOwner) != "" {
 		beOwner(t)
 	}
+	assertCleanedUp(t, func(owner int) error { return unix.Kill(owner, unix.SIGKILL) })
+}
+
+func TestClusterOfAnInterruptedTestIsCleanedUp(t *testing.T) {
+	t.Parallel()
+	bed.Require(t)
+	if os.Getenv(asOwner) != "" {
+		beOwner(t)
+	}
+	// As a terminal does: to all processes of the group.
+	assertCleanedUp(t, func(owner int) error { return unix.Kill(-owner, unix.SIGINT) })
+}
+
+// assertCleanedUp ends a child of this test program that has a cluster.
+func assertCleanedUp(t *testing.T, end func(owner int) error) {
+	t.Helper()
 	owner := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 	owner.Env = append(os.Environ(), asOwner+"=yes")
+	owner.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := owner.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, owner.Start())
@@ -38,7 +57,7 @@ func TestClusterOfAKilledTestIsCleanedUp(t *testing.T) {
 	require.NotEmpty(t, home)
 	require.NotEmpty(t, remains(t, home))
 
-	require.NoError(t, owner.Process.Kill())
+	require.NoError(t, end(owner.Process.Pid))
 	require.Error(t, owner.Wait())
 	assert.Eventually(t, func() bool { return len(remains(t, home)) == 0 }, 2*time.Minute, 50*time.Millisecond)
 	assert.Empty(t, remains(t, home))

@@ -51,9 +51,11 @@ func run(args []string) error {
 	return errors.Join(err, machine.Sweep(context.Background(), args[0]))
 }
 
-// endWhenAsked waits for a signal.
+// endWhenAsked waits for a signal of the owner. Ctrl-C in a terminal goes to the owner, too: if that
+// ends by it, somebody has to be left who removes its machines.
 func endWhenAsked(end context.CancelCauseFunc) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	signal.Ignore(syscall.SIGINT)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	<-ctx.Done()
 	end(errAsked)
