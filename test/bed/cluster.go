@@ -30,7 +30,7 @@ const RegistryName = images.Registry
 
 // Options of [Workspace.Start].
 type Options struct {
-	// Programs, as built by [Workspace.Build]: testbed always, the stand-ins for nodes.
+	// Programs, as built by [Workspace.Build]: testbed always, [NodePrograms] for nodes.
 	Programs Programs
 	// Progress receives what takes long; nil for none.
 	Progress io.Writer

@@ -39,8 +39,7 @@ func (c *Cluster) PushImages(ctx context.Context) error {
 	return set.Push(ctx, c.Registry)
 }
 
-// shareImages adds to a disk what [NodeOptions.Images] needs. All nodes of a checkout share one
-// store.
+// shareImages adds the images to a disk. All nodes of a checkout share one store.
 func (c *Cluster) shareImages(ctx context.Context, disk *machine.Disk) error {
 	set, err := c.options.Programs.Images(ctx)
 	if err != nil {

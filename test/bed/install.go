@@ -34,65 +34,45 @@ location = %q
 insecure = true
 `
 
-// parts are the files and programs that make a machine a node, by the path at which the node has
-// them.
-type parts struct {
-	rootfs   []string
-	programs map[string]string
+// NodePrograms are what nodes and the pods on them are made of, for [BuildOptions].
+func NodePrograms() []string {
+	return append(slices.Sorted(maps.Values(programs())), "pause", "agnhost")
 }
 
-// RealPrograms are what nodes with real parts and the pods on them are made of, for [BuildOptions].
-func RealPrograms() []string {
-	return append(slices.Sorted(maps.Values(realParts().programs)), "pause", "agnhost")
-}
-
-func realParts() parts {
-	return parts{rootfs: []string{"test", "rootfs"}, programs: map[string]string{
-		"/usr/bin/crio":           "cri-o",
+// programs are those of a node by the path at which it has them.
+func programs() map[string]string {
+	return map[string]string{
+		"/usr/bin/crio":           "crio",
 		"/usr/bin/pinns":          "pinns",
-		"/usr/bin/kubelet":        "real-kubelet",
+		"/usr/bin/kubelet":        "kubelet",
 		"/opt/cni/bin/bridge":     "cni-bridge",
 		"/opt/cni/bin/host-local": "cni-host-local",
 		"/opt/cni/bin/loopback":   "cni-loopback",
-	}}
-}
-
-func standIns() parts {
-	return parts{rootfs: []string{"test", "standin", "rootfs"}, programs: map[string]string{
-		"/usr/bin/crio":    "crio",
-		"/usr/bin/kubelet": "kubelet",
-	}}
+	}
 }
 
 // install writes to the disk of a node that is off: its parts, credential, way to the registry, and
 // what the options say.
 func (n *Node) install(ctx context.Context, options NodeOptions) error {
-	of := standIns()
-	if options.Real {
-		of = realParts()
-	}
-	programs := map[string]string{}
-	if !options.Bare {
-		if err := n.copyTree(ctx, n.cluster.workspace.Path(of.rootfs...)); err != nil {
-			return err
-		}
-		for path, name := range of.programs {
-			programs[path] = n.cluster.options.Programs.Path(name)
-		}
-	}
-	maps.Copy(programs, options.Programs)
-	for _, path := range slices.Sorted(maps.Keys(programs)) {
-		if err := n.copyFile(programs[path], path, 0o755); err != nil {
-			return err
-		}
-	}
-	files := map[string]string{
+	installed, files := map[string]string{}, map[string]string{
 		"/etc/containers/registries.conf": fmt.Sprintf(registriesConf, RegistryName, n.Images.Address()),
 		"/etc/kubernetes/kubelet-ca.crt":  string(n.cluster.clients.Pair().Cert),
 		"/etc/kubernetes/kubelet-env":     "KUBELET_NODE_IP=" + n.Address().String() + "\n",
 	}
-	if options.Images || options.Real {
+	if !options.Bare {
+		if err := n.copyTree(ctx, n.cluster.workspace.Path("test", "rootfs")); err != nil {
+			return err
+		}
+		for path, name := range programs() {
+			installed[path] = n.cluster.options.Programs.Path(name)
+		}
 		files[imageStoreFile] = imageStoreConf
+	}
+	maps.Copy(installed, options.Programs)
+	for _, path := range slices.Sorted(maps.Keys(installed)) {
+		if err := n.copyFile(installed[path], path, 0o755); err != nil {
+			return err
+		}
 	}
 	maps.Copy(files, options.Files)
 	for _, path := range slices.Sorted(maps.Keys(files)) {

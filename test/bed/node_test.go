@@ -7,7 +7,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -83,31 +82,12 @@ func TestNodeSnapshotSeesOneChangedByte(t *testing.T) {
 	assert.Len(t, snapshot.Diff(before.Without("/run", "/var"), after), 1)
 }
 
-func TestThreeNodesWithStandInsRegister(t *testing.T) {
-	t.Parallel()
-	bed.Require(t)
-	cluster := start(t, "crio", "kubelet")
-	started := time.Now()
-	for _, name := range []string{"n1", "n2", "n3"} {
-		_, err := cluster.AddNode(t.Context(), name, bed.NodeOptions{})
-		require.NoError(t, err)
-	}
-	t.Logf("three nodes were up after %s", time.Since(started).Round(time.Millisecond))
-	for _, node := range cluster.Nodes() {
-		_, err := cluster.AwaitNode(t.Context(), node.Name(), "is ready", bed.NodeReady)
-		require.NoError(t, err)
-	}
-	t.Logf("three nodes were ready after %s", time.Since(started).Round(time.Millisecond))
-	worker := ""
-	require.NoError(t, cluster.LabelNode(t.Context(), "n1", map[string]*string{"node-role.kubernetes.io/worker": &worker}))
-}
-
 func TestNodesShareAnImageStoreThatNoneCanChange(t *testing.T) {
 	t.Parallel()
 	bed.Require(t)
-	cluster := start(t, "pause", "agnhost")
+	cluster := start(t, bed.NodePrograms()...)
 	require.NoError(t, cluster.PushImages(t.Context()))
-	node, err := cluster.AddNode(t.Context(), "n1", bed.NodeOptions{Bare: true, Images: true})
+	node, err := cluster.AddNode(t.Context(), "n1", bed.NodeOptions{})
 	require.NoError(t, err)
 	known, err := node.Exec(t.Context(), "cat", "/usr/share/kata-test/images/overlay-images/images.json")
 	require.NoError(t, err)

@@ -34,28 +34,24 @@ type Node struct {
 	cluster *Cluster
 }
 
-// NodeOptions say what a node has in addition to Debian and the stand-ins.
+// NodeOptions say what a node has in addition to Debian, CRI-O, the kubelet, and the images of
+// package images in a read-only store, as if it had pulled them.
 type NodeOptions struct {
 	// Layers are directory trees laid over the node's root, the topmost first, such as an unpacked
 	// package. They are used where they are: nothing may write to them while the node exists.
 	Layers []string
 	// Files are written to the node's disk before it boots, mode 0644.
 	Files map[string]string
-	// Programs are built programs by the path at which the node has them, next to the stand-ins.
+	// Programs are further built programs by the path at which the node has them.
 	Programs map[string]string
 	// Preset are units for which `systemctl preset` decides, before the first boot, whether they
 	// are enabled.
 	Preset []string
-	// Images gives the node the images of package images in a read-only store of its CRI-O, as if it
-	// had pulled them, and their pause image for every sandbox. It needs no registry then.
-	Images bool
-	// Bare leaves out CRI-O and the kubelet.
+	// Bare leaves out CRI-O, the kubelet and the images.
 	Bare bool
 	// Emulated makes the node a virtual machine with a kernel of its own and KVM, which boots in a
 	// minute, in place of a container.
 	Emulated bool
-	// Real takes the real CRI-O and the real kubelet in place of the stand-ins, with Images.
-	Real bool
 	// Off leaves the node switched off; the caller boots it.
 	Off bool
 }
@@ -82,7 +78,7 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 	}
 	n := &Node{cluster: c}
 	disk := machine.Disk{Layers: append(slices.Clone(options.Layers), base), Real: []string{storeDir}}
-	if options.Images || options.Real {
+	if !options.Bare {
 		if err := c.shareImages(ctx, &disk); err != nil {
 			return nil, fmt.Errorf("adding node %q: %w", name, err)
 		}

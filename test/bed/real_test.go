@@ -25,7 +25,7 @@ const limit = 4 * time.Minute
 func TestRealNodeRunsADeployment(t *testing.T) {
 	t.Parallel()
 	bed.Require(t)
-	cluster := start(t, bed.RealPrograms()...)
+	cluster := start(t, bed.NodePrograms()...)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	node := addReal(ctx, t, cluster, bed.NodeOptions{})
@@ -68,7 +68,6 @@ func TestRealNodeRunsADeployment(t *testing.T) {
 // addReal returns when the node has been ready.
 func addReal(ctx context.Context, t *testing.T, cluster *bed.Cluster, options bed.NodeOptions) *bed.Node {
 	t.Helper()
-	options.Real = true
 	node, err := cluster.AddNode(ctx, "n1", options)
 	require.NoError(t, err)
 	ready(ctx, t, cluster, node)
@@ -91,10 +90,10 @@ func ready(ctx context.Context, t *testing.T, cluster *bed.Cluster, node *bed.No
 func TestRealKubeletRenewsItsCertificate(t *testing.T) {
 	t.Parallel()
 	bed.Require(t)
-	cluster := start(t, bed.RealPrograms()...)
+	cluster := start(t, bed.NodePrograms()...)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	node, err := cluster.AddNode(ctx, "n1", bed.NodeOptions{Real: true, Off: true})
+	node, err := cluster.AddNode(ctx, "n1", bed.NodeOptions{Off: true})
 	require.NoError(t, err)
 	require.NoError(t, node.WriteCredential(ctx, 5*time.Minute))
 	file, err := node.ReadFile(ctx, clientCertificate)

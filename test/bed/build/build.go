@@ -28,7 +28,7 @@ type Options struct {
 	Bin string
 	// Only builds the named programs; empty means every one.
 	Only []string
-	// Race builds our own programs, not the stand-ins, with the race detector. They then need a C
+	// Race builds our own programs, and no others, with the race detector. They then need a C
 	// library at run time.
 	Race bool
 }
@@ -60,7 +60,7 @@ func All(ctx context.Context, out io.Writer, options Options) error {
 }
 
 // Path is where the named program is built. What exists with and without the race detector is there
-// twice, the stand-ins once.
+// twice, the others once.
 func Path(bin, name string, race bool) string {
 	product := slices.ContainsFunc(Programs(), func(p Program) bool { return p.Name == name && p.Product })
 	if race && product {

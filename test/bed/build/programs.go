@@ -36,7 +36,7 @@ type Program struct {
 	Tags    []string
 	// Note for the person who waits.
 	Note string
-	// Product is true for what we ship, false for stand-ins and tools.
+	// Product is true for what we ship, false for what tests need.
 	Product bool
 	// CGO is true for a program that cannot do without a C library.
 	CGO bool
@@ -62,12 +62,12 @@ func Programs() []Program {
 			Sources: []string{"test/go.mod", "test/go.sum"},
 		},
 		{
-			Name: "real-kubelet", Module: "test", Package: "k8s.io/kubernetes/cmd/kubelet", LDFlags: version,
+			Name: "kubelet", Module: "test", Package: "k8s.io/kubernetes/cmd/kubelet", LDFlags: version,
 			Note:    " (first time: five minutes of processor time)",
 			Sources: []string{"test/go.mod", "test/go.sum"},
 		},
 		{
-			Name: "cri-o", Module: crioModule, Package: crioSource + "/cmd/crio", Tags: imageTags, CGO: true,
+			Name: "crio", Module: crioModule, Package: crioSource + "/cmd/crio", Tags: imageTags, CGO: true,
 			Note: " (first time: three minutes of processor time)", Sources: []string{crioModule + "/go.mod", crioModule + "/go.sum"},
 		},
 		{
@@ -80,8 +80,6 @@ func Programs() []Program {
 		},
 		{Name: "pause", Module: "test", Package: "./cmd/pause"},
 		cniPlugin("main/bridge"), cniPlugin("ipam/host-local"), cniPlugin("main/loopback"),
-		{Name: "crio", Module: "test", Package: "./cmd/crio"},
-		{Name: "kubelet", Module: "test", Package: "./cmd/kubelet"},
 		{Name: "containerd-shim-kata-v2", Module: "test/shim", Package: "."},
 		{Name: "kata-node-agent", Package: "./cmd/kata-node-agent", Tags: imageTags, Product: true},
 		{Name: "kata-controller", Package: "./cmd/kata-controller", Product: true},

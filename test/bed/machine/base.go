@@ -25,7 +25,7 @@ const suite = "bookworm"
 func basePackages() []string {
 	return []string{
 		"systemd", "systemd-sysv", "dbus", "libpam-systemd",
-		"ca-certificates", "conmon", "crun", "iproute2", "kmod", "mount", "procps", "runc", "util-linux",
+		"ca-certificates", "conmon", "iproute2", "kmod", "mount", "procps", "runc", "util-linux",
 	}
 }
 

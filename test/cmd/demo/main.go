@@ -48,7 +48,7 @@ func demo(ctx context.Context, keep, emulated bool) error {
 		return fmt.Errorf("running nodes here: %s; 'make demo' as root installs what is missing on Debian", strings.Join(missing, "; "))
 	}
 	begun := time.Now()
-	cluster, err := fixture.Start(ctx, fixture.Options{Progress: os.Stdout, Kubectl: true, Real: true})
+	cluster, err := fixture.Start(ctx, fixture.Options{Progress: os.Stdout, Kubectl: true})
 	if err != nil {
 		return err
 	}

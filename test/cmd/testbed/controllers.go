@@ -42,8 +42,6 @@ func startControllers(ctx context.Context, kubeconfig string, files credentials,
 		"--cluster-signing-key-file=" + files.clientKey,
 		"--root-ca-file=" + files.serverCA,
 		"--service-account-private-key-file=" + files.signer,
-		// The kubelet stand-in has no Lease: it writes a status that does not change every five minutes.
-		"--node-monitor-grace-period=10m",
 	})
 	if err != nil {
 		return fmt.Errorf("configuring kube-controller-manager: %w", err)

@@ -62,9 +62,6 @@ func (b Bundle) NetworkNamespace() string {
 	return ""
 }
 
-// HasRoot tells whether the container has a root file system. Those of a real CRI-O do.
-func (b Bundle) HasRoot() bool { return b.spec.Root != nil && b.spec.Root.Path != "" }
-
 // ShimCgroup is where the shim belongs, relative to each hierarchy's root; empty means "stay". It is
 // next to the container's own cgroup, and so in the pod's: runc deletes the container's, and may
 // kill everything in it.

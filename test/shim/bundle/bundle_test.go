@@ -48,13 +48,6 @@ func TestTheShimsCgroupIsNextToTheContainers(t *testing.T) {
 	assert.Empty(t, read(t, `{}`).ShimCgroup())
 }
 
-func TestOnlyABundleWithARootCanRunProcesses(t *testing.T) {
-	t.Parallel()
-	assert.True(t, read(t, `{"root": {"path": "/merged"}}`).HasRoot())
-	assert.False(t, read(t, `{"root": {}}`).HasRoot())
-	assert.False(t, read(t, `{}`).HasRoot())
-}
-
 func TestAWorkloadContainerBelongsToItsSandbox(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "sandbox1", read(t, workload).SandboxOf("one"))

@@ -83,16 +83,6 @@ func remove(dir string) error {
 	return err
 }
 
-// Prune removes the empty directories above path and below root, innermost first; the kernel keeps
-// those in use. The outermost one stays: another shim may be making its own cgroup in it now.
-func Prune(root, path string) {
-	for at := filepath.Dir(filepath.Clean("/" + path)); filepath.Dir(at) != "/" && at != "/"; at = filepath.Dir(at) {
-		if os.Remove(filepath.Join(root, at)) != nil {
-			return
-		}
-	}
-}
-
 func enter(dir string, pid int) error {
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o600); err != nil {
 		return fmt.Errorf("moving process %d: %w", pid, err)

@@ -29,7 +29,7 @@ func TestOnlyTheHierarchiesThatTrackServicesCount(t *testing.T) {
 	assert.Equal(t, []string{"/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"}, roots)
 }
 
-func TestJoinLeaveAndPruneKeepOnlyTheOutermostDirectory(t *testing.T) {
+func TestLeaveTakesTheOwnDirectoryAndNoOther(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	require.NoError(t, cgroup.Join([]string{root}, "/kubepods/pod1/crio-1", 42))
@@ -42,9 +42,6 @@ func TestJoinLeaveAndPruneKeepOnlyTheOutermostDirectory(t *testing.T) {
 	require.NoError(t, cgroup.Leave([]string{root}, "/kubepods/pod1/crio-1", 42))
 	assert.NoDirExists(t, filepath.Dir(leaf))
 	assert.DirExists(t, filepath.Join(root, "kubepods", "pod1"))
-	cgroup.Prune(root, "/kubepods/pod1/crio-1")
-	assert.DirExists(t, filepath.Join(root, "kubepods"))
-	assert.NoDirExists(t, filepath.Join(root, "kubepods", "pod1"))
 }
 
 func TestMountinfoThatIsNotThereIsAnError(t *testing.T) {

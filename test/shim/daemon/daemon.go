@@ -14,13 +14,11 @@ import (
 	"syscall"
 	"time"
 
-	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	"github.com/containerd/ttrpc"
 
 	"github.com/kata-node/kata-node/test/shim/bundle"
 	"github.com/kata-node/kata-node/test/shim/cgroup"
 	"github.com/kata-node/kata-node/test/shim/config"
-	"github.com/kata-node/kata-node/test/shim/task"
 	"github.com/kata-node/kata-node/test/shim/workload"
 )
 
@@ -62,18 +60,7 @@ type sandbox struct {
 	end  func() error
 }
 
-// serve registers the service that fits the bundle: with processes for a real CRI-O's, without for
-// the stand-in's. With the stand-in, no other program removes the pod's cgroup.
 func (p *place) serve(ctx context.Context, server *ttrpc.Server, dir string) (sandbox, error) {
-	b, err := bundle.Read(dir)
-	if err != nil {
-		return sandbox{}, err
-	}
-	if !b.HasRoot() {
-		service := task.New(p.admit)
-		taskapi.RegisterTTRPCTaskService(server, service)
-		return sandbox{service.Done(), func() error { defer p.prune(); return p.leave() }}, nil
-	}
 	service, err := workload.New(ctx, dir, p.admit)
 	if err != nil {
 		return sandbox{}, err
@@ -173,12 +160,4 @@ func (p *place) leave() error {
 		return nil
 	}
 	return cgroup.Leave(p.roots, p.path, os.Getpid())
-}
-
-func (p *place) prune() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, root := range p.roots {
-		cgroup.Prune(root, p.path)
-	}
 }

@@ -27,7 +27,7 @@ func complains(words string) func(node.Report) bool {
 func TestForeignConfigurationOfCRIOIsNamedAndNeverRestartedInto(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "foreign")
-	s.writeForeign("[crio.runtime.runtimes.kata-oc]\nruntime_path = \"/usr/bin/crun\"\n")
+	s.writeForeign("[crio.runtime.runtimes.kata-oc]\nruntime_path = \"/usr/sbin/runc\"\n")
 	s.want(map[string]any{})
 	s.awaitFailed(says(foreignFile))
 	assert.False(t, s.hasFile(dropIn))

@@ -64,7 +64,7 @@ func sharedCluster(t *testing.T) *shared {
 }
 
 func (h *shared) start(ctx context.Context) (err error) {
-	if h.cluster, err = fixture.Start(ctx, fixture.Options{Race: true, Real: true, Progress: os.Stderr}); err != nil {
+	if h.cluster, err = fixture.Start(ctx, fixture.Options{Race: true, Progress: os.Stderr}); err != nil {
 		return err
 	}
 	for _, payload := range []struct {

@@ -19,7 +19,7 @@ import (
 func TestTheWholeStory(t *testing.T) {
 	t.Parallel()
 	bed.Require(t)
-	cluster, err := fixture.Start(t.Context(), fixture.Options{Race: true, Kubectl: true, Real: true, Progress: os.Stderr})
+	cluster, err := fixture.Start(t.Context(), fixture.Options{Race: true, Kubectl: true, Progress: os.Stderr})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
