@@ -38,8 +38,8 @@ func main() {
 	}
 }
 
-const needs = `This demo needs Linux, root, Go 1.26 with a C compiler, and about 5 GB of disk for build cache and node trees.
-The first run builds a Kubernetes control plane, kubelet and kubectl, and CRI-O, and takes about twenty minutes on two cores; later runs take about a minute.
+const needs = `This demo needs Linux, root, Go 1.26 with a C compiler, and about 6 GB of disk for build cache and node trees.
+The first run builds a Kubernetes control plane, kubelet and kubectl, and CRI-O, and takes about half an hour on two cores; later runs take about a minute.
 `
 
 func demo(ctx context.Context, keep, emulated bool) error {
