@@ -112,7 +112,7 @@ func (p Program) compileC(ctx context.Context, dir, target string) (*exec.Cmd, e
 		return nil, fmt.Errorf("finding module %s: %w", module, err)
 	}
 	version, root, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
-	files, err := filepath.Glob(filepath.Join(root, sources, "*.c"))
+	files, err := filepath.Glob(filepath.Join(root, sources))
 	if err != nil {
 		return nil, err
 	}

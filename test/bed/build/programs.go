@@ -40,8 +40,8 @@ type Program struct {
 	Product bool
 	// CGO is true for a program that cannot do without a C library.
 	CGO bool
-	// CSources is the directory of C files, in the named Go module, that make the program; Package
-	// is empty then.
+	// CSources is a pattern of C files, in the named Go module, that make the program; Package is empty
+	// then.
 	CSources string
 	// Sources are patterns of files; while these are the same the program is not built again.
 	// Empty: the go command decides.
@@ -71,14 +71,17 @@ func Programs() []Program {
 			Note: " (first time: three minutes of processor time)", Sources: []string{crioModule + "/go.mod", crioModule + "/go.sum"},
 		},
 		{
-			Name: "pinns", Module: crioModule, CSources: crioSource + "//pinns/src",
+			Name: "pinns", Module: crioModule, CSources: crioSource + "//pinns/src/*.c",
 			Sources: []string{crioModule + "/go.mod", crioModule + "/go.sum"},
 		},
 		{
 			Name: "agnhost", Module: "test", Package: "k8s.io/kubernetes/test/images/agnhost",
 			Note: " (first time: three minutes of processor time)", Sources: []string{"test/go.mod", "test/go.sum"},
 		},
-		{Name: "pause", Module: "test", Package: "./cmd/pause"},
+		{
+			Name: "pause", Module: "test", CSources: "k8s.io/kubernetes//build/pause/linux/pause.c",
+			Sources: []string{"test/go.mod", "test/go.sum"},
+		},
 		cniPlugin("main/bridge"), cniPlugin("ipam/host-local"), cniPlugin("main/loopback"),
 		{Name: "containerd-shim-kata-v2", Module: "test/shim", Package: "."},
 		{Name: "kata-node-agent", Package: "./cmd/kata-node-agent", Tags: imageTags, Product: true},
