@@ -8,7 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// KataConfig installs Kata Containers on the workers that it selects, and removes it again when it is deleted or when they are selected no longer.
+// KataConfig installs Kata Containers on the workers that it selects, and removes it again when it
+// is deleted or when they are selected no longer.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -45,9 +46,11 @@ type KataConfigList struct {
 }
 
 // KataConfigSpec is what the administrator wants.
-// Its objects may be null: that is what server-side apply makes of one whose last field was taken away.
+// Its objects may be null: that is what server-side apply makes of one whose last field was taken
+// away.
 type KataConfigSpec struct {
-	// kataConfigPoolSelector chooses among the cluster's workers by their labels. Absent or empty, it chooses all of them.
+	// kataConfigPoolSelector chooses among the cluster's workers by their labels. Absent or empty, it
+	// chooses all of them.
 	//
 	// +optional
 	// +nullable
@@ -61,39 +64,48 @@ type KataConfigSpec struct {
 
 // KataInstallConfig tunes an installation.
 type KataInstallConfig struct {
-	// payloadImage overrides the automatic choice of the payload. It names an image by digest: registry/repository@sha256:<64 hex digits>.
+	// payloadImage overrides the automatic choice of the payload. It names an image by digest:
+	// registry/repository@sha256:<64 hex digits>.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$')",message="payloadImage does not name an image by digest: write registry/repository@sha256:<64 hex digits>, because a tag does not say what a node will run"
 	PayloadImage string `json:"payloadImage,omitempty"`
-	// hostPackages says where QEMU and virtiofsd come from: the payload or whatever the node has (Auto), the OS extension, layered packages, or nowhere but the payload (None).
+	// hostPackages says where QEMU and virtiofsd come from: the payload or whatever the node has
+	// (Auto), the OS extension, layered packages, or nowhere but the payload (None).
 	//
 	// +optional
 	HostPackages HostPackages `json:"hostPackages,omitempty"`
-	// overhead is what one sandbox costs in addition to its containers. It becomes part of RuntimeClass kata-oc.
+	// overhead is what one sandbox costs in addition to its containers. It becomes part of
+	// RuntimeClass kata-oc.
 	//
 	// +optional
 	// +nullable
 	Overhead *Overhead `json:"overhead,omitempty"`
-	// maxParallel is how many nodes may work on an installation or an update at the same time. The default is 10.
+	// maxParallel is how many nodes may work on an installation or an update at the same time. The
+	// default is 10.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self >= 1",message="maxParallel is below 1: allow at least one node at a time, or set paused to hold the rollout"
 	MaxParallel *int32 `json:"maxParallel,omitempty"`
-	// maxUnavailable is how many of the selected nodes may restart CRI-O at the same time: a number from 1, or a percentage from 1% to 100%, rounded down to at least 1. Nodes that are unavailable for another reason count as far as they exceed it. The default is 10%.
+	// maxUnavailable is how many of the selected nodes may restart CRI-O at the same time: a number
+	// from 1, or a percentage from 1% to 100%, rounded down to at least 1. Nodes that are unavailable
+	// for another reason count as far as they exceed it. The default is 10%.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="type(self) != int || (self >= 1 && self <= 2147483647)",message="maxUnavailable is not between 1 and 2147483647: allow at least one node, or set paused to hold the rollout"
 	// +kubebuilder:validation:XValidation:rule="type(self) != string || self.matches('^([1-9][0-9]?|100)%$')",message="maxUnavailable is neither a number nor a percentage from 1% to 100%: write 2 or 10%"
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
-	// maxFailures is how many of the selected nodes may fail before nothing new is started: a number from 1, or a percentage from 1% to 100% of them, at least 3. While no node has proved a payload, at most 3 may fail with it. The default is 10%.
+	// maxFailures is how many of the selected nodes may fail before nothing new is started: a number
+	// from 1, or a percentage from 1% to 100% of them, at least 3. While no node has proved a payload,
+	// at most 3 may fail with it. The default is 10%.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="type(self) != int || (self >= 1 && self <= 2147483647)",message="maxFailures is not between 1 and 2147483647: a rollout stops at its first failed node with 1"
 	// +kubebuilder:validation:XValidation:rule="type(self) != string || self.matches('^([1-9][0-9]?|100)%$')",message="maxFailures is neither a number nor a percentage from 1% to 100%: write 2 or 10%"
 	MaxFailures *intstr.IntOrString `json:"maxFailures,omitempty"`
-	// paused holds the rollout: no node is written to until it is false again. Deletion goes on regardless.
+	// paused holds the rollout: no node is written to until it is false again. Deletion continues
+	// regardless.
 	//
 	// +optional
 	Paused bool `json:"paused,omitempty"`

@@ -17,7 +17,8 @@ const (
 	Resource = "kataconfigs"
 	// CRD is the name of the CustomResourceDefinition.
 	CRD = Resource + "." + Group
-	// ImplementationAnnotation is on our CustomResourceDefinition, with the value Implementation. Other products define the same group and kind.
+	// ImplementationAnnotation is on our CustomResourceDefinition, with the value Implementation.
+	// Other products define the same group and kind.
 	ImplementationAnnotation = Group + "/implementation"
 	// Implementation is the value of ImplementationAnnotation.
 	Implementation = "kata-node"

@@ -9,7 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// PoolSelector is a label selector whose size is bounded, so that the API server can check every key and value before it stores them.
+// PoolSelector is a label selector whose size is bounded, so that the API server can check every
+// key and value before it stores them.
 type PoolSelector struct {
 	// matchLabels are labels that a node has, each with exactly this value.
 	//
@@ -58,8 +59,8 @@ type Requirement struct {
 	Values []LabelValue `json:"values,omitempty"`
 }
 
-// Selector returns the selector in the form that matches label sets. A nil or empty PoolSelector matches every one of them.
-// The error names what the API server would have refused.
+// Selector returns the selector in the form that matches label sets. A nil or empty PoolSelector
+// matches every one of them. The error names what the API server would have refused.
 func (s *PoolSelector) Selector() (labels.Selector, error) {
 	if s == nil {
 		return labels.Everything(), nil

@@ -26,7 +26,8 @@ const MaxStatusBytes = 32 << 10
 const MaxFailedNodes = 50
 
 // KataConfigStatus is what the controller knows. Every count holds at the same moment, and
-// totalNodesCount = CompletedNodesCount + inProgressNodesCount + waitingNodesCount + failedNodesCount.
+// totalNodesCount = CompletedNodesCount + inProgressNodesCount + waitingNodesCount +
+// failedNodesCount.
 type KataConfigStatus struct {
 	// runtimeClassName is what pods put into spec.runtimeClassName.
 	//
@@ -36,16 +37,19 @@ type KataConfigStatus struct {
 	//
 	// +optional
 	KataImage string `json:"kataImage,omitempty"`
-	// payloads lists what nodes serve to new pods at this moment, more than one entry while versions are mixed.
+	// payloads lists what nodes serve to new pods at this moment, more than one entry while versions
+	// are mixed.
 	//
 	// +optional
 	// +listType=atomic
 	Payloads []PayloadStatus `json:"payloads"`
-	// overhead is what RuntimeClass kata-oc charges for a sandbox: the largest of every KataConfig, resource by resource.
+	// overhead is what RuntimeClass kata-oc charges for a sandbox: the largest of every KataConfig,
+	// resource by resource.
 	//
 	// +optional
 	Overhead corev1.ResourceList `json:"overhead,omitempty"`
-	// totalNodesCount counts the nodes that belong to this KataConfig, including those that Kata is still being removed from.
+	// totalNodesCount counts the nodes that belong to this KataConfig, including those that Kata is
+	// still being removed from.
 	//
 	// +optional
 	TotalNodesCount int32 `json:"totalNodesCount"`
@@ -57,7 +61,8 @@ type KataConfigStatus struct {
 	//
 	// +optional
 	InProgressNodesCount int32 `json:"inProgressNodesCount"`
-	// waitingNodesCount counts the nodes that wait: for their turn, their agent, a restart of CRI-O, or the end of pods.
+	// waitingNodesCount counts the nodes that wait: for their turn, their agent, a restart of CRI-O,
+	// or the end of pods.
 	//
 	// +optional
 	WaitingNodesCount int32 `json:"waitingNodesCount"`
@@ -65,7 +70,8 @@ type KataConfigStatus struct {
 	//
 	// +optional
 	FailedNodesCount int32 `json:"failedNodesCount"`
-	// failedNodes names the first 50 of them, by name, and what each says; fewer where names are very long.
+	// failedNodes names the first 50 of them, by name, and what each says; fewer where names are very
+	// long.
 	//
 	// +optional
 	// +listType=atomic

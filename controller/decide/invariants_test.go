@@ -17,8 +17,8 @@ import (
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
-// told is how many lines of a world's history are shown.
-const told = 60
+// shownLines is how many lines of a world's history are shown.
+const shownLines = 60
 
 // tells keeps what happened.
 func (w *world) tells(format string, args ...any) {
@@ -30,7 +30,7 @@ func (w *world) tells(format string, args ...any) {
 // fails ends the test with what somebody needs who looks for the reason.
 func (w *world) fails(format string, args ...any) {
 	w.t.Helper()
-	for _, line := range w.story[max(0, len(w.story)-told):] {
+	for _, line := range w.story[max(0, len(w.story)-shownLines):] {
 		w.t.Log(line)
 	}
 	for _, h := range w.hosts {

@@ -110,8 +110,8 @@ func (n *Node) WriteCredential(ctx context.Context, lifetime time.Duration) erro
 	return n.WriteFile(kubeletDir+"/kubeconfig", content, 0o600)
 }
 
-// writeCertificate writes a client certificate as the kubelet does when it renews its own: to a file
-// of its own, to which a link then points.
+// writeCertificate writes a client certificate as the kubelet does when it renews its own: to a
+// file of its own, to which a link then points.
 func (n *Node) writeCertificate(ctx context.Context, pair endpoints.Pair) error {
 	file := strings.TrimSuffix(kubeletCert, "current.pem") + time.Now().Format("2006-01-02-15-04-05.000000") + ".pem"
 	if err := n.WriteFile(file, slices.Concat(pair.Cert, pair.Key), 0o600); err != nil {

@@ -101,7 +101,8 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 	return n, n.Boot(ctx)
 }
 
-// connect opens the node's ways to the control plane and the registry, see [machine.Machine.Listen].
+// connect opens the node's ways to the control plane and the registry, see
+// [machine.Machine.Listen].
 func (n *Node) connect(ctx context.Context) error {
 	api, err := n.Listen(ctx)
 	if err != nil {

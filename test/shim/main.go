@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command containerd-shim-kata-v2 is the shim of the test payload: the command line and the sandbox
-// life of Kata's shim, with runc in place of a VM. Two link-time variables make variants of it: main.version, and
-// main.fail for a payload whose shim does not start.
+// life of Kata's shim, with runc in place of a VM. Two link-time variables make variants of it:
+// main.version, and main.fail for a payload whose shim does not start.
 package main
 
 import (

@@ -21,8 +21,8 @@ func probeNames() []string {
 }
 
 // endProbes undoes what the library's probes left below the store when an agent was killed among
-// them. Each has an overlay mounted for a moment. One that stays keeps the store from being deleted,
-// and looks like a slot in use.
+// them. Each has an overlay mounted for a moment. One that stays keeps the store from being
+// deleted, and looks like a slot in use.
 func (s *Store) endProbes() error {
 	home, err := filepath.EvalSymlinks(filepath.Join(s.graph, "overlay"))
 	if errors.Is(err, fs.ErrNotExist) {

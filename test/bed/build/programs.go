@@ -40,8 +40,8 @@ type Program struct {
 	Product bool
 	// CGO is true for a program that cannot do without a C library.
 	CGO bool
-	// CSources is a pattern of C files, in the named Go module, that make the program; Package is empty
-	// then.
+	// CSources is a pattern of C files, in the named Go module, that make the program; Package is
+	// empty then.
 	CSources string
 	// Sources are patterns of files; while these are the same the program is not built again.
 	// Empty: the go command decides.

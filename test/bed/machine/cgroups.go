@@ -28,7 +28,7 @@ type hierarchy struct {
 	parent string
 }
 
-// hierarchies returns where this process has its cgroups. Machines are beside it in the trees of
+// hierarchies returns where this process has its cgroups. Machines are next to it in the trees of
 // systemd and of cgroup v2, where a cgroup has either processes or others below it, and below it in
 // those that count and limit what is used.
 func hierarchies() ([]hierarchy, error) {

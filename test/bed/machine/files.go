@@ -23,8 +23,8 @@ func (m *Machine) Live(ctx context.Context) string {
 	return m.root
 }
 
-// Open opens the machine's root directory as it is now, see [Machine.Live]. No path leads out of it.
-// Of a virtual machine that is on it has a copy of what the patterns name, and nothing else.
+// Open opens the machine's root directory as it is now, see [Machine.Live]. No path leads out of
+// it. Of a virtual machine that is on it has a copy of what the patterns name, and nothing else.
 func (m *Machine) Open(ctx context.Context, patterns ...string) (*os.Root, error) {
 	path, err := m.kind.see(ctx, patterns)
 	if err != nil {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package machine runs Debian machines with a real systemd, which boot, reboot and lose power: in
-// systemd-nspawn, where they share the kernel with the host and have cgroups, a network and a root of
-// their own, or emulated by QEMU, where they have a kernel with KVM and a disk too. They do not
+// systemd-nspawn, where they share the kernel with the host and have cgroups, a network and a root
+// of their own, or emulated by QEMU, where they have a kernel with KVM and a disk too. They do not
 // outlive the process that started them.
 package machine
 
@@ -126,8 +126,8 @@ func (m *Machine) Name() string { return m.name }
 // Address is the machine's address on its link to the host.
 func (m *Machine) Address() netip.Addr { return m.network.machine.Addr() }
 
-// Listen opens a port for the machine that this process serves, whether the machine is on or off: on
-// a container's loopback address, or on the host's end of a virtual machine's link. It has the
+// Listen opens a port for the machine that this process serves, whether the machine is on or off:
+// on a container's loopback address, or on the host's end of a virtual machine's link. It has the
 // lifetime of the machine's network: all its boots.
 func (m *Machine) Listen(ctx context.Context) (net.Listener, error) {
 	listener, err := m.kind.listen(ctx)
@@ -216,8 +216,8 @@ func (m *Machine) shutdown(ctx context.Context, verb string) (*boot, error) {
 }
 
 // CutPower ends every process of the machine at once and leaves it off, without notice to any of
-// them. A container keeps what it had written, synced or not, because the host's page cache keeps its
-// power. A virtual machine loses what its kernel had not written to its disk yet.
+// them. A container keeps what it had written, synced or not, because the host's page cache keeps
+// its power. A virtual machine loses what its kernel had not written to its disk yet.
 func (m *Machine) CutPower(ctx context.Context) error {
 	b, err := m.running()
 	if err != nil {

@@ -87,8 +87,8 @@ func (e emulated) connect(ctx context.Context, b *boot) error {
 	return nil
 }
 
-// command runs a command through the connection. Given up, it is killed in the machine as well, with
-// its process group.
+// command runs a command through the connection. Given up, it is killed in the machine as well,
+// with its process group.
 func (e emulated) command(ctx context.Context, _ *boot, args []string) *exec.Cmd {
 	pid := "/run/bed-command-" + strconv.FormatInt(commands.Add(1), 10)
 	remote := slices.Concat([]string{"env", "-i"}, environment(), []string{"sh", "-c", `echo $$ > "$0"; exec "$@"`, pid}, args)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command kvmprobe runs a few instructions on a virtual processor of /dev/kvm, which add two numbers,
-// and prints the sum. As the first process of a machine it prints [Greeting] and powers off.
+// Command kvmprobe runs a few instructions on a virtual processor of /dev/kvm, which add two
+// numbers, and prints the sum. As the first process of a machine it prints [Greeting] and powers
+// off.
 package main
 
 import (

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command testbed is a control plane for tests: etcd, kube-apiserver, kube-scheduler,
-// kube-controller-manager and an image registry in one process. It writes one JSON document to stdout when all of them are ready, and ends when its
-// stdin closes, so that it never outlives the test that started it.
+// kube-controller-manager and an image registry in one process. It writes one JSON document to
+// stdout when all of them are ready, and ends when its stdin closes, so that it never outlives the
+// test that started it.
 package main
 
 import (
@@ -51,8 +52,8 @@ func run(args []string) error {
 	return errors.Join(err, machine.Sweep(context.Background(), args[0]))
 }
 
-// endWhenAsked waits for a signal of the owner. Ctrl-C in a terminal goes to the owner, too: if that
-// ends by it, somebody has to be left who removes its machines.
+// endWhenAsked waits for a signal of the owner. Ctrl-C in a terminal reaches the owner, too. If the
+// owner ends by it, this process removes the owner's machines.
 func endWhenAsked(end context.CancelCauseFunc) {
 	signal.Ignore(syscall.SIGINT)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)

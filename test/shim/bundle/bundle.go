@@ -62,8 +62,8 @@ func (b Bundle) NetworkNamespace() string {
 	return ""
 }
 
-// ShimCgroup is where the shim belongs, relative to each hierarchy's root; empty means "stay". It is
-// next to the container's own cgroup, and so in the pod's: runc deletes the container's, and may
+// ShimCgroup is where the shim belongs, relative to each hierarchy's root; empty means "stay". It
+// is next to the container's own cgroup, and so in the pod's: runc deletes the container's, and may
 // kill everything in it.
 func (b Bundle) ShimCgroup() string {
 	path := b.cgroupsPath()

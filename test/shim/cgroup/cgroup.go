@@ -70,8 +70,8 @@ func Leave(roots []string, path string, pid int) error {
 	return errors.Join(errs...)
 }
 
-// remove removes a cgroup whose last process has ended. The kernel takes a process out of its cgroup
-// a moment after its parent was told, and the directory is busy until then.
+// remove removes a cgroup whose last process has ended. The kernel takes a process out of its
+// cgroup a moment after its parent has received its exit status. The directory is busy until then.
 func remove(dir string) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

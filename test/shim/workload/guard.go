@@ -19,8 +19,8 @@ import (
 // directory that is its argument.
 const killAll = `cat; runc --root "$0" list -q | xargs -r -n 1 runc --root "$0" delete --force`
 
-// guard is a process that ends the containers when the shim is killed, as the end of a VM would. The
-// kernel ends only a process's own children with it, and it is runc that starts the containers.
+// guard is a process that ends the containers when the shim is killed, as the end of a VM would.
+// The kernel ends only a process's own children with it, and it is runc that starts the containers.
 type guard struct {
 	input io.Closer
 	ended chan struct{}

@@ -10,7 +10,8 @@ import (
 	"github.com/containerd/ttrpc"
 )
 
-// serviceName is what CRI-O and Kata's shim use. The messages of version 3 are the same on the wire.
+// serviceName is what CRI-O and Kata's shim use. The messages of version 3 are the same on the
+// wire.
 const serviceName = "containerd.task.v2.Task"
 
 // namespace is the one that CRI-O uses for all its containers.

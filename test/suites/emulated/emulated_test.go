@@ -124,8 +124,8 @@ func (s *stage) cutInThePull() {
 	stall.Release()
 }
 
-// cutWithoutRegistry cuts power as soon as the payload is mounted, and takes the registry away: only
-// a sound store serves the payload, whose every file is compared with its checksum.
+// cutWithoutRegistry cuts power as soon as the payload is mounted, and takes the registry away:
+// only a sound store serves the payload, whose every file is compared with its checksum.
 func (s *stage) cutWithoutRegistry() {
 	s.t.Helper()
 	s.awaitOnNode("a payload is mounted", "grep -q ' /run/kata-agent/slots/' /proc/mounts")

@@ -30,7 +30,7 @@ func (s *subject) bindPod(name string) { s.bind(name, node.RuntimeClass) }
 // bindOrdinaryPod creates a pod that knows nothing of Kata.
 func (s *subject) bindOrdinaryPod(name string) { s.bind(name, "") }
 
-// bindAliasPod creates a pod of a RuntimeClass that somebody else made with our handler.
+// bindAliasPod creates a pod of another RuntimeClass with our handler.
 func (s *subject) bindAliasPod(name string) {
 	s.t.Helper()
 	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: s.name + "-alias"}, Handler: node.Handler}
