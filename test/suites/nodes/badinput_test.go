@@ -84,6 +84,11 @@ func TestAFullDiskIsNamedAndHeals(t *testing.T) {
 
 	s.run("mount", "-o", "remount,size=100m", dir)
 	s.assertInstalled()
+
+	s.endPod("pod")
+	s.run("sh", "-c", "! dd if=/dev/zero of="+dir+"/others bs=64k")
+	s.unwant()
+	s.assertClean()
 }
 
 func (s *subject) read(path string) string {

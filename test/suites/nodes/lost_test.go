@@ -34,6 +34,20 @@ func (s *subject) awaitMounts(count int) {
 	})
 }
 
+func TestAnOldPayloadThatAShellStandsInGoesWithTheShell(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "shell")
+	s.install()
+	inside := "--property=WorkingDirectory=/run/kata-agent/" + s.current() + "/payload"
+	s.run("systemd-run", "--unit=shell", inside, "sleep", "infinity")
+	s.change("payloadImage", s.two)
+	s.awaitCompleted()
+	s.awaitStatus("device or resource busy")
+	require.Len(t, s.payloadMounts(), 2)
+	s.run("systemctl", "stop", "shell.service")
+	s.awaitMounts(1)
+}
+
 func TestALostMountIsNeverServed(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "lost-mount")

@@ -53,6 +53,9 @@ func TestANodeWhoseAgentIsKeptFromRunningWorksAndSaysWhyKataDoesNot(t *testing.T
 	s.awaitRefusal("new", reason)
 	s.restartKubelet()
 	s.assertCRIOStarts(3)
+	said := s.run("journalctl", "--boot", "--quiet", "--output=cat", "--unit="+crioUnit)
+	assert.Contains(t, said, "kata-agent: no payload is served on this node", "CRI-O asks each handler who it is")
+	assert.NotContains(t, said, "features failed", "and what it can do")
 
 	s.run("rm", off)
 	s.run("systemctl", "daemon-reload")
