@@ -34,6 +34,12 @@ type Client struct {
 const (
 	listLimit   = 20 * time.Second
 	removeLimit = 2 * time.Minute
+
+	// stopLimit is the deadline of one stop. CRI-O takes its whole seconds as the time that a
+	// sandbox's process has between SIGTERM and SIGKILL (stopTimeoutFromContext in server/utils.go
+	// of 1.36). A process that has just been started and has no handler yet ignores SIGTERM where
+	// it is process 1, so a longer deadline would be waited for to its end.
+	stopLimit = 10 * time.Second
 )
 
 // maxMessage is the kubelet's own limit, in bytes. A list carries the annotations of every pod of
@@ -136,11 +142,31 @@ func explain(handler string, err error) error {
 func (c *Client) Remove(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, removeLimit)
 	defer cancel()
-	if _, err := c.cri.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: id}); err != nil && !gone(err) {
+	if err := c.stop(ctx, id); err != nil {
 		return fmt.Errorf("stopping sandbox %s: %w", id, err)
 	}
 	if _, err := c.cri.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: id}); err != nil && !gone(err) {
 		return fmt.Errorf("removing sandbox %s: %w", id, err)
+	}
+	return nil
+}
+
+// stop calls twice where the first call reaches its deadline: CRI-O then still sends SIGKILL and
+// waits for the end of the sandbox (runtimeVM.StopContainer keeps to no caller's deadline), but
+// fails in what follows. The second call waits for the first one and does the rest.
+func (c *Client) stop(ctx context.Context, id string) error {
+	err := c.stopOnce(ctx, id)
+	if status.Code(err) == codes.DeadlineExceeded && ctx.Err() == nil {
+		err = c.stopOnce(ctx, id)
+	}
+	return err
+}
+
+func (c *Client) stopOnce(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
+	if _, err := c.cri.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: id}); err != nil && !gone(err) {
+		return err
 	}
 	return nil
 }

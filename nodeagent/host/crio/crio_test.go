@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -145,6 +146,23 @@ func TestRemoveStopsFirst(t *testing.T) {
 	f := &fake{}
 	require.NoError(t, dial(t, f).Remove(t.Context(), "a"))
 	assert.Equal(t, []string{"stop a", "remove a"}, f.asked)
+}
+
+func TestAStopHasAShortDeadlineAndIsTriedTwice(t *testing.T) {
+	t.Parallel()
+	for slow, asked := range [][]string{
+		{"stop a", "remove a"},
+		{"stop a", "stop a", "remove a"},
+		{"stop a", "stop a"},
+	} {
+		f := &fake{slowStops: slow}
+		err := dial(t, f).Remove(t.Context(), "a")
+		assert.Equal(t, slow == 2, err != nil, "%v", err)
+		assert.Equal(t, asked, f.asked)
+		for _, left := range f.deadlines {
+			assert.LessOrEqual(t, left, 10*time.Second, "CRI-O waits for its end before it kills")
+		}
+	}
 }
 
 func TestRemovingWhatIsGoneIsNoError(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -37,6 +38,8 @@ type fake struct {
 	driver    *cri.CgroupDriver // none is told where it is nil
 	broken    map[string]error  // statuses, by sandbox
 	hang      bool
+	slowStops int             // stops that reach their deadline
+	deadlines []time.Duration // left to each stop
 }
 
 func (f *fake) note(call, object string) error {
@@ -92,7 +95,14 @@ func (f *fake) RunPodSandbox(_ context.Context, r *cri.RunPodSandboxRequest) (*c
 	return &cri.RunPodSandboxResponse{PodSandboxId: "proof"}, f.note("run", r.GetRuntimeHandler())
 }
 
-func (f *fake) StopPodSandbox(_ context.Context, r *cri.StopPodSandboxRequest) (*cri.StopPodSandboxResponse, error) {
+func (f *fake) StopPodSandbox(ctx context.Context, r *cri.StopPodSandboxRequest) (*cri.StopPodSandboxResponse, error) {
+	if deadline, limited := ctx.Deadline(); limited {
+		f.deadlines = append(f.deadlines, time.Until(deadline))
+	}
+	if len(f.deadlines) <= f.slowStops {
+		_ = f.note("stop", r.GetPodSandboxId()) //nolint:errcheck // It ends otherwise.
+		return nil, status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+	}
 	return &cri.StopPodSandboxResponse{}, f.note("stop", r.GetPodSandboxId())
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -20,11 +22,19 @@ import (
 	"github.com/kata-node/kata-node/test/bed/images"
 )
 
-// serveImages starts a registry with the images of test pods, among them the one that CRI-O
-// pulls for every sandbox, and returns its host:port.
+// stubbornPause is a pause image whose process ignores SIGTERM.
+const stubbornPause = images.Registry + "/kata/stubborn-pause:test"
+
+// serveImages starts a registry with the images of test pods, among them those that CRI-O pulls for
+// sandboxes, and returns its host:port.
 func serveImages(ctx context.Context, programs bed.Programs) (address string, end func(), err error) {
 	set, err := programs.Images(ctx)
 	if err != nil {
+		return "", nil, err
+	}
+	if set[stubbornPause], err = mutate.Config(set[images.Busybox], v1.Config{
+		Entrypoint: []string{"/bin/sh", "-c", "trap '' TERM; while :; do sleep 3600; done"},
+	}); err != nil {
 		return "", nil, err
 	}
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))

@@ -121,25 +121,6 @@ func TestSandboxesSurviveAKilledCrio(t *testing.T) {
 	require.NoError(n, n.stopSandbox(id))
 }
 
-func TestASandboxCannotBeStoppedWithoutItsHandlerUntilThatIsBack(t *testing.T) {
-	t.Parallel()
-	n := newNode(t)
-	withKata(n, n)
-	id := n.run("a", "kata")
-	n.removeDropIn("60-kata")
-	n.restart()
-	assert.Equal(n, ready, n.state(id))
-	requireShim(n, id)
-	require.ErrorContains(n, n.stopSandbox(id), "failed to find runtime handler kata")
-	requireShim(n, id)
-
-	n.dropIn("60-kata", n.hostNetworkHandler("kata", shimOf("v1")))
-	n.restart()
-	require.NoError(n, n.stopSandbox(id))
-	require.NoError(n, n.removeSandbox(id))
-	requireNoShim(n, id)
-}
-
 func TestASandboxThatEndsByItselfIsNotReady(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -178,33 +159,6 @@ func TestASandboxThatEndsByItselfAfterARestartStaysReady(t *testing.T) {
 	assert.Equal(n, notReady, n.state(id))
 	require.NoError(n, n.removeSandbox(id))
 	requireNoShim(n, id)
-}
-
-func TestASandboxWhoseShimWasKilledStaysReadyAndCannotBeStopped(t *testing.T) {
-	t.Parallel()
-	n := newNode(t)
-	withKata(n, n)
-	id := n.run("a", "kata")
-	killShim(n, id)
-	assert.Equal(n, ready, n.state(id))
-	require.ErrorContains(n, n.stopSandbox(id), "ttrpc: closed: unknown")
-	require.ErrorContains(n, n.removeSandbox(id), "ttrpc: closed: unknown")
-	assert.Equal(n, ready, n.state(id))
-}
-
-func TestStoppingASandboxWhoseShimDiedBeforeTheStartCrashesCrio(t *testing.T) {
-	t.Parallel()
-	n := newNode(t)
-	withKata(n, n)
-	id := n.run("a", "kata")
-	n.stop()
-	killShim(n, id)
-	n.start()
-	assert.Equal(n, ready, n.state(id))
-	require.Error(n, n.stopSandbox(id))
-	require.Eventually(n, n.process.hasEnded, patience, interval)
-	assert.Equal(n, 2, n.process.cmd.ProcessState.ExitCode())
-	assert.Contains(n, n.process.log.String(), "nil pointer dereference")
 }
 
 func TestAFinishedSandboxIsRemovedAfterARestartWhileItsShimLives(t *testing.T) {
