@@ -18,7 +18,9 @@ const ImagePattern = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0
 // image is compiled once: a controller reads thousands of intents.
 var image = regexp.MustCompile(ImagePattern)
 
-func validateImage(field, name string) error {
+// ValidateImage returns what makes a name one that no payload can have, or nil. The error names the
+// field.
+func ValidateImage(field, name string) error {
 	if name == "" {
 		return fmt.Errorf("%s is empty: name an image as registry/repository@sha256:digest", field)
 	}
@@ -32,7 +34,7 @@ func validateOptionalImage(field, name string) error {
 	if name == "" {
 		return nil
 	}
-	return validateImage(field, name)
+	return ValidateImage(field, name)
 }
 
 // PrefixPattern is the form of a prefix of references: registry[:port][/directory...], with or

@@ -119,7 +119,7 @@ func (i Intent) Validate() error {
 func (i Intent) validateState() error {
 	switch i.State {
 	case StateInstalled:
-		return errors.Join(validateImage("payload", i.Payload), validateOptionalImage("prefetch", i.Prefetch))
+		return errors.Join(ValidateImage("payload", i.Payload), validateOptionalImage("prefetch", i.Prefetch))
 	case StateAbsent:
 		if i.Payload != "" {
 			return fmt.Errorf("payload is %q although state is Absent: leave it empty", i.Payload)

@@ -15,7 +15,7 @@ import (
 func newRoot(version string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kata-payload",
-		Short: "Build the payload images that kata-agent mounts on nodes, and look into them",
+		Short: "Build the payload images that kata-agent mounts on nodes, look into them, and say which node gets which",
 		Long: `Build the payload images that kata-agent mounts on nodes, and look into them.
 
 Images are named as skopeo names them: oci:DIR[:TAG] is an OCI layout, docker://registry/repository[:TAG] a registry,
@@ -24,7 +24,7 @@ and @sha256:... behind either is one image whatever its tag.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newBuild(), newInspect(), newVerify())
+	root.AddCommand(newBuild(), newInspect(), newVerify(), newCatalog())
 	return root
 }
 
