@@ -160,8 +160,8 @@ type Store interface {
 type Mounts interface {
 	// Overlay mounts layers (uppermost first) read-only at target, which it makes.
 	Overlay(layers []string, target string) error
-	// Unmount takes the mount at target away; it never uses MNT_DETACH, so a mount in use fails
-	// with EBUSY.
+	// Unmount takes the mount at target away; it never uses MNT_DETACH, so a mount in use stays,
+	// and the error is Busy.
 	Unmount(target string) error
 	// Below returns the mount points at or below a directory as seen by a process; pid 0 is the
 	// agent itself.
@@ -169,6 +169,14 @@ type Mounts interface {
 	// Private tells whether the agent's mounts would stay invisible to PID 1 and so to CRI-O.
 	Private() (bool, error)
 }
+
+// Busy is the error of an unmount of a mount that is in use.
+type Busy struct{ Err error }
+
+func (e *Busy) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the kernel answered.
+func (e *Busy) Unwrap() error { return e.Err }
 
 // Sandbox is a pod sandbox of one of our handlers.
 type Sandbox struct {
@@ -213,6 +221,9 @@ type Process struct {
 	Unread string
 	// Environment are the variables that were asked for, as NAME=VALUE.
 	Environment []string
+	// Name is how the kernel lists the process, in at most 15 bytes that the process may choose.
+	// Only Holding sets it.
+	Name string
 }
 
 // Processes looks at the processes of the host.
@@ -220,6 +231,11 @@ type Processes interface {
 	// Using returns the processes that use files below a directory, and those of which that is not
 	// known.
 	Using(dir string) ([]Process, error)
+	// Holding returns up to so many of the processes that keep a mount busy: their working
+	// directory, their root directory or an open file is at or below dir; or they map a file there,
+	// where no process does any of that. It looks at every process of the host, for some seconds at
+	// most, so it is for a mount that has turned out to be busy.
+	Holding(dir string, most int) ([]Process, error)
 	// Started returns the arguments of a process, and the variables whose names begin with a
 	// prefix.
 	Started(pid int, prefix string) (Process, error)

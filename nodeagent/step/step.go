@@ -7,7 +7,6 @@ package step
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
@@ -93,21 +92,6 @@ func (r Runner) pull(ctx context.Context, payload string) error {
 			r.Tell(fmt.Sprintf("pulling payload %s: %d of %d MB", payload, p.Done/1e6, p.Total/1e6))
 		}
 	})
-}
-
-func (r Runner) unmount(slot string) error {
-	mounted, err := r.Host.Mounts.Below(host.PayloadDir(slot), 0)
-	if err != nil {
-		return err
-	}
-	// More than one mount can lie on or in another only when another program mounted it; each is
-	// unmounted, the last one first.
-	for _, point := range slices.Backward(mounted) {
-		if err := r.Host.Mounts.Unmount(point); err != nil {
-			return err
-		}
-	}
-	return r.Host.Files.Remove(host.SlotDir(slot))
 }
 
 // clear deletes what an installation leaves outside the run directory. The intent stays until the

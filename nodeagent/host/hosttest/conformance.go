@@ -86,7 +86,9 @@ func ConformMounts(t *testing.T, b MountsBench) {
 	assert.Empty(t, below("/run/slot"), "a directory, not a prefix")
 
 	release := b.Hold(target)
-	require.ErrorIs(t, b.Mounts.Unmount(target), unix.EBUSY)
+	var busy *host.Busy
+	require.ErrorAs(t, b.Mounts.Unmount(target), &busy)
+	require.ErrorIs(t, busy, unix.EBUSY)
 	assert.Equal(t, []string{target}, below(dir), "it stays")
 	release()
 
@@ -98,7 +100,9 @@ func ConformMounts(t *testing.T, b MountsBench) {
 	assert.NoFileExists(t, filepath.Join(b.Root, target, "shim"))
 	assert.DirExists(t, filepath.Join(b.Root, target), "the mount point stays")
 	assert.Empty(t, below(dir))
-	require.ErrorIs(t, b.Mounts.Unmount(target), unix.EINVAL)
+	last := b.Mounts.Unmount(target)
+	require.ErrorIs(t, last, unix.EINVAL)
+	assert.NotErrorAs(t, last, &busy)
 }
 
 // ConformProcesses tells whether the users of a directory are found; start runs a program at a path
@@ -121,6 +125,14 @@ func ConformProcesses(t *testing.T, processes host.Processes, start func(path st
 	assert.Equal(t, []int{pid}, pids("/slots/1"))
 	assert.Empty(t, pids("/slot"), "a directory, not a prefix")
 	assert.Empty(t, pids("/slots/2"))
+	for dir, want := range map[string]int{"/slots/1/payload": 1, "/slots/2/payload": 0} {
+		holding, err := processes.Holding(dir, 2)
+		require.NoError(t, err)
+		require.Len(t, holding, want, dir)
+		for _, p := range holding {
+			assert.Equal(t, host.Process{PID: pid, Name: "shim"}, p)
+		}
+	}
 	end()
 	assert.Empty(t, pids("/slots"))
 }

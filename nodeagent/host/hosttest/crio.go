@@ -138,3 +138,13 @@ func (p processes) Using(dir string) ([]host.Process, error) {
 		return q.Unread == "" && !slices.ContainsFunc(q.Paths, func(path string) bool { return strings.HasPrefix(path, dir+"/") })
 	}), nil
 }
+
+func (p processes) Holding(dir string, most int) ([]host.Process, error) {
+	var found []host.Process
+	for _, q := range slices.Concat(p.m.Processes, p.m.Holding) {
+		if slices.ContainsFunc(q.Paths, func(path string) bool { return strings.HasPrefix(path+"/", dir+"/") }) {
+			found = append(found, host.Process{PID: q.PID, Name: q.Name})
+		}
+	}
+	return found[:min(most, len(found))], nil
+}

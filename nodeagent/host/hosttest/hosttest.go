@@ -55,6 +55,8 @@ type Machine struct {
 	Hidden    bool
 	Private   bool
 	Processes []host.Process
+	// Holding are processes that only have files or directories open, which are their Paths.
+	Holding []host.Process
 
 	// Changes counts changes, those that fail too. The agent dies just before change CrashBefore
 	// and just after change CrashAt; 0 is never.

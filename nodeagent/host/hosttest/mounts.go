@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
 // kernel links to what the real one would mount. A second mount at the same place lies on the
@@ -44,7 +46,7 @@ func (k kernel) replace(target string, with func(point string) error) error {
 func (k kernel) Unmount(target string) error {
 	inside := slices.ContainsFunc(k.m.Mounts, func(m string) bool { return strings.HasPrefix(m, target+"/") })
 	if k.m.Busy[target] || inside {
-		return fmt.Errorf("unmounting %s: %w", target, unix.EBUSY)
+		return &host.Busy{Err: fmt.Errorf("unmounting %s: %w", target, unix.EBUSY)}
 	}
 	at := lastIndex(k.m.Mounts, target)
 	if at < 0 {

@@ -6,6 +6,7 @@
 package mounts
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
 // Kernel mounts through the running kernel.
@@ -46,10 +49,15 @@ func (k Kernel) Overlay(layers []string, target string) error {
 // Unmount takes the mount at target away, without force and without detaching.
 func (k Kernel) Unmount(target string) error {
 	target = filepath.Join(k.root, target)
-	if err := unix.Unmount(target, unix.UMOUNT_NOFOLLOW); err != nil {
-		return fmt.Errorf("unmounting %s: %w", target, err)
+	err := unix.Unmount(target, unix.UMOUNT_NOFOLLOW)
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("unmounting %s: %w", target, err)
+	if errors.Is(err, unix.EBUSY) {
+		return &host.Busy{Err: err}
+	}
+	return err
 }
 
 // Below returns the mount points at or below dir in the mount namespace of a process, as paths of

@@ -47,16 +47,15 @@ const proc = "/proc"
 func (t *Table) Using(dir string) ([]host.Process, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	entries, err := os.ReadDir(proc)
+	pids, err := processes()
 	if err != nil {
-		return nil, fmt.Errorf("reading the process table: %w", err)
+		return nil, err
 	}
 	dir = filepath.Join(t.root, dir)
 	var using []host.Process
 	seen := map[identity]int{}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
+	for _, pid := range pids {
+		if pid == os.Getpid() {
 			continue
 		}
 		p, err := t.look(pid, dir, seen)
@@ -71,6 +70,21 @@ func (t *Table) Using(dir string) ([]host.Process, error) {
 	t.unused = seen
 	t.forgetLate()
 	return using, nil
+}
+
+// processes returns the ids of all processes.
+func processes() ([]int, error) {
+	entries, err := os.ReadDir(proc)
+	if err != nil {
+		return nil, fmt.Errorf("reading the process table: %w", err)
+	}
+	var pids []int
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
 }
 
 // identity is a program that a process runs: another start or another execve is another one.

@@ -21,7 +21,12 @@ import (
 // child starts a program that runs until the returned function is called.
 func child(t *testing.T, path string, args ...string) (pid int, end func()) {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), path, args...)
+	return started(t, exec.CommandContext(t.Context(), path, args...))
+}
+
+// started starts a command that copies its input, and returns once it does.
+func started(t *testing.T, c *exec.Cmd) (pid int, end func()) {
+	t.Helper()
 	input, err := c.StdinPipe()
 	require.NoError(t, err)
 	output, err := c.StdoutPipe()

@@ -24,7 +24,7 @@ func reads() map[string][]string {
 		"Images":    {"Exists", "Layers", "List"},
 		"Mounts":    {"Below", "Private"},
 		"Sandboxes": {"List", "Shim"},
-		"Processes": {"Started", "Using"},
+		"Processes": {"Holding", "Started", "Using"},
 	}
 }
 

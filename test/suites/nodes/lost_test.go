@@ -42,7 +42,7 @@ func TestAnOldPayloadThatAShellStandsInGoesWithTheShell(t *testing.T) {
 	s.run("systemd-run", "--unit=shell", inside, "sleep", "infinity")
 	s.change("payloadImage", s.two)
 	s.awaitCompleted()
-	s.awaitStatus("device or resource busy")
+	s.awaitStatus(fmt.Sprintf("device or resource busy; in use by process %d (sleep)", s.mainPID("shell.service")))
 	require.Len(t, s.payloadMounts(), 2)
 	s.run("systemctl", "stop", "shell.service")
 	s.awaitMounts(1)
