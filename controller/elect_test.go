@@ -56,7 +56,8 @@ func TestALeaderThatWasFrozenWritesNothing(t *testing.T) {
 	var nodes atomic.Int32
 	var frozen atomic.Int64
 	election := controller.Election{
-		Namespace: "n", Identity: "i", LeaseDuration: controller.LeaseDuration, RenewDeadline: controller.RenewDeadline, RetryPeriod: controller.RetryPeriod,
+		// The lease cannot be renewed here, and what is tested comes before its end.
+		Namespace: "n", Identity: "i", LeaseDuration: 2 * time.Hour, RenewDeadline: time.Hour, RetryPeriod: controller.RetryPeriod,
 		Now: func() time.Time { return time.Now().Add(time.Duration(frozen.Load())) },
 	}
 	log := logrus.New()
@@ -74,7 +75,7 @@ func TestALeaderThatWasFrozenWritesNothing(t *testing.T) {
 			return err
 		}
 		assert.NoError(t, write())
-		frozen.Store(int64(controller.RenewDeadline + time.Second))
+		frozen.Store(int64(election.RenewDeadline + time.Second))
 		assert.ErrorContains(t, write(), "another instance may lead by now")
 		return nil
 	}))

@@ -20,7 +20,7 @@ import (
 // files of this process.
 func unmount(t *testing.T, kernel mounts.Kernel, target string) {
 	t.Helper()
-	assert.Eventually(t, func() bool { return kernel.Unmount(target) == nil }, 10*time.Second, 10*time.Millisecond, target)
+	assert.Eventually(t, func() bool { return kernel.Unmount(target) == nil }, time.Minute, 10*time.Millisecond, target)
 }
 
 // mounted mounts an image of the node and compares it with its manifest.

@@ -17,10 +17,11 @@ import (
 	"time"
 )
 
-// A cgroup that is still busy after a second has a process in it.
+// A cgroup that is still busy after 10 s has a process in it: also on a busy machine the kernel has
+// taken out by then what has ended.
 const (
 	interval = 20 * time.Millisecond
-	maxTries = 50
+	maxTries = 500
 )
 
 // Roots lists the hierarchies by which systemd tracks services, found in a mountinfo file:

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -188,16 +187,6 @@ func TestTheConfigCommandOnlyDecodes(t *testing.T) {
 
 // withShim fills in the path of a shim that exists; the tables above are made before any is built.
 func withShim(table string) string { return strings.ReplaceAll(table, "SHIM", shimOf("v1")) }
-
-func TestItAnswersSoonAfterItsStart(t *testing.T) {
-	t.Parallel()
-	n := newNode(t)
-	begin := time.Now()
-	n.start()
-	took := time.Since(begin)
-	n.Logf("answered after %s", took.Round(time.Millisecond))
-	assert.Less(n, took, 15*time.Second)
-}
 
 func TestEveryHandlersBinaryIsAskedForItsVersionAtStart(t *testing.T) {
 	t.Parallel()

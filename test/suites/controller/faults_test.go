@@ -69,9 +69,8 @@ func TestAnIntentThatVanishedComesBackAndNothingIsTornDown(t *testing.T) {
 func TestAKataConfigIsDeletedWhileANodeIsSilent(t *testing.T) {
 	t.Parallel()
 	c := start(t)
-	s := settings()
-	s.AgentDeadline = 500 * time.Millisecond
-	c.run(t, s)
+	late := &clock{}
+	c.run(t, late.settings())
 	c.kataConfig(t, "kata", "{}")
 	alive, dead := c.worker(t, "alive"), c.worker(t, "dead")
 	for _, w := range []*worker{alive, dead} {
@@ -81,6 +80,7 @@ func TestAKataConfigIsDeletedWhileANodeIsSilent(t *testing.T) {
 	dead.ready(t, false)
 	c.delete(t, "kata")
 	alive.removes(t)
+	late.turn(t, alive)
 	kc := c.awaitCounts(t, "kata", "0/0/0/1 of 1 Removing")
 	assert.Equal(t, "dead", kc.Status.FailedNodes[0].Name)
 	assert.Contains(t, kc.Status.FailedNodes[0].Error, "which is not Ready (AgentNotReporting)")
@@ -282,9 +282,8 @@ func TestNotReadyAndCordonedNodesWaitWithoutFailing(t *testing.T) {
 func TestANodeIsNotCompleteUntilItsAgentHasReportedTheNewBoot(t *testing.T) {
 	t.Parallel()
 	c := start(t)
-	s := settings()
-	s.AgentDeadline = 3 * time.Second
-	seen, _ := c.run(t, s)
+	late := &clock{}
+	seen, _ := c.run(t, late.settings())
 	c.kataConfig(t, "kata", "{}")
 	w := c.worker(t, "w")
 	w.reports(t, node.PhaseIdle)
@@ -295,6 +294,7 @@ func TestANodeIsNotCompleteUntilItsAgentHasReportedTheNewBoot(t *testing.T) {
 	const again = "99999999-2222-3333-4444-555555555555"
 	require.NoError(t, w.patchStatus(t.Context(), map[string]any{"status": map[string]any{"nodeInfo": map[string]any{"bootID": again}}}))
 	c.awaitCounts(t, "kata", "0/1/0/0 of 1 Installing")
+	late.turn(t, w)
 	kc := c.awaitCounts(t, "kata", "0/0/0/1 of 1 NodesFailed")
 	assert.Contains(t, kc.Status.FailedNodes[0].Error, "no report since the node's last boot")
 	w.reports(t, node.PhaseInstalled, func(r *node.Report) { r.BootID = again })
@@ -306,12 +306,13 @@ func TestANodeIsNotCompleteUntilItsAgentHasReportedTheNewBoot(t *testing.T) {
 func TestAnAgentThatDoesNotAnswerIsNamedAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	c := start(t)
-	s := settings()
-	s.AgentDeadline = time.Second
-	c.run(t, s)
+	late := &clock{}
+	c.run(t, late.settings())
 	w := c.worker(t, "w")
 	w.reports(t, node.PhaseIdle)
 	c.kataConfig(t, "kata", "{}")
+	w.awaitIntent(t, node.StateInstalled, payloadA)
+	late.turn(t, w)
 	kc := c.awaitCounts(t, "kata", "0/0/0/1 of 1 NodesFailed")
 	assert.Contains(t, kc.Status.FailedNodes[0].Error, "look at kata-agent.service on the node (AgentNotReporting)")
 	w.installs(t, payloadA)

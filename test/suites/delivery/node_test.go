@@ -116,5 +116,9 @@ func TestAnAgentThatNeverGetsReadyHoldsCRIOUpForFifteenSecondsAtMost(t *testing.
 	}, patience, 200*time.Millisecond)
 	waited := micros(t, crio, "ActiveEnterTimestampMonotonic") - micros(t, show(t, m, "basic.target"), "ActiveEnterTimestampMonotonic")
 	assert.Greater(t, waited, 10*time.Second, "CRI-O does wait for the agent")
-	assert.Less(t, waited, 45*time.Second, "systemd's own limit of 90 s is not the one that counts; a busy machine needs some seconds itself")
+	// How much later CRI-O is up depends on the machine; whose limit ended the wait does not.
+	assert.Equal(t, "15s", show(t, m, "kata-node-agent.service")["TimeoutStartUSec"], "not systemd's own limit of 90 s")
+	journal, err := m.Journal(t.Context(), "kata-node-agent.service")
+	require.NoError(t, err)
+	assert.Contains(t, journal, "start operation timed out. Killing.")
 }
