@@ -45,7 +45,7 @@ of all files (seconds; default 0).`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "staged directory: the root of the image")
 	flags.StringVar(&f.describe, "describe", "", "description of that directory (TOML)")
-	flags.StringVar(&f.to, "to", "", "oci:DIR[:TAG] or docker://registry/repository[:TAG]")
+	flags.StringVar(&f.to, "to", "", "docker://, oci:, oci-archive: or containers-storage: with a name behind it")
 	flags.StringArrayVar(&f.set, "set", nil, "override a key of the description, as in version=2.0.0 (repeatable)")
 	f.registry.add(flags)
 	for _, required := range []string{"from", "describe", "to"} {

@@ -4,9 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"text/tabwriter"
 
@@ -64,8 +66,8 @@ func newVerify() *cobra.Command {
 	}
 }
 
-func readManifest(ctx context.Context, where string, o transport.Options) (manifest.Manifest, []byte, error) {
-	if !isTarget(where) {
+func readManifest(ctx context.Context, where string, o transport.Options) (m manifest.Manifest, document []byte, err error) {
+	if !transport.IsTarget(where) {
 		if _, err := os.Stat(where); err != nil {
 			return manifest.Manifest{}, nil, fmt.Errorf("%w: name a directory, oci:DIR or docker://registry/repository", err)
 		}
@@ -75,7 +77,12 @@ func readManifest(ctx context.Context, where string, o transport.Options) (manif
 	if err != nil {
 		return manifest.Manifest{}, nil, err
 	}
-	image, err := transport.Open(ctx, target, o)
+	opened, err := transport.Open(ctx, target, o)
+	if err != nil {
+		return manifest.Manifest{}, nil, err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	image, err := opened.For(runtime.GOARCH)
 	if err != nil {
 		return manifest.Manifest{}, nil, err
 	}

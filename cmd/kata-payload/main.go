@@ -9,12 +9,18 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"go.podman.io/storage/pkg/reexec"
 )
 
 // version is set by the linker.
 var version = "unreleased"
 
 func main() {
+	// The library of containers-storage calls this program again to unpack layers.
+	if reexec.Init() {
+		return
+	}
 	os.Exit(run())
 }
 

@@ -66,19 +66,27 @@ func TestTheDefaultPayloadIsBuiltAndShown(t *testing.T) {
 
 	var digests []string
 	for _, to := range []string{"oci:" + layout + ":v1", "docker://" + image + ":v1"} {
-		out, diag, err := run(t, kataPayload, "build", "--from", stage(t, kataPayload), "--describe", "test/payload/payload.toml", "--to", to, "--set", "version=1.2.3")
+		out, diag, err := run(t, kataPayload, "build", "--from", stage(t, kataPayload), "--describe", "test/payload/payload.toml", "--to", to, "--set", "version=1.2.3", "--tls-verify=false")
 		require.NoError(t, err, diag)
 		assert.Contains(t, diag, "layer shim ")
 		name, digest, _ := strings.Cut(strings.TrimSpace(out), "@")
 		assert.Contains(t, []string{image, "oci:" + layout}, name)
 		digests = append(digests, digest)
 
-		out, diag, err = run(t, kataPayload, "inspect", to)
+		out, diag, err = run(t, kataPayload, "inspect", "--tls-verify=false", to)
 		require.NoError(t, err, diag)
 		assert.Contains(t, out, "kata-test 1.2.3 ("+runtime.GOARCH+")")
 		assert.Contains(t, out, "usr/bin/containerd-shim-kata-v2")
 	}
 	assert.Equal(t, digests[0], digests[1], "staged and published apart")
+
+	archive := "oci-archive:" + filepath.Join(t.TempDir(), "payload.tar") + ":v1"
+	out, diag, err := run(t, kataPayload, "push", "--tls-verify=false", "docker://"+image+"@"+digests[0], archive)
+	require.NoError(t, err, diag)
+	assert.Contains(t, out, "payload.tar@"+digests[0]+"\n")
+	out, diag, err = run(t, kataPayload, "inspect", archive)
+	require.NoError(t, err, diag)
+	assert.Contains(t, out, "kata-test 1.2.3")
 
 	document, diag, err := run(t, kataPayload, "inspect", "--json", "oci:"+layout+"@"+digests[0])
 	require.NoError(t, err, diag)
@@ -91,7 +99,7 @@ func TestTheDefaultPayloadIsBuiltAndShown(t *testing.T) {
 	for _, f := range m.Files {
 		require.NoError(t, os.Chmod(filepath.Join(unpacked, f.Path), f.Mode.Perm()))
 	}
-	out, diag, err := run(t, kataPayload, "verify", unpacked)
+	out, diag, err = run(t, kataPayload, "verify", unpacked)
 	require.NoError(t, err, diag)
 	assert.Regexp(t, `^sha256:[0-9a-f]{64}\n$`, out)
 	require.NoError(t, os.Remove(filepath.Join(unpacked, "usr/bin/containerd-shim-kata-v2")))
@@ -105,14 +113,17 @@ func TestMistakesEndWithOneSentenceAndExitCodeOne(t *testing.T) {
 	kataPayload := program(t)
 	for want, args := range map[string][]string{
 		`required flag(s) "describe", "from", "to" not set`:         {"build"},
-		`begin it with oci: or docker://`:                           {"build", "--from", ".", "--describe", "x", "--to", "payload:v1"},
+		`begin it with docker://, oci:`:                             {"build", "--from", ".", "--describe", "x", "--to", "payload:v1"},
 		`reading description: open /nowhere: no such file`:          {"build", "--from", ".", "--describe", "/nowhere", "--to", "oci:x"},
 		`--set "version": write it as key=value`:                    {"build", "--from", ".", "--describe", "test/payload/payload.toml", "--to", "oci:x", "--set", "version"},
 		`the keys that can be set are`:                              {"build", "--from", ".", "--describe", "test/payload/payload.toml", "--to", "oci:x", "--set", "a=b"},
 		`name a directory, oci:DIR or docker://registry/repository`: {"inspect", "nowhere"},
 		`opening oci:nowhere:v1: `:                                  {"inspect", "oci:nowhere:v1"},
 		`reading payload manifest: `:                                {"verify", "."},
-		`unknown command "push" for "kata-payload"`:                 {"push"},
+		`unknown command "mount" for "kata-payload"`:                {"mount"},
+		`accepts 2 arg(s), received 1`:                              {"push", "oci:x"},
+		`publishing to oci:x: opening oci:nowhere: `:                {"push", "oci:nowhere", "oci:x"},
+		`invalid argument "maybe" for "--tls-verify"`:               {"push", "--tls-verify=maybe", "oci:nowhere", "oci:x"},
 	} {
 		out, diag, err := run(t, kataPayload, args...)
 		var exit *exec.ExitError

@@ -4,7 +4,7 @@ package main
 
 import (
 	"os"
-	"strings"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,32 +18,43 @@ func newRoot(version string) *cobra.Command {
 		Short: "Build the payload images that kata-agent mounts on nodes, look into them, and say which node gets which",
 		Long: `Build the payload images that kata-agent mounts on nodes, and look into them.
 
-Images are named as skopeo names them: oci:DIR[:TAG] is an OCI layout, docker://registry/repository[:TAG] a registry,
-and @sha256:... behind either is one image whatever its tag.`,
+Images are named as skopeo names them: docker://registry/repository[:TAG] is in a registry, oci:DIR[:TAG] in an OCI layout,
+oci-archive:FILE[:TAG] in an archive, containers-storage:NAME[:TAG] in the host's own store, and @sha256:... behind any of them
+is one image whatever its tag. Registries are reached as podman and skopeo reach them: with their login files, certs.d and
+registries.conf.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newBuild(), newInspect(), newVerify(), newCatalog())
+	root.AddCommand(newBuild(), newInspect(), newPush(), newVerify(), newCatalog())
 	return root
-}
-
-// isTarget tells an image from a directory.
-func isTarget(text string) bool {
-	return strings.HasPrefix(text, "oci:") || strings.HasPrefix(text, "docker://")
 }
 
 // registryFlags are skopeo's, for the same purposes.
 type registryFlags struct {
 	authFile  string
-	tlsVerify bool
+	tlsVerify optionalBool
 }
 
 func (r *registryFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&r.authFile, "authfile", os.Getenv("REGISTRY_AUTH_FILE"), "credentials, as podman or docker login writes them [REGISTRY_AUTH_FILE]")
-	flags.BoolVar(&r.tlsVerify, "tls-verify", true, "demand a registry's certificate; false accepts any, and plain HTTP")
+	flag := flags.VarPF(&r.tlsVerify, "tls-verify", "", "demand a registry's certificate; false accepts any, and plain HTTP; without it, registries.conf decides")
+	flag.NoOptDefVal = "true"
 }
 
 func (r *registryFlags) options() transport.Options {
-	return transport.Options{AuthFile: r.authFile, SkipTLSVerify: !r.tlsVerify}
+	return transport.Options{AuthFile: r.authFile, SkipTLSVerify: r.tlsVerify == "false", DemandTLS: r.tlsVerify == "true"}
+}
+
+// optionalBool is "true", "false", or empty where the flag is not given.
+type optionalBool string
+
+func (o *optionalBool) String() string { return string(*o) }
+func (o *optionalBool) Type() string   { return "bool" }
+
+// Set takes what other flags take as a boolean.
+func (o *optionalBool) Set(text string) error {
+	value, err := strconv.ParseBool(text)
+	*o = optionalBool(strconv.FormatBool(value))
+	return err
 }

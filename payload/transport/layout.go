@@ -11,12 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/renameio/v2"
+	"go.podman.io/image/v5/copy"
+	ocilayout "go.podman.io/image/v5/oci/layout"
 )
 
 const (
@@ -29,134 +31,169 @@ const (
 	fileMode      = 0o644
 )
 
-// pushLayout writes the image into a layout of its own inside the directory, moves the blobs over,
-// and moves the name last, by one rename. Whoever reads the layout meanwhile sees the old image or
-// the new one; two writers at once are not for this.
-func pushLayout(ctx context.Context, image v1.Image, target Target) error {
-	if err := prepareLayout(target.layout); err != nil {
+// toLayout copies into a layout of its own inside the directory, moves the blobs over, and moves
+// the name last, by one rename: the library writes the index in place. Whoever reads the layout
+// meanwhile sees the old image or the new one. One process at a time may write.
+func (j *job) toLayout(ctx context.Context) error {
+	var c created
+	if err := j.intoLayout(ctx, &c); err != nil {
+		return errors.Join(err, c.undo())
+	}
+	return nil
+}
+
+func (j *job) intoLayout(ctx context.Context, c *created) error {
+	dir := j.to.place
+	if err := c.directories(dir); err != nil {
 		return err
 	}
-	stage, err := os.MkdirTemp(target.layout, ".incoming-")
+	held, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(moveImage(ctx, image, layout.Path(stage), target), os.RemoveAll(stage))
-}
-
-// prepareLayout makes an empty layout, and refuses a directory that holds something else.
-func prepareLayout(dir string) error {
-	if err := os.MkdirAll(dir, dirMode); err != nil {
+	defer held.Close() //nolint:errcheck // It is a directory.
+	if err := errors.Join(lock(held), judgeLayout(dir)); err != nil {
 		return err
 	}
+	if err := removeAbandoned(dir, incoming); err != nil {
+		return err
+	}
+	stage, err := os.MkdirTemp(dir, incoming)
+	if err != nil {
+		return err
+	}
+	return errors.Join(j.stage(ctx, stage, c), os.RemoveAll(stage))
+}
+
+// judgeLayout refuses a directory that holds something else.
+func judgeLayout(dir string) error {
 	there, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	isLayout := slices.ContainsFunc(there, func(d fs.DirEntry) bool { return d.Name() == layoutFile })
-	if len(there) > 0 && !isLayout {
-		return fmt.Errorf("%s holds %q and is no OCI layout: name an empty or new directory", dir, there[0].Name())
+	foreign := ""
+	for _, entry := range there {
+		if entry.Name() == layoutFile && entry.Type().IsRegular() {
+			return nil
+		}
+		if !strings.HasPrefix(entry.Name(), incoming) {
+			foreign = entry.Name()
+		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, indexFile)); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if foreign != "" {
+		return fmt.Errorf("%s holds %q and is no OCI layout: name an empty or new directory", dir, foreign)
 	}
-	index, err := empty.Index.RawManifest()
+	return nil
+}
+
+func (j *job) stage(ctx context.Context, stage string, c *created) error {
+	to, err := ocilayout.NewReference(stage, "")
 	if err != nil {
 		return err
 	}
-	if err := write(dir, layoutFile, []byte(layoutVersion)); err != nil {
+	if err := j.copy(ctx, to, copy.Options{ImageListSelection: copy.CopyAllImages}); err != nil {
 		return err
 	}
-	return write(dir, indexFile, index)
-}
-
-// write replaces a file as a whole.
-func write(dir, name string, content []byte) error {
-	return renameio.WriteFile(filepath.Join(dir, name), content, fileMode, renameio.WithStaticPermissions(fileMode))
-}
-
-func moveImage(ctx context.Context, image v1.Image, stage layout.Path, target Target) error {
-	if err := stage.WriteImage(image); err != nil {
+	named, err := j.descriptors(stage)
+	if err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	index, err := nameIn(j.to.place, named)
+	if err != nil {
+		return err
 	}
+	if err := moveBlobs(stage, j.to.place, c); err != nil {
+		return err
+	}
+	if err := c.file(filepath.Join(j.to.place, layoutFile), []byte(layoutVersion)); err != nil {
+		return err
+	}
+	return replace(filepath.Join(j.to.place, indexFile), index)
+}
+
+// descriptors are what the layout's index has to say about what is in the stage.
+func (j *job) descriptors(stage string) ([]v1.Descriptor, error) {
+	staged, err := readIndex(stage)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(staged.Manifests, func(d v1.Descriptor) bool { return d.Digest.String() == j.Digest })
+	if at < 0 {
+		return nil, fmt.Errorf("the copy in %s has no %s", stage, j.Digest)
+	}
+	top := staged.Manifests[at]
+	if top.Annotations = nil; j.to.tag != "" {
+		top.Annotations = map[string]string{refName: j.to.tag}
+	}
+	if !j.Index {
+		config, err := j.Images[0].ConfigFile()
+		if err != nil {
+			return nil, err
+		}
+		top.Platform = &v1.Platform{OS: config.OS, Architecture: config.Architecture}
+	}
+	return []v1.Descriptor{top}, nil
+}
+
+// nameIn returns the layout's index with the descriptors in it. A name that it has already moves.
+func nameIn(dir string, named []v1.Descriptor) ([]byte, error) {
+	index, err := readIndex(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		index, err = empty.Index.IndexManifest()
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range named {
+		index.Manifests = slices.DeleteFunc(index.Manifests, func(old v1.Descriptor) bool { return old.Annotations[refName] == d.Annotations[refName] })
+		index.Manifests = append(index.Manifests, d)
+	}
+	text, err := json.MarshalIndent(index, "", "  ")
+	return append(text, '\n'), err
+}
+
+func moveBlobs(from, to string, c *created) error {
 	blobs := filepath.Join("blobs", "sha256")
-	if err := os.MkdirAll(filepath.Join(target.layout, blobs), dirMode); err != nil {
+	if err := c.directories(filepath.Join(to, blobs)); err != nil {
 		return err
 	}
-	staged, err := os.ReadDir(filepath.Join(string(stage), blobs))
+	staged, err := os.ReadDir(filepath.Join(from, blobs))
 	if err != nil {
 		return err
 	}
 	for _, blob := range staged {
-		if err := moveBlob(string(stage), target.layout, filepath.Join(blobs, blob.Name())); err != nil {
+		if err := c.move(filepath.Join(from, blobs, blob.Name()), filepath.Join(to, blobs, blob.Name())); err != nil {
 			return err
 		}
 	}
-	return moveName(image, target)
+	return nil
 }
 
-func moveBlob(from, to, blob string) error {
-	if err := os.Chmod(filepath.Join(from, blob), fileMode); err != nil {
-		return err
-	}
-	return os.Rename(filepath.Join(from, blob), filepath.Join(to, blob))
+// replace replaces a file as a whole.
+func replace(name string, content []byte) error {
+	return renameio.WriteFile(name, content, fileMode, renameio.WithStaticPermissions(fileMode))
 }
 
-// moveName makes the image the one that its tag names, or the one without a tag.
-func moveName(image v1.Image, target Target) error {
-	index, err := readIndex(layout.Path(target.layout))
-	if err != nil {
-		return err
-	}
-	descriptor, err := partial.Descriptor(image)
-	if err != nil {
-		return err
-	}
-	descriptor.ArtifactType = ""
-	if descriptor.Annotations = nil; target.tag != "" {
-		descriptor.Annotations = map[string]string{refName: target.tag}
-	}
-	if descriptor.Platform, err = platform(image); err != nil {
-		return err
-	}
-	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Annotations[refName] == target.tag })
-	index.Manifests = append(index.Manifests, *descriptor)
-	text, err := json.MarshalIndent(index, "", "  ")
-	if err != nil {
-		return err
-	}
-	return write(target.layout, indexFile, append(text, '\n'))
-}
-
-func platform(image v1.Image) (*v1.Platform, error) {
-	config, err := image.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	return &v1.Platform{OS: config.OS, Architecture: config.Architecture}, nil
-}
-
-func readIndex(l layout.Path) (*v1.IndexManifest, error) {
-	index, err := l.ImageIndex()
+func readIndex(dir string) (*v1.IndexManifest, error) {
+	index, err := layout.ImageIndexFromPath(dir)
 	if err != nil {
 		return nil, err
 	}
 	return index.IndexManifest()
 }
 
-func openLayout(l layout.Path, target Target) (v1.Image, error) {
-	index, err := readIndex(l)
+// findInLayout returns which of a layout's images the target names.
+func (t Target) findInLayout() (int, error) {
+	index, err := readIndex(t.place)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	for _, d := range index.Manifests {
-		byDigest := target.digest != "" && d.Digest.String() == target.digest
-		byName := target.digest == "" && d.Annotations[refName] == target.tag
+	for at, d := range index.Manifests {
+		byDigest := t.digest != "" && d.Digest.String() == t.digest
+		byName := t.digest == "" && d.Annotations[refName] == t.tag
 		if byDigest || byName {
-			return l.Image(d.Digest)
+			return at, nil
 		}
 	}
-	return nil, fmt.Errorf("no such image among the %d in %s", len(index.Manifests), string(l))
+	return 0, fmt.Errorf("no such image among the %d in %s", len(index.Manifests), t.place)
 }

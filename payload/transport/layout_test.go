@@ -18,7 +18,7 @@ import (
 
 func push(t *testing.T, p assemble.Payload, to string) transport.Published {
 	t.Helper()
-	got, err := transport.Push(t.Context(), p.Image, target(t, to), transport.Options{})
+	got, err := transport.Push(t.Context(), p.Image, target(t, to), options(t))
 	require.NoError(t, err)
 	return got
 }
@@ -42,7 +42,7 @@ func TestALayoutHoldsOneImagePerTagAndOneWithout(t *testing.T) {
 	held, err := index.IndexManifest()
 	require.NoError(t, err)
 	assert.Len(t, held.Manifests, 3)
-	_, err = transport.Open(t.Context(), target(t, "oci:"+dir+":v3"), transport.Options{})
+	_, err = transport.Open(t.Context(), target(t, "oci:"+dir+":v3"), options(t))
 	assert.ErrorContains(t, err, "no such image among the 3 in "+dir)
 }
 
@@ -54,7 +54,7 @@ func TestALayoutHoldsNothingButItself(t *testing.T) {
 		require.NoError(t, err)
 		info, err := d.Info()
 		require.NoError(t, err)
-		assert.NotContains(t, path, ".incoming-")
+		assert.NotContains(t, path, "incoming")
 		if info.Mode().IsRegular() {
 			assert.Equal(t, fs.FileMode(0o644), info.Mode().Perm(), path)
 		}
@@ -66,20 +66,11 @@ func TestADirectoryThatHoldsSomethingElseIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "thesis.txt"), nil, 0o600))
-	_, err := transport.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "oci:"+dir), transport.Options{})
+	_, err := transport.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "oci:"+dir), options(t))
 	require.ErrorContains(t, err, `holds "thesis.txt" and is no OCI layout`)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, left, 1)
-}
-
-func TestADirectoryThatCannotBeWrittenIsNamed(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err := transport.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "oci:"+file+"/layout"), transport.Options{})
-	require.ErrorContains(t, err, "publishing to oci:"+file+"/layout: ")
-	assert.ErrorContains(t, err, "not a directory")
 }
 
 func TestAnInterruptedPushLeavesTheOldImage(t *testing.T) {
@@ -87,7 +78,7 @@ func TestAnInterruptedPushLeavesTheOldImage(t *testing.T) {
 	dir := t.TempDir()
 	first, second := payload(t, "1.0.0"), payload(t, "2.0.0")
 	push(t, first, "oci:"+dir+":v1")
-	_, err := transport.Push(t.Context(), broken{second.Image}, target(t, "oci:"+dir+":v1"), transport.Options{})
+	_, err := transport.Push(t.Context(), broken{second.Image}, target(t, "oci:"+dir+":v1"), options(t))
 	require.ErrorContains(t, err, "input/output error")
 	sameManifest(t, first, target(t, "oci:"+dir+":v1"))
 	push(t, second, "oci:"+dir+":v1")
@@ -98,7 +89,7 @@ func TestALayoutThatCannotBeStartedIsLeftAsItIs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "oci-layout"), 0o755)) // where a file must be
-	_, err := transport.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "oci:"+dir+":v1"), transport.Options{})
+	_, err := transport.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "oci:"+dir+":v1"), options(t))
 	require.ErrorContains(t, err, "oci-layout")
 	assert.NoFileExists(t, filepath.Join(dir, "index.json"), "nothing is written after an error")
 }

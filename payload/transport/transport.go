@@ -4,24 +4,15 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/copy"
+	"go.podman.io/image/v5/signature"
+	"go.podman.io/image/v5/types"
 )
-
-// Options says how registries are reached.
-type Options struct {
-	// AuthFile is a containers auth.json or a Docker config.json. Without it the places that podman
-	// and docker use are searched.
-	AuthFile string
-	// SkipTLSVerify accepts any certificate, and plain HTTP where the registry speaks nothing else.
-	SkipTLSVerify bool
-	// Progress, if set, is told how many bytes of how many have been written to a registry. It is
-	// called from one goroutine at a time.
-	Progress func(complete, total int64)
-}
 
 // Published is an image at its place.
 type Published struct {
@@ -31,76 +22,117 @@ type Published struct {
 	Digest string
 }
 
-// Push writes the image. The target's tag moves to it when everything else is in place.
-func Push(ctx context.Context, image v1.Image, target Target, o Options) (Published, error) {
-	digest, err := push(ctx, image, target, o)
-	if err != nil {
-		return Published{}, fmt.Errorf("publishing to %s: %w", target, err)
-	}
-	return Published{Name: target.byDigest(digest), Digest: digest}, nil
+// Push writes an image or an index. The target's tag moves to it when everything else is in place.
+func Push(ctx context.Context, content Content, to Target, o Options) (Published, error) {
+	return publish(ctx, to, o, func(w workspace) (*Opened, error) { return openReference(ctx, built{content: content}, w) })
 }
 
-func push(ctx context.Context, image v1.Image, target Target, o Options) (string, error) {
-	digest, err := image.Digest()
-	if err != nil {
-		return "", err
-	}
-	if target.digest != "" && target.digest != digest.String() {
-		return "", fmt.Errorf("the image's digest is %s", digest)
-	}
-	if target.layout != "" {
-		return digest.String(), pushLayout(ctx, image, target)
-	}
-	return digest.String(), pushRegistry(ctx, image, target, o)
-}
-
-func pushRegistry(ctx context.Context, image v1.Image, target Target, o Options) error {
-	ref, err := target.reference(o)
-	if err != nil {
-		return err
-	}
-	options, err := o.remote(ctx, ref.Context())
-	if err != nil {
-		return err
-	}
-	if o.Progress == nil {
-		return remote.Write(ref, image, options...)
-	}
-	updates := make(chan v1.Update)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for u := range updates {
-			if u.Error == nil {
-				o.Progress(u.Complete, u.Total)
-			}
+// Copy writes what is somewhere already to another target: an image, or an index with all of its
+// images.
+func Copy(ctx context.Context, from, to Target, o Options) (Published, error) {
+	return publish(ctx, to, o, func(w workspace) (*Opened, error) {
+		opened, err := from.open(ctx, w)
+		if err != nil {
+			return nil, fmt.Errorf("opening %s: %w", from, explain(err, from))
 		}
-	}()
-	err = remote.Write(ref, image, append(options, remote.WithProgress(updates))...)
-	<-done
-	return err
+		return opened, nil
+	})
 }
 
-// Open finds an image. Its layers are read later, from where it was found.
-func Open(ctx context.Context, target Target, o Options) (v1.Image, error) {
-	image, err := open(ctx, target, o)
+func publish(ctx context.Context, to Target, o Options, open func(workspace) (*Opened, error)) (p Published, err error) {
+	w, err := o.workspace()
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", target, err)
+		return Published{}, fmt.Errorf("publishing to %s: %w", to, explain(err, to))
 	}
-	return image, nil
+	defer func() { err = errors.Join(err, w.close()) }()
+	opened, err := open(w)
+	if err != nil {
+		return Published{}, fmt.Errorf("publishing to %s: %w", to, err)
+	}
+	if err := (&job{opened, to, o}).run(ctx); err != nil {
+		return Published{}, fmt.Errorf("publishing to %s: %w", to, explain(errors.Join(err, opened.source.Close()), to))
+	}
+	return Published{Name: to.byDigest(opened.Digest), Digest: opened.Digest}, opened.source.Close()
 }
 
-func open(ctx context.Context, target Target, o Options) (v1.Image, error) {
-	if target.layout != "" {
-		return openLayout(layout.Path(target.layout), target)
+// job is one image or index on its way to a target.
+type job struct {
+	*Opened
+	to      Target
+	options Options
+}
+
+func (j *job) run(ctx context.Context) error {
+	if j.to.digest != "" && j.to.digest != j.Digest {
+		return fmt.Errorf("the image's digest is %s", j.Digest)
 	}
-	ref, err := target.reference(o)
+	switch j.to.kind {
+	case registryPrefix:
+		return j.toRegistry(ctx)
+	case layoutPrefix:
+		return j.toLayout(ctx)
+	case archivePrefix:
+		return j.toArchive(ctx)
+	default:
+		return j.toStorage(ctx)
+	}
+}
+
+// opened is a reference whose source is open: what was read before is what is copied.
+type opened struct {
+	types.ImageReference
+	source types.ImageSource
+}
+
+// NewImageSource returns the open source. Sources may be closed twice.
+func (o opened) NewImageSource(context.Context, *types.SystemContext) (types.ImageSource, error) {
+	return o.source, nil
+}
+
+// progressInterval is how often a blob's progress is reported.
+const progressInterval = 100 * time.Millisecond
+
+// copy copies everything, byte for byte, and compares what came out of it.
+func (j *job) copy(ctx context.Context, to types.ImageReference, o copy.Options) error {
+	policy, err := signature.NewPolicyContext(&signature.Policy{Default: []signature.PolicyRequirement{signature.NewPRInsecureAcceptAnything()}})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	options, err := o.remote(ctx, ref.Context())
+	defer func() { _ = policy.Destroy() }() //nolint:errcheck // releases memory only
+	o.SourceCtx, o.DestinationCtx = j.work.system, j.work.system
+	o.PreserveDigests = true
+	// Only registries hold signatures; the library would refuse to leave them out.
+	o.RemoveSignatures = j.to.kind != registryPrefix
+	if j.options.Progress != nil {
+		events, done := make(chan types.ProgressProperties), make(chan struct{})
+		o.Progress, o.ProgressInterval = events, progressInterval
+		go func() { defer close(done); report(events, j.options.Progress) }()
+		defer func() { close(events); <-done }()
+	}
+	written, err := copy.Image(ctx, policy, to, opened{j.reference, j.source}, &o)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return remote.Image(ref, options...)
+	if got := digest.FromBytes(written).String(); o.ImageListSelection != copy.CopySystemImage && got != j.Digest {
+		return fmt.Errorf("the copy has digest %s, not %s", got, j.Digest)
+	}
+	return nil
+}
+
+func report(events <-chan types.ProgressProperties, progress func(Progress)) {
+	for e := range events {
+		size := max(e.Artifact.Size, 0)
+		p := Progress{Blob: e.Artifact.Digest.String(), Done: int64(e.Offset), Total: size} //nolint:gosec // a blob's size fits
+		switch e.Event {
+		case types.ProgressEventSkipped:
+			p.Done, p.Present, p.Finished = size, true, true
+		case types.ProgressEventDone:
+			p.Finished = true
+		case types.ProgressEventNewArtifact, types.ProgressEventRead:
+		}
+		progress(p)
+	}
 }

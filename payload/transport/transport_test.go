@@ -6,12 +6,13 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -33,13 +34,18 @@ const (
 // payload builds the smallest payload of a version.
 func payload(t *testing.T, version string) assemble.Payload {
 	t.Helper()
+	return payloadFor(t, version, "amd64")
+}
+
+func payloadFor(t *testing.T, version, architecture string) assemble.Payload {
+	t.Helper()
 	tree := t.TempDir()
 	for path, mode := range map[string]os.FileMode{shim: 0o755, config: 0o644} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(tree, path)), 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(tree, path), []byte(version), mode))
+		require.NoError(t, os.WriteFile(filepath.Join(tree, path), []byte(version+architecture), mode))
 	}
 	p, err := assemble.Build(t.Context(), assemble.Input{Tree: tree, WorkDir: t.TempDir(), Description: assemble.Description{
-		Name: "kata-test", Version: version, Architecture: "amd64", ShimCompatibility: "test-1",
+		Name: "kata-test", Version: version, Architecture: architecture, ShimCompatibility: "test-1",
 		Handlers:   []assemble.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
 		Components: []assemble.Component{{Name: "all"}},
 	}})
@@ -54,11 +60,31 @@ func target(t *testing.T, text string) transport.Target {
 	return parsed
 }
 
+// options reach registries on this machine, with temporary files that the test sees.
+func options(t *testing.T) transport.Options {
+	t.Helper()
+	o := transport.Options{SkipTLSVerify: true, WorkDir: t.TempDir(), Root: t.TempDir()}
+	t.Cleanup(func() {
+		left, err := os.ReadDir(o.WorkDir)
+		require.NoError(t, err)
+		assert.Empty(t, left, "temporary files")
+	})
+	return o
+}
+
+func openTarget(t *testing.T, at transport.Target) *transport.Opened {
+	t.Helper()
+	opened, err := transport.Open(t.Context(), at, options(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, opened.Close()) })
+	return opened
+}
+
 // serve returns the host of a registry behind a filter, which answers a request itself when it
 // returns true.
 func serve(t *testing.T, start func(http.Handler) *httptest.Server, filter func(http.ResponseWriter, *http.Request) bool) string {
 	t.Helper()
-	store := registry.New()
+	store := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	server := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if filter == nil || !filter(w, r) {
 			store.ServeHTTP(w, r)
@@ -74,15 +100,17 @@ func TestARegistryHasWhatWasPushed(t *testing.T) {
 	host := serve(t, httptest.NewServer, nil)
 	p := payload(t, "1.0.0")
 	to := target(t, "docker://"+host+"/kata/payload:v1")
-	var complete, total atomic.Int64
-	got, err := transport.Push(t.Context(), p.Image, to, transport.Options{Progress: func(c, all int64) {
-		complete.Store(c)
-		total.Store(all)
-	}})
+	blobs := map[string]transport.Progress{}
+	o := options(t)
+	o.Progress = func(p transport.Progress) { blobs[p.Blob] = p }
+	got, err := transport.Push(t.Context(), p.Image, to, o)
 	require.NoError(t, err)
 	assert.Equal(t, transport.Published{Name: host + "/kata/payload@" + p.Digest, Digest: p.Digest}, got)
-	assert.Equal(t, total.Load(), complete.Load())
-	assert.Positive(t, total.Load())
+	assert.Len(t, blobs, len(p.Layers)+1, "the layers and the configuration")
+	for _, blob := range blobs {
+		assert.True(t, blob.Finished)
+		assert.Equal(t, blob.Total, blob.Done)
+	}
 	for _, name := range []string{to.String(), "docker://" + got.Name} {
 		sameManifest(t, p, target(t, name))
 	}
@@ -90,9 +118,11 @@ func TestARegistryHasWhatWasPushed(t *testing.T) {
 
 func sameManifest(t *testing.T, p assemble.Payload, at transport.Target) {
 	t.Helper()
-	image, err := transport.Open(t.Context(), at, transport.Options{})
-	require.NoError(t, err)
+	opened := openTarget(t, at)
+	require.Len(t, opened.Images, 1)
+	image := opened.Images[0]
 	require.NoError(t, validate.Image(image))
+	assert.Equal(t, p.Digest, opened.Digest)
 	digest, err := image.Digest()
 	require.NoError(t, err)
 	assert.Equal(t, p.Digest, digest.String())
@@ -107,26 +137,24 @@ func sameManifest(t *testing.T, p assemble.Payload, at transport.Target) {
 func TestCredentialsComeFromTheFile(t *testing.T) {
 	t.Parallel()
 	right := "Basic " + base64.StdEncoding.EncodeToString([]byte("somebody:secret"))
-	host := serve(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Header.Get("Authorization") == right {
-			return false
-		}
-		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
-		w.WriteHeader(http.StatusUnauthorized)
-		return true
-	})
+	host := serve(t, httptest.NewServer, demand(right))
 	to := target(t, "docker://"+host+"/kata/team/payload:v1")
 	image := payload(t, "1.0.0").Image
 	for _, scope := range []string{host + "/kata/team/payload", host + "/kata", host, "https://" + host, "https://" + host + "/v1/", "http://" + host} {
-		_, err := transport.Push(t.Context(), image, to, transport.Options{AuthFile: authFile(t, scope)})
+		_, err := transport.Push(t.Context(), image, to, with(options(t), authFile(t, scope)))
 		require.NoError(t, err, scope)
 	}
-	_, err := transport.Push(t.Context(), image, to, transport.Options{AuthFile: authFile(t, host+"/elsewhere")})
+	_, err := transport.Push(t.Context(), image, to, with(options(t), authFile(t, host+"/elsewhere")))
 	require.ErrorContains(t, err, "publishing to "+to.String()+": ")
-	require.ErrorContains(t, err, "401 Unauthorized")
+	require.ErrorContains(t, err, "run podman login "+host+" with an account that may do this")
 	assert.NotContains(t, err.Error(), "secret")
-	_, err = transport.Push(t.Context(), image, to, transport.Options{AuthFile: "/nowhere"})
+	_, err = transport.Push(t.Context(), image, to, with(options(t), "/nowhere"))
 	require.ErrorContains(t, err, "reading credentials from /nowhere: ")
+}
+
+func with(o transport.Options, authFile string) transport.Options {
+	o.AuthFile = authFile
+	return o
 }
 
 func authFile(t *testing.T, scope string) string {
@@ -137,43 +165,6 @@ func authFile(t *testing.T, scope string) string {
 	return name
 }
 
-func TestAnUnknownCertificateIsAcceptedOnlyWhenAsked(t *testing.T) {
-	t.Parallel()
-	host := serve(t, httptest.NewTLSServer, func(w http.ResponseWriter, r *http.Request) bool {
-		if r.TLS == nil {
-			http.Error(w, "speak TLS", http.StatusTeapot)
-		}
-		return r.TLS == nil
-	})
-	to := target(t, "docker://"+host+"/kata/payload:v1")
-	image := payload(t, "1.0.0").Image
-	_, err := transport.Push(t.Context(), image, to, transport.Options{})
-	require.Error(t, err)
-	_, err = transport.Push(t.Context(), image, to, transport.Options{SkipTLSVerify: true})
-	require.NoError(t, err)
-}
-
-func TestARefusingRegistryIsNamedAndKeepsItsTag(t *testing.T) {
-	t.Parallel()
-	var refuse atomic.Bool
-	host := serve(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) bool {
-		if !refuse.Load() || r.Method == http.MethodGet || r.Method == http.MethodHead {
-			return false
-		}
-		http.Error(w, "quota exceeded", http.StatusForbidden)
-		return true
-	})
-	to := target(t, "docker://"+host+"/kata/payload:latest")
-	first := payload(t, "1.0.0")
-	_, err := transport.Push(t.Context(), first.Image, to, transport.Options{})
-	require.NoError(t, err)
-	refuse.Store(true)
-	_, err = transport.Push(t.Context(), payload(t, "2.0.0").Image, to, transport.Options{})
-	require.ErrorContains(t, err, "publishing to "+to.String()+": ")
-	require.ErrorContains(t, err, "403 Forbidden")
-	sameManifest(t, first, to)
-}
-
 func TestPublishingStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -181,7 +172,7 @@ func TestPublishingStopsWithItsContext(t *testing.T) {
 	host := serve(t, httptest.NewServer, nil)
 	image := payload(t, "1.0.0").Image
 	for _, to := range []string{"docker://" + host + "/kata/payload", "oci:" + filepath.Join(t.TempDir(), "layout")} {
-		_, err := transport.Push(ctx, image, target(t, to), transport.Options{})
+		_, err := transport.Push(ctx, image, target(t, to), options(t))
 		assert.ErrorIs(t, err, context.Canceled, to)
 	}
 }
