@@ -56,7 +56,7 @@ bench: ## Run every benchmark of the root module; docs/performance.md says what 
 	CGO_ENABLED=0 go test -run '^$$' -bench '$(BENCH)' -benchmem $$(git grep -l '^func Benchmark' -- '*_test.go' ':!test' ':!ignition' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 lint: $(GOLANGCI_LINT) ## Run golangci-lint in every module
-	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && CGO_ENABLED=0 $(GOLANGCI_LINT) run --timeout 30m ./...) || exit 1; done
+	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && CGO_ENABLED=0 $(GOLANGCI_LINT) run --timeout 30m --allow-serial-runners ./...) || exit 1; done
 
 generate: ## Generate deep copies and the CRD from api/v1
 	go generate ./api/...
