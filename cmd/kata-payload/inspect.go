@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,6 +106,9 @@ func printTable(out io.Writer, m manifest.Manifest) error {
 		files, size := contents(m, c.Name)
 		fmt.Fprintf(w, "component %s\t%s, %s in %d files\n", c.Name, c.Version, units.HumanSize(float64(size)), files)
 	}
+	for _, p := range m.Packages {
+		fmt.Fprintf(w, "RPM of set %s\t%s\n", p.Set, p.NEVRA())
+	}
 	return w.Flush()
 }
 
@@ -123,16 +127,16 @@ func madeFor(m manifest.Manifest) string {
 }
 
 func needs(r manifest.Requires) string {
-	switch {
-	case r.QEMU && r.Kernel:
-		return "QEMU and a kernel"
-	case r.QEMU:
-		return "QEMU"
-	case r.Kernel:
-		return "a kernel"
-	default:
-		return "nothing"
+	var things []string
+	for _, need := range []struct {
+		thing  string
+		needed bool
+	}{{"QEMU", r.QEMU}, {"virtiofsd", r.Virtiofsd}, {"a kernel", r.Kernel}} {
+		if need.needed {
+			things = append(things, need.thing)
+		}
 	}
+	return cmp.Or(strings.Join(things, ", "), "nothing")
 }
 
 // contents counts a component's files and adds up their sizes in bytes.

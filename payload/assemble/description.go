@@ -38,12 +38,15 @@ type Description struct {
 	Requires   Requires    `toml:"requires"`
 	Handlers   []Handler   `toml:"handlers"`
 	Components []Component `toml:"components"`
+	// Packages are the RPM packages among the staged files.
+	Packages []manifest.Package `toml:"packages"`
 }
 
 // Requires says what the host must bring.
 type Requires struct {
-	QEMU   bool `toml:"qemu"`
-	Kernel bool `toml:"kernel"`
+	QEMU      bool `toml:"qemu"`
+	Virtiofsd bool `toml:"virtiofsd"`
+	Kernel    bool `toml:"kernel"`
 }
 
 // Handler is one handler that the payload offers.
@@ -116,7 +119,7 @@ func (d Description) manifest() manifest.Manifest {
 	m := manifest.Manifest{
 		Version: manifest.Version, Name: d.Name, PayloadVersion: d.Version, Architecture: cmp.Or(d.Architecture, runtime.GOARCH),
 		Prefix: d.Prefix, ShimCompatibility: d.ShimCompatibility, OpenShift: d.OpenShift, Kubernetes: d.Kubernetes,
-		Requires: manifest.Requires(d.Requires),
+		Requires: manifest.Requires(d.Requires), Packages: d.Packages,
 	}
 	for _, h := range d.Handlers {
 		m.Handlers = append(m.Handlers, manifest.Handler{

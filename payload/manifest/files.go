@@ -61,7 +61,7 @@ func (m Manifest) validateLinks() error {
 		if f.Link == "" {
 			continue
 		}
-		if _, err := m.follow(f.Path); err != nil {
+		if _, err := m.Follow(f.Path); err != nil {
 			return fmt.Errorf("link %q to %q: %w", f.Path, f.Link, err)
 		}
 	}

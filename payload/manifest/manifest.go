@@ -59,7 +59,9 @@ type Manifest struct {
 	Handlers []Handler `json:"handlers"`
 	// Components are in order of change rate, slowest first: one image layer each.
 	Components []Component `json:"components"`
-	Requires   Requires    `json:"requires"`
+	// Packages are the RPM packages among the files, for hosts that layer packages; see Package.
+	Packages []Package `json:"packages,omitempty"`
+	Requires Requires  `json:"requires"`
 	// OpenShift and Kubernetes are the version ranges that the payload is made for. Empty means
 	// any.
 	OpenShift  string `json:"openshift"`
@@ -91,8 +93,10 @@ type Component struct {
 
 // Requires says what the payload does not bring and the host must have.
 type Requires struct {
-	QEMU   bool `json:"qemu"`
-	Kernel bool `json:"kernel"`
+	QEMU bool `json:"qemu"`
+	// Virtiofsd is the daemon that serves a sandbox's files to its guest.
+	Virtiofsd bool `json:"virtiofsd,omitzero"`
+	Kernel    bool `json:"kernel"`
 }
 
 // File is a regular file, or a symbolic link when Link is set.

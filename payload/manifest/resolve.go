@@ -16,7 +16,7 @@ const maxHops = 40
 // regular file that a path leads to. It refuses loops, links that leave the image, and paths that
 // lead to no regular file.
 func (m Manifest) Resolve(file string) (File, error) {
-	end, err := m.follow(file)
+	end, err := m.Follow(file)
 	if err != nil {
 		return File{}, err
 	}
@@ -27,9 +27,9 @@ func (m Manifest) Resolve(file string) (File, error) {
 	return f, nil
 }
 
-// follow returns the path without links that a path leads to. What does not exist is taken for a
+// Follow returns the path without links that a path leads to. What does not exist is taken for a
 // directory: a link may lead nowhere, but not out of the image.
-func (m Manifest) follow(file string) (string, error) {
+func (m Manifest) Follow(file string) (string, error) {
 	at, rest := ".", strings.Split(file, "/")
 	for hops := 0; len(rest) > 0; {
 		if rest[0] == ".." && at == "." {

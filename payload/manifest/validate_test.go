@@ -111,3 +111,40 @@ func file(change func(*manifest.File)) func(*manifest.Manifest) {
 func handler(change func(*manifest.Handler)) func(*manifest.Manifest) {
 	return func(m *manifest.Manifest) { change(&m.Handlers[0]) }
 }
+
+// packageFile is the path of the package that packaged adds.
+const packageFile = manifest.PackageDir + "/host/qemu-kvm-core-10.1.0-1.el9.x86_64.rpm"
+
+// packaged returns a manifest with one RPM package, changed by the caller.
+func packaged(change func(*manifest.Package)) func(*manifest.Manifest) {
+	return func(m *manifest.Manifest) {
+		add(regular(packageFile))(m)
+		p := manifest.Package{Set: "host", Name: "qemu-kvm-core", Epoch: 17, Version: "10.1.0", Release: "1.el9", Architecture: "x86_64", Path: packageFile}
+		change(&p)
+		m.Packages = append(m.Packages, p)
+	}
+}
+
+func TestPackagesAreJudged(t *testing.T) {
+	t.Parallel()
+	m := valid()
+	packaged(func(*manifest.Package) {})(&m)
+	require.NoError(t, m.Validate())
+	assert.Equal(t, "qemu-kvm-core-17:10.1.0-1.el9.x86_64", m.Packages[0].NEVRA())
+	for want, change := range map[string]func(*manifest.Package){
+		`package "": name "" does not have the form`:    func(p *manifest.Package) { p.Name = "" },
+		`version "1-2" does not have the form`:          func(p *manifest.Package) { p.Version = "1-2" },
+		`release "" does not have the form`:             func(p *manifest.Package) { p.Release = "" },
+		`architecture "X" does not have the form`:       func(p *manifest.Package) { p.Architecture = "X" },
+		"epoch is -1, must not be negative":             func(p *manifest.Package) { p.Epoch = -1 },
+		`path is "a.rpm", must be usr/share/`:           func(p *manifest.Package) { p.Path = "a.rpm" },
+		"host/b.rpm is not a file of the payload":       func(p *manifest.Package) { p.Path = manifest.PackageDir + "/host/b.rpm" },
+		`path is "` + packageFile + `", must be usr/sh`: func(p *manifest.Package) { p.Set = "other" },
+	} {
+		m := valid()
+		packaged(change)(&m)
+		require.ErrorContains(t, m.Validate(), want)
+	}
+	m.Packages = append(m.Packages, m.Packages[0])
+	require.ErrorContains(t, m.Validate(), `are both in set "host": a host installs one of them`)
+}
