@@ -23,19 +23,24 @@ import (
 type buildFlags struct {
 	from, describe, to string
 	set                []string
+	sources            sourcesFlags
 	registry           registryFlags
 }
 
 func newBuild() *cobra.Command {
 	var f buildFlags
 	cmd := &cobra.Command{
-		Use:   "build --from DIR --describe FILE --to TARGET",
-		Short: "Build an image from a staged directory, publish it, and print its name by digest",
-		Long: `Build an image from a staged directory, publish it, and print its name by digest as the last line.
+		Use:   "build {--sources FILE [--profile NAME] | --from DIR --describe FILE} --to TARGET",
+		Short: "Build an image from sources or a staged directory, publish it, and print its name by digest",
+		Long: `Build an image, publish it, and print its name by digest as the last line.
 
-The same directory and description give the same digest, whatever the machine, umask or clock. SOURCE_DATE_EPOCH is the time
-of all files (seconds; default 0).`,
-		Example: "  kata-payload build --from stage --describe payload.toml --to oci:payload:v1\n" +
+With --sources, the file declares upstream's archives, RPM sets and directories with their digests, and the profile says what
+of them gets into the payload. With --from, a directory is the root of the image, and --describe says what it is.
+
+The same content gives the same digest, whatever the machine, umask or clock. SOURCE_DATE_EPOCH is the time of all files
+(seconds; default 0).`,
+		Example: "  kata-payload build --sources payload/sources.toml --to oci:payload:v1\n" +
+			"  kata-payload build --from stage --describe payload.toml --to oci:payload:v1\n" +
 			"  kata-payload build --from stage --describe payload.toml --set version=2.0.0 --to docker://registry.example/kata/payload:2.0.0",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,10 +52,12 @@ of all files (seconds; default 0).`,
 	flags.StringVar(&f.describe, "describe", "", "description of that directory (TOML)")
 	flags.StringVar(&f.to, "to", "", "docker://, oci:, oci-archive: or containers-storage: with a name behind it")
 	flags.StringArrayVar(&f.set, "set", nil, "override a key of the description, as in version=2.0.0 (repeatable)")
+	f.sources.add(flags)
 	f.registry.add(flags)
-	for _, required := range []string{"from", "describe", "to"} {
-		cobra.CheckErr(cmd.MarkFlagRequired(required))
-	}
+	cobra.CheckErr(cmd.MarkFlagRequired("to"))
+	cmd.MarkFlagsOneRequired("sources", "from")
+	cmd.MarkFlagsMutuallyExclusive("sources", "from")
+	cmd.MarkFlagsRequiredTogether("from", "describe")
 	return cmd
 }
 
@@ -59,14 +66,16 @@ func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	in, err := f.input()
+	work, err := os.MkdirTemp("", "kata-payload-")
+	if err != nil {
+		return fmt.Errorf("making a directory for the layers: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	in, err := f.input(ctx, work, progress)
 	if err != nil {
 		return err
 	}
-	if in.WorkDir, err = os.MkdirTemp("", "kata-payload-"); err != nil {
-		return fmt.Errorf("making a directory for the layers: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(in.WorkDir)) }()
+	in.WorkDir = work
 	p, err := assemble.Build(ctx, in)
 	if err != nil {
 		return err
@@ -90,26 +99,40 @@ func table(layers []assemble.Layer) string {
 	return strings.Join(lines, "")
 }
 
-func (f *buildFlags) input() (assemble.Input, error) {
-	text, err := os.ReadFile(filepath.Clean(f.describe))
-	if err != nil {
-		return assemble.Input{}, fmt.Errorf("reading description: %w", err)
+// input says what to build. What has to be staged for that is staged below work.
+func (f *buildFlags) input(ctx context.Context, work string, progress io.Writer) (in assemble.Input, err error) {
+	in.Tree = f.from
+	if f.from == "" {
+		in.Tree, in.Description, err = f.sources.stage(ctx, work, progress)
+	} else {
+		in.Description, err = readDescription(f.describe)
 	}
-	d, err := assemble.ParseDescription(text)
 	if err != nil {
-		return assemble.Input{}, fmt.Errorf("%s: %w", f.describe, err)
+		return assemble.Input{}, err
 	}
 	for _, assignment := range f.set {
 		key, value, ok := strings.Cut(assignment, "=")
 		if !ok {
 			return assemble.Input{}, fmt.Errorf("--set %q: write it as key=value", assignment)
 		}
-		if err := d.Set(key, value); err != nil {
+		if err := in.Description.Set(key, value); err != nil {
 			return assemble.Input{}, err
 		}
 	}
-	epoch, err := sourceDate(os.Getenv("SOURCE_DATE_EPOCH"))
-	return assemble.Input{Tree: f.from, Description: d, Time: epoch}, err
+	in.Time, err = sourceDate(os.Getenv("SOURCE_DATE_EPOCH"))
+	return in, err
+}
+
+func readDescription(name string) (assemble.Description, error) {
+	text, err := os.ReadFile(filepath.Clean(name))
+	if err != nil {
+		return assemble.Description{}, fmt.Errorf("reading description: %w", err)
+	}
+	d, err := assemble.ParseDescription(text)
+	if err != nil {
+		return assemble.Description{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return d, nil
 }
 
 // sourceDate reads SOURCE_DATE_EPOCH (reproducible-builds.org): seconds since 1970.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -108,12 +109,61 @@ func TestTheDefaultPayloadIsBuiltAndShown(t *testing.T) {
 	assert.Equal(t, "kata-payload: verifying payload: usr/bin/containerd-shim-kata-v2: is missing\n", diag)
 }
 
+// sources is a declaration of an unpacked archive, whose shim is any program. pin is its sha256.
+func sources(t *testing.T, shim, pin string) string {
+	t.Helper()
+	dir := t.TempDir()
+	text, err := os.ReadFile(shim)
+	require.NoError(t, err)
+	for name, content := range map[string]string{
+		"VERSION": "4.2.0\n", "versions.yaml": "assets: {kernel: {version: v6.18.35}}\n", "bin/containerd-shim-kata-v2": string(text),
+		"share/kata-containers/kata-containers-initrd.img": "initrd", "share/kata-containers/kata-containers.img": strings.Repeat("image", 1000),
+		"share/defaults/kata-containers/configuration-qemu.toml": "[hypervisor.qemu]\npath = \"/opt/kata/bin/qemu-system-x86_64\"\n",
+	} {
+		name = filepath.Join(dir, "unpacked/opt/kata", name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		require.NoError(t, os.WriteFile(name, []byte(content), 0o755))
+	}
+	declared := "name = \"kata\"\nkata = \"4.2.0\"\nshimCompatibility = \"kata-4.2\"\n[[archives]]\ndirectory = \"unpacked\"\nshim = \"go\"\n" +
+		"architecture = \"" + runtime.GOARCH + "\"\nsha256 = \"" + pin + "\"\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "sources.toml"), []byte(declared), 0o600))
+	return filepath.Join(dir, "sources.toml")
+}
+
+func TestAPayloadIsBuiltFromSources(t *testing.T) {
+	t.Parallel()
+	kataPayload, to := program(t), "oci:"+filepath.Join(t.TempDir(), "layout")
+	args := func(pin string) []string {
+		return []string{"build", "--sources", sources(t, kataPayload, pin), "--profile", "minimal", "--to", to}
+	}
+	out, diag, err := run(t, kataPayload, args("")...)
+	require.Error(t, err)
+	assert.Empty(t, out)
+	match := regexp.MustCompile(`unpacked is not pinned: its sha256 is ([0-9a-f]{64}); look through it`).FindStringSubmatch(diag)
+	require.Len(t, match, 2, diag)
+	assert.NoDirExists(t, strings.TrimPrefix(to, "oci:"))
+
+	out, diag, err = run(t, kataPayload, args(match[1])...)
+	require.NoError(t, err, diag)
+	assert.Regexp(t, `(?m)^in +guest +4\.2\.0 +1 files +6B$`, diag)
+	assert.Regexp(t, `(?m)^left out +opt/kata/share/kata-containers/kata-containers\.img +unpacked +5kB$`, diag)
+	assert.Contains(t, out, to+"@sha256:")
+	out, diag, err = run(t, kataPayload, "inspect", to)
+	require.NoError(t, err, diag)
+	assert.Contains(t, out, "QEMU, virtiofsd, a kernel")
+}
+
 func TestMistakesEndWithOneSentenceAndExitCodeOne(t *testing.T) {
 	t.Parallel()
 	kataPayload := program(t)
 	for want, args := range map[string][]string{
-		`required flag(s) "describe", "from", "to" not set`:         {"build"},
-		`begin it with docker://, oci:`:                             {"build", "--from", ".", "--describe", "x", "--to", "payload:v1"},
+		`begin it with docker://, oci:`:                            {"build", "--from", ".", "--describe", "x", "--to", "payload:v1"},
+		`required flag(s) "to" not set`:                            {"build"},
+		`at least one of the flags in the group [sources from] is`: {"build", "--to", "oci:x"},
+		`were all set`: {"build", "--to", "oci:x", "--sources", "x", "--from", "y", "--describe", "z"},
+		`reading sources: open /nowhere: no such file`:              {"build", "--to", "oci:x", "--sources", "/nowhere"},
+		`"host-qemu" is not made for architecture "ppc64le"`:        {"build", "--to", "oci:x", "--sources", "payload/sources.toml", "--profile", "host-qemu", "--architecture", "ppc64le"},
+		`profile "all" is unknown: the profiles are host-qemu, `:    {"build", "--to", "oci:x", "--sources", "payload/sources.toml", "--profile", "all"},
 		`reading description: open /nowhere: no such file`:          {"build", "--from", ".", "--describe", "/nowhere", "--to", "oci:x"},
 		`--set "version": write it as key=value`:                    {"build", "--from", ".", "--describe", "test/payload/payload.toml", "--to", "oci:x", "--set", "version"},
 		`the keys that can be set are`:                              {"build", "--from", ".", "--describe", "test/payload/payload.toml", "--to", "oci:x", "--set", "a=b"},

@@ -43,6 +43,11 @@ func (p Package) NEVRA() string {
 	return fmt.Sprintf("%s-%s%s-%s.%s", p.Name, epoch, p.Version, p.Release, p.Architecture)
 }
 
+// FileName returns the name that RPM gives to the package's file.
+func (p Package) FileName() string {
+	return fmt.Sprintf("%s-%s-%s.%s.rpm", p.Name, p.Version, p.Release, p.Architecture)
+}
+
 func (m Manifest) validatePackages() error {
 	names, paths := map[string]string{}, map[string]bool{}
 	for _, p := range m.Packages {
