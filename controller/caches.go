@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -29,12 +30,16 @@ import (
 // caches are the informers, and this instance's picture of what they have.
 type caches struct {
 	nodes, configs, classes, policies, bindings cache.SharedIndexInformer
+	// catalogs has the ConfigMap with the catalogue, and version the cluster's version; nil where
+	// there is none to watch. A version that cannot be read holds nothing up.
+	catalogs, version cache.SharedIndexInformer
 
 	// account is this controller's user name.
 	account string
 
-	// view belongs to the one goroutine that takes passes.
-	view view.Nodes
+	// view and catalogue belong to the one goroutine that takes passes.
+	view      view.Nodes
+	catalogue catalogue
 }
 
 func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer, account string) (*caches, error) {
@@ -64,7 +69,17 @@ func trim(object any) (any, error) {
 // wrong.
 func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) error {
 	var synced []cache.InformerSynced
-	for _, informer := range []cache.SharedIndexInformer{c.nodes, c.configs, c.classes, c.policies, c.bindings} {
+	watched := []cache.SharedIndexInformer{c.nodes, c.configs, c.classes, c.policies, c.bindings}
+	if c.catalogs != nil {
+		watched = append(watched, c.catalogs)
+	}
+	if c.version != nil {
+		if _, err := c.version.AddEventHandler(handler); err != nil {
+			return fmt.Errorf("watching the cluster: %w", err)
+		}
+		go c.version.RunWithContext(ctx)
+	}
+	for _, informer := range watched {
 		registration, err := informer.AddEventHandler(handler)
 		if err != nil {
 			return fmt.Errorf("watching the cluster: %w", err)
@@ -99,7 +114,21 @@ func (c *caches) read(now time.Time) (decide.Seen, error) {
 	if class, ok := object.(*nodev1.RuntimeClass); found && ok {
 		out.RuntimeClass = class
 	}
+	c.readCatalogue(&out)
 	return out, nil
+}
+
+func (c *caches) readCatalogue(out *decide.Seen) {
+	if c.catalogs == nil {
+		return
+	}
+	var present *corev1.ConfigMap
+	for _, m := range all[*corev1.ConfigMap](c.catalogs) {
+		present = m
+	}
+	c.catalogue.read(present)
+	out.Catalog, out.CatalogProblem = c.catalogue.good, c.catalogue.problem
+	out.Desired = desired(c.version)
 }
 
 // all returns what an informer has.
@@ -114,8 +143,11 @@ func all[T any](informer cache.SharedIndexInformer) []T {
 	return typed
 }
 
-// heartbeat is true for a new version of a Node that says nothing new.
+// heartbeat is true for a new version of a Node, or of the cluster's version, that says nothing new.
 func heartbeat(before, after any) bool {
+	if _, isVersion := after.(*unstructured.Unstructured); isVersion {
+		return desiredVersion(before) == desiredVersion(after)
+	}
 	old, isNode := before.(*corev1.Node)
 	n, stillNode := after.(*corev1.Node)
 	if !isNode || !stillNode {

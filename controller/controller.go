@@ -24,6 +24,8 @@ import (
 // Settings are what the operator of the controller chooses.
 type Settings struct {
 	decide.Settings
+	// Catalog is the ConfigMap that says which payload is for which version.
+	Catalog CatalogSource
 	// Settle is how long a pass waits for further events, so that a burst of them costs one pass.
 	Settle time.Duration
 	// Now is the clock.
@@ -44,9 +46,9 @@ type Controller struct {
 	metrics  *Metrics
 	log      logrus.FieldLogger
 
-	// policyProblem is what the log last said of the admission policies; for the one goroutine that
-	// takes passes.
-	policyProblem string
+	// policyProblem and catalogProblem are what the log last said of the admission policies and of
+	// the catalogue; for the one goroutine that takes passes.
+	policyProblem, catalogProblem string
 }
 
 // Run works until the context ends. It returns an error only when it could not begin.
@@ -97,6 +99,7 @@ func (c *Controller) sync(ctx context.Context) error {
 		return err
 	}
 	c.say(seen.PolicyProblem)
+	c.sayOfCatalog(seen)
 	decided := decide.Decide(seen, c.settings.Settings, now)
 	c.metrics.Observe(decided)
 	if !decided.Next.IsZero() {
@@ -116,6 +119,21 @@ func (c *Controller) say(problem string) {
 		c.log.Errorf("nothing is started: %s", problem)
 	}
 	c.policyProblem = problem
+}
+
+// sayOfCatalog names a problem with the catalogue once, also where no KataConfig exists that could
+// show it.
+func (c *Controller) sayOfCatalog(seen decide.Seen) {
+	switch problem := seen.CatalogProblem; {
+	case problem == c.catalogProblem:
+	case problem != "":
+		c.log.Errorf("%s", problem)
+	case seen.Catalog == nil:
+		c.log.Infof("no catalogue is in force")
+	default:
+		c.log.Infof("the catalogue can be used again")
+	}
+	c.catalogProblem = seen.CatalogProblem
 }
 
 // apply makes what was decided so. Nothing is installed before its finalizer is there, and the

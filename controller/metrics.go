@@ -56,6 +56,9 @@ func (m *Metrics) Observe(d decide.Decision) {
 	m.passes.Inc()
 	s := newSnapshot()
 	s.unreadable.Set(float64(d.Unreadable))
+	if d.CatalogProblem {
+		s.catalog.Set(1)
+	}
 	for _, status := range d.Statuses {
 		for state, count := range map[string]int32{
 			"completed":   status.Status.CompletedNodesCount,
@@ -99,6 +102,8 @@ type snapshot struct {
 	nodes *prometheus.GaugeVec
 	// unreadable counts stored KataConfigs that cannot be decoded.
 	unreadable prometheus.Gauge
+	// catalog is 1 while the present catalogue cannot be used.
+	catalog prometheus.Gauge
 }
 
 func newSnapshot() *snapshot {
@@ -111,15 +116,21 @@ func newSnapshot() *snapshot {
 			Name: "kata_controller_unreadable_kataconfigs",
 			Help: "Stored KataConfigs that cannot be decoded.",
 		}),
+		catalog: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kata_controller_catalog_unreadable",
+			Help: "1 while the ConfigMap of the catalogue has one that cannot be used.",
+		}),
 	}
 }
 
 func (s *snapshot) describe(into chan<- *prometheus.Desc) {
 	s.nodes.Describe(into)
 	s.unreadable.Describe(into)
+	s.catalog.Describe(into)
 }
 
 func (s *snapshot) collect(into chan<- prometheus.Metric) {
 	s.nodes.Collect(into)
 	s.unreadable.Collect(into)
+	s.catalog.Collect(into)
 }

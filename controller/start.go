@@ -61,6 +61,9 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 	if err != nil {
 		return nil, err
 	}
+	if err := watched.addCatalogue(kube, config, settings.Catalog, log); err != nil {
+		return nil, err
+	}
 	c := &Controller{
 		settings: settings,
 		writer:   &apply.Writer{Kube: kube, Configs: configs, Events: events, Log: log},
@@ -70,6 +73,28 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 		log:      log,
 	}
 	return c, watched.start(ctx, c.wake())
+}
+
+// addCatalogue watches the catalogue where one is named, and the cluster's version where there is
+// one.
+func (c *caches) addCatalogue(kube kubernetes.Interface, config *rest.Config, source CatalogSource, log logrus.FieldLogger) (err error) {
+	if source.Name == "" {
+		return nil
+	}
+	c.catalogue.source = source
+	if c.catalogs, err = source.watch(kube); err != nil {
+		return err
+	}
+	found, err := hasClusterVersion(kube)
+	switch {
+	case err != nil:
+		log.WithError(err).Warnf("nothing is fetched ahead of cluster upgrades until the next start")
+		return nil
+	case !found:
+		return nil
+	}
+	c.version, err = watchClusterVersion(config)
+	return err
 }
 
 // EventUnreadable is the event of a KataConfig that cannot be decoded.

@@ -142,7 +142,7 @@ func TestDecisionsReachNoEffect(t *testing.T) {
 	t.Parallel()
 	drawing := drawn(t)
 	effects := []string{"nodeagent/host/", "nodeagent/nodeclient", "nodeagent/step", "controller/apply", "payload/transport"}
-	for _, decision := range []string{"nodeagent/plan", "nodeagent/report", "controller/selection", "controller/rollout", "controller/status", "controller/runtimeclass"} {
+	for _, decision := range []string{"nodeagent/plan", "nodeagent/report", "controller/release", "controller/selection", "controller/rollout", "controller/status", "controller/runtimeclass"} {
 		require.Contains(t, drawing, decision)
 		for to := range drawing.reach(decision, map[string]bool{}) {
 			for _, effect := range effects {

@@ -57,7 +57,8 @@ type Intent struct {
 	// Payload is the image to serve, as registry/repository@sha256:hex. Empty exactly when State is
 	// Absent.
 	Payload string `json:"payload,omitempty"`
-	// Prefetch is an image to fetch without switching to it.
+	// Prefetch is an image to fetch ahead of time, once nothing else is left to do, without
+	// switching to it. It is kept while the intent names it.
 	Prefetch     string       `json:"prefetch,omitempty"`
 	HostPackages HostPackages `json:"hostPackages,omitempty"`
 	// Issued is when the controller wrote the intent, by its clock.
@@ -66,16 +67,20 @@ type Intent struct {
 }
 
 // Identify returns a copy of the intent with the id it has on the Node with this UID.
-// Grants and the time of issue are no part of it: they change without the wanted content changing.
+// Grants, the time of issue and what is fetched ahead of time are no part of it: they change without
+// the wanted content changing.
 func (i Intent) Identify(nodeUID string) Intent {
 	h := sha256.New()
-	for _, field := range []string{nodeUID, i.Owner.UID, string(i.State), i.Payload, i.Prefetch, string(i.HostPackages)} {
+	for _, field := range []string{nodeUID, i.Owner.UID, string(i.State), i.Payload, noPrefetch, string(i.HostPackages)} {
 		fmt.Fprintf(h, "%d:%s,", len(field), field)
 	}
 	i.Version = Version
 	i.ID = hex.EncodeToString(h.Sum(nil))[:16]
 	return i
 }
+
+// noPrefetch keeps ids as they were before anything was fetched ahead of time.
+const noPrefetch = ""
 
 // DecodeIntent reads and validates the value of IntentAnnotation. The error names the field and the
 // remedy.

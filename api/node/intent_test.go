@@ -101,10 +101,11 @@ func TestAnIntentThatNobodyCouldFollowIsNotWritten(t *testing.T) {
 	assert.ErrorContains(t, err, `writing intent: state "" is unknown`)
 }
 
-func TestGrantsAndTimeOfIssueAreNoPartOfTheID(t *testing.T) {
+func TestGrantsTimeOfIssueAndPrefetchAreNoPartOfTheID(t *testing.T) {
 	t.Parallel()
 	intent := installation()
 	intent.Grants, intent.Issued, intent.ID, intent.Version, intent.Owner.Name = node.Grants{Reboot: "b"}, time.Time{}, "", 0, "renamed"
+	intent.Prefetch = image("b")
 	assert.Equal(t, installation().ID, intent.Identify(nodeUID).ID)
 	assert.Len(t, intent.Identify(nodeUID).ID, 16)
 }
@@ -115,7 +116,6 @@ func TestEverythingElseIsPartOfTheID(t *testing.T) {
 		"owner":    func(i *node.Intent) { i.Owner.UID = "uid-2" },
 		"state":    func(i *node.Intent) { i.State, i.Payload = node.StateAbsent, "" },
 		"payload":  func(i *node.Intent) { i.Payload = image("b") },
-		"prefetch": func(i *node.Intent) { i.Prefetch = image("b") },
 		"packages": func(i *node.Intent) { i.HostPackages = node.HostPackagesAuto },
 		"shifted":  func(i *node.Intent) { i.Owner.UID, i.State = "uid-1I", "nstalled" },
 	} {

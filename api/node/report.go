@@ -81,6 +81,8 @@ type Report struct {
 	Payload string `json:"payload,omitempty"`
 	// PayloadVersion is the version that payload calls itself, for people.
 	PayloadVersion string `json:"payloadVersion,omitempty"`
+	// Prefetched is the digest of the intent's prefetch once it is in the store, empty before.
+	Prefetched string `json:"prefetched,omitempty"`
 	// InUse lists the digests of older payloads that running sandboxes hold.
 	InUse []string `json:"inUse,omitempty"`
 	// BoundPods are the pods that a removal waits for; it is empty while nothing is to be removed.
@@ -151,7 +153,7 @@ func (r Report) bounded() Report {
 	r.Architecture = Line(r.Architecture, maxWord)
 	r.HostCheck = Line(r.HostCheck, maxHostCheck)
 	r.PayloadVersion = Line(r.PayloadVersion, maxWord)
-	r.Payload = Line(r.Payload, maxDigest)
+	r.Payload, r.Prefetched = Line(r.Payload, maxDigest), Line(r.Prefetched, maxDigest)
 	r.InUse = cutEach(r.InUse[:min(len(r.InUse), maxVersions)], maxDigest)
 	r.BoundPods.Names = cutEach(r.BoundPods.Names[:min(len(r.BoundPods.Names), maxPodNames)], maxShortText)
 	if r.Error != nil {

@@ -22,6 +22,9 @@ const (
 // whole at each write.
 const MaxStatusBytes = 32 << 10
 
+// MaxPayloads bounds status.payloads: nodes may report any digest.
+const MaxPayloads = 20
+
 // MaxFailedNodes bounds status.failedNodes, together with MaxStatusBytes.
 const MaxFailedNodes = 50
 
@@ -33,14 +36,16 @@ type KataConfigStatus struct {
 	//
 	// +optional
 	RuntimeClassName string `json:"runtimeClassName,omitempty"`
-	// kataImage is the payload that nodes are brought to.
+	// kataImage is the payload that nodes are brought to; where the catalogue decides, the one for the
+	// newest version that any of them runs.
 	//
 	// +optional
 	KataImage string `json:"kataImage,omitempty"`
 	// payloads lists what nodes serve to new pods at this moment, more than one entry while versions
-	// are mixed.
+	// are mixed, at most 20; those on most nodes come first.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxItems=20
 	// +listType=atomic
 	Payloads []PayloadStatus `json:"payloads"`
 	// overhead is what RuntimeClass kata-oc charges for a sandbox: the largest of every KataConfig,

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -43,6 +44,7 @@ func command(log *logrus.Logger) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.settings.Catalog.Namespace = cmp.Or(o.settings.Catalog.Namespace, o.election.Namespace)
 			return run(cmd.Context(), o, log)
 		},
 	}
@@ -58,6 +60,8 @@ func (o *options) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "credential for the API server; without it, the pod's service account")
 	f.StringVar(&o.settings.DefaultPayload, "default-payload", "", "payload for KataConfigs that name none, as registry/repository@sha256:digest")
+	f.StringVar(&o.settings.Catalog.Name, "catalog", "", "ConfigMap whose key catalog.yaml says which payload is for which version, for KataConfigs that name none; while it is there, --default-payload is not used")
+	f.StringVar(&o.settings.Catalog.Namespace, "catalog-namespace", "", "its namespace; without it, that of --namespace")
 	f.StringSliceVar(&o.settings.AllowedPayloads, "allowed-payloads", nil, "prefixes of references, such as registry/directory, below which payloads are rolled out; without it, every payload")
 	f.DurationVar(&o.settings.AgentDeadline, "agent-deadline", 5*time.Minute, "how long a node may leave an intent unanswered before it counts as failed")
 	f.DurationVar(&o.settings.ProgressDeadline, "progress-deadline", 30*time.Minute, "how long a node may stay as it is before it counts as failed")

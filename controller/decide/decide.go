@@ -17,15 +17,18 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/release"
 	"github.com/kata-node/kata-node/controller/rollout"
 	"github.com/kata-node/kata-node/controller/runtimeclass"
 	"github.com/kata-node/kata-node/controller/selection"
 	"github.com/kata-node/kata-node/controller/status"
+	"github.com/kata-node/kata-node/payload/catalog"
 )
 
 // Settings are what decisions depend on, in addition to the cluster.
 type Settings struct {
-	// DefaultPayload is the image by digest for KataConfigs that name none; it may be empty.
+	// DefaultPayload is the image by digest for KataConfigs that name none, where no catalogue is
+	// there; it may be empty.
 	DefaultPayload string
 	// AllowedPayloads are the prefixes of references below which payloads are rolled out; nil for
 	// all of them.
@@ -49,6 +52,12 @@ type Seen struct {
 	Unreadable   map[types.UID]error
 	Nodes        []facts.Node
 	RuntimeClass *nodev1.RuntimeClass
+	// Catalog is the last good catalogue that was seen, nil for none; CatalogProblem says why the
+	// present document is not it.
+	Catalog        *catalog.Catalog
+	CatalogProblem string
+	// Desired is the version that the cluster is on its way to.
+	Desired release.Desired
 	// PolicyProblem says why the admission policies cannot be relied on, empty while they can be.
 	PolicyProblem string
 }
@@ -63,6 +72,8 @@ type Decision struct {
 	Statuses          []Status
 	// Unreadable counts KataConfigs that cannot be decoded.
 	Unreadable int
+	// CatalogProblem is true while the present catalogue cannot be used.
+	CatalogProblem bool
 	// Next is when a pass is due although nothing changed; zero if never.
 	Next time.Time
 }
@@ -75,9 +86,9 @@ type Status struct {
 
 // Decide returns the same decision for the same cluster at the same time.
 func Decide(s Seen, settings Settings, now time.Time) Decision {
-	division := selection.Divide(configFacts(s, settings), s.Nodes)
+	division := selection.Divide(configFacts(s, settings), release.Resolve(s.Catalog, s.Desired, s.Nodes))
 	d := Decision{Existing: s.RuntimeClass, Desired: runtimeclass.Desired(s.RuntimeClass, division.Pools, slices.ContainsFunc(s.Nodes, draws))}
-	d.Unreadable = len(s.Unreadable)
+	d.Unreadable, d.CatalogProblem = len(s.Unreadable), s.CatalogProblem != ""
 	byUID := map[string]*v1.KataConfig{}
 	for _, kc := range s.Configs {
 		byUID[string(kc.UID)] = kc
@@ -115,13 +126,14 @@ func configFacts(s Seen, settings Settings) []facts.Config {
 	if refusal == nil && s.PolicyProblem != "" {
 		refusal = &facts.Refusal{Reason: facts.ReasonPoliciesMissing, Message: s.PolicyProblem}
 	}
+	defaults := facts.Defaults{Payload: settings.DefaultPayload, Catalog: s.Catalog != nil, CatalogProblem: s.CatalogProblem}
 	configs := make([]facts.Config, 0, len(s.Configs))
 	for _, kc := range s.Configs {
-		c := facts.OfConfig(kc, settings.DefaultPayload)
+		c := facts.OfConfig(kc, defaults)
 		if problem := s.Unreadable[kc.UID]; problem != nil {
 			c = facts.Unreadable(c, problem)
 		}
-		forbidden := notAllowed(c, settings.AllowedPayloads)
+		forbidden := notAllowed(c, s.Catalog, settings.AllowedPayloads)
 		c.Refused = cmp.Or(c.Refused, forbidden, refusal)
 		c.Withheld = s.PolicyProblem != "" || forbidden != nil
 		configs = append(configs, c)
@@ -129,14 +141,19 @@ func configFacts(s Seen, settings Settings) []facts.Config {
 	return configs
 }
 
-// notAllowed refuses a payload that the controller's operator does not allow. What nodes serve
-// already stays as it is.
-func notAllowed(c facts.Config, prefixes []string) *facts.Refusal {
-	if node.PayloadAllowed(prefixes, c.Payload) {
+// notAllowed refuses a payload that the controller's operator does not allow, and a catalogue with
+// one in it as a whole. What nodes serve already stays as it is.
+func notAllowed(c facts.Config, list *catalog.Catalog, prefixes []string) *facts.Refusal {
+	payloads := []string{c.Payload}
+	if c.Catalogued && list != nil {
+		payloads = list.Images()
+	}
+	i := slices.IndexFunc(payloads, func(payload string) bool { return !node.PayloadAllowed(prefixes, payload) })
+	if i < 0 {
 		return nil
 	}
 	return &facts.Refusal{Reason: facts.ReasonPayloadNotAllowed, Message: fmt.Sprintf(
-		"payload %q is below none of %s (--allowed-payloads of the controller): name one that is, or have the flag changed", c.Payload, cmp.Or(strings.Join(prefixes, ", "), "no prefix at all"),
+		"payload %q is below none of %s (--allowed-payloads of the controller): name one that is, or have the flag changed", payloads[i], cmp.Or(strings.Join(prefixes, ", "), "no prefix at all"),
 	)}
 }
 

@@ -36,7 +36,7 @@ func decided(s decide.Seen) decide.Decision {
 func TestNothingIsInstalledGrantedOrLabelledWithoutPolicies(t *testing.T) {
 	t.Parallel()
 	kc := kataConfig("c")
-	c := facts.OfConfig(kc, "")
+	c := facts.OfConfig(kc, facts.Defaults{})
 	seen := decide.Seen{Configs: []*v1.KataConfig{kc}, Nodes: []facts.Node{
 		factstest.Worker("idle", factstest.Idle),
 		factstest.Worker("asks", factstest.Wanted(c), factstest.Reports(node.PhaseAwaitingGrant)),
@@ -56,7 +56,7 @@ func TestNothingIsInstalledGrantedOrLabelledWithoutPolicies(t *testing.T) {
 func TestNoOtherRefusalHidesThatPoliciesAreMissing(t *testing.T) {
 	t.Parallel()
 	kc := kataConfig("c")
-	c := facts.OfConfig(kc, "")
+	c := facts.OfConfig(kc, facts.Defaults{})
 	d := decided(decide.Seen{
 		Configs: []*v1.KataConfig{kc}, PolicyProblem: "no policy a-policy", RuntimeClass: &nodev1.RuntimeClass{},
 		Nodes: []facts.Node{factstest.Worker("proved", factstest.Wanted(c), factstest.Reports(node.PhaseInstalled))},
@@ -68,7 +68,7 @@ func TestNoOtherRefusalHidesThatPoliciesAreMissing(t *testing.T) {
 func TestAKataConfigThatCannotBeDecodedKeepsItsNodesAndStopsNoOther(t *testing.T) {
 	t.Parallel()
 	bad, good := kataConfig("bad"), kataConfig("good")
-	done := factstest.Done(facts.OfConfig(bad, ""))
+	done := factstest.Done(facts.OfConfig(bad, facts.Defaults{}))
 	bad.Spec = v1.KataConfigSpec{}
 	good.Spec.KataConfigPoolSelector = &v1.PoolSelector{MatchLabels: map[string]v1.LabelValue{"k": "good"}}
 	d := decided(decide.Seen{
@@ -88,7 +88,7 @@ func TestAPayloadThatIsNotAllowedIsNotRolledOut(t *testing.T) {
 	kc.Spec.KataConfigPoolSelector = &v1.PoolSelector{MatchLabels: map[string]v1.LabelValue{"pool": "c"}}
 	other.Spec.KataConfigPoolSelector = &v1.PoolSelector{MatchLabels: map[string]v1.LabelValue{"pool": "other"}}
 	other.Spec.Config.PayloadImage = "elsewhere.example/payload@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-	c, o := facts.OfConfig(kc, ""), facts.OfConfig(other, "")
+	c, o := facts.OfConfig(kc, facts.Defaults{}), facts.OfConfig(other, facts.Defaults{})
 	pool := func(name string) factstest.State { return factstest.With("pool", name) }
 	seen := decide.Seen{Configs: []*v1.KataConfig{kc, other}, Nodes: []facts.Node{
 		factstest.Worker("allowed", pool("c"), factstest.Wanted(c), factstest.Reports(node.PhaseInstalled)),
@@ -117,7 +117,7 @@ func TestAPayloadThatIsNotAllowedIsNotRolledOut(t *testing.T) {
 func TestADecisionIsDueWhenANodeLosesItsPlace(t *testing.T) {
 	t.Parallel()
 	kc := kataConfig("c")
-	c := facts.OfConfig(kc, "")
+	c := facts.OfConfig(kc, facts.Defaults{})
 	fails := factstest.Worker("a", factstest.Wanted(c), factstest.Reports(node.PhaseInstalling), factstest.Fails("prove payload", "no /dev/kvm"), factstest.Unchanged(0))
 	seen := decide.Seen{Configs: []*v1.KataConfig{kc}, Nodes: []facts.Node{fails, factstest.Worker("b", factstest.Idle)}}
 	settings := decide.Settings{FailureGrace: 10 * time.Minute}
@@ -133,7 +133,7 @@ func TestADecisionIsDueWhenANodeLosesItsPlace(t *testing.T) {
 func TestTheClassOutlivesItsKataConfigWhereAPodMayBeBound(t *testing.T) {
 	t.Parallel()
 	kc := kataConfig("gone")
-	c := facts.OfConfig(kc, "")
+	c := facts.OfConfig(kc, facts.Defaults{})
 	existing := decided(decide.Seen{Configs: []*v1.KataConfig{kc}, Nodes: []facts.Node{factstest.Worker("n", factstest.Done(c))}}).Desired
 	require.NotNil(t, existing)
 	unread := factstest.Worker("n", factstest.Done(c), factstest.Unreadable)

@@ -36,6 +36,10 @@ func (w *world) accident() {
 		{"sees a KataConfig change", w.administers},
 		{"sees a KataConfig change", w.administers},
 		{"sees the broken host break", w.breaks},
+		{"is upgraded", w.upgrades},
+		{"sees the catalogue change", w.publishes},
+		{"sees its cluster desire a version", w.desires},
+		{"sees the cluster's version unread or read", func(*host) { w.unread = !w.unread }},
 	}
 	chosen := all[w.rnd.IntN(len(all))]
 	w.tells("%s %s", h.name, chosen.what)
@@ -227,6 +231,11 @@ func (w *world) changes(kc *v1.KataConfig) {
 func (w *world) repair() {
 	w.calm, w.unguarded, w.frozen = true, false, nil
 	clear(w.bad)
+	w.unread = false
+	if w.catalogued {
+		w.publish(w.upTo(newest))
+		w.desires(nil)
+	}
 	w.lead()
 	for _, h := range w.hosts {
 		h.down, h.paused = 0, 0

@@ -29,8 +29,10 @@ type host struct {
 	pool   string
 	broken string
 
-	boot, paused      int // paused are rounds without agent
-	down              int // rounds without Ready kubelet, for no fault of ours
+	minor             int    // of its OpenShift
+	fetched           string // image that was fetched ahead of time
+	boot, paused      int    // paused are rounds without agent
+	down              int    // rounds without Ready kubelet, for no fault of ours
 	wanted            *node.Intent
 	slot, serving     string
 	proved            string // payload that was proved in this boot
@@ -83,7 +85,7 @@ func (h *host) store(n *corev1.Node) {
 		ready = corev1.ConditionFalse
 	}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
-	n.Status.NodeInfo.BootID = h.bootID()
+	h.says(&n.Status.NodeInfo)
 	h.w.nodes.put(n, h.w.next())
 }
 
@@ -106,6 +108,7 @@ func (h *host) reboot() {
 // replace is another machine of the same name.
 func (h *host) replace() {
 	h.reboot()
+	h.fetched = ""
 	h.wanted, h.slot, h.serving, h.dropIn, h.knows, h.work, h.read, h.document = nil, "", "", false, false, 2, "", ""
 	h.last = node.Report{}
 }
@@ -174,7 +177,7 @@ func (h *host) install(found bool, r *node.Report) {
 	payload := h.wanted.Payload
 	switch r.Phase = node.PhaseInstalling; {
 	case h.serving == payload && h.proved == payload:
-		r.Phase = node.PhaseInstalled
+		r.Phase, r.Prefetched = node.PhaseInstalled, node.Digest(h.fetch(found))
 	case h.broken == unfit:
 	case h.slot != payload:
 		if h.work--; h.work <= 0 {

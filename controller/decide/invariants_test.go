@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
-	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/decide"
 	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/rollout"
@@ -88,21 +87,14 @@ func (w *world) withinBudget(l *leader) {
 	}
 }
 
-// division is by what the API server has.
+// division is by what the API server has, and by the leader's catalogue.
 func (w *world) division() selection.Division {
-	var nodes []facts.Node
+	seen := decide.Seen{}
 	for _, name := range sorted(w.nodes.now) {
-		nodes = append(nodes, facts.OfNode(w.nodes.now[name]))
+		seen.Nodes = append(seen.Nodes, facts.OfNode(w.nodes.now[name]))
 	}
-	return w.divide(slices.Collect(maps.Values(w.configs.now)), nodes)
-}
-
-func (w *world) divide(configs []*v1.KataConfig, nodes []facts.Node) selection.Division {
-	var known []facts.Config
-	for _, kc := range configs {
-		known = append(known, facts.OfConfig(kc, w.settings().DefaultPayload))
-	}
-	return selection.Divide(known, nodes)
+	w.leader.reads(&seen)
+	return w.divide(slices.Collect(maps.Values(w.configs.now)), seen)
 }
 
 // classGoes holds because kubelets need the class for every sandbox.
@@ -129,13 +121,19 @@ func (w *world) consistent(d decide.Decision, seen decide.Seen) {
 			w.fails("two changes of %s", c.Node.Name)
 		}
 		changes[c.Node.Name] = c
-		begins := c.Intent != nil && c.Intent.State == node.StateInstalled && c.Event != rollout.EventGrant
+		begins := starts(c)
 		if w.unguarded && (begins || c.Event == rollout.EventGrant || c.Label == rollout.LabelSet) {
 			w.fails("%s of %s without policies", c.Event, c.Node.Name)
 		}
 	}
-	for _, p := range w.divide(seen.Configs, seen.Nodes).Pools {
+	for _, p := range w.divide(seen.Configs, seen).Pools {
+		for _, m := range p.Members {
+			if c := changes[m.Name]; starts(c) {
+				w.rightPayload(p, m, c, seen)
+			}
+		}
 		w.withinWidth(p, changes)
+		w.fetchesLast(p, changes)
 		if d.Existing != nil && !p.Config.Deleting && (d.Desired == nil || d.Desired.Scheduling.NodeSelector[node.ReadyLabel] == "") {
 			w.fails("the RuntimeClass is withdrawn while %s is there: %+v", p.Config.Name, d.Desired)
 		}
@@ -149,32 +147,46 @@ func (w *world) consistent(d decide.Decision, seen decide.Seen) {
 	}
 }
 
+// starts is true for a change that gives a node something to install.
+func starts(c rollout.Change) bool {
+	return c.Intent != nil && c.Intent.State == node.StateInstalled && c.Event != rollout.EventGrant && c.Event != rollout.EventPrefetch
+}
+
 // withinWidth holds for the nodes that one KataConfig begins to work on: none while it is paused,
-// one until the payload is proved, and then at most maxParallel.
+// of each payload one until it is proved, and at most maxParallel of all together.
 func (w *world) withinWidth(p selection.Pool, changes map[string]rollout.Change) {
-	c, begun, moving, proven := p.Config, 0, 0, false
+	c := p.Config
 	for _, n := range slices.Concat(p.Members, p.Leaving) {
 		if _, changed := changes[n.Name]; changed && c.Paused && !c.Deleting {
 			w.fails("%s is changed although %s is paused", n.Name, c.Name)
 		}
 	}
+	begun, moving := 0, 0
+	for _, payload := range payloadsOf(p) {
+		b, m, proven := w.crew(p, payload, changes)
+		if b > 0 && !proven && b+m > 1 {
+			w.fails("%s begins %s on %d nodes beside %d, and none has proved it: %+v", c.Name, payload, b, m, changes)
+		}
+		begun, moving = begun+b, moving+m
+	}
+	if begun > 0 && begun+moving > c.MaxParallel {
+		w.fails("%s begins on %d nodes beside %d, and may work on %d: %+v", c.Name, begun, moving, c.MaxParallel, changes)
+	}
+}
+
+// crew counts the members that begin with a payload, and that are at work on it.
+func (w *world) crew(p selection.Pool, payload string, changes map[string]rollout.Change) (begun, moving int, proven bool) {
 	for _, n := range p.Members {
-		change := changes[n.Name]
-		proven = proven || n.Settled() && n.Intent.Payload == c.Payload
+		proven = proven || n.Settled() && n.Intent.Payload == payload
 		switch {
-		case change.Intent != nil && change.Event != rollout.EventGrant && !n.Resumes():
+		case n.Wanted == nil || n.Wanted.Payload != payload:
+		case starts(changes[n.Name]) && !n.Resumes():
 			begun++
 		case n.Carries() && w.moves(n.Node):
 			moving++
 		}
 	}
-	limit := 1
-	if proven {
-		limit = c.MaxParallel
-	}
-	if begun > 0 && begun+moving > limit {
-		w.fails("%s begins on %d nodes beside %d, and may work on %d: %+v", c.Name, begun, moving, limit, changes)
-	}
+	return begun, moving, proven
 }
 
 // moves is true for a node that is certain to get further by itself.

@@ -19,6 +19,7 @@ import (
 	"github.com/kata-node/kata-node/controller/rollout"
 	"github.com/kata-node/kata-node/controller/runtimeclass"
 	"github.com/kata-node/kata-node/controller/view"
+	"github.com/kata-node/kata-node/payload/catalog"
 )
 
 // leader is one instance of the controller, with its caches and its writes as controller.go and
@@ -29,6 +30,11 @@ type leader struct {
 	nodes   informer[*corev1.Node]
 	configs informer[*v1.KataConfig]
 	classes informer[*nodev1.RuntimeClass]
+
+	// catalog is the last good one, problem why the present document is none, read which that was.
+	catalog *catalog.Catalog
+	problem string
+	read    int
 
 	// left are the writes before which it was frozen; stale is true once another instance leads.
 	left   []func()
@@ -75,6 +81,7 @@ func (l *leader) seen() decide.Seen {
 	if l.w.unguarded {
 		s.PolicyProblem = "a policy is missing"
 	}
+	l.reads(&s)
 	return s
 }
 

@@ -36,6 +36,10 @@ type world struct {
 	frozen []*leader // instances that have lost the lease without knowing it
 	late   bool      // whether the writes of those arrive
 
+	catalogued bool // whether a catalogue chooses payloads
+	published  published
+	unread     bool // whether no instance has read the cluster's version
+
 	calm, ending bool // without accidents, without new KataConfigs
 	unguarded    bool // whether the admission policies are missing
 	busy         bool // whether anything changed in this round
@@ -48,13 +52,16 @@ func newWorld(t *testing.T, seed uint64, late bool) *world {
 	t.Helper()
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), now: factstest.Noon(), bad: map[string]bool{payloadC: true}, late: late, verbose: *seeds == 1}
 	for i := range 3 + w.rnd.IntN(3) {
-		h := &host{w: w, name: fmt.Sprintf("w%d", i), pool: w.one("x", "y"), work: 2}
+		h := &host{w: w, name: fmt.Sprintf("w%d", i), pool: w.one("x", "y"), work: 2, minor: oldest + w.rnd.IntN(2)}
 		w.hosts = append(w.hosts, h)
 		h.register()
 	}
 	w.victim, w.fault = w.rnd.IntN(len(w.hosts)), w.one(noKVM, unfit, dead, silent, notReady)
 	if w.likely(50) {
 		w.breaks(nil)
+	}
+	if w.catalogued = w.likely(60); w.catalogued {
+		w.publish(w.upTo(oldest + 1))
 	}
 	w.creates("kc0")
 	w.lead()

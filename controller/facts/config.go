@@ -46,8 +46,15 @@ type Config struct {
 	Accepted bool
 	Paused   bool
 	// Selector is nil when it cannot be read.
-	Selector       labels.Selector
-	Payload        string
+	Selector labels.Selector
+	// Payload is the image for every node, empty where the catalogue decides for each, or where
+	// none is known.
+	Payload string
+	// Catalogued is true where the catalogue decides.
+	Catalogued bool
+	// CatalogProblem says why the present catalogue is not used, empty where it is. An older one
+	// may be in force.
+	CatalogProblem string
 	HostPackages   node.HostPackages
 	Overhead       corev1.ResourceList
 	MaxParallel    int
@@ -60,8 +67,19 @@ type Config struct {
 	Withheld bool
 }
 
-// OfConfig reads a KataConfig. The default payload holds where spec.config.payloadImage is empty.
-func OfConfig(kc *v1.KataConfig, defaultPayload string) Config {
+// Defaults say where payloads come from when spec.config.payloadImage is empty: from the catalogue
+// where there is one, even if it cannot be read.
+type Defaults struct {
+	// Payload is one image for every node.
+	Payload string
+	// Catalog is true where a catalogue is in force.
+	Catalog bool
+	// CatalogProblem says why the present document is not it.
+	CatalogProblem string
+}
+
+// OfConfig reads a KataConfig.
+func OfConfig(kc *v1.KataConfig, d Defaults) Config {
 	c := kc.Spec.Config
 	out := Config{
 		Name:           kc.Name,
@@ -77,8 +95,12 @@ func OfConfig(kc *v1.KataConfig, defaultPayload string) Config {
 		MaxUnavailable: intstr.FromString(DefaultMaxUnavailable),
 		MaxFailures:    intstr.FromString(DefaultMaxFailures),
 	}
-	if out.Payload == "" {
-		out.Payload = defaultPayload
+	switch {
+	case out.Payload != "":
+	case d.Catalog, d.CatalogProblem != "":
+		out.Catalogued, out.CatalogProblem = true, d.CatalogProblem
+	default:
+		out.Payload = d.Payload
 	}
 	if out.HostPackages == "" {
 		out.HostPackages = node.HostPackagesAuto
@@ -99,14 +121,14 @@ func OfConfig(kc *v1.KataConfig, defaultPayload string) Config {
 	if err == nil {
 		out.Selector = selector
 	}
-	out.Refused = refusal(kc, out, err)
+	out.Refused = refusal(kc, out, d, err)
 	return out
 }
 
 // Unreadable returns a KataConfig of which only the metadata is known: it keeps its nodes as they
 // are.
 func Unreadable(c Config, problem error) Config {
-	c.Selector, c.Payload = nil, ""
+	c.Selector, c.Payload, c.Catalogued = nil, "", false
 	c.Refused = &Refusal{ReasonUnreadable, node.Sentence("this KataConfig cannot be decoded, delete it or write it again: " + problem.Error())}
 	return c
 }
@@ -116,15 +138,17 @@ func (c Config) Acceptable() bool {
 	return !c.Deleting && !c.Accepted && (c.Refused == nil || c.Refused.Reason != ReasonForeignFinalizer && c.Refused.Reason != ReasonUnreadable)
 }
 
-func refusal(kc *v1.KataConfig, c Config, selector error) *Refusal {
+func refusal(kc *v1.KataConfig, c Config, d Defaults, selector error) *Refusal {
 	foreign := slices.IndexFunc(kc.Finalizers, isForeign)
 	switch {
 	case foreign >= 0:
 		return &Refusal{ReasonForeignFinalizer, fmt.Sprintf("the finalizer %q belongs to another product that installs Kata: remove this KataConfig there first", kc.Finalizers[foreign])}
 	case selector != nil:
 		return &Refusal{ReasonInvalidSelector, selector.Error()}
-	case c.Payload == "":
-		return &Refusal{ReasonNoPayload, "no payload is known: set spec.config.payloadImage, or start the controller with --default-payload"}
+	case c.Catalogued && !d.Catalog:
+		return &Refusal{ReasonCatalogUnreadable, d.CatalogProblem}
+	case c.Payload == "" && !c.Catalogued:
+		return &Refusal{ReasonNoPayload, "no payload is known: set spec.config.payloadImage, publish a catalogue in the ConfigMap that --catalog of the controller names, or start it with --default-payload"}
 	default:
 		return nil
 	}

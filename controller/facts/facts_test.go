@@ -107,7 +107,7 @@ func TestLinuxIsAssumedWhereNothingIsSaid(t *testing.T) {
 func TestAKataConfigIsReadWithItsDefaults(t *testing.T) {
 	t.Parallel()
 	kc := &v1.KataConfig{ObjectMeta: metav1.ObjectMeta{Name: "c", UID: "u", Generation: 3, Finalizers: []string{facts.Finalizer}, CreationTimestamp: metav1.NewTime(factstest.Noon())}}
-	c := facts.OfConfig(kc, factstest.PayloadA)
+	c := facts.OfConfig(kc, facts.Defaults{Payload: factstest.PayloadA})
 	assert.Nil(t, c.Refused)
 	assert.True(t, c.Accepted)
 	assert.False(t, c.Deleting)
@@ -120,7 +120,7 @@ func TestAKataConfigIsReadWithItsDefaults(t *testing.T) {
 
 	kc.Spec.Config.PayloadImage = factstest.PayloadB
 	kc.DeletionTimestamp = &metav1.Time{Time: time.Now()}
-	c = facts.OfConfig(kc, factstest.PayloadA)
+	c = facts.OfConfig(kc, facts.Defaults{Payload: factstest.PayloadA})
 	assert.Equal(t, factstest.PayloadB, c.Payload)
 	assert.True(t, c.Deleting)
 }
@@ -142,7 +142,7 @@ func TestAKataConfigThatIsNoGoodSaysWhy(t *testing.T) {
 			t.Parallel()
 			kc := &v1.KataConfig{}
 			x.change(kc)
-			c := facts.OfConfig(kc, "")
+			c := facts.OfConfig(kc, facts.Defaults{})
 			require.NotNil(t, c.Refused)
 			assert.Equal(t, x.reason, c.Refused.Reason)
 			assert.Contains(t, c.Refused.Message, x.says)

@@ -36,6 +36,10 @@ type Node struct {
 	// Since is when the controller first saw readiness, intent and report as they are; zero at
 	// first sight.
 	Since time.Time
+	// Runs are the versions that the node says.
+	Runs Runs
+	// Release is the catalogue's answer for them.
+	Release Release
 	// Handlers are the kubelet's runtime handlers, empty below Kubernetes 1.31.
 	Handlers []string
 	// HasIntent is true when the annotation is there, readable or not.
@@ -60,6 +64,7 @@ func OfNode(n *corev1.Node) Node {
 		Ready:           isReady(n),
 		Cordoned:        n.Spec.Unschedulable,
 		BootID:          n.Status.NodeInfo.BootID,
+		Runs:            runs(n),
 		Handlers:        handlers(n),
 	}
 	out.readIntent(n.Annotations)

@@ -22,6 +22,9 @@ const (
 	ReasonInvalidSelector Reason = "InvalidSelector"
 	// ReasonNoPayload is a KataConfig without payload where the controller has no default.
 	ReasonNoPayload Reason = "NoPayload"
+	// ReasonCatalogUnreadable is a catalogue that cannot be used; nodes keep to the last good one
+	// where the controller has seen one.
+	ReasonCatalogUnreadable Reason = "CatalogUnreadable"
 	// ReasonPayloadNotAllowed is a payload below none of --allowed-payloads.
 	ReasonPayloadNotAllowed Reason = "PayloadNotAllowed"
 	// ReasonForeignFinalizer is a KataConfig that another product works on.
@@ -87,6 +90,9 @@ const (
 	ReasonNoProgress Reason = "NoProgress"
 	// ReasonTooManyFailures is a node whose turn does not come because too many others failed.
 	ReasonTooManyFailures Reason = "TooManyFailures"
+	// ReasonNoPayloadForVersion is a node for whose version the catalogue has no payload. It keeps
+	// what it serves. It is a KataConfig's reason where its nodes fail for nothing else.
+	ReasonNoPayloadForVersion Reason = "NoPayloadForVersion"
 	// ReasonAgentError is an error that the agent reported.
 	ReasonAgentError Reason = "AgentError"
 )

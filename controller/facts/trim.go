@@ -29,8 +29,12 @@ func Trim(n *corev1.Node) *corev1.Node {
 	if i := slices.IndexFunc(n.Spec.Taints, virtual); i >= 0 {
 		out.Spec.Taints = []corev1.Taint{{Key: n.Spec.Taints[i].Key}}
 	}
-	out.Status.NodeInfo.BootID = n.Status.NodeInfo.BootID
-	out.Status.NodeInfo.OperatingSystem = n.Status.NodeInfo.OperatingSystem
+	info := n.Status.NodeInfo
+	out.Status.NodeInfo = corev1.NodeSystemInfo{
+		BootID: info.BootID, OperatingSystem: info.OperatingSystem, Architecture: info.Architecture,
+		KubeletVersion: info.KubeletVersion, ContainerRuntimeVersion: info.ContainerRuntimeVersion,
+		OSImage: info.OSImage, KernelVersion: info.KernelVersion,
+	}
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			out.Status.Conditions = []corev1.NodeCondition{{Type: c.Type, Status: c.Status}}

@@ -82,7 +82,7 @@ func TestABadPayloadStopsAfterThreeNodes(t *testing.T) {
 	}
 	assert.Empty(t, said(plan(c, nodes...)))
 	pool := selection.Divide([]facts.Config{c}, nodes).Pools[0]
-	assert.True(t, rollout.PaceOf(pool, limits(), Noon()).Halted)
+	assert.Equal(t, map[string]bool{PayloadA: true}, rollout.PaceOf(pool, limits(), Noon()).Halted)
 
 	c.MaxFailures = intstr.FromInt32(1)
 	assert.Empty(t, said(plan(c, failed("f"), Worker("x", Idle))), "an administrator may allow none to follow")

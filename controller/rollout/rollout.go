@@ -41,6 +41,7 @@ const (
 	EventInstall  = "KataInstall"
 	EventUpdate   = "KataUpdate"
 	EventGrant    = "KataRestartGranted"
+	EventPrefetch = "KataPrefetch"
 	EventReady    = "KataReady"
 	EventRemove   = "KataRemove"
 	EventWithdraw = "KataWithdrawn"
@@ -55,7 +56,7 @@ func Plan(p selection.Pool, pace Pace, now time.Time) []Change {
 	}
 	var changes []Change
 	for _, m := range p.Members {
-		changes = appendChange(changes, member(p.Config, m, pace, now))
+		changes = appendChange(changes, member(p, m, pace, now))
 	}
 	for _, m := range p.Leaving {
 		changes = appendChange(changes, leaving(m, now))
@@ -82,7 +83,7 @@ func appendChange(changes []Change, c Change) []Change {
 	return append(changes, c)
 }
 
-func member(c facts.Config, m selection.Member, pace Pace, now time.Time) Change {
+func member(p selection.Pool, m selection.Member, pace Pace, now time.Time) Change {
 	change := Change{Node: m.Node}
 	switch {
 	case m.Wanted != nil && pace.starts[m.Name]:
@@ -90,8 +91,14 @@ func member(c facts.Config, m selection.Member, pace Pace, now time.Time) Change
 	case pace.grants[m.Name]:
 		change.Intent = withGrant(*m.Intent, m.Report.BootID)
 		change.Event, change.Message = EventGrant, "CRI-O may be restarted once in this boot"
-	case proved(m.Node) && !m.Labelled() && !c.Withheld:
+	case proved(m.Node) && !m.Labelled() && !p.Config.Withheld:
 		change.Label, change.Event, change.Message = LabelSet, EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
+	case pace.fetches[m.Name]:
+		change.Intent = withPrefetch(*m.Intent, ahead(p, m))
+		change.Event, change.Message = EventPrefetch, "nothing is to be fetched ahead of time any more"
+		if image := change.Intent.Prefetch; image != "" {
+			change.Message = "to fetch ahead of time, and not to serve yet: " + image
+		}
 	}
 	return change
 }

@@ -12,7 +12,7 @@ import (
 type Member struct {
 	facts.Node
 
-	// Wanted has neither a time of issue nor grants. It is nil where nothing is wanted: no payload
+	// Wanted has neither a time of issue, nor grants, nor what is fetched ahead of time. It is nil where nothing is wanted: no payload
 	// is known, or there is nothing to remove.
 	Wanted *node.Intent
 }
@@ -29,12 +29,17 @@ func (m Member) Resumes() bool {
 	return m.Wanted != nil && m.Report != nil && m.Report.IntentID == m.Wanted.ID
 }
 
-// Install is the intent for a node that a KataConfig owns, nil when no payload is known.
+// Install is the intent for a node that a KataConfig owns, nil when no payload is known, for its
+// version or at all. What is fetched ahead of time is no part of it.
 func Install(c facts.Config, n facts.Node) *node.Intent {
-	if c.Payload == "" {
+	payload := c.Payload
+	if c.Catalogued {
+		payload = n.Release.Payload
+	}
+	if payload == "" {
 		return nil
 	}
-	intent := node.Intent{Owner: ownerOf(c), State: node.StateInstalled, Payload: c.Payload, HostPackages: c.HostPackages}.Identify(n.UID)
+	intent := node.Intent{Owner: ownerOf(c), State: node.StateInstalled, Payload: payload, HostPackages: c.HostPackages}.Identify(n.UID)
 	return &intent
 }
 

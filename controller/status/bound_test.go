@@ -126,7 +126,7 @@ func TestTheWholeStatusHasAnUpperBound(t *testing.T) {
 				},
 				Unavailable: rollout.PaceOf(pool, rollout.Limits{}, Noon()).Unavailable,
 			}
-			for _, in.Halted = range []bool{false, true} {
+			for _, in.Halted = range []map[string]bool{nil, {image: true}} {
 				s, _ := status.Of(in)
 				document, err := json.Marshal(s)
 				require.NoError(t, err)

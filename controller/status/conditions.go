@@ -70,9 +70,11 @@ func lineOf(in Input, t tally) line {
 	case c.Refused != nil:
 		return line{failed: true, reason: c.Refused.Reason, message: c.Refused.Message}
 	case t.count(Failed) > 0:
-		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonNodesFailed, message: t.progress()}
+		return line{inProgress: moving && !c.Paused, failed: true, reason: t.failure(), message: t.progress()}
 	case lost != "":
 		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonOverlappingSelector, message: lost}
+	case c.CatalogProblem != "":
+		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonCatalogUnreadable, message: c.CatalogProblem + "; " + t.progress()}
 	case len(t.nodes) == 0:
 		return line{completed: true, reason: facts.ReasonNoMatchingNodes, message: "kataConfigPoolSelector matches no worker"}
 	case moving && c.Paused:
@@ -98,7 +100,9 @@ func movingReason(in Input, t tally) facts.Reason {
 }
 
 func servesOther(in Input) bool {
-	return slices.ContainsFunc(payloads(in), func(p v1.PayloadStatus) bool { return p.Image != in.Pool.Config.Payload })
+	return slices.ContainsFunc(in.Pool.Members, func(m selection.Member) bool {
+		return m.Wanted != nil && m.Report != nil && m.Report.Payload != "" && m.Report.Payload != node.Digest(m.Wanted.Payload)
+	})
 }
 
 // lostNodes says which nodes belong to older KataConfigs.

@@ -18,9 +18,6 @@ import (
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
-// maxPayloads bounds the list of payloads: nodes may report any digest.
-const maxPayloads = 10
-
 // Input is everything that a status is made from.
 type Input struct {
 	Pool     selection.Pool
@@ -33,8 +30,8 @@ type Input struct {
 	Progress time.Duration
 	// Unavailable are the members that use up maxUnavailable.
 	Unavailable []string
-	// Halted is true while too many members have failed for anything new to be started.
-	Halted bool
+	// Halted are the payloads with which too many members have failed for anything new to be started.
+	Halted map[string]bool
 	Now    time.Time
 }
 
@@ -44,7 +41,7 @@ func Of(in Input) (status v1.KataConfigStatus, next time.Time) {
 	t := newTally(in)
 	status = v1.KataConfigStatus{
 		RuntimeClassName:     runtimeClassName(in.Pool.Config),
-		KataImage:            in.Pool.Config.Payload,
+		KataImage:            target(in.Pool),
 		Payloads:             payloads(in),
 		Overhead:             in.Overhead,
 		TotalNodesCount:      t.count(Completed) + t.count(InProgress) + t.count(Waiting) + t.count(Failed),
@@ -66,46 +63,6 @@ func runtimeClassName(c facts.Config) string {
 		return ""
 	}
 	return node.RuntimeClass
-}
-
-// payloads counts what nodes serve, by digest. An older payload keeps the name under which it was
-// known before.
-func payloads(in Input) []v1.PayloadStatus {
-	names := imageNames(in)
-	served := map[string]int32{}
-	for _, n := range slices.Concat(in.Pool.Members, in.Pool.Leaving) {
-		if n.Report != nil && n.Report.Payload != "" {
-			served[cmp.Or(names[n.Report.Payload], n.Report.Payload)]++
-		}
-	}
-	out := make([]v1.PayloadStatus, 0, len(served))
-	for image, nodes := range served {
-		out = append(out, v1.PayloadStatus{Image: image, Nodes: nodes})
-	}
-	slices.SortFunc(out, func(a, b v1.PayloadStatus) int {
-		return cmp.Or(-cmp.Compare(a.Nodes, b.Nodes), cmp.Compare(a.Image, b.Image))
-	})
-	return fitting(out[:min(len(out), maxPayloads)], maxPayloadBytes)
-}
-
-func imageNames(in Input) map[string]string {
-	names := map[string]string{}
-	learn := func(image string) {
-		if digest := node.Digest(image); digest != "" {
-			names[digest] = image
-		}
-	}
-	for _, p := range in.Previous.Payloads {
-		learn(p.Image)
-	}
-	learn(in.Previous.KataImage)
-	for _, n := range slices.Concat(in.Pool.Members, in.Pool.Leaving) {
-		if n.Intent != nil {
-			learn(n.Intent.Payload)
-		}
-	}
-	learn(in.Pool.Config.Payload)
-	return names
 }
 
 func conflicts(overlaps []selection.Overlap) []v1.Conflict {

@@ -58,6 +58,14 @@ func (t tally) of(c Class) []judged {
 	return out
 }
 
+// failure is the one reason of a pool whose nodes fail for nothing but the lack of a payload.
+func (t tally) failure() facts.Reason {
+	if slices.ContainsFunc(t.of(Failed), func(n judged) bool { return n.Reason != facts.ReasonNoPayloadForVersion }) {
+		return facts.ReasonNodesFailed
+	}
+	return facts.ReasonNoPayloadForVersion
+}
+
 func (t tally) count(c Class) int32 { return count32(t.of(c)) }
 
 func count32[T any](of []T) int32 { return int32(min(len(of), math.MaxInt32)) }

@@ -38,7 +38,7 @@ type judge struct {
 	config   facts.Config
 	deadline time.Duration
 	progress time.Duration
-	halted   bool
+	halted   map[string]bool
 	now      time.Time
 }
 
@@ -53,8 +53,10 @@ func (j judge) member(m selection.Member) Verdict {
 		return j.notReady(n, carries && !n.Settled())
 	case n.Report == nil && n.Intent == nil:
 		return Verdict{Class: Waiting, Reason: facts.ReasonAgentMissing}
+	case j.config.Catalogued && m.Release.Problem != "":
+		return failed(facts.ReasonNoPayloadForVersion, m.Release.Problem)
 	case !carries:
-		return j.queued(n)
+		return j.queued(m)
 	case !n.Answered():
 		return j.unanswered(n)
 	case n.Report.Phase == node.PhaseInstalled && !n.SameBoot():
@@ -126,15 +128,15 @@ func agentError(e node.Error) string {
 }
 
 // queued is a member whose turn has not come.
-func (j judge) queued(n facts.Node) Verdict {
+func (j judge) queued(m selection.Member) Verdict {
 	switch {
 	case j.config.Refused != nil:
 		return Verdict{Class: Waiting, Reason: j.config.Refused.Reason}
 	case j.config.Paused:
 		return Verdict{Class: Waiting, Reason: facts.ReasonPaused}
-	case n.Obstacle() != "":
-		return Verdict{Class: Waiting, Reason: n.Obstacle()}
-	case j.halted:
+	case m.Obstacle() != "":
+		return Verdict{Class: Waiting, Reason: m.Obstacle()}
+	case m.Wanted != nil && j.halted[m.Wanted.Payload]:
 		return Verdict{Class: Waiting, Reason: facts.ReasonTooManyFailures}
 	default:
 		return Verdict{Class: Waiting, Reason: facts.ReasonQueued}

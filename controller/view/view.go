@@ -93,7 +93,7 @@ func unchangedSince(before, n facts.Node, now time.Time) time.Time {
 type progress struct {
 	ready                       bool
 	boot, unreadable            string
-	intent                      string
+	intent, prefetch            string
 	grants                      node.Grants
 	answers, phase, payload     string
 	reportedBoot, step, failure string
@@ -102,7 +102,7 @@ type progress struct {
 func progressOf(n facts.Node) progress {
 	p := progress{ready: n.Ready, boot: n.BootID, unreadable: n.ReportProblem}
 	if n.Intent != nil {
-		p.intent, p.grants = n.Intent.ID, n.Intent.Grants
+		p.intent, p.prefetch, p.grants = n.Intent.ID, n.Intent.Prefetch, n.Intent.Grants
 	}
 	if r := n.Report; r != nil {
 		p.answers, p.phase, p.payload, p.reportedBoot = r.IntentID, string(r.Phase), r.Payload, r.BootID

@@ -4,10 +4,12 @@ package catalog_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/kata-node/kata-node/payload/catalog"
 )
@@ -203,4 +205,18 @@ func TestAdd(t *testing.T) {
 
 	_, err = catalog.Add([]byte("format: 1\n"), catalog.Entry{Image: image("b"), OpenShift: "~4.18"})
 	require.ErrorContains(t, err, "it has no list payloads")
+}
+
+// The sample of deploy/ is one that an administrator may begin with.
+func TestTheSampleIsGood(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../deploy/samples/catalog.yaml")
+	require.NoError(t, err)
+	var m struct {
+		Data map[string]string `yaml:"data"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &m))
+	c, err := catalog.Parse([]byte(m.Data["catalog.yaml"]))
+	require.NoError(t, err)
+	require.Len(t, c.Entries(), 4)
 }

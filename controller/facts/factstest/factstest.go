@@ -179,6 +179,29 @@ func Selects(key, value string) Change {
 	return func(c *facts.Config) { c.Selector = labels.SelectorFromSet(labels.Set{key: value}) }
 }
 
+// Catalogued leaves the choice to the catalogue.
+func Catalogued(c *facts.Config) { c.Payload, c.Catalogued = "", true }
+
+// Gets is what the catalogue says about a node.
+func Gets(r facts.Release) State {
+	return func(n *facts.Node) { n.Release = r }
+}
+
+// Runs says which versions the node runs.
+func Runs(openshift, kubernetes string) State {
+	return func(n *facts.Node) {
+		n.Runs = facts.Runs{OpenShift: openshift, Kubernetes: kubernetes, Architecture: "amd64", RHEL: 9}
+	}
+}
+
+// Prefetches has an image to fetch ahead of time in its intent.
+func Prefetches(image string) State {
+	return func(n *facts.Node) { n.Intent.Prefetch = image }
+}
+
+// Fetched has reported that it has that image.
+func Fetched(n *facts.Node) { n.Report.Prefetched = node.Digest(n.Intent.Prefetch) }
+
 // Payload installs another image.
 func Payload(image string) Change {
 	return func(c *facts.Config) { c.Payload = image }
