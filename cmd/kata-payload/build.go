@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kata-node/kata-node/payload/assemble"
+	"github.com/kata-node/kata-node/payload/stage"
 	"github.com/kata-node/kata-node/payload/transport"
 )
 
@@ -25,6 +26,8 @@ type buildFlags struct {
 	set                []string
 	sources            sourcesFlags
 	registry           registryFlags
+	sign               signFlags
+	attest             bool
 }
 
 func newBuild() *cobra.Command {
@@ -53,7 +56,9 @@ The same content gives the same digest, whatever the machine, umask or clock. SO
 	flags.StringVar(&f.to, "to", "", "docker://, oci:, oci-archive: or containers-storage: with a name behind it")
 	flags.StringArrayVar(&f.set, "set", nil, "override a key of the description, as in version=2.0.0 (repeatable)")
 	f.sources.add(flags)
+	flags.BoolVar(&f.attest, "attest", true, "attach a bill of materials (SPDX) and the provenance (SLSA) to the image")
 	f.registry.add(flags)
+	f.sign.add(flags)
 	cobra.CheckErr(cmd.MarkFlagRequired("to"))
 	cmd.MarkFlagsOneRequired("sources", "from")
 	cmd.MarkFlagsMutuallyExclusive("sources", "from")
@@ -71,7 +76,7 @@ func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err erro
 		return fmt.Errorf("making a directory for the layers: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	in, err := f.input(ctx, work, progress)
+	in, materials, err := f.input(ctx, work, progress)
 	if err != nil {
 		return err
 	}
@@ -83,7 +88,11 @@ func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err erro
 	if _, err := fmt.Fprintf(progress, "%spublishing to %s\n", table(p.Layers), target); err != nil {
 		return err
 	}
-	published, err := transport.Push(ctx, p.Image, target, f.registry.options())
+	o, err := f.options(p, materials, target, progress)
+	if err != nil {
+		return err
+	}
+	published, err := transport.Push(ctx, p.Image, target, o)
 	if err != nil {
 		return err
 	}
@@ -99,28 +108,29 @@ func table(layers []assemble.Layer) string {
 	return strings.Join(lines, "")
 }
 
-// input says what to build. What has to be staged for that is staged below work.
-func (f *buildFlags) input(ctx context.Context, work string, progress io.Writer) (in assemble.Input, err error) {
+// input says what to build, and of which sources. What has to be staged for that is staged below
+// work.
+func (f *buildFlags) input(ctx context.Context, work string, progress io.Writer) (in assemble.Input, materials []stage.Material, err error) {
 	in.Tree = f.from
 	if f.from == "" {
-		in.Tree, in.Description, err = f.sources.stage(ctx, work, progress)
+		in.Tree, in.Description, materials, err = f.sources.stage(ctx, work, progress)
 	} else {
 		in.Description, err = readDescription(f.describe)
 	}
 	if err != nil {
-		return assemble.Input{}, err
+		return assemble.Input{}, nil, err
 	}
 	for _, assignment := range f.set {
 		key, value, ok := strings.Cut(assignment, "=")
 		if !ok {
-			return assemble.Input{}, fmt.Errorf("--set %q: write it as key=value", assignment)
+			return assemble.Input{}, nil, fmt.Errorf("--set %q: write it as key=value", assignment)
 		}
 		if err := in.Description.Set(key, value); err != nil {
-			return assemble.Input{}, err
+			return assemble.Input{}, nil, err
 		}
 	}
 	in.Time, err = sourceDate(os.Getenv("SOURCE_DATE_EPOCH"))
-	return in, err
+	return in, materials, err
 }
 
 func readDescription(name string) (assemble.Description, error) {

@@ -45,28 +45,6 @@ func newInspect() *cobra.Command {
 	return cmd
 }
 
-func newVerify() *cobra.Command {
-	return &cobra.Command{
-		Use:   "verify DIR",
-		Short: "Compare a mounted or unpacked payload with its own manifest, and name the first bad file",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			m, document, err := inspect.Read(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if err := inspect.Tree(cmd.Context(), args[0], m); err != nil {
-				return err
-			}
-			if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "%d files are as the manifest says\n", len(m.Files)); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), manifest.Digest(document))
-			return err
-		},
-	}
-}
-
 func readManifest(ctx context.Context, where string, o transport.Options) (m manifest.Manifest, document []byte, err error) {
 	if !transport.IsTarget(where) {
 		if _, err := os.Stat(where); err != nil {

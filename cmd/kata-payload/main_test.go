@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.podman.io/image/v5/signature/sigstore"
 
 	"github.com/kata-node/kata-node/payload/inspect"
 )
@@ -81,6 +82,7 @@ func TestTheDefaultPayloadIsBuiltAndShown(t *testing.T) {
 	}
 	assert.Equal(t, digests[0], digests[1], "staged and published apart")
 
+	signedAndVerified(t, kataPayload, "oci:"+layout+":v1", "docker://"+image)
 	archive := "oci-archive:" + filepath.Join(t.TempDir(), "payload.tar") + ":v1"
 	out, diag, err := run(t, kataPayload, "push", "--tls-verify=false", "docker://"+image+"@"+digests[0], archive)
 	require.NoError(t, err, diag)
@@ -151,6 +153,59 @@ func TestAPayloadIsBuiltFromSources(t *testing.T) {
 	out, diag, err = run(t, kataPayload, "inspect", to)
 	require.NoError(t, err, diag)
 	assert.Contains(t, out, "QEMU, virtiofsd, a kernel")
+	provenance := blobsWith(t, strings.TrimPrefix(to, "oci:"), `"predicateType": "https://slsa.dev/provenance/v1"`)
+	require.Len(t, provenance, 1)
+	assert.Contains(t, provenance[0], match[1])
+	assert.Contains(t, provenance[0], `"profile": "minimal"`)
+}
+
+// blobsWith returns the blobs of a layout that have a mark.
+func blobsWith(t *testing.T, layout, mark string) (found []string) {
+	t.Helper()
+	blobs, err := filepath.Glob(filepath.Join(layout, "blobs", "sha256", "*"))
+	require.NoError(t, err)
+	for _, blob := range blobs {
+		text, err := os.ReadFile(blob)
+		require.NoError(t, err)
+		if strings.Contains(string(text), mark) {
+			found = append(found, string(text))
+		}
+	}
+	return found
+}
+
+// signedAndVerified copies an image to a registry, signs it there, and finds its documents.
+func signedAndVerified(t *testing.T, kataPayload, from, repository string) {
+	t.Helper()
+	pair, err := sigstore.GenerateKeyPair([]byte("secret"))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	key, public, passphrase := filepath.Join(dir, "key"), filepath.Join(dir, "key.pub"), filepath.Join(dir, "passphrase")
+	for file, content := range map[string][]byte{key: pair.PrivateKey, public: pair.PublicKey, passphrase: []byte("secret\n")} {
+		require.NoError(t, os.WriteFile(file, content, 0o600))
+	}
+	to := repository + ":signed"
+	_, diag, err := run(t, kataPayload, "verify", "--tls-verify=false", "--key", public, repository+":v1")
+	require.Error(t, err)
+	assert.Contains(t, diag, "A signature was required, but no signature exists")
+	out, diag, err := run(t, kataPayload, "push", "--tls-verify=false", "--sign-by-sigstore-private-key", key, "--sign-passphrase-file", passphrase, from, to)
+	require.NoError(t, err, diag)
+	verified, diag, err := run(t, kataPayload, "verify", "--tls-verify=false", "--key", public, to)
+	require.NoError(t, err, diag)
+	assert.Equal(t, out, verified)
+	assert.Contains(t, diag, "the signature is the one that is demanded")
+
+	// What describes the image went along.
+	_, digest, _ := strings.Cut(strings.TrimSpace(out), "@")
+	copied := filepath.Join(dir, "copied")
+	_, diag, err = run(t, kataPayload, "push", "--tls-verify=false", to, "oci:"+copied+":v1")
+	require.NoError(t, err, diag)
+	index, err := os.ReadFile(filepath.Join(copied, "index.json"))
+	require.NoError(t, err)
+	assert.Contains(t, string(index), strings.Replace(digest, ":", "-", 1))
+	for _, mark := range []string{`"spdxVersion": "SPDX-2.3"`, `"predicateType": "https://slsa.dev/provenance/v1"`} {
+		assert.Len(t, blobsWith(t, copied, mark), 1, mark)
+	}
 }
 
 func TestMistakesEndWithOneSentenceAndExitCodeOne(t *testing.T) {
@@ -171,6 +226,9 @@ func TestMistakesEndWithOneSentenceAndExitCodeOne(t *testing.T) {
 		`opening oci:nowhere:v1: `:                                  {"inspect", "oci:nowhere:v1"},
 		`reading payload manifest: `:                                {"verify", "."},
 		`unknown command "mount" for "kata-payload"`:                {"mount"},
+		`signing: no key: name one with`:                            {"push", "--sign-identity=a/b:c", "oci:x", "oci:y"},
+		`a directory has no signature: name an image`:               {"verify", "--key", "x", "."},
+		`only registries hold signatures`:                           {"push", "--sign-by-sigstore-private-key=x", "oci:dist", "oci:y"},
 		`accepts 2 arg(s), received 1`:                              {"push", "oci:x"},
 		`publishing to oci:x: opening oci:nowhere: `:                {"push", "oci:nowhere", "oci:x"},
 		`invalid argument "maybe" for "--tls-verify"`:               {"push", "--tls-verify=maybe", "oci:nowhere", "oci:x"},

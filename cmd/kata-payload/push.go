@@ -12,12 +12,14 @@ import (
 
 func newPush() *cobra.Command {
 	var registry registryFlags
+	var sign signFlags
 	cmd := &cobra.Command{
 		Use:   "push FROM TO",
 		Short: "Copy an image, or an index with all its images, to another place, and print its name by digest",
 		Long: `Copy an image, or an index with all its images, to another place, and print its name by digest.
 
-Every byte stays what it is, so the digest does too. The tag at the target moves when everything else is in place.`,
+Every byte stays what it is, so the digest does too. The tag at the target moves when everything else is in place.
+Documents that are attached to it go along, and between registries its signatures do, too.`,
 		Example: "  kata-payload push oci:payload:v1 docker://registry.example/kata/payload:v1\n" +
 			"  kata-payload push docker://registry.example/kata/payload:v1 oci-archive:payload.tar:v1",
 		Args: cobra.ExactArgs(2),
@@ -30,14 +32,24 @@ Every byte stays what it is, so the digest does too. The tag at the target moves
 			if err != nil {
 				return err
 			}
-			published, err := transport.Copy(cmd.Context(), from, to, registry.options())
+			o := registry.options()
+			if o.Signing, err = sign.signing(); err != nil {
+				return err
+			}
+			published, err := transport.Copy(cmd.Context(), from, to, o)
 			if err != nil {
 				return err
+			}
+			if !to.HoldsAttachments() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s cannot hold what is attached to an image: signatures and documents, if there were any, have stayed behind\n", to)
+			} else if !to.HoldsSignatures() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s cannot hold signatures: if there were any, they have stayed behind\n", to)
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), published.Name)
 			return err
 		},
 	}
 	registry.add(cmd.Flags())
+	sign.add(cmd.Flags())
 	return cmd
 }

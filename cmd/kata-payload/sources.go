@@ -41,31 +41,31 @@ func (s *sourcesFlags) add(flags *pflag.FlagSet) {
 }
 
 // stage makes a directory below work from the sources, and prints what is in it and what is not.
-func (s *sourcesFlags) stage(ctx context.Context, work string, progress io.Writer) (tree string, d assemble.Description, err error) {
+func (s *sourcesFlags) stage(ctx context.Context, work string, progress io.Writer) (tree string, d assemble.Description, materials []stage.Material, err error) {
 	text, err := os.ReadFile(filepath.Clean(s.file))
 	if err != nil {
-		return "", d, fmt.Errorf("reading sources: %w", err)
+		return "", d, nil, fmt.Errorf("reading sources: %w", err)
 	}
 	sources, err := source.Parse(text)
 	if err != nil {
-		return "", d, fmt.Errorf("%s: %w", s.file, err)
+		return "", d, nil, fmt.Errorf("%s: %w", s.file, err)
 	}
 	tree = filepath.Join(work, "tree")
 	if err := os.Mkdir(tree, 0o755); err != nil {
-		return "", d, fmt.Errorf("making a directory for the staged files: %w", err)
+		return "", d, nil, fmt.Errorf("making a directory for the staged files: %w", err)
 	}
 	cache, err := s.cacheDir()
 	if err != nil {
-		return "", d, err
+		return "", d, nil, err
 	}
 	staged, err := stage.Build(ctx, stage.Input{
 		Sources: sources, Dir: filepath.Dir(s.file), Profile: s.profile, Architecture: s.architecture, Tree: tree,
 		Cache: fetch.Cache{Dir: cache, Progress: printProgress(progress)}, Limits: archive.DefaultLimits(),
 	})
 	if err != nil {
-		return "", d, err
+		return "", d, nil, err
 	}
-	return tree, staged.Description, printContents(progress, staged.Contents)
+	return tree, staged.Description, staged.Materials, printContents(progress, staged.Contents)
 }
 
 func (s *sourcesFlags) cacheDir() (string, error) {

@@ -43,7 +43,7 @@ func (s *stager) stageDirectory(ctx context.Context, d source.Directory) error {
 
 // stageSet takes the packages of an RPM set, as one component.
 func (s *stager) stageSet(ctx context.Context, set source.RPMSet) error {
-	c := s.addComponent("rpms-"+set.Set, s.version())
+	c := s.addComponent(setComponent(set), s.version())
 	named := map[string]manifest.Package{}
 	for _, l := range set.Packages {
 		p, err := s.stagePackage(ctx, set, l)

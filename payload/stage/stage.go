@@ -39,6 +39,8 @@ type Input struct {
 type Staged struct {
 	Description assemble.Description
 	Contents    Contents
+	// Materials are the sources that something was taken from.
+	Materials []Material
 }
 
 // Build stages one architecture's payload. The error names the source that is in the way.
@@ -51,7 +53,7 @@ func Build(ctx context.Context, in Input) (Staged, error) {
 	if err := s.build(ctx); err != nil {
 		return Staged{}, fmt.Errorf("staging profile %q for %s: %w", in.Profile, in.Architecture, err)
 	}
-	return Staged{Description: s.description(), Contents: s.contents()}, nil
+	return Staged{Description: s.description(), Contents: s.contents(), Materials: s.materials()}, nil
 }
 
 type stager struct {

@@ -28,7 +28,7 @@ type Content interface {
 type built struct {
 	// ImageReference is nil: what is not defined below is for references that can be written to.
 	types.ImageReference
-	content Content
+	collect func() (*builtSource, error)
 }
 
 func (b built) Transport() types.ImageTransport         { return layout.Transport }
@@ -39,13 +39,23 @@ func (b built) PolicyConfigurationNamespaces() []string { return nil }
 
 // NewImageSource collects what there is to read.
 func (b built) NewImageSource(ctx context.Context, _ *types.SystemContext) (types.ImageSource, error) {
-	s := &builtSource{ctx: ctx, reference: b, documents: map[digest.Digest]document{}, blobs: map[digest.Digest]opener{}}
-	top, err := s.addDocument(b.content)
+	s, err := b.collect()
+	if err != nil {
+		return nil, err
+	}
+	s.ctx, s.reference = ctx, b
+	return s, nil
+}
+
+// collect finds everything of an image or an index.
+func collect(content Content) (*builtSource, error) {
+	s := &builtSource{documents: map[digest.Digest]document{}, blobs: map[digest.Digest]opener{}}
+	top, err := s.addDocument(content)
 	if err != nil {
 		return nil, err
 	}
 	s.top = top
-	switch c := b.content.(type) {
+	switch c := content.(type) {
 	case v1.Image:
 		return s, s.addImage(c)
 	case v1.ImageIndex:

@@ -93,6 +93,9 @@ func broken(err error) bool {
 // status returns the HTTP status of a registry's answer, or 0. The library has three forms of it,
 // one of which it keeps to itself.
 func status(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
 	if _, ok := errors.AsType[docker.ErrUnauthorizedForCredentials](err); ok {
 		return http.StatusUnauthorized
 	}

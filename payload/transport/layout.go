@@ -94,10 +94,15 @@ func (j *job) stage(ctx context.Context, stage string, c *created) error {
 	if err := j.copy(ctx, to, copy.Options{ImageListSelection: copy.CopyAllImages}); err != nil {
 		return err
 	}
+	lists, err := j.attachInLayout(ctx, stage, to)
+	if err != nil {
+		return err
+	}
 	named, err := j.descriptors(stage)
 	if err != nil {
 		return err
 	}
+	named = append(lists, named...)
 	index, err := nameIn(j.to.place, named)
 	if err != nil {
 		return err
@@ -182,6 +187,9 @@ func readIndex(dir string) (*v1.IndexManifest, error) {
 	return index.IndexManifest()
 }
 
+// errNoSuchImage is of a layout that has others.
+var errNoSuchImage = errors.New("no such image")
+
 // findInLayout returns which of a layout's images the target names.
 func (t Target) findInLayout() (int, error) {
 	index, err := readIndex(t.place)
@@ -195,5 +203,5 @@ func (t Target) findInLayout() (int, error) {
 			return at, nil
 		}
 	}
-	return 0, fmt.Errorf("no such image among the %d in %s", len(index.Manifests), t.place)
+	return 0, fmt.Errorf("%w among the %d in %s", errNoSuchImage, len(index.Manifests), t.place)
 }

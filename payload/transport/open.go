@@ -36,9 +36,13 @@ type Opened struct {
 	Images []v1.Image
 
 	raw       []byte
+	form      string
 	reference types.ImageReference
 	source    types.ImageSource
 	work      workspace
+	// carried is what is attached to it, read from the lists.
+	carried []artifact
+	lists   []types.ImageSource
 }
 
 // Open finds an image or an index and reads its manifests and configurations. Every byte that is
@@ -83,8 +87,25 @@ func openReference(ctx context.Context, reference types.ImageReference, w worksp
 	return opened, nil
 }
 
+// Target returns the image by digest, as ParseTarget reads it.
+func (o *Opened) Target() string {
+	if IsTarget(o.Name) {
+		return o.Name
+	}
+	return registryPrefix + o.Name
+}
+
 // Close ends the reading, and deletes what was unpacked for it.
-func (o *Opened) Close() error { return errors.Join(o.source.Close(), o.work.close()) }
+func (o *Opened) Close() error { return errors.Join(o.end(), o.work.close()) }
+
+// end closes what is open, and leaves the temporary files to whoever made them.
+func (o *Opened) end() error {
+	problems := []error{o.source.Close()}
+	for _, list := range o.lists {
+		problems = append(problems, list.Close())
+	}
+	return errors.Join(problems...)
+}
 
 func (o *Opened) read(ctx context.Context) error {
 	whole := image.UnparsedInstance(o.source, nil)
@@ -96,7 +117,7 @@ func (o *Opened) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.raw, o.Digest, o.Index = raw, at.String(), manifest.MIMETypeIsMultiImage(form)
+	o.raw, o.form, o.Digest, o.Index = raw, form, at.String(), manifest.MIMETypeIsMultiImage(form)
 	if !o.Index {
 		return o.add(ctx, whole)
 	}

@@ -42,14 +42,22 @@ func (t Target) inRegistry() (types.ImageReference, error) {
 }
 
 // toRegistry sends the image by digest, and moves the tag when all that belongs to it is there.
-func (j *job) toRegistry(ctx context.Context) error {
+func (j *job) toRegistry(ctx context.Context) (err error) {
+	o, err := j.signed()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeSigners(o)) }()
 	byDigest := j.to
 	byDigest.tag, byDigest.digest = "", j.Digest
 	to, err := byDigest.inRegistry()
 	if err != nil {
 		return err
 	}
-	if err := j.copy(ctx, to, copy.Options{ImageListSelection: copy.CopyAllImages}); err != nil {
+	if err := j.copy(ctx, to, o); err != nil {
+		return err
+	}
+	if err := j.attachInRegistry(ctx, o); err != nil {
 		return err
 	}
 	if j.to.tag == "" {

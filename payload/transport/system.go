@@ -26,6 +26,10 @@ type Options struct {
 	// DemandTLS demands a certificate also of registries that registries.conf calls insecure. With
 	// neither, registries.conf decides.
 	DemandTLS bool
+	// Signing is how the image is signed, not at all by default.
+	Signing *Signing
+	// Attachments are stored with the image.
+	Attachments []Attachment
 	// WorkDir is an existing directory for temporary files, the system's own by default. Nothing
 	// stays in it.
 	WorkDir string

@@ -24,7 +24,9 @@ type Published struct {
 
 // Push writes an image or an index. The target's tag moves to it when everything else is in place.
 func Push(ctx context.Context, content Content, to Target, o Options) (Published, error) {
-	return publish(ctx, to, o, func(w workspace) (*Opened, error) { return openReference(ctx, built{content: content}, w) })
+	return publish(ctx, to, o, func(w workspace) (*Opened, error) {
+		return openReference(ctx, built{collect: func() (*builtSource, error) { return collect(content) }}, w)
+	})
 }
 
 // Copy writes what is somewhere already to another target: an image, or an index with all of its
@@ -35,11 +37,20 @@ func Copy(ctx context.Context, from, to Target, o Options) (Published, error) {
 		if err != nil {
 			return nil, fmt.Errorf("opening %s: %w", from, explain(err, from))
 		}
+		if !to.HoldsAttachments() {
+			return opened, nil
+		}
+		if err := from.carry(ctx, opened); err != nil {
+			return nil, fmt.Errorf("opening %s: %w", from, explain(errors.Join(err, opened.end()), from))
+		}
 		return opened, nil
 	})
 }
 
 func publish(ctx context.Context, to Target, o Options, open func(workspace) (*Opened, error)) (p Published, err error) {
+	if err := o.fit(to); err != nil {
+		return Published{}, fmt.Errorf("publishing to %s: %w", to, err)
+	}
 	w, err := o.workspace()
 	if err != nil {
 		return Published{}, fmt.Errorf("publishing to %s: %w", to, explain(err, to))
@@ -50,9 +61,20 @@ func publish(ctx context.Context, to Target, o Options, open func(workspace) (*O
 		return Published{}, fmt.Errorf("publishing to %s: %w", to, err)
 	}
 	if err := (&job{opened, to, o}).run(ctx); err != nil {
-		return Published{}, fmt.Errorf("publishing to %s: %w", to, explain(errors.Join(err, opened.source.Close()), to))
+		return Published{}, fmt.Errorf("publishing to %s: %w", to, explain(errors.Join(err, opened.end()), to))
 	}
-	return Published{Name: to.byDigest(opened.Digest), Digest: opened.Digest}, opened.source.Close()
+	return Published{Name: to.byDigest(opened.Digest), Digest: opened.Digest}, opened.end()
+}
+
+// fit refuses what the target has no place for.
+func (o Options) fit(to Target) error {
+	if o.Signing != nil && !to.HoldsSignatures() {
+		return errors.New("only registries hold signatures: push it to docker:// to sign it")
+	}
+	if len(o.Attachments) > 0 && !to.HoldsAttachments() {
+		return errors.New("documents can be attached in registries and layouts only: push it to docker:// or oci:, or leave them out")
+	}
+	return nil
 }
 
 // job is one image or index on its way to a target.
@@ -92,8 +114,13 @@ func (o opened) NewImageSource(context.Context, *types.SystemContext) (types.Ima
 // progressInterval is how often a blob's progress is reported.
 const progressInterval = 100 * time.Millisecond
 
-// copy copies everything, byte for byte, and compares what came out of it.
+// copy copies the image.
 func (j *job) copy(ctx context.Context, to types.ImageReference, o copy.Options) error {
+	return j.copyFrom(ctx, to, opened{j.reference, j.source}, digest.Digest(j.Digest), o)
+}
+
+// copyFrom copies everything, byte for byte, and compares what came out of it.
+func (j *job) copyFrom(ctx context.Context, to, from types.ImageReference, want digest.Digest, o copy.Options) error {
 	policy, err := signature.NewPolicyContext(&signature.Policy{Default: []signature.PolicyRequirement{signature.NewPRInsecureAcceptAnything()}})
 	if err != nil {
 		return err
@@ -109,15 +136,15 @@ func (j *job) copy(ctx context.Context, to types.ImageReference, o copy.Options)
 		go func() { defer close(done); report(events, j.options.Progress) }()
 		defer func() { close(events); <-done }()
 	}
-	written, err := copy.Image(ctx, policy, to, opened{j.reference, j.source}, &o)
+	written, err := copy.Image(ctx, policy, to, from, &o)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	if got := digest.FromBytes(written).String(); o.ImageListSelection != copy.CopySystemImage && got != j.Digest {
-		return fmt.Errorf("the copy has digest %s, not %s", got, j.Digest)
+	if got := digest.FromBytes(written); o.ImageListSelection != copy.CopySystemImage && got != want {
+		return fmt.Errorf("the copy has digest %s, not %s", got, want)
 	}
 	return nil
 }
