@@ -118,6 +118,9 @@ func start(t *testing.T, programs ...string) *bed.Cluster {
 		}
 		assert.NoError(t, cluster.Close(ctx))
 	})
+	if len(programs) > 0 { // Here, where nothing counts the time yet.
+		require.NoError(t, cluster.PrepareNodes(t.Context(), bed.NodeOptions{}))
+	}
 	return cluster
 }
 

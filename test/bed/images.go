@@ -41,15 +41,19 @@ func (c *Cluster) PushImages(ctx context.Context) error {
 
 // shareImages adds the images to a disk. All nodes of a checkout share one store.
 func (c *Cluster) shareImages(ctx context.Context, disk *machine.Disk) error {
-	set, err := c.options.Programs.Images(ctx)
-	if err != nil {
-		return err
-	}
-	store, err := set.Store(ctx, c.workspace.cache(), c.options.Progress)
+	store, err := c.imageStore(ctx)
 	if err != nil {
 		return err
 	}
 	disk.Shared = map[string]string{imageStoreDir: store}
 	disk.Real = append(disk.Real, crioStorage)
 	return nil
+}
+
+func (c *Cluster) imageStore(ctx context.Context) (string, error) {
+	set, err := c.options.Programs.Images(ctx)
+	if err != nil {
+		return "", err
+	}
+	return set.Store(ctx, c.workspace.cache(), c.options.Progress)
 }

@@ -19,7 +19,6 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/kata-node/kata-node/test/bed/endpoints"
-	"github.com/kata-node/kata-node/test/bed/pki"
 )
 
 const (
@@ -80,19 +79,33 @@ func (n *Node) install(ctx context.Context, options NodeOptions) error {
 			return err
 		}
 	}
-	if err := n.WriteCredential(ctx, pki.Lifetime); err != nil {
+	pair, err := n.cluster.clients.Client(n.user())
+	if err != nil {
+		return err
+	}
+	if err := n.writeCredential(ctx, pair); err != nil {
 		return err
 	}
 	return n.preset(ctx, options.Preset)
 }
 
-// WriteCredential gives the node the credential of its kubelet, which has to be renewed within the
-// given time: a kubeconfig that names the certificate by file, as on OpenShift.
-func (n *Node) WriteCredential(ctx context.Context, lifetime time.Duration) error {
-	pair, err := n.cluster.clients.ExpiringClient(lifetime, "system:node:"+n.Name(), "system:nodes")
+// WriteExpiringCredential gives the node another credential, which its kubelet has to renew within
+// the given time.
+func (n *Node) WriteExpiringCredential(ctx context.Context, rest time.Duration) error {
+	name, group := n.user()
+	pair, err := n.cluster.clients.ExpiringClient(rest, name, group)
 	if err != nil {
 		return err
 	}
+	return n.writeCredential(ctx, pair)
+}
+
+// user is the node's kubelet, as the API server knows it.
+func (n *Node) user() (name, group string) { return "system:node:" + n.Name(), "system:nodes" }
+
+// writeCredential gives the node the credential of its kubelet: a kubeconfig that names the
+// certificate by file, as on OpenShift.
+func (n *Node) writeCredential(ctx context.Context, pair endpoints.Pair) error {
 	const entry = "default"
 	config := clientcmdapi.NewConfig()
 	// The server's certificate is for no address of a virtual machine's link.

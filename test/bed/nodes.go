@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -56,22 +57,36 @@ type NodeOptions struct {
 	Off bool
 }
 
-// PrepareNodes makes what all nodes share, which takes long the first time and nothing later.
-// AddNode does it where it is not made yet.
-func (c *Cluster) PrepareNodes(ctx context.Context) error {
-	if _, err := machine.Base(ctx, c.workspace.cache(), c.options.Progress); err != nil {
+// PrepareNodes makes what all nodes of a kind share, which takes long the first time and nothing
+// later. AddNode does it where it is not made yet; a caller who limits that call does it before.
+func (c *Cluster) PrepareNodes(ctx context.Context, options NodeOptions) error {
+	makeBase, _ := options.kind()
+	_, err := makeBase(ctx, c.workspace.cache(), c.options.Progress)
+	if err == nil && !options.Bare {
+		_, err = c.imageStore(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("preparing nodes: %w", err)
 	}
 	return nil
 }
 
+type (
+	baseMaker    func(ctx context.Context, dir string, out io.Writer) (string, error)
+	machineMaker func(ctx context.Context, home, name string, disk machine.Disk) (*machine.Machine, error)
+)
+
+func (o NodeOptions) kind() (baseMaker, machineMaker) {
+	if o.Emulated {
+		return machine.EmulatedBase, machine.NewEmulated
+	}
+	return machine.Base, machine.New
+}
+
 // AddNode makes a node and boots it. It returns when the node's systemd has reached basic.target;
 // services may still be starting.
 func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions) (*Node, error) {
-	makeBase, makeMachine := machine.Base, machine.New
-	if options.Emulated {
-		makeBase, makeMachine = machine.EmulatedBase, machine.NewEmulated
-	}
+	makeBase, makeMachine := options.kind()
 	base, err := makeBase(ctx, c.workspace.cache(), c.options.Progress)
 	if err != nil {
 		return nil, fmt.Errorf("adding node %q: %w", name, err)

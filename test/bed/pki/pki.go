@@ -62,17 +62,23 @@ func (a *Authority) Pair() endpoints.Pair { return a.pair }
 // Client issues what a user of the API server shows: the user's name as common name, the groups as
 // organizations.
 func (a *Authority) Client(user string, groups ...string) (endpoints.Pair, error) {
-	return a.ExpiringClient(Lifetime, user, groups...)
+	return a.client(template(pkix.Name{CommonName: user, Organization: groups}))
 }
 
-// ExpiringClient issues what Client does, for another time than [Lifetime].
-func (a *Authority) ExpiringClient(lifetime time.Duration, user string, groups ...string) (endpoints.Pair, error) {
+// ExpiringClient issues what Client does, for the rest of a longer life of which more than 90 % are
+// over, which is when a kubelet renews its certificate at the latest.
+func (a *Authority) ExpiringClient(rest time.Duration, user string, groups ...string) (endpoints.Pair, error) {
 	template := template(pkix.Name{CommonName: user, Organization: groups})
-	template.NotAfter = time.Now().Add(lifetime)
+	template.NotAfter = time.Now().Add(rest)
+	template.NotBefore = template.NotAfter.Add(-20 * rest)
+	return a.client(template)
+}
+
+func (a *Authority) client(template *x509.Certificate) (endpoints.Pair, error) {
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	pair, err := sign(template, a)
 	if err != nil {
-		return endpoints.Pair{}, fmt.Errorf("issuing client certificate for %q: %w", user, err)
+		return endpoints.Pair{}, fmt.Errorf("issuing client certificate for %q: %w", template.Subject.CommonName, err)
 	}
 	return pair, nil
 }

@@ -96,6 +96,7 @@ func newStage(t *testing.T) *stage {
 	s.cluster, err = fixture.Start(t.Context(), fixture.Options{Progress: t.Output()})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.cluster.Close(context.WithoutCancel(t.Context()))) })
+	require.NoError(t, s.cluster.PrepareNodes(t.Context(), bed.NodeOptions{Emulated: true}))
 	payload, err := s.cluster.Push(t.Context(), fixture.Payload{Version: "1.0.0"})
 	require.NoError(t, err)
 	require.NoError(t, s.cluster.StartController(t.Context(), payload))
