@@ -16,6 +16,9 @@ import (
 // missing is a payload that no registry has.
 var missing = "registry.kata.test/kata/payload@sha256:" + strings.Repeat("0", 64)
 
+// unreachable is a payload with a name as long as in a real registry, where nothing listens.
+var unreachable = "localhost:9/openshift-sandboxed-containers/kata-payload-for-nodes@sha256:" + strings.Repeat("0", 64)
+
 func TestAnIntentThatCannotBeFollowedIsNamedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "bad-intent")
@@ -50,6 +53,9 @@ func TestAPayloadThatDoesNotExistIsNamedAndChangesNothing(t *testing.T) {
 	s := newSubject(t, "missing-payload")
 	s.want(map[string]any{"payloadImage": missing})
 	s.awaitFailed(says(missing))
+	s.awaitFailed(says("manifest unknown"))
+	s.change("payloadImage", unreachable)
+	s.awaitFailed(says("connection refused"))
 	assert.False(t, s.hasFile(dropIn))
 	assert.Empty(t, s.payloadMounts())
 	assert.Equal(t, pending, s.current())

@@ -42,6 +42,8 @@ func TestAnUpdateThatFailsItsProofServesNobody(t *testing.T) {
 		assert.Contains(t, string(maps), path.Join(payload, "opt/kata/share/kata-containers/kata-test.image"), "the base configuration names it")
 	}
 
+	assert.Empty(t, s.run("find", "/var/log", "-path", "/var/log/crio/pods/*"), "logs of proofs that failed")
+
 	s.change("payloadImage", s.two)
 	s.awaitCompleted()
 	assert.NotEqual(t, current, s.current())

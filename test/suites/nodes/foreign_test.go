@@ -24,6 +24,24 @@ func complains(words string) func(node.Report) bool {
 	return func(r node.Report) bool { return r.Error != nil && strings.Contains(r.Error.Message, words) }
 }
 
+func TestAHandlerThatAnotherFileHasTakenIsNotServed(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "taken")
+	s.install()
+	s.writeForeign("[crio.runtime.runtimes.kata-oc]\nruntime_path = \"/usr/sbin/runc\"\n")
+	s.run("systemctl", "restart", crioUnit)
+	report := s.awaitReport("names the file", complains(foreignFile))
+	assert.Empty(t, report.Payload, "CRI-O would run pods of our handler with runc")
+	s.awaitFailed(says(foreignFile))
+
+	s.run("rm", foreignFile)
+	s.run("systemctl", "restart", crioUnit)
+	s.awaitCompleted()
+	s.runPod("pod")
+	assert.Len(t, s.payloadMounts(), 1)
+	s.assertCRIOStarts(4)
+}
+
 func TestForeignConfigurationOfCRIOIsNamedAndNeverRestartedInto(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "foreign")
@@ -51,8 +69,17 @@ func TestForeignConfigurationOfCRIOIsNamedAndNeverRestartedInto(t *testing.T) {
 	s.awaitReport("names the default runtime", complains(foreignFile))
 	assert.True(t, s.hasFile(dropIn), "CRI-O would refuse to start without it")
 	s.run("systemctl", "restart", crioUnit)
+	s.awaitAdmission()
+	s.bindOrdinaryPod("default")
+	s.awaitPod("default")
+	s.awaitShims(1)
 	s.run("rm", foreignFile)
 	s.kill()
+	s.awaitStatus("which still uses payload")
+	assert.True(t, s.hasFile(dropIn), "without its handler the pod could not even be deleted")
+	assert.Len(t, s.payloadMounts(), 1)
+
+	s.endPod("default")
 	s.awaitUnwanted()
 	s.assertClean()
 }

@@ -126,12 +126,18 @@ func (s *subject) dictate(intent string) {
 
 func (s *subject) awaitIntent(what string, wanted func(node.Intent) bool) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
-	_, err := s.cluster.AwaitNode(ctx, s.name, what, func(o *corev1.Node) bool {
+	s.awaitObject(what, func(o *corev1.Node) bool {
 		intent, err := node.DecodeIntent(o.Annotations[node.IntentAnnotation])
 		return err == nil && wanted(intent)
 	})
+}
+
+// awaitObject waits until the Node is as wanted.
+func (s *subject) awaitObject(what string, wanted func(*corev1.Node) bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	_, err := s.cluster.AwaitNode(ctx, s.name, what, wanted)
 	require.NoError(s.t, err)
 }
 

@@ -36,6 +36,9 @@ func TestARebootedNodeServesFromItsOwnStoreAlone(t *testing.T) {
 	s.assertCRIOStarts(3)
 }
 
+// notServed is what a kata pod is told where the agent has left no other reason.
+const notServed = "Kata is not ready on this node: no payload is served: see systemctl status kata-agent on the node"
+
 func TestANodeWhoseAgentIsKeptFromRunningWorksAndSaysWhyKataDoesNot(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "without-agent")
@@ -47,10 +50,9 @@ func TestANodeWhoseAgentIsKeptFromRunningWorksAndSaysWhyKataDoesNot(t *testing.T
 	s.awaitAdmission()
 	s.bindOrdinaryPod("ordinary")
 	s.awaitPod("ordinary")
-	const reason = "Kata is not ready on this node: no payload is served: see systemctl status kata-agent on the node"
-	s.awaitRefusal("old", reason)
+	s.awaitRefusal("old", notServed)
 	s.bindPod("new")
-	s.awaitRefusal("new", reason)
+	s.awaitRefusal("new", notServed)
 	s.restartKubelet()
 	s.assertCRIOStarts(3)
 	said := s.run("journalctl", "--boot", "--quiet", "--output=cat", "--unit="+crioUnit)

@@ -3,7 +3,9 @@
 package nodes_test
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,47 @@ func TestAnAgentAtRestAsksTheAPIServerForNothing(t *testing.T) {
 		}
 	}
 	assert.Fail(t, "the agent does not come to rest", "in the last minute: %v", during)
+}
+
+const (
+	// others is how many processes a node has that have nothing to do with Kata.
+	others = 500
+	// looksAMinute is more than an agent needs that an older payload keeps waiting: it looks every
+	// half minute, and reads the state of each process in two calls.
+	looksAMinute = 10
+)
+
+func TestAnOlderPayloadInUseCostsFewReads(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "held")
+	s.install()
+	s.runPod("old")
+	s.change("payloadImage", s.two)
+	s.awaitCompleted()
+	require.Len(t, s.payloadMounts(), 2)
+	s.run("systemd-run", "--unit=others", "sh", "-c", fmt.Sprintf("for i in $(seq %d); do sleep infinity & done; wait", others))
+	// What is tested is that little happens. The first minutes may have the end of the update and
+	// the first looks at new processes in them.
+	reads := 0
+	for range 4 {
+		before := s.reads()
+		<-time.After(time.Minute)
+		if reads = s.reads() - before; reads < looksAMinute*2*others {
+			return
+		}
+	}
+	assert.Fail(t, "the agent does not come to rest", "it has made %d reads in the last minute", reads)
+}
+
+// reads is how many calls of read the agent's process has made, see proc_pid_io(5).
+func (s *subject) reads() int {
+	s.t.Helper()
+	counters := s.run("cat", fmt.Sprintf("/proc/%d/io", s.mainPID(agentUnit)))
+	_, count, _ := strings.Cut(counters, "syscr: ")
+	count, _, _ = strings.Cut(count, "\n")
+	reads, err := strconv.Atoi(count)
+	require.NoError(s.t, err, counters)
+	return reads
 }
 
 func onlyWatches(verbs []string) bool {

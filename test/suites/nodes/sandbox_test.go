@@ -6,6 +6,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/trace/noop"
 	cri "k8s.io/cri-api/pkg/apis"
@@ -13,7 +14,16 @@ import (
 	remote "k8s.io/cri-client/pkg"
 )
 
-func shimOf(pid int) string { return strconv.Itoa(pid) }
+// killShims ends this many shims, so that CRI-O cannot ask them any more.
+func (s *subject) killShims(count int) {
+	s.t.Helper()
+	shims, err := s.node.Shims(s.t.Context())
+	require.NoError(s.t, err)
+	require.Len(s.t, shims, count)
+	for _, pid := range shims {
+		s.run("kill", "-KILL", strconv.Itoa(pid))
+	}
+}
 
 // crio asks the node's CRI-O from outside.
 func (s *subject) crio(ask func(context.Context, cri.RuntimeService) error) {
@@ -25,6 +35,21 @@ func (s *subject) crio(ask func(context.Context, cri.RuntimeService) error) {
 	require.NoError(s.t, err)
 	defer client.Close(ctx) //nolint:errcheck // nothing is lost with it
 	require.NoError(s.t, ask(ctx, client))
+}
+
+// prove starts a sandbox as the agent's proof does, and leaves it, as an agent does that is killed.
+func (s *subject) prove() {
+	s.t.Helper()
+	s.crio(func(ctx context.Context, client cri.RuntimeService) error {
+		_, err := client.RunPodSandbox(ctx, &runtimeapi.PodSandboxConfig{
+			Metadata: &runtimeapi.PodSandboxMetadata{Name: "proof", Namespace: "kata-agent", Uid: "proof"},
+			Hostname: "proof",
+			Linux: &runtimeapi.LinuxPodSandboxConfig{SecurityContext: &runtimeapi.LinuxSandboxSecurityContext{
+				NamespaceOptions: &runtimeapi.NamespaceOption{Network: runtimeapi.NamespaceMode_NODE},
+			}},
+		}, node.ProofHandler)
+		return err
+	})
 }
 
 // finishSandboxes stops every sandbox of the node, as the end of a Job does.

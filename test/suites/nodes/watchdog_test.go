@@ -3,11 +3,15 @@
 package nodes_test
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kata-node/kata-node/test/bed/fault"
 )
@@ -34,6 +38,11 @@ func TestARegistryThatStallsIsNamed(t *testing.T) {
 	stall := s.node.Images.Stall(fault.Blobs)
 	s.want(map[string]any{})
 	<-stall.Reached()
+	s.awaitObject("says that it installs, and not what it waits for later", func(o *corev1.Node) bool {
+		return slices.ContainsFunc(o.Status.Conditions, func(c corev1.NodeCondition) bool {
+			return c.Type == node.ReadyCondition && strings.HasPrefix(c.Message, "installing")
+		})
+	})
 	s.awaitFailed(says("no progress"))
 	s.bindOrdinaryPod("ordinary")
 	s.awaitPod("ordinary")
