@@ -23,6 +23,9 @@ type container struct{ *Machine }
 
 // assemble mounts the root and gives the container its address.
 func (c container) assemble(ctx context.Context, disk Disk) error {
+	if err := allowInotify(); err != nil {
+		return fmt.Errorf("raising the host's limit of inotify instances: %w", err)
+	}
 	if err := mountRoot(c.dir, disk); err != nil {
 		return err
 	}
