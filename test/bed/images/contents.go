@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing/fstest"
 
@@ -108,7 +109,7 @@ func withLayer(below v1.Image, files fstest.MapFS, config v1.Config) (v1.Image, 
 		return nil, err
 	}
 	file = file.DeepCopy()
-	file.Architecture, file.OS, file.Config = "amd64", "linux", config
+	file.Architecture, file.OS, file.Config = runtime.GOARCH, "linux", config
 	return mutate.ConfigFile(image, file)
 }
 
