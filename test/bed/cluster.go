@@ -153,7 +153,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	}
 	errs = append(errs, removeAll(ctx, nodes))
 	if c.control != nil {
-		errs = append(errs, c.control.Stop(ctx))
+		errs = append(errs, c.control.StopBy(ctx, endpoints.Stop))
 	}
 	return errors.Join(append(errs, machine.RemoveHome(c.home))...)
 }

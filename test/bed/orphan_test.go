@@ -65,9 +65,8 @@ func assertCleanedUp(t *testing.T, end func(owner int) error) {
 
 func beOwner(t *testing.T) {
 	t.Helper()
-	cluster := start(t)
-	_, err := cluster.AddNode(t.Context(), "orphan", bed.NodeOptions{Bare: true})
-	require.NoError(t, err)
+	cluster := start(t, bed.NodePrograms()...)
+	addReal(t, cluster, bed.NodeOptions{})
 	os.Stdout.WriteString("home of the orphan: " + filepath.Dir(filepath.Dir(cluster.Kubeconfig)) + "\n")
 	<-t.Context().Done()
 }

@@ -9,7 +9,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"golang.org/x/sys/unix"
 )
+
+// Stop is the signal by which an owner that lives on ends the control plane. SIGTERM comes from the
+// kernel when the owner ends, see process.Start.
+const Stop = unix.SIGUSR1
 
 // Pair is a certificate and its private key, both in PEM.
 type Pair struct {

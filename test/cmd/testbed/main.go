@@ -40,7 +40,7 @@ var (
 func run(args []string) error {
 	owner := os.Getppid()
 	ctx, end := context.WithCancelCause(context.Background())
-	go endWhenAsked(end)
+	endWhenAsked(end)
 	go endWithOwner(end)
 	err := serve(ctx, end)
 	if len(args) == 0 {
@@ -52,14 +52,19 @@ func run(args []string) error {
 	return errors.Join(err, machine.Sweep(context.Background(), args[0]))
 }
 
-// endWhenAsked waits for a signal of the owner. Ctrl-C in a terminal reaches the owner, too. If the
-// owner ends by it, this process removes the owner's machines.
+// endWhenAsked listens for the signal of an owner that lives on, and for the kernel's when it does
+// not. Ctrl-C in a terminal reaches the owner, too. If the owner ends by it, this process removes the
+// owner's machines.
 func endWhenAsked(end context.CancelCauseFunc) {
 	signal.Ignore(syscall.SIGINT)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	<-ctx.Done()
-	end(errAsked)
+	received := make(chan os.Signal, 1)
+	signal.Notify(received, endpoints.Stop, syscall.SIGTERM)
+	go func() {
+		if <-received == endpoints.Stop {
+			end(errAsked)
+		}
+		end(errOwnerGone)
+	}()
 }
 
 // endWithOwner waits for the end of stdin, whose other end only the owner has.
@@ -72,7 +77,7 @@ func endWithOwner(end context.CancelCauseFunc) {
 // spares the living.
 func awaitOrphaned(owner int) {
 	ctx := context.Background()
-	_ = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+	_ = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
 		return os.Getppid() != owner, nil
 	})
 }
