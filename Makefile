@@ -77,7 +77,7 @@ TO ?= oci:$(DIST)/payload:latest
 SOURCES ?= payload/sources.toml
 PROFILE ?= host-qemu
 ARCHITECTURE ?= $(shell go env GOARCH)
-payload: ## Build the payload from upstream's archives and push it [PROFILE=host-qemu SOURCES=payload/sources.toml ARCHITECTURE=amd64 TO=oci:dist/payload:latest]
+payload: ## Build the payload from upstream's archives and push it [PROFILE=host-qemu SOURCES=payload/sources.toml ARCHITECTURE=amd64,arm64 TO=oci:dist/payload:latest]
 	$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/kata-payload
 	bin/kata-payload build --sources $(SOURCES) --profile $(PROFILE) --architecture $(ARCHITECTURE) --to $(TO)
 

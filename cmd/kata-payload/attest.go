@@ -18,8 +18,8 @@ import (
 	"github.com/kata-node/kata-node/payload/transport"
 )
 
-// options are those of the push: how it is signed, and what is attached.
-func (f *buildFlags) options(p assemble.Payload, materials []stage.Material, target transport.Target, progress io.Writer) (o transport.Options, err error) {
+// options are those of the push: how it is signed, and what is attached to each image.
+func (f *buildFlags) options(images []built, target transport.Target, progress io.Writer) (o transport.Options, err error) {
 	o = f.registry.options()
 	if o.Signing, err = f.sign.signing(); err != nil || !f.attest {
 		return o, err
@@ -28,12 +28,18 @@ func (f *buildFlags) options(p assemble.Payload, materials []stage.Material, tar
 		_, err = fmt.Fprintf(progress, "%s cannot hold a bill of materials and provenance: they are not attached\n", target)
 		return o, err
 	}
-	build, err := f.provenance(p, materials)
-	if err != nil {
-		return o, err
+	for _, b := range images {
+		build, err := f.provenance(b.Payload, b.materials)
+		if err != nil {
+			return o, err
+		}
+		documents, err := attachments(b.Payload, build)
+		if err != nil {
+			return o, err
+		}
+		o.Attachments = append(o.Attachments, documents...)
 	}
-	o.Attachments, err = attachments(p, build)
-	return o, err
+	return o, nil
 }
 
 // provenance is what the image was built of: the file that declares it and everything that this

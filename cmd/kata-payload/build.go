@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/kata-node/kata-node/payload/assemble"
@@ -38,11 +39,12 @@ func newBuild() *cobra.Command {
 		Long: `Build an image, publish it, and print its name by digest as the last line.
 
 With --sources, the file declares upstream's archives, RPM sets and directories with their digests, and the profile says what
-of them gets into the payload. With --from, a directory is the root of the image, and --describe says what it is.
+of them gets into the payload. Several architectures make an index of one image each. With --from, a directory is the root of
+the image, and --describe says what it is.
 
 The same content gives the same digest, whatever the machine, umask or clock. SOURCE_DATE_EPOCH is the time of all files
 (seconds; default 0).`,
-		Example: "  kata-payload build --sources payload/sources.toml --to oci:payload:v1\n" +
+		Example: "  kata-payload build --sources payload/sources.toml --profile minimal --architecture amd64,arm64 --to oci:payload:v1\n" +
 			"  kata-payload build --from stage --describe payload.toml --to oci:payload:v1\n" +
 			"  kata-payload build --from stage --describe payload.toml --set version=2.0.0 --to docker://registry.example/kata/payload:2.0.0",
 		Args: cobra.NoArgs,
@@ -62,6 +64,8 @@ The same content gives the same digest, whatever the machine, umask or clock. SO
 	cobra.CheckErr(cmd.MarkFlagRequired("to"))
 	cmd.MarkFlagsOneRequired("sources", "from")
 	cmd.MarkFlagsMutuallyExclusive("sources", "from")
+	cmd.MarkFlagsMutuallyExclusive("architecture", "from")
+	cmd.MarkFlagsMutuallyExclusive("profile", "from")
 	cmd.MarkFlagsRequiredTogether("from", "describe")
 	return cmd
 }
@@ -76,28 +80,67 @@ func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err erro
 		return fmt.Errorf("making a directory for the layers: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	in, materials, err := f.input(ctx, work, progress)
+	images, err := f.build(ctx, work, progress)
 	if err != nil {
 		return err
 	}
-	in.WorkDir = work
-	p, err := assemble.Build(ctx, in)
+	content, err := oneOrIndex(images)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(progress, "%spublishing to %s\n", table(p.Layers), target); err != nil {
-		return err
-	}
-	o, err := f.options(p, materials, target, progress)
+	o, err := f.options(images, target, progress)
 	if err != nil {
 		return err
 	}
-	published, err := transport.Push(ctx, p.Image, target, o)
+	fmt.Fprintf(progress, "publishing to %s\n", target)
+	published, err := transport.Push(ctx, content, target, o)
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(out, published.Name)
 	return err
+}
+
+// built is an image, and the sources of which it was made.
+type built struct {
+	assemble.Payload
+
+	materials []stage.Material
+}
+
+// build builds an image for each architecture that is asked for.
+func (f *buildFlags) build(ctx context.Context, work string, progress io.Writer) ([]built, error) {
+	if twice := repeated(f.sources.architectures); twice != "" {
+		return nil, fmt.Errorf("--architecture names %s twice", twice)
+	}
+	var images []built
+	for _, architecture := range f.sources.architectures {
+		in, materials, err := f.input(ctx, filepath.Join(work, architecture), architecture, progress)
+		if err != nil {
+			return nil, err
+		}
+		p, err := assemble.Build(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := io.WriteString(progress, table(p.Layers)); err != nil {
+			return nil, err
+		}
+		images = append(images, built{p, materials})
+	}
+	return images, nil
+}
+
+// oneOrIndex returns what is published: an image as it is, or several in an index.
+func oneOrIndex(images []built) (transport.Content, error) {
+	if len(images) == 1 {
+		return images[0].Image, nil
+	}
+	var all []v1.Image
+	for _, b := range images {
+		all = append(all, b.Image)
+	}
+	return transport.Index(all...)
 }
 
 func table(layers []assemble.Layer) string {
@@ -110,10 +153,13 @@ func table(layers []assemble.Layer) string {
 
 // input says what to build, and of which sources. What has to be staged for that is staged below
 // work.
-func (f *buildFlags) input(ctx context.Context, work string, progress io.Writer) (in assemble.Input, materials []stage.Material, err error) {
-	in.Tree = f.from
+func (f *buildFlags) input(ctx context.Context, work, architecture string, progress io.Writer) (in assemble.Input, materials []stage.Material, err error) {
+	if err := os.Mkdir(work, 0o755); err != nil {
+		return assemble.Input{}, nil, fmt.Errorf("making a directory for the layers: %w", err)
+	}
+	in.Tree, in.WorkDir = f.from, work
 	if f.from == "" {
-		in.Tree, in.Description, materials, err = f.sources.stage(ctx, work, progress)
+		in.Tree, in.Description, materials, err = f.sources.stage(ctx, work, architecture, progress)
 	} else {
 		in.Description, err = readDescription(f.describe)
 	}

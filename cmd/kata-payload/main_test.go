@@ -10,10 +10,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.podman.io/image/v5/signature/sigstore"
@@ -111,14 +114,13 @@ func TestTheDefaultPayloadIsBuiltAndShown(t *testing.T) {
 	assert.Equal(t, "kata-payload: verifying payload: usr/bin/containerd-shim-kata-v2: is missing\n", diag)
 }
 
-// sources is a declaration of an unpacked archive, whose shim is any program. pin is its sha256.
-func sources(t *testing.T, shim, pin string) string {
+// sources is a declaration of an unpacked archive, which stands for two architectures. pin is its
+// sha256.
+func sources(t *testing.T, pin string) string {
 	t.Helper()
 	dir := t.TempDir()
-	text, err := os.ReadFile(shim)
-	require.NoError(t, err)
 	for name, content := range map[string]string{
-		"VERSION": "4.2.0\n", "versions.yaml": "assets: {kernel: {version: v6.18.35}}\n", "bin/containerd-shim-kata-v2": string(text),
+		"VERSION": "4.2.0\n", "versions.yaml": "assets: {kernel: {version: v6.18.35}}\n", "bin/containerd-shim-kata-v2": "#!/bin/sh\n",
 		"share/kata-containers/kata-containers-initrd.img": "initrd", "share/kata-containers/kata-containers.img": strings.Repeat("image", 1000),
 		"share/defaults/kata-containers/configuration-qemu.toml": "[hypervisor.qemu]\npath = \"/opt/kata/bin/qemu-system-x86_64\"\n",
 	} {
@@ -126,8 +128,10 @@ func sources(t *testing.T, shim, pin string) string {
 		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
 		require.NoError(t, os.WriteFile(name, []byte(content), 0o755))
 	}
-	declared := "name = \"kata\"\nkata = \"4.2.0\"\nshimCompatibility = \"kata-4.2\"\n[[archives]]\ndirectory = \"unpacked\"\nshim = \"go\"\n" +
-		"architecture = \"" + runtime.GOARCH + "\"\nsha256 = \"" + pin + "\"\n"
+	declared := "name = \"kata\"\nkata = \"4.2.0\"\nshimCompatibility = \"kata-4.2\"\n"
+	for _, architecture := range []string{"amd64", "arm64"} {
+		declared += "[[archives]]\ndirectory = \"unpacked\"\nshim = \"go\"\narchitecture = \"" + architecture + "\"\nsha256 = \"" + pin + "\"\n"
+	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "sources.toml"), []byte(declared), 0o600))
 	return filepath.Join(dir, "sources.toml")
 }
@@ -136,7 +140,7 @@ func TestAPayloadIsBuiltFromSources(t *testing.T) {
 	t.Parallel()
 	kataPayload, to := program(t), "oci:"+filepath.Join(t.TempDir(), "layout")
 	args := func(pin string) []string {
-		return []string{"build", "--sources", sources(t, kataPayload, pin), "--profile", "minimal", "--to", to}
+		return []string{"build", "--sources", sources(t, pin), "--profile", "minimal", "--architecture", "arm64,amd64", "--to", to}
 	}
 	out, diag, err := run(t, kataPayload, args("")...)
 	require.Error(t, err)
@@ -154,9 +158,14 @@ func TestAPayloadIsBuiltFromSources(t *testing.T) {
 	require.NoError(t, err, diag)
 	assert.Contains(t, out, "QEMU, virtiofsd, a kernel")
 	provenance := blobsWith(t, strings.TrimPrefix(to, "oci:"), `"predicateType": "https://slsa.dev/provenance/v1"`)
-	require.Len(t, provenance, 1)
+	require.Len(t, provenance, 2, "one for each architecture")
 	assert.Contains(t, provenance[0], match[1])
 	assert.Contains(t, provenance[0], `"profile": "minimal"`)
+	index, err := layout.ImageIndexFromPath(strings.TrimPrefix(to, "oci:"))
+	require.NoError(t, err)
+	top, err := index.IndexManifest()
+	require.NoError(t, err)
+	assert.True(t, slices.ContainsFunc(top.Manifests, func(d v1.Descriptor) bool { return d.MediaType.IsIndex() }), "both architectures are one name")
 }
 
 // blobsWith returns the blobs of a layout that have a mark.
@@ -215,7 +224,8 @@ func TestMistakesEndWithOneSentenceAndExitCodeOne(t *testing.T) {
 		`begin it with docker://, oci:`:                            {"build", "--from", ".", "--describe", "x", "--to", "payload:v1"},
 		`required flag(s) "to" not set`:                            {"build"},
 		`at least one of the flags in the group [sources from] is`: {"build", "--to", "oci:x"},
-		`were all set`: {"build", "--to", "oci:x", "--sources", "x", "--from", "y", "--describe", "z"},
+		`were all set`:                                              {"build", "--to", "oci:x", "--sources", "x", "--from", "y", "--describe", "z"},
+		`--architecture names amd64 twice`:                          {"build", "--to", "oci:x", "--sources", "/nowhere", "--architecture", "amd64,amd64"},
 		`reading sources: open /nowhere: no such file`:              {"build", "--to", "oci:x", "--sources", "/nowhere"},
 		`"host-qemu" is not made for architecture "ppc64le"`:        {"build", "--to", "oci:x", "--sources", "payload/sources.toml", "--profile", "host-qemu", "--architecture", "ppc64le"},
 		`profile "all" is unknown: the profiles are host-qemu, `:    {"build", "--to", "oci:x", "--sources", "payload/sources.toml", "--profile", "all"},

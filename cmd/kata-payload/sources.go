@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -29,19 +30,19 @@ const listedLeftOut = 8
 
 type sourcesFlags struct {
 	file, profile, cache string
-	architecture         string
+	architectures        []string
 }
 
 func (s *sourcesFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.file, "sources", "", "declaration of the sources (TOML), such as payload/sources.toml")
 	names, err := profile.Names()
 	flags.StringVar(&s.profile, "profile", profile.Default, "what of the sources gets into the payload: "+cmp.Or(strings.Join(names, ", "), fmt.Sprint(err)))
-	flags.StringVar(&s.architecture, "architecture", runtime.GOARCH, "architecture of the payload, such as amd64")
+	flags.StringSliceVar(&s.architectures, "architecture", []string{runtime.GOARCH}, "architectures of the payload, such as amd64,arm64")
 	flags.StringVar(&s.cache, "cache", "", "directory for downloads (default: kata-payload in the user's cache directory)")
 }
 
 // stage makes a directory below work from the sources, and prints what is in it and what is not.
-func (s *sourcesFlags) stage(ctx context.Context, work string, progress io.Writer) (tree string, d assemble.Description, materials []stage.Material, err error) {
+func (s *sourcesFlags) stage(ctx context.Context, work, architecture string, progress io.Writer) (tree string, d assemble.Description, materials []stage.Material, err error) {
 	text, err := os.ReadFile(filepath.Clean(s.file))
 	if err != nil {
 		return "", d, nil, fmt.Errorf("reading sources: %w", err)
@@ -59,7 +60,7 @@ func (s *sourcesFlags) stage(ctx context.Context, work string, progress io.Write
 		return "", d, nil, err
 	}
 	staged, err := stage.Build(ctx, stage.Input{
-		Sources: sources, Dir: filepath.Dir(s.file), Profile: s.profile, Architecture: s.architecture, Tree: tree,
+		Sources: sources, Dir: filepath.Dir(s.file), Profile: s.profile, Architecture: architecture, Tree: tree,
 		Cache: fetch.Cache{Dir: cache, Progress: printProgress(progress)}, Limits: archive.DefaultLimits(),
 	})
 	if err != nil {
@@ -93,6 +94,16 @@ func printProgress(w io.Writer) func(fetch.Progress) {
 		printed[p.URL] = tenth
 		fmt.Fprintf(w, "downloading %s: %s of %s\n", p.URL, units.HumanSize(float64(p.Done)), size(p.Total))
 	}
+}
+
+// repeated returns the first word that is there before, or nothing.
+func repeated(words []string) string {
+	for i, word := range words {
+		if slices.Contains(words[:i], word) {
+			return word
+		}
+	}
+	return ""
 }
 
 func size(bytes int64) string {
