@@ -42,7 +42,7 @@ func image() attest.Image {
 			{Path: "usr/share/guest/link", Link: "initrd"},
 			{Path: rpm, SHA256: content},
 		},
-		Packages: []manifest.Package{{Set: "host", Name: "qemu-kvm", Epoch: 17, Version: "9.1", Release: "1.el9", Architecture: "x86_64", Path: rpm}},
+		Packages: []manifest.Package{{Set: "host", Name: "qemu-kvm", Epoch: 17, Version: "9.1", Release: "1^git.el9", Architecture: "x86_64", Path: rpm}},
 	}}
 }
 
@@ -71,7 +71,7 @@ func TestABillOfMaterialsNamesEveryFileOnce(t *testing.T) {
 	assert.Equal(t, []string{
 		"Image kata 3.20.0 NOASSERTION",
 		"Source-1 kata-static 3.20.0 https://example.com/kata-static.tar.zst", "Source-2 payload.toml  NOASSERTION", "Source-3 unpacked  NOASSERTION",
-		"Component-guest-base guest base 1 NOASSERTION", "Component-rpms-host rpms-host 1 NOASSERTION", "RPM-host-qemu-kvm.x86-64 qemu-kvm 9.1-1.el9 NOASSERTION",
+		"Component-guest-base guest base 1 NOASSERTION", "Component-rpms-host rpms-host 1 NOASSERTION", "RPM-host-qemu-kvm.x86-64 qemu-kvm 9.1-1^git.el9 NOASSERTION",
 		"Component-shim shim 3.20.0 NOASSERTION",
 	}, packages)
 	for _, f := range d.Files {
@@ -82,7 +82,7 @@ func TestABillOfMaterialsNamesEveryFileOnce(t *testing.T) {
 	for _, r := range d.Relationships {
 		relations = append(relations, string(r.RefA.ElementRefID)+" "+r.Relationship+" "+string(r.RefB.ElementRefID))
 	}
-	assert.Contains(t, string(text), "pkg:rpm/qemu-kvm@9.1-1.el9?arch=x86_64")
+	assert.Contains(t, string(text), "pkg:rpm/qemu-kvm@9.1-1%5Egit.el9?arch=x86_64")
 	assert.Contains(t, relations, "Component-rpms-host CONTAINS RPM-host-qemu-kvm.x86-64")
 	assert.Contains(t, relations, "DOCUMENT DESCRIBES Image")
 	assert.Contains(t, relations, "Image CONTAINS Component-shim")

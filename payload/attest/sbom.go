@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
@@ -99,7 +98,7 @@ func (b bill) rpms(m manifest.Manifest, c manifest.Component, in common.ElementI
 			continue
 		}
 		f, _ := m.File(p.Path)
-		locator := fmt.Sprintf("pkg:rpm/%s@%s-%s?arch=%s", p.Name, url.PathEscape(p.Version), url.PathEscape(p.Release), p.Architecture)
+		locator := fmt.Sprintf("pkg:rpm/%s@%s-%s?arch=%s", p.Name, escaped(p.Version), escaped(p.Release), p.Architecture)
 		if p.Epoch != 0 {
 			locator += fmt.Sprintf("&epoch=%d", p.Epoch)
 		}
@@ -109,6 +108,11 @@ func (b bill) rpms(m manifest.Manifest, c manifest.Component, in common.ElementI
 			PackageExternalReferences: []*spdx.PackageExternalReference{{Category: common.CategoryPackageManager, RefType: common.TypePackageManagerPURL, Locator: locator}},
 		}))
 	}
+}
+
+// escaped writes a version or release of RPM as a package URL has it.
+func escaped(version string) string {
+	return strings.NewReplacer("+", "%2B", "^", "%5E").Replace(version)
 }
 
 // files lists the regular files of a component. A link has no content of its own.

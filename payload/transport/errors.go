@@ -63,6 +63,8 @@ func registryRemedy(err error, registry string) string {
 	switch {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return fmt.Sprintf("run podman login %s with an account that may do this, or name its login file with --authfile", registry)
+	case code == http.StatusNotFound:
+		return "check the repository and the tag or digest"
 	case code == http.StatusTooManyRequests:
 		return "try again later"
 	case code >= http.StatusInternalServerError:

@@ -130,6 +130,16 @@ func TestWithoutRoomNothingIsLeft(t *testing.T) {
 	}
 }
 
+func TestAStoreWithoutRoomIsOneSentence(t *testing.T) {
+	t.Parallel()
+	dir := small(t)
+	_, err := transport.Push(t.Context(), payload(t, "1.0.0").Image, target(t, "containers-storage:[vfs@"+dir+"/root+"+dir+"/run]localhost/payload:v1"), options(t))
+	require.ErrorContains(t, err, "publishing to containers-storage:[vfs@"+dir)
+	require.ErrorContains(t, err, "no space left on device")
+	require.ErrorContains(t, err, "make room there")
+	assert.NotContains(t, err.Error(), "\n")
+}
+
 func TestAPlaceThatCannotBeWrittenIsNamed(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
