@@ -42,7 +42,7 @@ func (a *Agent) step(ctx context.Context, r Result) (bool, time.Duration) {
 			soonest = min(soonest, wait, restingLook)
 			continue
 		}
-		if s.Kind == plan.Pull {
+		if s.Kind == plan.Pull || s.Kind == plan.Prefetch {
 			a.prune()
 		}
 		err := a.run(ctx, s, r.Facts)

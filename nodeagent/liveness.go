@@ -33,7 +33,7 @@ const (
 // patience is how long a step may take, or a pull may go without progress.
 func patience(k plan.Kind) time.Duration {
 	switch k {
-	case plan.Pull:
+	case plan.Pull, plan.Prefetch:
 		return pullStep
 	case plan.Verify, plan.DeleteImage, plan.Clear:
 		return diskStep

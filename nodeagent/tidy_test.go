@@ -5,6 +5,7 @@ package nodeagent_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,31 @@ func TestAStoreIsPrunedWithoutAPull(t *testing.T) {
 	assert.Zero(t, a.Pass(t.Context()).Next, "a store that could not be read may be gone")
 	assert.Equal(t, time.Minute, a.Pass(t.Context()).Next)
 	assert.Equal(t, []string{"look", "report", "prune", "look", "report"}, w.events)
+}
+
+// What cannot be fetched ahead of time makes no node fail: it serves as it should.
+func TestAFailedPrefetchIsNoErrorOfTheNode(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	id := plan.SlotID("", "", "")
+	w.facts.Intent.Wanted.Prefetch = "r.example/p@sha256:" + strings.Repeat("b", 64)
+	w.facts.Intent.Told, w.facts.Intent.Kept = true, true
+	w.facts.Slots.Current, w.facts.Slots.Proof = id, id
+	w.facts.Slots.All = []plan.Slot{{
+		ID: id, Origin: record.Origin{Payload: payload}, Mounted: true, Verified: &record.Verified{HandlerType: "vm"}, Configured: true, Proved: "c1",
+	}}
+	w.facts.Store.Served = &record.Served{Payload: payload, Slot: id}
+	w.facts.Runtime.DropIn = plan.DropIn{Exists: true, Right: true}
+	w.do = func(context.Context, plan.Step) error { return errRegistry }
+	a := w.agent(t)
+	for range 4 {
+		a.Pass(t.Context())
+		w.now = w.now.Add(time.Minute)
+	}
+	require.NotEmpty(t, w.steps)
+	assert.Equal(t, plan.Prefetch, w.steps[0].Kind)
+	assert.Equal(t, node.PhaseInstalled, w.Reported().Phase)
+	assert.Nil(t, w.Reported().Error)
 }
 
 func TestATidyStepThatGoesOnFailingIsAnErrorOnceNothingElseIs(t *testing.T) {

@@ -23,6 +23,7 @@ func (o Observer) intent(told cluster.Told) (plan.Intent, error) {
 		intent.Cleared = told.Known
 		if kept != nil {
 			intent.Problem = o.refuses(kept.Payload)
+			kept.Prefetch = o.ahead(kept.Prefetch)
 		}
 		return intent, nil
 	}
@@ -35,7 +36,19 @@ func (o Observer) intent(told cluster.Told) (plan.Intent, error) {
 		intent.Problem, intent.ID = problem, said.ID
 		return intent, nil
 	}
-	return plan.Intent{Wanted: &said, Told: true, ID: said.ID, Kept: kept != nil && kept.ID == said.ID}, nil
+	said.Prefetch = o.ahead(said.Prefetch)
+	return plan.Intent{
+		Wanted: &said, Told: true, ID: said.ID,
+		Kept: kept != nil && kept.ID == said.ID, Stale: kept != nil && kept.Prefetch != said.Prefetch,
+	}, nil
+}
+
+// ahead is what to fetch ahead of time: nothing that this node would refuse later.
+func (o Observer) ahead(image string) string {
+	if o.refuses(image) != "" {
+		return ""
+	}
+	return image
 }
 
 // refuses says why this node does not run a payload, whoever asks for it.

@@ -87,6 +87,10 @@ func TestTheIntent(t *testing.T) {
 	kept, onDisk := intent("a", "")
 	same, granted := intent("a", bootID)
 	other, replaced := intent("b", "")
+	more := kept
+	more.Prefetch = other.Payload
+	fetching, err := more.Encode()
+	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		disk  string
 		told  cluster.Told
@@ -109,6 +113,12 @@ func TestTheIntent(t *testing.T) {
 			assertFollows(t, other, f)
 			assert.False(t, f.Intent.Kept)
 			assert.Equal(t, other.ID, f.Intent.ID)
+		}},
+		"another image to fetch ahead of time": {onDisk, cluster.Told{Known: true, Intent: fetching}, func(t *testing.T, f plan.Facts) {
+			t.Helper()
+			assertFollows(t, more, f)
+			assert.True(t, f.Intent.Kept && f.Intent.Told && f.Intent.Stale)
+			assert.Equal(t, kept.ID, f.Intent.ID)
 		}},
 		"one that vanished stays in force": {onDisk, cluster.Told{Known: true}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
@@ -289,6 +299,16 @@ func TestPayloadsThatThisNodeDoesNotAllow(t *testing.T) {
 		assert.Equal(t, i.ID, f.Intent.ID, prefix)
 		assert.Equal(t, allowed, f.Intent.Problem == "", prefix)
 	}
+	i.Prefetch = "elsewhere.example/p@" + node.Digest(i.Payload)
+	document, err := i.Encode()
+	require.NoError(t, err)
+	m := machine(t)
+	o := observer(m)
+	o.Self.AllowedPayloads = []string{"r.example/"}
+	f, err := o.Look(t.Context(), cluster.Told{Known: true, Intent: document})
+	require.NoError(t, err)
+	assert.True(t, f.Intent.Told)
+	assert.Empty(t, f.Intent.Wanted.Prefetch, "what is not allowed is not fetched ahead of time either")
 }
 
 func TestTheSignaturePolicyIsThatOfTheRunningRuntime(t *testing.T) {

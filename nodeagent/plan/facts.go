@@ -37,8 +37,9 @@ type Intent struct {
 	// Wanted is the last valid intent: the Node's, else the one on disk. Nil while there never was
 	// one.
 	Wanted *node.Intent
-	// Kept is whether Wanted is what the disk has.
-	Kept bool
+	// Kept is whether the disk has an intent of Wanted's id; Stale is whether that one names another
+	// image to fetch ahead of time.
+	Kept, Stale bool
 	// Told is whether the API server shows that intent on the Node right now; grants count only
 	// then.
 	Told bool
@@ -93,6 +94,18 @@ func (s Store) image(payload string) (Image, bool) {
 		return Image{}, false
 	}
 	return s.Images[i], true
+}
+
+// Prefetched returns the digest of what the intent wants ahead of time, empty while the store does
+// not have it.
+func (f Facts) Prefetched() string {
+	if f.Intent.Wanted == nil || f.Intent.Wanted.Prefetch == "" {
+		return ""
+	}
+	if _, here := f.Store.image(f.Intent.Wanted.Prefetch); !here {
+		return ""
+	}
+	return node.Digest(f.Intent.Wanted.Prefetch)
 }
 
 // id returns the slot of a payload on this host, empty while neither the store nor a slot has the

@@ -27,7 +27,27 @@ func (p *planner) install() {
 	p.line(w.steps...)
 	p.nameStore()
 	p.settle(w)
+	p.prefetch()
 	p.retire(w.id)
+}
+
+// prefetch is the last of all: it begins where nothing else is to be done, and not while others work
+// on the node. What it fetches changes nothing until an intent names it as its payload. The disk has
+// to know of it, or the next boot would delete it.
+func (p *planner) prefetch() {
+	f := p.facts
+	if p.plan.Phase != node.PhaseInstalled || !f.Intent.Told {
+		return
+	}
+	var steps []Step
+	if f.Intent.Stale {
+		steps = append(steps, Step{Kind: Keep})
+	}
+	ahead := f.Intent.Wanted.Prefetch
+	if ahead != "" && f.Prefetched() == "" && f.Store.Problem == "" && f.Cluster.Busy == "" {
+		steps = append(steps, Step{Kind: Prefetch, Payload: ahead})
+	}
+	p.line(steps...)
 }
 
 // nameStore names a store that cannot be read, also while a payload serves: it will not at the next

@@ -14,7 +14,7 @@ import (
 // shell.
 func (m *model) event(hands bool) {
 	events := []func(){
-		m.wantSomething, m.wantSomething, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
+		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
 		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.startOrEndOtherWork, m.goOrComeBack,
 	}
 	if hands {
@@ -33,6 +33,20 @@ func (m *model) wantSomething() {
 	i.Grants = node.Grants{}
 	m.want(i)
 	m.note("EVENT intent installs %s", digit)
+}
+
+// wantAhead names another image to fetch ahead of time, or none any more: the intent's id stays.
+func (m *model) wantAhead() {
+	if m.api.intent == nil || m.api.intent.State != node.StateInstalled {
+		return
+	}
+	i := *m.api.intent
+	i.Prefetch = ""
+	if digit := string("abcd-"[m.random.IntN(5)]); digit != "-" && payload(digit) != i.Payload {
+		i.Prefetch = payload(digit)
+	}
+	m.api.intent = &i
+	m.note("EVENT to fetch ahead of time: %q", i.Prefetch)
 }
 
 func (m *model) wantNothing() {

@@ -83,10 +83,27 @@ func (m *model) wrong(f plan.Facts, p plan.Plan) string {
 		return "PROBLEM " + p.Problem.Message
 	case p.Phase != node.PhaseInstalled:
 		return "ends in phase " + string(p.Phase) + ", waits for " + p.Wait
+	case f.Prefetched() != node.Digest(wanted.Prefetch):
+		return "INSTALLED, and without " + wanted.Prefetch
+	case len(m.images) > m.mayKeep(f):
+		return "INSTALLED, and keeps images that nothing needs"
 	case !m.crio.has || m.crio.foreign:
 		return "INSTALLED, and CRI-O does not have our handlers"
 	case !m.resolves(m.current) || !m.slots[m.current].intact:
 		return "INSTALLED, and current does not lead to what was verified"
 	}
 	return ""
+}
+
+// mayKeep counts the images that a node at rest has a use for.
+func (m *model) mayKeep(f plan.Facts) int {
+	needed := map[string]bool{digitOf(f.Intent.Wanted.Payload): true, servedDigit(m): true}
+	if f.Intent.Wanted.Prefetch != "" {
+		needed[digitOf(f.Intent.Wanted.Prefetch)] = true
+	}
+	for _, slot := range m.slots {
+		needed[slot.Image] = true
+	}
+	delete(needed, "")
+	return len(needed)
 }

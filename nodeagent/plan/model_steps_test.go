@@ -26,6 +26,8 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 		m.kept = nil
 	case plan.Pull:
 		m.store, m.images[digitOf(s.Payload)] = true, true
+	case plan.Prefetch:
+		return m.prefetch(s, f)
 	case plan.WriteDropIn:
 		m.dropIn = plan.DropIn{Exists: true, Right: true}
 	case plan.RestartCRIO:
@@ -48,6 +50,9 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 			if slot.Image == s.Object && slot.Mounted {
 				return "DELETE of the mounted image of " + id
 			}
+		}
+		if w := f.Intent.Wanted; w != nil && w.Prefetch != "" && digitOf(w.Prefetch) == s.Object && w.State == node.StateInstalled {
+			return "DELETE of what was fetched ahead of time"
 		}
 		delete(m.images, s.Object)
 	case plan.RemoveSandbox:
@@ -97,6 +102,16 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 	default:
 		return "UNKNOWN step"
 	}
+	return ""
+}
+
+// prefetch holds up nothing that a pod or the controller waits for.
+func (m *model) prefetch(s plan.Step, f plan.Facts) string {
+	p := plan.For(f)
+	if len(p.Steps()) != 1 || p.Phase != node.PhaseInstalled || m.busy {
+		return "PREFETCH ahead of other work"
+	}
+	m.store, m.images[digitOf(s.Payload)] = true, true
 	return ""
 }
 

@@ -35,7 +35,7 @@ func (p *planner) retire(wanted string) {
 }
 
 func (p *planner) payloadsToKeep() []string {
-	keep := []string{p.facts.Intent.Wanted.Payload}
+	keep := []string{p.facts.Intent.Wanted.Payload, p.facts.Intent.Wanted.Prefetch}
 	if p.facts.Store.Served != nil {
 		keep = append(keep, p.facts.Store.Served.Payload)
 	}

@@ -13,6 +13,8 @@ const (
 	Keep Kind = "keep intent"
 	// Pull fetches the payload into the store.
 	Pull Kind = "pull payload"
+	// Prefetch fetches another payload into the store, ahead of time.
+	Prefetch Kind = "prefetch payload"
 	// Mount mounts the payload's layers at the slot's directory.
 	Mount Kind = "mount payload"
 	// Verify compares every mounted file with the payload's manifest.

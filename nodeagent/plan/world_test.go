@@ -96,10 +96,10 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 	f := &w.facts
 	switch s.Kind {
 	case plan.Keep:
-		f.Intent.Kept = true
+		f.Intent.Kept, f.Intent.Stale = true, false
 	case plan.Forget:
 		f.Intent.Wanted = nil
-	case plan.Pull:
+	case plan.Pull, plan.Prefetch:
 		f.Store.Exists = true
 		f.Store.Images = append(f.Store.Images, image(node.Digest(s.Payload)[len("sha256:"):][:1]))
 	case plan.Mount:

@@ -12,7 +12,7 @@ func Reason(k plan.Kind) string {
 	switch k {
 	case plan.Keep:
 		return node.ReasonKeepIntentFailed
-	case plan.Pull:
+	case plan.Pull, plan.Prefetch:
 		return node.ReasonPullPayloadFailed
 	case plan.Mount:
 		return node.ReasonMountPayloadFailed

@@ -38,7 +38,7 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 		Version: node.Version, Speaks: []int{node.Version},
 		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: f.Host.Problem, Phase: p.Phase,
 		InUse:     inUse(f),
-		BoundPods: boundPods(f),
+		BoundPods: boundPods(f), Prefetched: f.Prefetched(),
 		Unguarded: f.Cluster.Unguarded,
 		Error:     problem(f, p, failure),
 	}

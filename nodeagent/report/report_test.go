@@ -55,6 +55,16 @@ func TestReport(t *testing.T) {
 		failure *report.Failure
 		check   func(t *testing.T, r node.Report)
 	}{
+		"what was fetched ahead of time": {
+			change: func(f *plan.Facts) {
+				f.Intent.Wanted.Prefetch, f.Store.Images = payload("c"), []plan.Image{{ID: "c", Digests: []string{digest("c")}}}
+			},
+			check: func(t *testing.T, r node.Report) { t.Helper(); assert.Equal(t, digest("c"), r.Prefetched) },
+		},
+		"what is still to be fetched": {
+			change: func(f *plan.Facts) { f.Intent.Wanted.Prefetch = payload("c") },
+			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Empty(t, r.Prefetched) },
+		},
 		"pending serves nothing": {
 			change: func(f *plan.Facts) { f.Slots.Current = plan.Pending },
 			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Empty(t, r.Payload+r.PayloadVersion) },

@@ -15,7 +15,9 @@ import (
 
 // stages are the lives of a node, one after the other.
 func stages() []node.Intent {
-	return []node.Intent{installing(one()), installing(two()), {State: node.StateAbsent}}
+	ahead := installing(one())
+	ahead.Prefetch = two().Reference()
+	return []node.Intent{installing(one()), ahead, installing(two()), {State: node.StateAbsent}}
 }
 
 // live takes a new machine through the stages and returns its state after each, with the number of
@@ -44,9 +46,11 @@ func TestAWholeLife(t *testing.T) {
 	assert.Len(t, states[0].mounts, 1)
 	assert.Equal(t, "1.0.0", states[0].images[0].Version)
 	assert.Contains(t, states[0].files, "etc/crio/crio.conf.d/60-kata-agent.conf")
-	assert.Len(t, states[1].mounts, 1, "the old slot is unmounted with the update")
-	assert.Equal(t, "2.0.0", states[1].images[0].Version)
-	assert.Equal(t, states[0].files["etc/crio/crio.conf.d/60-kata-agent.conf"], states[1].files["etc/crio/crio.conf.d/60-kata-agent.conf"], "an update never touches it")
+	assert.Equal(t, states[0].mounts, states[1].mounts, "what is fetched ahead of time is not mounted")
+	assert.Len(t, states[1].images, 2)
+	assert.Len(t, states[2].mounts, 1, "the old slot is unmounted with the update")
+	assert.Equal(t, "2.0.0", states[2].images[0].Version)
+	assert.Equal(t, states[0].files["etc/crio/crio.conf.d/60-kata-agent.conf"], states[2].files["etc/crio/crio.conf.d/60-kata-agent.conf"], "an update never touches it")
 	assert.Equal(t, 2, b.Starts, "CRI-O starts at boot and for the first installation")
 
 	b.told.Intent = ""
@@ -80,7 +84,7 @@ func TestEveryStepMayBeRepeated(t *testing.T) {
 			repeated[s.Kind] = true
 		}
 	}
-	assert.Len(t, repeated, 14, "%v", repeated)
+	assert.Len(t, repeated, 15, "%v", repeated)
 }
 
 // Each change of a whole life is once the last one of an agent's life, and once the one that it
@@ -88,7 +92,7 @@ func TestEveryStepMayBeRepeated(t *testing.T) {
 func TestAnAgentThatDiesBeforeOrAfterAnyChangeGetsToTheSameEnd(t *testing.T) {
 	t.Parallel()
 	want, changes := live(t, newBench(t))
-	require.Greater(t, changes[2], 30)
+	require.Greater(t, changes[3], 30)
 	dies := func(name string, at int, set func(b *bench)) {
 		t.Run(fmt.Sprintf("%s change %d", name, at), func(t *testing.T) {
 			t.Parallel()
@@ -99,7 +103,7 @@ func TestAnAgentThatDiesBeforeOrAfterAnyChangeGetsToTheSameEnd(t *testing.T) {
 			assert.Positive(t, b.Lives)
 		})
 	}
-	for at := 1; at <= changes[2]; at++ {
+	for at := 1; at <= changes[3]; at++ {
 		dies("before", at, func(b *bench) { b.CrashBefore = at })
 		dies("after", at, func(b *bench) { b.CrashAt = at })
 	}

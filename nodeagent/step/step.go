@@ -48,8 +48,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return record.SaveIntent(r.Host.Files, *f.Intent.Wanted)
 	case plan.Forget:
 		return record.RemoveIntent(r.Host.Files)
-	case plan.Pull:
-		return r.pull(ctx, s.Payload)
+	case plan.Pull, plan.Prefetch:
+		return r.pull(ctx, s)
 	case plan.Mount:
 		return r.mount(ctx, s)
 	case plan.Verify:
@@ -86,10 +86,14 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	return fmt.Errorf("step %q is unknown", s.Kind)
 }
 
-func (r Runner) pull(ctx context.Context, payload string) error {
-	return r.Host.Images.Pull(ctx, payload, func(p host.Progress) {
+func (r Runner) pull(ctx context.Context, s plan.Step) error {
+	what := "pulling payload"
+	if s.Kind == plan.Prefetch {
+		what = "fetching ahead of time payload"
+	}
+	return r.Host.Images.Pull(ctx, s.Payload, func(p host.Progress) {
 		if p.Total > 0 {
-			r.Tell(fmt.Sprintf("pulling payload %s: %d of %d MB", payload, p.Done/1e6, p.Total/1e6))
+			r.Tell(fmt.Sprintf("%s %s: %d of %d MB", what, s.Payload, p.Done/1e6, p.Total/1e6))
 		}
 	})
 }
