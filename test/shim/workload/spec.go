@@ -11,6 +11,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/kata-node/kata-node/test/shim/capabilities"
 )
 
 const specFile = "config.json"
@@ -26,7 +28,11 @@ func writeGuestBundle(dir, bundle string) error {
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return fmt.Errorf("decoding bundle %s: %w", bundle, err)
 	}
-	if data, err = json.Marshal(guestSpec(spec, bundle)); err != nil {
+	taken, err := capabilities.Taken()
+	if err != nil {
+		return err
+	}
+	if data, err = json.Marshal(guestSpec(spec, bundle, taken)); err != nil {
 		return fmt.Errorf("encoding bundle %s: %w", dir, err)
 	}
 	if err := os.MkdirAll(dir, 0o711); err != nil {
@@ -35,10 +41,10 @@ func writeGuestBundle(dir, bundle string) error {
 	return os.WriteFile(filepath.Join(dir, specFile), data, 0o600)
 }
 
-// guestSpec is the spec that applies in a guest.
-func guestSpec(spec specs.Spec, bundle string) specs.Spec {
+// guestSpec is the spec that applies in a guest, on a host that took some capabilities.
+func guestSpec(spec specs.Spec, bundle string, taken []string) specs.Spec {
 	if spec.Process != nil {
-		process := guestProcess(*spec.Process)
+		process := guestProcess(*spec.Process, taken)
 		spec.Process = &process
 	}
 	if spec.Root != nil && !filepath.IsAbs(spec.Root.Path) {
@@ -64,9 +70,11 @@ func guestCgroup(path string) string {
 }
 
 // guestProcess is a process without what belongs to the host. Kata's guest applies neither the
-// host's OOM score nor its limits, and runc could not raise them without CAP_SYS_RESOURCE.
-func guestProcess(process specs.Process) specs.Process {
+// host's OOM score nor its limits, and runc could not raise them without CAP_SYS_RESOURCE. A guest has
+// all capabilities, runc those of the host.
+func guestProcess(process specs.Process, taken []string) specs.Process {
 	process.OOMScoreAdj, process.Rlimits = nil, nil
+	process.Capabilities = capabilities.Without(process.Capabilities, taken)
 	return process
 }
 
@@ -76,7 +84,11 @@ func guestExec(request *anypb.Any) (*anypb.Any, error) {
 	if err := json.Unmarshal(request.GetValue(), &process); err != nil {
 		return nil, fmt.Errorf("decoding process to execute: %w", err)
 	}
-	value, err := json.Marshal(guestProcess(process))
+	taken, err := capabilities.Taken()
+	if err != nil {
+		return nil, err
+	}
+	value, err := json.Marshal(guestProcess(process, taken))
 	if err != nil {
 		return nil, fmt.Errorf("encoding process to execute: %w", err)
 	}

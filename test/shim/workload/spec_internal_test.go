@@ -38,7 +38,7 @@ func TestTheGuestsBundleIsACopyWithoutWhatBelongsToTheHost(t *testing.T) {
 func TestAnAbsoluteRootStays(t *testing.T) {
 	t.Parallel()
 	spec := specs.Spec{Root: &specs.Root{Path: "/merged"}}
-	assert.Equal(t, spec, guestSpec(spec, "/bundle"))
+	assert.Equal(t, spec, guestSpec(spec, "/bundle", nil))
 }
 
 func TestACgroupIsNeverBelowTheShims(t *testing.T) {
@@ -49,7 +49,7 @@ func TestACgroupIsNeverBelowTheShims(t *testing.T) {
 		"/kubepods/podx/crio-1": "/kubepods/podx/crio-1",
 		"podx.slice:crio:1":     "podx.slice:crio:1",
 	} {
-		assert.Equal(t, want, guestSpec(specs.Spec{Linux: &specs.Linux{CgroupsPath: path}}, "/bundle").Linux.CgroupsPath)
+		assert.Equal(t, want, guestSpec(specs.Spec{Linux: &specs.Linux{CgroupsPath: path}}, "/bundle", nil).Linux.CgroupsPath)
 	}
 }
 
