@@ -21,7 +21,7 @@ export GOFLAGS := -buildvcs=false -tags=$(TAGS)
 LDFLAGS  = -s -w -X main.version=$(1)
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags '$(call LDFLAGS,$(1))'
 GO_TEST  = CGO_ENABLED=1 go test -race
-MODULES := . ignition test test/shim
+MODULES := . ignition test test/shim test/critest
 
 # Same sources, same bytes: times in packages and images are those of the last commit. Payloads have none unless it is set outside.
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
@@ -29,11 +29,11 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test bench lint generate verify payload test-payload demo rpm machineconfig images fuzz deps
+.PHONY: help build test bench lint generate verify payload test-payload demo e2e rpm machineconfig images fuzz deps
 .DELETE_ON_ERROR:
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build the shipped programs into bin/
 	$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/...
@@ -91,6 +91,9 @@ test-payload: ## Build the test payload, whose shim is from this repository, and
 
 demo: deps ## Show the whole story on three systemd nodes, as root [KEEP=1 leaves it running, NODE=qemu makes one a virtual machine]
 	cd test && CGO_ENABLED=0 go run ./cmd/demo $(if $(KEEP),--keep) $(if $(NODE),--node=$(NODE))
+
+e2e: deps ## Run tests of others with Kata on a systemd node, Kubernetes' and critest, and power cuts at more moments, as root [FOCUS=names ONLY=part ORDINARY=1 without Kata]
+	cd test && CGO_ENABLED=0 go run ./cmd/e2e --reports=$(abspath $(DIST))/e2e --focus='$(FOCUS)' --only='$(ONLY)' $(if $(ORDINARY),--ordinary)
 
 RPM_DIR ?= $(DIST)
 RPM_ARCH := $(shell uname -m)

@@ -70,7 +70,7 @@ func TestEveryMakeCommandInTheDocumentsExists(t *testing.T) {
 	makefile, err := os.ReadFile("../Makefile")
 	require.NoError(t, err)
 	for path, text := range documents(t) {
-		for _, command := range regexp.MustCompile("(?m)(?:^ *|`)make ([a-z]+)").FindAllStringSubmatch(text, -1) {
+		for _, command := range regexp.MustCompile("(?m)(?:^ *|`)make ([a-z0-9-]+)").FindAllStringSubmatch(text, -1) {
 			assert.Regexp(t, `(?m)^`+command[1]+`:`, string(makefile), "a command in %s", path)
 		}
 	}

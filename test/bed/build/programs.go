@@ -82,6 +82,20 @@ func Programs() []Program {
 			Name: "pause", Module: "test", CSources: "k8s.io/kubernetes//build/pause/linux/pause.c",
 			Sources: []string{"test/go.mod", "test/go.sum"},
 		},
+		{
+			Name: "e2e.test", Module: "test", Package: "./cmd/e2e.test", LDFlags: version,
+			Note: " (first time: two minutes of processor time)", Sources: []string{"test/go.mod", "test/go.sum", "test/cmd/e2e.test/*.go"},
+		},
+		{Name: "ginkgo", Module: "test", Package: "github.com/onsi/ginkgo/v2/ginkgo", Sources: []string{"test/go.mod", "test/go.sum"}},
+		{
+			Name: "critest", Module: "test/critest", Package: ".",
+			Note: " (first time: a minute of processor time)", Sources: []string{"test/critest/go.mod", "test/critest/go.sum", "test/critest/*.go"},
+		},
+		{
+			Name: "nnp", Module: "test", Package: "k8s.io/kubernetes/test/images/nonewprivs",
+			Sources: []string{"test/go.mod", "test/go.sum"},
+		},
+		{Name: "runc", Module: "test/shim", Package: "./runc"},
 		cniPlugin("main/bridge"), cniPlugin("ipam/host-local"), cniPlugin("main/loopback"),
 		{Name: "containerd-shim-kata-v2", Module: "test/shim", Package: "."},
 		{Name: "kata-node-agent", Package: "./cmd/kata-node-agent", Tags: imageTags, Product: true},

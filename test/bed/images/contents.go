@@ -33,12 +33,29 @@ tty:x:5:
 nobody:x:65534:
 `
 
+// Programs that Kubernetes' images have and Debian's busybox has not, as far as tests use them.
+const (
+	ipcs = `#!/bin/sh
+exec cat /proc/sysvipc/shm
+`
+	pgrep = `#!/bin/sh
+for process in /proc/[0-9]*; do
+    if [ "$(cat "$process/comm" 2>/dev/null)" = "$1" ]; then
+        echo "${process#/proc/}"
+    fi
+done
+`
+	curl = `#!/bin/sh
+exec wget -q -O - "$@"
+`
+)
+
 func pauseImage(program string) (v1.Image, error) {
-	content, err := staticProgram(program)
+	content, err := StaticProgram(program)
 	if err != nil {
 		return nil, err
 	}
-	return withLayer(base(), fstest.MapFS{"pause": content}, v1.Config{Entrypoint: []string{"/pause"}})
+	return WithLayer(nil, fstest.MapFS{"pause": content}, v1.Config{Entrypoint: []string{"/pause"}})
 }
 
 // busyboxImage is laid out as the official image is.
@@ -47,7 +64,7 @@ func busyboxImage(ctx context.Context) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; install the Debian package busybox-static", err)
 	}
-	content, err := staticProgram(program)
+	content, err := StaticProgram(program)
 	if err != nil {
 		return nil, fmt.Errorf("%w; install the Debian package busybox-static", err)
 	}
@@ -64,20 +81,22 @@ func busyboxImage(ctx context.Context) (v1.Image, error) {
 			files["bin/"+program] = link("busybox")
 		}
 	}
+	files["bin/ipcs"], files["bin/pgrep"] = script(ipcs), script(pgrep)
 	files["usr/bin/env"] = link("../../bin/env")
-	return withLayer(base(), files, v1.Config{Cmd: []string{"sh"}, Env: []string{searchPath}})
+	return WithLayer(nil, files, v1.Config{Cmd: []string{"sh"}, Env: []string{searchPath}})
 }
 
 // agnhostImage has what test/images/agnhost/Dockerfile of Kubernetes says, except for a registry's
 // content and a DNS server. Tests of groups look for its user.
 func agnhostImage(below v1.Image, program string) (v1.Image, error) {
-	content, err := staticProgram(program)
+	content, err := StaticProgram(program)
 	if err != nil {
 		return nil, err
 	}
-	return withLayer(below, fstest.MapFS{
+	return WithLayer(below, fstest.MapFS{
 		"agnhost":    content,
 		"agnhost-2":  link("agnhost"),
+		"bin/curl":   script(curl),
 		"uploads":    directory(0o755),
 		"etc":        directory(0o755),
 		"etc/passwd": text(passwd + "user-defined-in-image:x:1000:1000::/home:/bin/sh\n"),
@@ -85,13 +104,12 @@ func agnhostImage(below v1.Image, program string) (v1.Image, error) {
 	}, v1.Config{Entrypoint: []string{"/agnhost"}, Cmd: []string{"pause"}, Env: []string{searchPath}})
 }
 
-func base() v1.Image {
-	return mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-}
-
-// withLayer lays files over an image, as root's and without times. The layer is not compressed: it
-// never leaves this machine.
-func withLayer(below v1.Image, files fstest.MapFS, config v1.Config) (v1.Image, error) {
+// WithLayer lays files over an image, nil for none, as root's and without times. The layer is not
+// compressed: it never leaves this machine.
+func WithLayer(below v1.Image, files fstest.MapFS, config v1.Config) (v1.Image, error) {
+	if below == nil {
+		below = mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	}
 	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
 	if err := w.AddFS(files); err != nil {
@@ -113,8 +131,8 @@ func withLayer(below v1.Image, files fstest.MapFS, config v1.Config) (v1.Image, 
 	return mutate.ConfigFile(image, file)
 }
 
-// staticProgram reads a program, and refuses one that needs a dynamic linker: an image has none.
-func staticProgram(path string) (*fstest.MapFile, error) {
+// StaticProgram reads a program, and refuses one that needs a dynamic linker: an image has none.
+func StaticProgram(path string) (*fstest.MapFile, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -133,6 +151,10 @@ func staticProgram(path string) (*fstest.MapFile, error) {
 
 func text(content string) *fstest.MapFile {
 	return &fstest.MapFile{Data: []byte(content), Mode: 0o644}
+}
+
+func script(content string) *fstest.MapFile {
+	return &fstest.MapFile{Data: []byte(content), Mode: 0o755}
 }
 
 func link(target string) *fstest.MapFile {
