@@ -31,7 +31,7 @@ const (
 	// dropIn is the agent's configuration of CRI-O.
 	dropIn = "/etc/crio/crio.conf.d/60-kata-agent.conf"
 	// patience is how long any one thing may take on a machine that is busy with other things.
-	patience = 4 * time.Minute
+	patience = 15 * time.Minute
 )
 
 // stage is the node, and the cluster it is in.
