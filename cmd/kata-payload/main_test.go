@@ -85,6 +85,14 @@ func TestTheDefaultPayloadIsBuiltAndShown(t *testing.T) {
 	}
 	assert.Equal(t, digests[0], digests[1], "staged and published apart")
 
+	again := filepath.Join(t.TempDir(), "again")
+	_, diag, err := run(t, kataPayload, "build", "--from", stage(t, kataPayload), "--describe", "test/payload/payload.toml", "--to", "oci:"+again+":v1", "--set", "version=1.2.3")
+	require.NoError(t, err, diag)
+	first, err := os.ReadFile(filepath.Join(layout, "index.json"))
+	require.NoError(t, err)
+	second, err := os.ReadFile(filepath.Join(again, "index.json"))
+	require.NoError(t, err)
+	assert.Equal(t, string(first), string(second), "what is attached is reproducible, too")
 	signedAndVerified(t, kataPayload, "oci:"+layout+":v1", "docker://"+image)
 	archive := "oci-archive:" + filepath.Join(t.TempDir(), "payload.tar") + ":v1"
 	out, diag, err := run(t, kataPayload, "push", "--tls-verify=false", "docker://"+image+"@"+digests[0], archive)
