@@ -35,20 +35,6 @@ func (m *model) wantSomething() {
 	m.note("EVENT intent installs %s", digit)
 }
 
-// wantAhead names another image to fetch ahead of time, or none any more: the intent's id stays.
-func (m *model) wantAhead() {
-	if m.api.intent == nil || m.api.intent.State != node.StateInstalled {
-		return
-	}
-	i := *m.api.intent
-	i.Prefetch = ""
-	if digit := string("abcd-"[m.random.IntN(5)]); digit != "-" && payload(digit) != i.Payload {
-		i.Prefetch = payload(digit)
-	}
-	m.api.intent = &i
-	m.note("EVENT to fetch ahead of time: %q", i.Prefetch)
-}
-
 func (m *model) wantNothing() {
 	m.want(absent())
 	m.note("EVENT intent is Absent")

@@ -94,16 +94,3 @@ func (m *model) wrong(f plan.Facts, p plan.Plan) string {
 	}
 	return ""
 }
-
-// mayKeep counts the images that a node at rest has a use for.
-func (m *model) mayKeep(f plan.Facts) int {
-	needed := map[string]bool{digitOf(f.Intent.Wanted.Payload): true, servedDigit(m): true}
-	if f.Intent.Wanted.Prefetch != "" {
-		needed[digitOf(f.Intent.Wanted.Prefetch)] = true
-	}
-	for _, slot := range m.slots {
-		needed[slot.Image] = true
-	}
-	delete(needed, "")
-	return len(needed)
-}

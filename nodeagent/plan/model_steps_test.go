@@ -105,16 +105,6 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 	return ""
 }
 
-// prefetch holds up nothing that a pod or the controller waits for.
-func (m *model) prefetch(s plan.Step, f plan.Facts) string {
-	p := plan.For(f)
-	if len(p.Steps()) != 1 || p.Phase != node.PhaseInstalled || m.busy {
-		return "PREFETCH ahead of other work"
-	}
-	m.store, m.images[digitOf(s.Payload)] = true, true
-	return ""
-}
-
 func (m *model) mount(s plan.Step) string {
 	if s.Slot == "" {
 		return "MOUNT of no slot"

@@ -46,43 +46,6 @@ func TestUpdateProvesBeforeItSwitchesAndNeedsNoRestart(t *testing.T) {
 	assert.Equal(t, []plan.Kind{plan.Unmount, plan.DeleteImage}, done, "which is retired with the last sandbox")
 }
 
-func TestWhatIsFetchedAheadOfTimeIsTheLastOfAll(t *testing.T) {
-	t.Parallel()
-	w := booted(ahead("a", "b"))
-	done, last := w.settle(t)
-	assert.Equal(t, plan.PointCurrent, done[len(done)-2])
-	assert.Equal(t, plan.Prefetch, done[len(done)-1])
-	assert.Equal(t, node.PhaseInstalled, last.Phase)
-
-	w.facts.Intent.Wanted, w.facts.Intent.Stale = ahead("a", "c"), true
-	p := plan.For(w.facts)
-	assert.Equal(t, node.PhaseInstalled, p.Phase, "it serves as before")
-	assert.Equal(t, []plan.Step{{Kind: plan.Keep}, {Kind: plan.Prefetch, Payload: payload("c")}}, p.Steps())
-	w.facts.Cluster.Busy = "the machine-config daemon"
-	assert.Equal(t, []plan.Step{{Kind: plan.Keep}}, plan.For(w.facts).Steps(), "others work on the node")
-	w.facts.Cluster.Busy = ""
-	done, _ = w.settle(t)
-	assert.Equal(t, []plan.Kind{plan.Keep, plan.Prefetch, plan.DeleteImage}, done, "what is no longer named goes")
-
-	w.reboot()
-	w.startCRIO("c2")
-	for _, s := range append(plan.For(w.facts).Steps(), plan.For(w.facts).Tidy...) {
-		assert.NotContains(t, []plan.Kind{plan.Prefetch, plan.DeleteImage}, s.Kind, "a boot without API server fetches and deletes nothing")
-	}
-	w.settle(t)
-	w.facts.Intent.Wanted, w.facts.Intent.Told, w.facts.Intent.Kept = install("c"), true, false
-	done, last = w.settle(t)
-	assert.NotContains(t, done, plan.Pull, "it is there when it is wanted")
-	assert.Equal(t, node.PhaseInstalled, last.Phase)
-}
-
-// ahead is an intent with another payload to fetch ahead of time.
-func ahead(digit, next string) *node.Intent {
-	i := install(digit)
-	i.Prefetch = payload(next)
-	return i
-}
-
 func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*plan.Facts){

@@ -51,6 +51,7 @@ type machine struct {
 	t       *testing.T
 	name    string
 	broken  string
+	minor   int // of the OpenShift that it runs
 	host    *hosttest.Machine
 	self    host.Identity
 	now     state
@@ -127,7 +128,7 @@ func (m *machine) object(s state) *corev1.Node {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
 		Name: m.name, UID: types.UID("uid-of-" + m.name), ResourceVersion: strconv.Itoa(s.version), Labels: s.labels, Annotations: s.annotations,
 	}}
-	n.Status.NodeInfo.BootID = bootID
+	n.Status.NodeInfo = corev1.NodeSystemInfo{BootID: bootID, ContainerRuntimeVersion: fmt.Sprintf("cri-o://1.36.3-1.rhaos4.%d.git1a2b3c4.el9", m.minor)}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
 	return n
 }

@@ -12,9 +12,11 @@ import (
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/decide"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/release"
 	"github.com/kata-node/kata-node/controller/rollout"
 	"github.com/kata-node/kata-node/controller/view"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
+	"github.com/kata-node/kata-node/payload/catalog"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -30,6 +32,8 @@ type world struct {
 	machines []*machine
 	configs  []*v1.KataConfig
 	class    *nodev1.RuntimeClass
+	catalog  *catalog.Catalog
+	desired  release.Desired
 	view     view.Nodes
 
 	// How far watches are behind, in ticks; whether the controller is away; whether new pods come,
@@ -95,7 +99,7 @@ func (w *world) controller() {
 	for _, m := range w.machines {
 		nodes = append(nodes, m.object(m.controllers.of(m, w.controllerBehind)))
 	}
-	d := decide.Decide(decide.Seen{Configs: w.configs, Nodes: w.view.Read(nodes, w.clock), RuntimeClass: w.class}, decide.Settings{
+	d := decide.Decide(decide.Seen{Configs: w.configs, Nodes: w.view.Read(nodes, w.clock), RuntimeClass: w.class, Catalog: w.catalog, Desired: w.desired}, decide.Settings{
 		AgentDeadline: 5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute,
 	}, w.clock)
 	for _, kc := range d.Accept {
