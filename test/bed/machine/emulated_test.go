@@ -65,12 +65,13 @@ func TestAVirtualMachineRunsGuestsAndLosesWhatItsKernelHadNotWritten(t *testing.
 		require.NoError(t, err)
 		assert.Contains(t, journal, "Server listening")
 	})
-	t.Run("a virtual processor runs", func(t *testing.T) { //nolint:paralleltest // In order.
+	virtualProcessorRuns := func(t *testing.T) { //nolint:thelper // A test of its own.
 		out, err := m.Exec(t.Context(), qemuDir+"kvmprobe")
 		require.NoError(t, err)
 		assert.Equal(t, "2 + 3 = 5\n", string(out))
-	})
-	t.Run("a guest boots in it", func(t *testing.T) { //nolint:paralleltest // In order.
+	}
+	t.Run("a virtual processor runs", virtualProcessorRuns) //nolint:paralleltest // In order.
+	t.Run("a guest boots in it", func(t *testing.T) {       //nolint:paralleltest // In order.
 		timed(t, "guest", func() {
 			out, err := m.Exec(t.Context(), "sh", "-ec", fmt.Sprintf(`cd %s; exec timeout 120 ./loader --library-path . ./qemu-system-x86_64 -L . -nodefaults -display none -no-reboot -serial stdio \
 				-machine pc,accel=kvm -cpu host -m 256 -kernel /boot/vmlinuz-* -initrd initrd -append "console=ttyS0 quiet panic=-1"`, qemuDir))
@@ -87,6 +88,12 @@ func TestAVirtualMachineRunsGuestsAndLosesWhatItsKernelHadNotWritten(t *testing.
 	assert.Equal(t, "synced\n", string(synced))
 	unsynced, _ := m.ReadFile(t.Context(), "/etc/unsynced") //nolint:errcheck // Its name may have been written.
 	assert.Empty(t, unsynced)
+	asks(t)
+
+	cut := bootID(t, m)
+	timed(t, "reboot", func() { require.NoError(t, m.Reboot(t.Context())) })
+	assert.NotEqual(t, cut, bootID(t, m))
+	t.Run("a virtual processor runs after a reboot", virtualProcessorRuns) //nolint:paralleltest // In order.
 	asks(t)
 
 	timed(t, "power off", func() { require.NoError(t, m.PowerOff(t.Context())) })
