@@ -17,6 +17,10 @@ import (
 // is, a cluster that works says something.
 const silence = 5 * time.Minute
 
+// emulatedSilence is the same where a node's processor is emulated, and its tree may have to be made
+// first.
+const emulatedSilence = 20 * time.Minute
+
 // Versions of the test payload in the story.
 const (
 	first  = "1.0.0"
@@ -83,6 +87,10 @@ func (s *Story) Run(ctx context.Context) error {
 func (s *Story) run(ctx context.Context, a step) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	silence := silence
+	if s.Emulated {
+		silence = emulatedSilence
+	}
 	timer := time.AfterFunc(silence, func() { cancel(fmt.Errorf("nothing new for %s", silence)) })
 	defer timer.Stop()
 	s.progress = func() { timer.Reset(silence) }
