@@ -39,13 +39,16 @@ func printStatus(out io.Writer, sentence string, f plan.Facts) error {
 	for _, row := range [][2]string{
 		{"agent", sentence},
 		{"intent", intentLine(f.Intent.Wanted)},
+		{"ahead", aheadLine(f.Intent.Wanted)},
 		{"current", slotLine(f, f.Slots.Current)},
 		{"proof", slotLine(f, f.Slots.Proof)},
 		{"drop-in", dropInLine(f)},
 		{"CRI-O", crioLine(f.Runtime)},
 		{"host", orElse(f.Host.Problem, "fit")},
 	} {
-		fmt.Fprintf(table, "%s:\t%s\n", row[0], row[1])
+		if row[1] != "" {
+			fmt.Fprintf(table, "%s:\t%s\n", row[0], row[1])
+		}
 	}
 	for _, v := range f.Slots.All {
 		fmt.Fprintf(table, "slot:\t%s\tpayload %s\t%s\theld by %s\n", v.ID, v.Release, stateOf(v), orElse(strings.Join(v.Holders, ", "), "nothing"))
@@ -62,6 +65,14 @@ func intentLine(i *node.Intent) string {
 		return "none"
 	}
 	return strings.TrimSpace(fmt.Sprintf("%s %s (id %s, KataConfig %s)", i.State, i.Payload, i.ID, orElse(i.Owner.Name, "none")))
+}
+
+// aheadLine is empty where nothing is to be fetched ahead of time.
+func aheadLine(i *node.Intent) string {
+	if i == nil || i.Prefetch == "" {
+		return ""
+	}
+	return "fetches " + i.Prefetch + " when nothing else is to be done"
 }
 
 func slotLine(f plan.Facts, id string) string {

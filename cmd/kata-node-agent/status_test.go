@@ -21,7 +21,7 @@ func payload(digit string) string { return "registry.example/kata@sha256:" + str
 func updated() plan.Facts {
 	return plan.Facts{
 		Host:   plan.Host{BootID: "boot-1"},
-		Intent: plan.Intent{Wanted: &node.Intent{ID: "0123456789abcdef", State: node.StateInstalled, Payload: payload("b"), Owner: node.Owner{Name: "install-kata-1.0"}}},
+		Intent: plan.Intent{Wanted: &node.Intent{ID: "0123456789abcdef", State: node.StateInstalled, Payload: payload("b"), Prefetch: payload("c"), Owner: node.Owner{Name: "install-kata-1.0"}}},
 		Runtime: plan.Runtime{
 			Active: true, Answers: true, Invocation: "c2", Sandboxes: []plan.Sandbox{{ID: "s1", Ready: true}},
 			DropIn: plan.DropIn{Exists: true, Right: true},

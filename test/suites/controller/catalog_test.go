@@ -12,6 +12,7 @@ import (
 	"github.com/kata-node/kata-node/controller"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // clusterVersionCRD is as much of OpenShift's definition as the controller reads.
@@ -67,6 +68,33 @@ func (w *worker) awaitPrefetch(t *testing.T, image string) {
 			assert.Equal(t, image, intent.Prefetch)
 		}
 	})
+}
+
+// A cluster that is not OpenShift has no version of its own: kubelets' decide, and nothing is missed.
+func TestNodesOfDifferentKubeletsGetDifferentPayloads(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	c.publishes(t, "image: '"+payloadA+"', kubernetes: '<1.33'", "image: '"+payloadB+"', kubernetes: '>=1.33'")
+	s := settings() // The default payload is for a cluster without a catalogue.
+	s.Catalog = controller.CatalogSource{Namespace: namespace, Name: "kata-payloads"}
+	c.run(t, s)
+	old, newer := c.worker(t, "old"), c.worker(t, "newer")
+	kubelet := func(w *worker, version string) {
+		require.NoError(t, w.patchStatus(t.Context(), map[string]any{"status": map[string]any{"nodeInfo": map[string]any{"kubeletVersion": version}}}))
+		w.reports(t, node.PhaseIdle)
+	}
+	kubelet(old, "v1.32.9")
+	kubelet(newer, "v1.33.0-rc.1+1a2b3c4")
+	c.kataConfig(t, "kata", "{}")
+	old.installs(t, payloadA)
+	newer.installs(t, payloadB)
+	kc := c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
+	assert.Equal(t, []v1.PayloadStatus{{Image: payloadA, Nodes: 1}, {Image: payloadB, Nodes: 1}}, kc.Status.Payloads)
+
+	require.NoError(t, c.kube.CoreV1().ConfigMaps(namespace).Delete(t.Context(), "kata-payloads", metav1.DeleteOptions{}))
+	newer.awaitIntent(t, node.StateInstalled, payloadA)
+	newer.reports(t, node.PhaseInstalled)
+	c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
 }
 
 func TestNodesGetThePayloadForWhatTheyRun(t *testing.T) {
