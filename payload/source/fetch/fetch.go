@@ -69,10 +69,10 @@ func (c Cache) get(ctx context.Context, url, pin string) (path, digest string, e
 	}
 	defer part.Close() //nolint:errcheck // Its content was synced, or does not matter.
 	if pin != "" && c.has(ctx, pin) {
-		return c.path(pin), pin, nil // another process has downloaded it meanwhile
+		return c.path(pin), pin, os.Remove(part.Name()) // another process has downloaded it meanwhile
 	}
 	if err := c.download(ctx, url, part); err != nil {
-		return "", "", err
+		return "", "", errors.Join(err, removeIfEmpty(part))
 	}
 	if digest, err = digestOf(ctx, part); err != nil {
 		return "", "", err
@@ -158,6 +158,14 @@ func digestOf(ctx context.Context, file *os.File) (string, error) {
 		return "", err
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// removeIfEmpty deletes a part file of which nothing could be downloaded.
+func removeIfEmpty(part *os.File) error {
+	if info, err := part.Stat(); err != nil || info.Size() > 0 {
+		return err
+	}
+	return os.Remove(part.Name())
 }
 
 func removeIfThere(name string) error {

@@ -196,9 +196,11 @@ func TestWhatNoRepetitionEndsIsSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	want := content()
 	s := serve(t, want, answer(404))
-	_, _, err := cache(t).Get(t.Context(), s.URL+"/x.tar.zst", digest(want))
+	c := cache(t)
+	_, _, err := c.Get(t.Context(), s.URL+"/x.tar.zst", digest(want))
 	require.EqualError(t, err, "downloading "+s.URL+"/x.tar.zst: the server answers 404 Not Found")
 	assert.Len(t, s.requests(), 1)
+	assertOnly(t, c.Dir)
 
 	tls := httptest.NewTLSServer(s)
 	defer tls.Close()
@@ -274,6 +276,7 @@ func TestSeveralAtOnceDownloadOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Len(t, s.requests(), 1)
+	assertOnly(t, c.Dir, "sha256-"+digest(content()))
 }
 
 func TestARedirectIsFollowed(t *testing.T) {
