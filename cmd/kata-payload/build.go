@@ -24,6 +24,7 @@ import (
 
 type buildFlags struct {
 	from, describe, to string
+	compression        string
 	set                []string
 	sources            sourcesFlags
 	registry           registryFlags
@@ -42,8 +43,8 @@ With --sources, the file declares upstream's archives, RPM sets and directories 
 of them gets into the payload. Several architectures make an index of one image each. With --from, a directory is the root of
 the image, and --describe says what it is.
 
-The same content gives the same digest, whatever the machine, umask or clock. SOURCE_DATE_EPOCH is the time of all files
-(seconds; default 0).`,
+The same content gives the same digest, whatever the machine, umask or clock. SOURCE_DATE_EPOCH is the image's
+time of creation (seconds; default 0); all files in it have the time 0.`,
 		Example: "  kata-payload build --sources payload/sources.toml --profile minimal --architecture amd64,arm64 --to oci:payload:v1\n" +
 			"  kata-payload build --from stage --describe payload.toml --to oci:payload:v1\n" +
 			"  kata-payload build --from stage --describe payload.toml --set version=2.0.0 --to docker://registry.example/kata/payload:2.0.0",
@@ -59,6 +60,7 @@ The same content gives the same digest, whatever the machine, umask or clock. SO
 	flags.StringArrayVar(&f.set, "set", nil, "override a key of the description, as in version=2.0.0 (repeatable)")
 	f.sources.add(flags)
 	flags.BoolVar(&f.attest, "attest", true, "attach a bill of materials (SPDX) and the provenance (SLSA) to the image")
+	flags.StringVar(&f.compression, "compression", string(assemble.ZstdChunked), "of the layers: zstd:chunked, or gzip for registries that know no zstd")
 	f.registry.add(flags)
 	f.sign.add(flags)
 	cobra.CheckErr(cmd.MarkFlagRequired("to"))
@@ -174,6 +176,9 @@ func (f *buildFlags) input(ctx context.Context, work, architecture string, progr
 		if err := in.Description.Set(key, value); err != nil {
 			return assemble.Input{}, nil, err
 		}
+	}
+	if in.Compression, err = assemble.ParseCompression(f.compression); err != nil {
+		return assemble.Input{}, nil, err
 	}
 	in.Time, err = sourceDate(os.Getenv("SOURCE_DATE_EPOCH"))
 	return in, materials, err

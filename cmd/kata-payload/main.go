@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"go.podman.io/storage/pkg/reexec"
 )
@@ -25,6 +26,8 @@ func main() {
 }
 
 func run() int {
+	// Tables of contents of layers have times in the local zone: see assemble.Input.
+	time.Local = time.UTC //nolint:gosmopolitan // the same digest in every time zone
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root := newRoot(version)

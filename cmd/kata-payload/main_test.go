@@ -41,9 +41,14 @@ func program(t *testing.T) string {
 // run returns what the program printed on its two outputs.
 func run(t *testing.T, name string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
+	return runIn(t, nil, name, args...)
+}
+
+func runIn(t *testing.T, environment []string, name string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
 	var out, diag bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
+	cmd.Env = append(append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000"), environment...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = repository, &out, &diag
 	err = cmd.Run()
 	return out.String(), diag.String(), err
@@ -225,6 +230,20 @@ func signedAndVerified(t *testing.T, kataPayload, from, repository string) {
 	}
 }
 
+func TestTheDigestIsTheSameInEveryTimeZoneAndLocale(t *testing.T) {
+	t.Parallel()
+	kataPayload := program(t)
+	tree := stage(t, kataPayload)
+	names := map[string]bool{}
+	for _, environment := range [][]string{{"TZ=UTC", "LC_ALL=C"}, {"TZ=Asia/Tokyo", "LC_ALL=ja_JP.UTF-8"}, {"TZ=America/New_York", "LC_ALL=tr_TR.UTF-8"}} {
+		out, diag, err := runIn(t, environment, kataPayload, "build", "--from", tree, "--describe", "test/payload/payload.toml", "--to", "oci:"+t.TempDir()+":v1")
+		require.NoError(t, err, diag)
+		_, digest, _ := strings.Cut(out, "@")
+		names[digest] = true
+	}
+	assert.Len(t, names, 1)
+}
+
 func TestMistakesEndWithOneSentenceAndExitCodeOne(t *testing.T) {
 	t.Parallel()
 	kataPayload := program(t)
@@ -239,6 +258,7 @@ func TestMistakesEndWithOneSentenceAndExitCodeOne(t *testing.T) {
 		`profile "all" is unknown: the profiles are host-qemu, `:    {"build", "--to", "oci:x", "--sources", "payload/sources.toml", "--profile", "all"},
 		`reading description: open /nowhere: no such file`:          {"build", "--from", ".", "--describe", "/nowhere", "--to", "oci:x"},
 		`--set "version": write it as key=value`:                    {"build", "--from", ".", "--describe", "test/payload/payload.toml", "--to", "oci:x", "--set", "version"},
+		`compression "xz": must be zstd:chunked or gzip`:            {"build", "--from", ".", "--describe", "test/payload/payload.toml", "--to", "oci:x", "--compression", "xz"},
 		`the keys that can be set are`:                              {"build", "--from", ".", "--describe", "test/payload/payload.toml", "--to", "oci:x", "--set", "a=b"},
 		`name a directory, oci:DIR or docker://registry/repository`: {"inspect", "nowhere"},
 		`opening oci:nowhere:v1: `:                                  {"inspect", "oci:nowhere:v1"},

@@ -20,9 +20,14 @@ type Input struct {
 	// Tree is the staged directory.
 	Tree        string
 	Description Description
-	// Time is the modification time of all files and the image's time of creation, as
-	// SOURCE_DATE_EPOCH gives it. The zero value is the epoch itself. Parts of seconds are dropped.
+	// Time is the image's time of creation, as SOURCE_DATE_EPOCH gives it. The zero value is the
+	// epoch itself. Parts of seconds are dropped. The files in it all have the epoch itself as their
+	// time, so that one that did not change is the same file in two payloads.
 	Time time.Time
+	// Compression is ZstdChunked where it is empty. The table of contents of such a layer has times
+	// in the local time zone of the process: a program that builds payloads sets time.Local to
+	// time.UTC before it does anything else.
+	Compression Compression
 	// WorkDir is an existing directory for the compressed layers. The image reads them from there,
 	// so it must outlive the image.
 	WorkDir string
@@ -60,7 +65,10 @@ func Build(ctx context.Context, in Input) (Payload, error) {
 	return p, nil
 }
 
-func build(ctx context.Context, in Input) (Payload, error) {
+func build(ctx context.Context, in Input) (_ Payload, err error) {
+	if in.Compression, err = ParseCompression(string(in.Compression)); err != nil {
+		return Payload{}, err
+	}
 	tree, err := os.OpenRoot(in.Tree)
 	if err != nil {
 		return Payload{}, err

@@ -45,9 +45,10 @@ func appendLayer(in Input, image v1.Image, l *layer, createdBy string) (v1.Image
 		return nil, fmt.Errorf("adding layer %q: %w", createdBy, err)
 	}
 	return mutate.Append(image, mutate.Addendum{
-		Layer:     whole,
-		MediaType: types.OCILayer,
-		History:   v1.History{Created: v1.Time{Time: in.Time}, CreatedBy: "kata-payload", Comment: createdBy},
+		Layer:       whole,
+		MediaType:   l.compression.mediaType(),
+		Annotations: l.annotations,
+		History:     v1.History{Created: v1.Time{Time: in.Time}, CreatedBy: "kata-payload", Comment: createdBy},
 	})
 }
 

@@ -5,10 +5,10 @@ package assemble
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -24,17 +24,24 @@ import (
 
 const modeDirectory = 0o755
 
+// modificationTime is that of all files, whenever a payload is built: a node reuses a file that it
+// has only where mode, owner and time are equal, too.
+func modificationTime() time.Time { return time.Unix(0, 0).UTC() }
+
 // layer is a compressed layer in a file of the work directory.
 type layer struct {
 	file           string
 	size           int64
 	digest, diffID v1.Hash
+	compression    Compression
+	// annotations belong to the layer's descriptor.
+	annotations map[string]string
 }
 
 func (l *layer) Digest() (v1.Hash, error)            { return l.digest, nil }
 func (l *layer) DiffID() (v1.Hash, error)            { return l.diffID, nil }
 func (l *layer) Size() (int64, error)                { return l.size, nil }
-func (l *layer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
+func (l *layer) MediaType() (types.MediaType, error) { return l.compression.mediaType(), nil }
 func (l *layer) Compressed() (io.ReadCloser, error)  { return os.Open(l.file) }
 
 // layerWriter writes one layer, hashing it on both sides of the compression. Entries come in sorted
@@ -43,19 +50,21 @@ func (l *layer) Compressed() (io.ReadCloser, error)  { return os.Open(l.file) }
 type layerWriter struct {
 	out          *os.File
 	inner, outer hash.Hash
-	zip          *gzip.Writer
+	compression  Compression
+	annotations  map[string]string
+	zip          io.WriteCloser
 	tar          *tar.Writer
-	mtime        time.Time
 	directories  map[string]bool
 }
 
-func newLayerWriter(dir string, mtime time.Time) (*layerWriter, error) {
-	out, err := os.CreateTemp(dir, "layer-*.tar.gz")
-	if err != nil {
+func newLayerWriter(in Input) (_ *layerWriter, err error) {
+	w := &layerWriter{inner: sha256.New(), outer: sha256.New(), compression: in.Compression, directories: map[string]bool{".": true}}
+	if w.out, err = os.CreateTemp(in.WorkDir, "layer-*.tar"); err != nil {
 		return nil, err
 	}
-	w := &layerWriter{out: out, inner: sha256.New(), outer: sha256.New(), mtime: mtime, directories: map[string]bool{".": true}}
-	w.zip = gzip.NewWriter(io.MultiWriter(out, w.outer))
+	if w.zip, w.annotations, err = in.Compression.writer(io.MultiWriter(w.out, w.outer)); err != nil {
+		return nil, errors.Join(err, w.out.Close())
+	}
 	w.tar = tar.NewWriter(io.MultiWriter(w.zip, w.inner))
 	return w, nil
 }
@@ -77,7 +86,7 @@ func (w *layerWriter) add(ctx context.Context, f manifest.File, content io.Reade
 }
 
 func (w *layerWriter) header(f manifest.File) *tar.Header {
-	h := &tar.Header{Name: f.Path, Format: tar.FormatPAX, ModTime: w.mtime, Uname: "root", Gname: "root"}
+	h := &tar.Header{Name: f.Path, Format: tar.FormatPAX, ModTime: modificationTime(), Uname: "root", Gname: "root"}
 	if f.Link != "" {
 		h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, f.Link, 0o777
 		return h
@@ -95,7 +104,7 @@ func (w *layerWriter) addDirectories(dir string) error {
 	}
 	w.directories[dir] = true
 	return w.tar.WriteHeader(&tar.Header{
-		Typeflag: tar.TypeDir, Name: dir + "/", Mode: modeDirectory, Format: tar.FormatPAX, ModTime: w.mtime, Uname: "root", Gname: "root",
+		Typeflag: tar.TypeDir, Name: dir + "/", Mode: modeDirectory, Format: tar.FormatPAX, ModTime: modificationTime(), Uname: "root", Gname: "root",
 	})
 }
 
@@ -110,7 +119,10 @@ func (w *layerWriter) close() (*layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &layer{file: w.out.Name(), size: info.Size(), digest: v1Hash(w.outer), diffID: v1Hash(w.inner)}, w.out.Close()
+	return &layer{
+		file: w.out.Name(), size: info.Size(), digest: v1Hash(w.outer), diffID: v1Hash(w.inner),
+		compression: w.compression, annotations: w.annotations,
+	}, w.out.Close()
 }
 
 func v1Hash(h hash.Hash) v1.Hash {
@@ -119,7 +131,7 @@ func v1Hash(h hash.Hash) v1.Hash {
 
 // writeComponent writes the layer of some of the files and fills in their digests.
 func writeComponent(ctx context.Context, in Input, tree *os.Root, files []manifest.File, owned []int) (*layer, error) {
-	w, err := newLayerWriter(in.WorkDir, in.Time)
+	w, err := newLayerWriter(in)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +159,7 @@ func writeStaged(ctx context.Context, w *layerWriter, tree *os.Root, f *manifest
 }
 
 func writeManifest(ctx context.Context, in Input, document []byte) (*layer, error) {
-	w, err := newLayerWriter(in.WorkDir, in.Time)
+	w, err := newLayerWriter(in)
 	if err != nil {
 		return nil, err
 	}

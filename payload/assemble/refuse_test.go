@@ -50,7 +50,7 @@ func TestBuildRefusesWithOneSentenceThatNamesThePath(t *testing.T) {
 			for i := range 40 {
 				d.Components = append(d.Components, assemble.Component{Name: fmt.Sprintf("c%d", i), Paths: []string{fmt.Sprintf("usr/c%d", i)}})
 			}
-		}), "43 components: each is a layer, and nodes can mount 32"},
+		}), "43 components: each is a layer, and a kernel before 6.5 can mount 32 at most, as their names share one page: merge some"},
 		"pipe": {staged(func(t *testing.T, root string) {
 			t.Helper()
 			require.NoError(t, syscall.Mkfifo(filepath.Join(root, "usr/pipe"), 0o644))

@@ -104,7 +104,7 @@ func judge(m manifest.Manifest) error {
 		}
 	}
 	if len(m.Components) > maxComponents {
-		return fmt.Errorf("%d components: each is a layer, and nodes can mount %d", len(m.Components), maxComponents)
+		return fmt.Errorf("%d components: each is a layer, and a kernel before 6.5 can mount %d at most, as their names share one page: merge some", len(m.Components), maxComponents)
 	}
 	_, err := manifest.Encode(m)
 	return err

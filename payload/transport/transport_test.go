@@ -44,7 +44,7 @@ func payloadFor(t *testing.T, version, architecture string) assemble.Payload {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(tree, path)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(tree, path), []byte(version+architecture), mode))
 	}
-	p, err := assemble.Build(t.Context(), assemble.Input{Tree: tree, WorkDir: t.TempDir(), Description: assemble.Description{
+	p, err := assemble.Build(t.Context(), assemble.Input{Tree: tree, WorkDir: t.TempDir(), Compression: assemble.Gzip, Description: assemble.Description{
 		Name: "kata-test", Version: version, Architecture: architecture, ShimCompatibility: "test-1",
 		Handlers:   []assemble.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
 		Components: []assemble.Component{{Name: "all"}},

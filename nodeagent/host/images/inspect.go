@@ -29,25 +29,27 @@ func (o opened) NewImageSource(context.Context, *types.SystemContext) (types.Ima
 	return o.source, nil
 }
 
-// inspect refuses a payload that this host cannot use before any of its layers is fetched. The
-// configuration is read only after the policy has allowed the image.
-func (s *Store) inspect(ctx context.Context, policy *signature.PolicyContext, source types.ImageSource) error {
+// inspect refuses a payload that this host cannot use before any of its layers is fetched, and
+// returns them from the bottom up. The configuration is read only after the policy has allowed the
+// image.
+func (s *Store) inspect(ctx context.Context, policy *signature.PolicyContext, source types.ImageSource) ([]types.BlobInfo, error) {
 	instance, err := choose(ctx, s.system, source)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if allowed, err := policy.IsRunningImageAllowed(ctx, instance); !allowed || err != nil {
-		return fmt.Errorf("image is rejected: %w", err)
+		return nil, fmt.Errorf("image is rejected: %w", err)
 	}
 	payload, err := image.FromUnparsedImage(ctx, s.system, instance)
 	if err != nil {
-		return fmt.Errorf("reading manifest: %w", err)
+		return nil, fmt.Errorf("reading manifest: %w", err)
 	}
 	configuration, err := payload.Inspect(ctx)
 	if err != nil {
-		return fmt.Errorf("reading configuration: %w", err)
+		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
-	return s.fits(configuration, len(payload.LayerInfos()))
+	layers := payload.LayerInfos()
+	return layers, s.fits(configuration, len(layers))
 }
 
 // choose returns the image itself, or the one for this host that an index has. The library chooses

@@ -56,14 +56,6 @@ func (s *Store) fetch(ctx context.Context, store storage.Store, image string, pr
 	if err != nil {
 		return "", err
 	}
-	from, err := docker.NewReference(named)
-	if err != nil {
-		return "", err
-	}
-	to, err := istorage.Transport.NewStoreReference(store, named, "")
-	if err != nil {
-		return "", err
-	}
 	policy, err := s.policy(ctx)
 	if err != nil {
 		return "", err
@@ -73,34 +65,58 @@ func (s *Store) fetch(ctx context.Context, store storage.Store, image string, pr
 	defer cancel(nil)
 	guard := newStallGuard(s.Stall, cancel)
 	defer guard.timer.Stop()
-	id, err := s.transfer(ctx, policy, to, from, progress, guard)
+	id, err := s.transfer(ctx, transfer{store: store, policy: policy, named: named, progress: progress, guard: guard})
 	if stalled := context.Cause(ctx); errors.Is(stalled, errStalled) {
 		return "", stalled
 	}
 	return id, err
 }
 
-// transfer copies an image that was inspected, and returns its id.
-func (s *Store) transfer(ctx context.Context, policy *signature.PolicyContext, to, from types.ImageReference, progress func(host.Progress), guard stallGuard) (string, error) {
+// transfer is one image on its way.
+type transfer struct {
+	store    storage.Store
+	policy   *signature.PolicyContext
+	named    reference.Named
+	progress func(host.Progress)
+	guard    stallGuard
+}
+
+// attempt copies an image that was inspected, and returns its id.
+func (s *Store) attempt(ctx context.Context, t transfer, partial bool) (string, error) {
+	from, err := docker.NewReference(t.named)
+	if err != nil {
+		return "", err
+	}
 	source, err := from.NewImageSource(ctx, s.source())
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = source.Close() }() //nolint:errcheck // closes idle connections only
-	if err := s.inspect(ctx, policy, source); err != nil {
+	layers, err := s.inspect(ctx, t.policy, source)
+	if err != nil {
 		return "", err
 	}
-	guard.timer.Reset(guard.limit)
+	options := &copy.Options{SourceCtx: s.source(), DestinationCtx: s.system, ProgressInterval: progressInterval}
+	store, err := s.choose(ctx, t, source, layers, partial, options)
+	if err != nil {
+		return "", err
+	}
+	to, err := istorage.Transport.NewStoreReference(store, t.named, "")
+	if err != nil {
+		return "", err
+	}
+	t.guard.timer.Reset(t.guard.limit)
+	return s.bring(ctx, t, to, opened{from, source}, options)
+}
+
+func (s *Store) bring(ctx context.Context, t transfer, to, from types.ImageReference, options *copy.Options) (string, error) {
 	events := make(chan types.ProgressProperties)
 	told := make(chan struct{})
-	go func() { defer close(told); tell(events, progress, guard) }()
+	go func() { defer close(told); tell(events, t.progress, t.guard, s.staged) }()
 	defer func() { close(events); <-told }()
 	var resolved types.ImageReference
-	_, err = copy.Image(ctx, policy, to, opened{from, source}, &copy.Options{
-		SourceCtx: s.source(), DestinationCtx: s.system, ReportResolvedReference: &resolved,
-		Progress: events, ProgressInterval: progressInterval,
-	})
-	if err != nil {
+	options.Progress, options.ReportResolvedReference = events, &resolved
+	if _, err := copy.Image(ctx, t.policy, to, from, options); err != nil {
 		return "", err
 	}
 	_, found, err := istorage.ResolveReference(resolved)
@@ -117,53 +133,4 @@ func (s *Store) source() *types.SystemContext {
 		system.AuthFilePath = s.auth
 	}
 	return &system
-}
-
-// errStalled is the cause of a pull that was given up.
-var errStalled = errors.New("no progress")
-
-// stallGuard ends a pull whose registry keeps the connection and sends nothing. The library has no
-// such limit of its own, not for the header of an answer and not for its body.
-type stallGuard struct {
-	limit time.Duration
-	timer *time.Timer
-}
-
-func newStallGuard(limit time.Duration, cancel context.CancelCauseFunc) stallGuard {
-	return stallGuard{limit, time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w for %s", errStalled, limit)) })}
-}
-
-// patience is longer once all that was asked for has come: layers are then unpacked and flushed to
-// a disk that may be slow.
-func (g stallGuard) patience(sum host.Progress) time.Duration {
-	if sum.Done >= sum.Total {
-		return 10 * g.limit
-	}
-	return g.limit
-}
-
-// tell adds up the progress of the image's blobs until the channel closes. The library sends events
-// at intervals, also while no byte comes: only what was added counts as progress.
-func tell(events <-chan types.ProgressProperties, progress func(host.Progress), guard stallGuard) {
-	blobs, last := map[string]host.Progress{}, host.Progress{}
-	for e := range events {
-		blobs[e.Artifact.Digest.String()] = blob(e)
-		sum := host.Progress{}
-		for _, b := range blobs {
-			sum.Done, sum.Total = sum.Done+b.Done, sum.Total+b.Total
-		}
-		if sum != last || e.Event != types.ProgressEventRead {
-			last = sum
-			guard.timer.Reset(guard.patience(sum))
-		}
-		progress(sum)
-	}
-}
-
-func blob(e types.ProgressProperties) host.Progress {
-	size := max(e.Artifact.Size, 0)
-	if e.Event == types.ProgressEventSkipped {
-		return host.Progress{Done: size, Total: size}
-	}
-	return host.Progress{Done: int64(e.Offset), Total: size} //nolint:gosec // a blob's size fits
 }

@@ -3,6 +3,7 @@
 package images_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log"
@@ -14,7 +15,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/stretchr/testify/require"
@@ -31,9 +34,13 @@ const (
 	config     = "usr/share/defaults/configuration.toml"
 )
 
-// source is a registry that counts and can be made to misbehave.
+// source is a registry that counts and can be made to misbehave. It serves parts of blobs as
+// distribution does, which the registry below it cannot.
 type source struct {
 	server *httptest.Server
+	inner  http.Handler
+	// wire counts the bytes of all answers.
+	wire atomic.Int64
 
 	mu    sync.Mutex
 	blobs []string
@@ -43,23 +50,51 @@ type source struct {
 
 func newSource(t *testing.T) *source {
 	t.Helper()
-	s := &source{}
-	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	s := &source{inner: registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
-			s.mu.Lock()
-			s.blobs = append(s.blobs, r.URL.Path)
-			spoil := s.spoil
-			s.mu.Unlock()
-			if spoil != nil && spoil(w, r) {
-				return
-			}
+		w = counted{w, &s.wire}
+		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") {
+			s.inner.ServeHTTP(w, r)
+			return
 		}
-		inner.ServeHTTP(w, r)
+		s.mu.Lock()
+		s.blobs = append(s.blobs, r.URL.Path)
+		spoil := s.spoil
+		s.mu.Unlock()
+		if spoil != nil && spoil(w, r) {
+			return
+		}
+		s.parts(w, r)
 	}))
 	t.Cleanup(s.server.Close)
 	return s
 }
+
+// parts serves what the request asks for of a blob.
+func (s *source) parts(w http.ResponseWriter, r *http.Request) {
+	whole := r.Clone(r.Context())
+	whole.Header.Del("Range")
+	answer := httptest.NewRecorder()
+	s.inner.ServeHTTP(answer, whole)
+	if answer.Code != http.StatusOK {
+		s.inner.ServeHTTP(w, r)
+		return
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(answer.Body.Bytes()))
+}
+
+type counted struct {
+	http.ResponseWriter
+	bytes *atomic.Int64
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+func (c counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (s *source) address() string { return s.server.Listener.Addr().String() }
 
@@ -89,8 +124,15 @@ func (s *source) publish(t *testing.T, version string) (assemble.Payload, string
 // returns it with its name.
 func (s *source) publishFor(t *testing.T, version, architecture string) (assemble.Payload, string) {
 	t.Helper()
+	return s.publishTree(t, version, architecture, map[string]string{
+		shim: "shim " + version, config: "[runtime]\n", "usr/share/guest/initrd": strings.Repeat("guest", 10_000),
+	})
+}
+
+func (s *source) publishTree(t *testing.T, version, architecture string, files map[string]string) (assemble.Payload, string) {
+	t.Helper()
 	tree := t.TempDir()
-	for file, content := range map[string]string{shim: "shim " + version, config: "[runtime]\n", "usr/share/guest/initrd": strings.Repeat("guest", 10_000)} {
+	for file, content := range files {
 		path := filepath.Join(tree, file)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o755))

@@ -87,3 +87,25 @@ func TestARegistryThatNeverAnswersIsGivenUp(t *testing.T) {
 	})
 	require.ErrorContains(t, n.store.Pull(t.Context(), name, func(host.Progress) {}), "no progress for 1s")
 }
+
+// What a pull in parts asks for is not what has come.
+func TestARegistryThatSendsNoPartsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	n := newNode(t, s)
+	first, second, p := s.twoVersions(t)
+	n.pull(t, first)
+	n.store.Stall = 100 * time.Millisecond
+	s.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, p.Layers[0].Digest) || strings.Count(r.Header.Get("Range"), ",") == 1 {
+			return false
+		}
+		w.WriteHeader(http.StatusPartialContent)
+		<-r.Context().Done()
+		return true
+	})
+	require.ErrorContains(t, n.store.Pull(t.Context(), second, func(host.Progress) {}), "no progress for 100ms")
+	s.misbehave(nil)
+	n.store.Stall = time.Minute
+	n.pull(t, second)
+}

@@ -52,12 +52,14 @@ type Store struct {
 
 	mu   sync.Mutex
 	open storage.Store
+	// serves is what each registry was seen to serve since this process began.
+	serves map[string]serving
 }
 
 // Below returns the store of a root; "/" is the host itself. The run directory must be on a file
 // system that forgets at a reboot.
 func Below(root, graph, run, authFile string) *Store {
-	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile), Stall: stallLimit, root: root, trusted: authorities(root)}
+	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile), Stall: stallLimit, root: root, trusted: authorities(root), serves: map[string]serving{}}
 	s.system = &types.SystemContext{
 		BigFilesTemporaryDir: filepath.Join(s.graph, "downloads"),
 		BlobInfoCacheDir:     filepath.Join(s.graph, "blobs"),
