@@ -3,13 +3,13 @@
 package images_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -39,6 +39,7 @@ const (
 type source struct {
 	server *httptest.Server
 	inner  http.Handler
+	dir    string
 	// wire counts the bytes of all answers.
 	wire atomic.Int64
 
@@ -48,9 +49,10 @@ type source struct {
 	spoil func(w http.ResponseWriter, r *http.Request) bool
 }
 
-func newSource(t *testing.T) *source {
-	t.Helper()
-	s := &source{inner: registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
+func newSource(tb testing.TB) *source {
+	tb.Helper()
+	s := &source{dir: tb.TempDir()}
+	s.inner = registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithBlobHandler(registry.NewDiskBlobHandler(s.dir)))
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w = counted{w, &s.wire}
 		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") {
@@ -66,21 +68,21 @@ func newSource(t *testing.T) *source {
 		}
 		s.parts(w, r)
 	}))
-	t.Cleanup(s.server.Close)
+	tb.Cleanup(s.server.Close)
 	return s
 }
 
 // parts serves what the request asks for of a blob.
 func (s *source) parts(w http.ResponseWriter, r *http.Request) {
-	whole := r.Clone(r.Context())
-	whole.Header.Del("Range")
-	answer := httptest.NewRecorder()
-	s.inner.ServeHTTP(answer, whole)
-	if answer.Code != http.StatusOK {
+	algorithm, digest, _ := strings.Cut(path.Base(r.URL.Path), ":")
+	blob, err := os.Open(filepath.Join(s.dir, algorithm, digest))
+	if err != nil {
 		s.inner.ServeHTTP(w, r)
 		return
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(answer.Body.Bytes()))
+	defer blob.Close() //nolint:errcheck // Nothing was written.
+	w.Header().Set("Content-Type", "application/octet-stream")
+	http.ServeContent(w, r, "", time.Time{}, blob)
 }
 
 type counted struct {
@@ -129,24 +131,32 @@ func (s *source) publishFor(t *testing.T, version, architecture string) (assembl
 	})
 }
 
-func (s *source) publishTree(t *testing.T, version, architecture string, files map[string]string) (assemble.Payload, string) {
-	t.Helper()
-	tree := t.TempDir()
+func (s *source) publishTree(tb testing.TB, version, architecture string, files map[string]string) (assemble.Payload, string) {
+	tb.Helper()
+	tree := tb.TempDir()
 	for file, content := range files {
 		path := filepath.Join(tree, file)
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(content), 0o755))
+		require.NoError(tb, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(tb, os.WriteFile(path, []byte(content), 0o755))
 	}
-	p, err := assemble.Build(t.Context(), assemble.Input{Tree: tree, WorkDir: t.TempDir(), Description: assemble.Description{
-		Name: "kata-test", Version: version, Architecture: architecture, ShimCompatibility: "1",
-		Handlers:   []assemble.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
+	return s.build(tb, assemble.Input{Tree: tree, Description: assemble.Description{
+		Version: version, Architecture: architecture,
 		Components: []assemble.Component{{Name: "guest", Version: "1", Paths: []string{"usr/share/guest"}}, {Name: "shim"}},
 	}})
-	require.NoError(t, err)
-	target, err := transport.ParseTarget("docker://" + s.address() + "/kata/payload:v" + version)
-	require.NoError(t, err)
-	_, err = transport.Push(t.Context(), p.Image, target, transport.Options{SkipTLSVerify: true})
-	require.NoError(t, err)
+}
+
+// build builds and publishes what is staged.
+func (s *source) build(tb testing.TB, in assemble.Input) (assemble.Payload, string) {
+	tb.Helper()
+	in.WorkDir = tb.TempDir()
+	in.Description.Name, in.Description.ShimCompatibility = "kata-test", "1"
+	in.Description.Handlers = []assemble.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}}
+	p, err := assemble.Build(tb.Context(), in)
+	require.NoError(tb, err)
+	target, err := transport.ParseTarget("docker://" + s.address() + "/kata/payload:v" + in.Description.Version)
+	require.NoError(tb, err)
+	_, err = transport.Push(tb.Context(), p.Image, target, transport.Options{SkipTLSVerify: true, WorkDir: tb.TempDir()})
+	require.NoError(tb, err)
 	s.fetched()
 	return p, repository + "@" + p.Digest
 }
@@ -160,43 +170,43 @@ type node struct {
 	store *images.Store
 }
 
-func newNode(t *testing.T, s *source) node {
-	t.Helper()
+func newNode(tb testing.TB, s *source) node {
+	tb.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("a store of overlay layers needs root")
+		tb.Skip("a store of overlay layers needs root")
 	}
 	oneStore.Lock()
-	t.Cleanup(oneStore.Unlock)
-	root := t.TempDir()
+	tb.Cleanup(oneStore.Unlock)
+	root := tb.TempDir()
 	n := node{root, images.Below(root, host.StoreDir, host.StoreRunDir, "/var/lib/kubelet/config.json")}
-	n.mirror(t, s.address())
-	n.put(t, "/etc/containers/policy.json", `{"default":[{"type":"insecureAcceptAnything"}]}`)
-	t.Cleanup(func() { require.NoError(t, n.store.Destroy(t.Context())) })
+	n.mirror(tb, s.address())
+	n.put(tb, "/etc/containers/policy.json", `{"default":[{"type":"insecureAcceptAnything"}]}`)
+	tb.Cleanup(func() { require.NoError(tb, n.store.Destroy(tb.Context())) })
 	return n
 }
 
-func (n node) put(t *testing.T, path, content string) {
-	t.Helper()
+func (n node) put(tb testing.TB, path, content string) {
+	tb.Helper()
 	file := filepath.Join(n.root, path)
-	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+	require.NoError(tb, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(tb, os.WriteFile(file, []byte(content), 0o600))
 }
 
 // mirror says where the registry really is.
-func (n node) mirror(t *testing.T, address string) {
-	t.Helper()
-	n.put(t, "/etc/containers/registries.conf", fmt.Sprintf("[[registry]]\nprefix = 'registry.kata.test'\nlocation = '%s'\ninsecure = true\n", address))
+func (n node) mirror(tb testing.TB, address string) {
+	tb.Helper()
+	n.put(tb, "/etc/containers/registries.conf", fmt.Sprintf("[[registry]]\nprefix = 'registry.kata.test'\nlocation = '%s'\ninsecure = true\n", address))
 }
 
-func (n node) pull(t *testing.T, name string) {
-	t.Helper()
-	require.NoError(t, n.store.Pull(t.Context(), name, func(host.Progress) {}))
+func (n node) pull(tb testing.TB, name string) {
+	tb.Helper()
+	require.NoError(tb, n.store.Pull(tb.Context(), name, func(host.Progress) {}))
 }
 
-func (n node) list(t *testing.T) []host.Image {
-	t.Helper()
-	list, err := n.store.List(t.Context())
-	require.NoError(t, err)
+func (n node) list(tb testing.TB) []host.Image {
+	tb.Helper()
+	list, err := n.store.List(tb.Context())
+	require.NoError(tb, err)
 	return list
 }
 
