@@ -68,6 +68,9 @@ func verify(ctx context.Context, rpm *os.File) (header *rpmutils.RpmHeader, err 
 			err = errors.New("its header is malformed")
 		}
 	}()
+	if err := checkSizes(rpm); err != nil {
+		return nil, err
+	}
 	header, _, err = rpmutils.Verify(safefile.Reader(ctx, rpm), nil)
 	return header, err
 }
