@@ -31,7 +31,7 @@ const (
 type Story struct {
 	Cluster *fixture.Cluster
 	Out     io.Writer
-	// Emulated makes the first node, where the pod runs, a virtual machine; its steps take minutes.
+	// Emulated makes the first node a virtual machine; its steps take minutes.
 	Emulated bool
 
 	nodes    []*fixture.Node
