@@ -27,17 +27,6 @@ import (
 // repository is the root of the source tree, where `make payload` runs.
 const repository = "../.."
 
-// program builds kata-payload as it is shipped.
-func program(t *testing.T) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "kata-payload")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-o", name, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-	return name
-}
-
 // run returns what the program printed on its two outputs.
 func run(t *testing.T, name string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
