@@ -7,7 +7,9 @@ package emulated_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +62,7 @@ func TestAPayloadOutlivesAPowerCutThatFollowsItsPull(t *testing.T) { //nolint:pa
 		_, err := s.cluster.AwaitPod(ctx, pod, "runs", fixture.Running)
 		return err
 	})
+	s.assertSmall()
 	if *everyCut {
 		s.cutUnderAPod()
 	}
@@ -170,6 +173,24 @@ func (s *stage) awaitCompleted() {
 		_, err := s.cluster.AwaitConfig(ctx, "is completed", fixture.Completed(1))
 		return err
 	})
+}
+
+// mostMemory is what the agent may have of its own after an installation, in kB: about twice what it
+// was seen to have. Its program, which the kernel can read again, is not counted.
+const mostMemory = 64 << 10
+
+func (s *stage) assertSmall() {
+	s.t.Helper()
+	unit, err := s.node.Unit(s.t.Context(), "kata-node-agent.service")
+	require.NoError(s.t, err)
+	status, err := s.node.Exec(s.t.Context(), "grep", "-E", "^(VmHWM|VmRSS|RssAnon):", "/proc/"+unit["MainPID"]+"/status")
+	require.NoError(s.t, err)
+	s.t.Logf("memory of the agent:\n%s", status)
+	_, anonymous, _ := strings.Cut(string(status), "RssAnon:")
+	var kilobytes int
+	_, err = fmt.Sscan(anonymous, &kilobytes)
+	require.NoError(s.t, err)
+	assert.Less(s.t, kilobytes, mostMemory)
 }
 
 func (s *stage) timed(what string, do func(context.Context) error) {
