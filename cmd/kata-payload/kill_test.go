@@ -37,7 +37,7 @@ func (s *slow) handler(end <-chan struct{}) http.Handler {
 		recorder := httptest.NewRecorder()
 		store.ServeHTTP(recorder, r)
 		text := recorder.Body.Bytes()
-		layer := s.stop.Load() && r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") && bytes.HasPrefix(text, []byte{0x1f, 0x8b})
+		layer := s.stop.Load() && r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") && !bytes.HasPrefix(text, []byte("{"))
 		maps.Copy(w.Header(), recorder.Header())
 		w.WriteHeader(recorder.Code)
 		if !layer {
@@ -96,9 +96,15 @@ func killed(t *testing.T, kataPayload, kind string, signal syscall.Signal) {
 	cmd := exec.CommandContext(t.Context(), kataPayload, "push", "--tls-verify=false", from, to)
 	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
 	require.NoError(t, cmd.Start())
-	<-s.halted
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-s.halted:
+	case err := <-ended:
+		require.FailNow(t, "the push ended before its layer was held", "%v", err)
+	}
 	require.NoError(t, cmd.Process.Signal(signal))
-	require.Error(t, cmd.Wait())
+	require.Error(t, <-ended)
 	s.stop.Store(false)
 
 	_, _, err = run(t, kataPayload, "inspect", to)
