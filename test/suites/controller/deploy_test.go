@@ -88,7 +88,12 @@ func TestTheControllerRefusesADefinitionThatIsNotOurs(t *testing.T) {
 // controller asked for with what deploy/ grants.
 func TestRolesGrantExactlyWhatTheControllerCalls(t *testing.T) {
 	t.Parallel()
-	c, seen, workers := installed(t, "w")
+	c := start(t)
+	require.NoError(t, c.apply(t, clusterVersionCRD)) // As on OpenShift.
+	c.desires(t, "4.20.0")
+	s := settings()
+	s.Catalog = controller.CatalogSource{Namespace: namespace, Name: "kata-payloads"}
+	seen, workers := c.installed(t, s, "w")
 	w := workers["w"]
 	for range 2 { // The same event twice is one event with a count.
 		require.NoError(t, attempt{"w", "", `{"metadata":{"annotations":{"kataconfiguration.openshift.io/intent":null}}}`}.by(t.Context(), c.kube))
@@ -115,7 +120,7 @@ func TestRolesGrantExactlyWhatTheControllerCalls(t *testing.T) {
 	cluster, err := c.kube.RbacV1().ClusterRoles().Get(t.Context(), "kata-controller", metav1.GetOptions{})
 	require.NoError(t, err)
 	add(cluster.Rules)
-	for space, name := range map[string]string{namespace: "kata-controller-leader", metav1.NamespaceDefault: "kata-controller-events"} {
+	for name, space := range map[string]string{"kata-controller-leader": namespace, "kata-controller-catalog": namespace, "kata-controller-events": metav1.NamespaceDefault} {
 		role, err := c.kube.RbacV1().Roles(space).Get(t.Context(), name, metav1.GetOptions{})
 		require.NoError(t, err)
 		add(role.Rules)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	nodev1 "k8s.io/api/node/v1"
@@ -21,7 +22,13 @@ import (
 func installed(t *testing.T, names ...string) (*cluster, *recorder, map[string]*worker) {
 	t.Helper()
 	c := start(t)
-	seen, _ := c.run(t, settings())
+	seen, workers := c.installed(t, settings(), names...)
+	return c, seen, workers
+}
+
+func (c *cluster) installed(t *testing.T, s controller.Settings, names ...string) (*recorder, map[string]*worker) {
+	t.Helper()
+	seen, _ := c.run(t, s)
 	c.kataConfig(t, "kata", "{}")
 	workers := map[string]*worker{}
 	for _, name := range names {
@@ -29,7 +36,7 @@ func installed(t *testing.T, names ...string) (*cluster, *recorder, map[string]*
 		workers[name].reports(t, node.PhaseIdle)
 		workers[name].installs(t, payloadA)
 	}
-	return c, seen, workers
+	return seen, workers
 }
 
 func (w *worker) remove(t *testing.T) {

@@ -116,24 +116,31 @@ func (r *recorder) nodeWrites(name string) int {
 	return count
 }
 
-// rights is every verb and resource that was used, as RBAC names them.
+// rights is every verb and resource that was used, as RBAC names them. Discovery is none: every
+// account may ask what an API server serves.
 func (r *recorder) rights() map[string]bool {
 	out := map[string]bool{}
 	for _, q := range r.all() {
 		group, resource, named := parse(q.url.Path)
+		if resource == "" {
+			continue
+		}
 		out[verb(q, named)+" "+group+"/"+resource] = true
 	}
 	return out
 }
 
 // parse takes an API path apart: its group, its resource with subresource, and whether it names one
-// object.
+// object. The path of a group's version has no resource.
 func parse(path string) (group, resource string, named bool) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	if parts[0] == "api" {
 		parts = parts[2:]
 	} else {
 		group, parts = parts[1], parts[3:]
+	}
+	if len(parts) == 0 {
+		return group, "", false
 	}
 	if parts[0] == "namespaces" && len(parts) > 2 {
 		parts = parts[2:]
