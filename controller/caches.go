@@ -143,7 +143,8 @@ func all[T any](informer cache.SharedIndexInformer) []T {
 	return typed
 }
 
-// heartbeat is true for a new version of a Node, or of the cluster's version, that says nothing new.
+// heartbeat is true for a new version of a Node, or of the cluster's version, that says nothing
+// new.
 func heartbeat(before, after any) bool {
 	if _, isVersion := after.(*unstructured.Unstructured); isVersion {
 		return desiredVersion(before) == desiredVersion(after)

@@ -66,9 +66,9 @@ type Intent struct {
 	Grants Grants    `json:"grants,omitzero"`
 }
 
-// Identify returns a copy of the intent with the id it has on the Node with this UID.
-// Grants, the time of issue and what is fetched ahead of time are no part of it: they change without
-// the wanted content changing.
+// Identify returns a copy of the intent with the id it has on the Node with this UID. Grants, the
+// time of issue and what is fetched ahead of time are no part of it: they change without the wanted
+// content changing.
 func (i Intent) Identify(nodeUID string) Intent {
 	h := sha256.New()
 	for _, field := range []string{nodeUID, i.Owner.UID, string(i.State), i.Payload, noPrefetch, string(i.HostPackages)} {

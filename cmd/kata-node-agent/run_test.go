@@ -48,7 +48,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		c := command()
 		c.SetArgs([]string{name, "--root", root})
 		c.SetOut(io.Discard)
-		require.ErrorContains(t, c.ExecuteContext(t.Context()), "reading settings /etc/kata-agent/a.toml: unknown key crio_units", name)
+		require.ErrorContains(t, c.ExecuteContext(t.Context()), `reading settings /etc/kata-agent/a.toml: line 1: unknown key "crio_units"`, name)
 	}
 }
 

@@ -135,8 +135,8 @@ func (w *world) rightPayload(p selection.Pool, m selection.Member, c rollout.Cha
 	}
 }
 
-// fetchesLast holds for what is fetched ahead of time: it changes nothing else, only where no member
-// of the pool is at work or begins, and for no more than maxParallel at once.
+// fetchesLast holds for what is fetched ahead of time: it changes nothing else, only where no
+// member of the pool is at work or begins, and for no more than maxParallel at once.
 func (w *world) fetchesLast(p selection.Pool, changes map[string]rollout.Change) {
 	fetching, begun := 0, false
 	for _, m := range p.Members {

@@ -165,12 +165,12 @@ func (w *world) withinWidth(p selection.Pool, changes map[string]rollout.Change)
 	for _, payload := range payloadsOf(p) {
 		b, m, proven := w.crew(p, payload, changes)
 		if b > 0 && !proven && b+m > 1 {
-			w.fails("%s begins %s on %d nodes beside %d, and none has proved it: %+v", c.Name, payload, b, m, changes)
+			w.fails("%s starts %s on %d nodes while %d work, and none has proved it: %+v", c.Name, payload, b, m, changes)
 		}
 		begun, moving = begun+b, moving+m
 	}
 	if begun > 0 && begun+moving > c.MaxParallel {
-		w.fails("%s begins on %d nodes beside %d, and may work on %d: %+v", c.Name, begun, moving, c.MaxParallel, changes)
+		w.fails("%s starts on %d nodes while %d work, and may work on %d: %+v", c.Name, begun, moving, c.MaxParallel, changes)
 	}
 }
 

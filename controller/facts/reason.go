@@ -13,8 +13,8 @@ type Reason string
 
 // Reasons of a whole KataConfig.
 const (
-	// ReasonPoliciesMissing is a cluster in which every user who may write a Node could name what runs
-	// on it as root.
+	// ReasonPoliciesMissing is a cluster in which every user who may write a Node could name what
+	// runs on it as root.
 	ReasonPoliciesMissing Reason = "PoliciesMissing"
 	// ReasonUnreadable is a stored KataConfig that this program cannot decode.
 	ReasonUnreadable Reason = "Unreadable"

@@ -30,7 +30,8 @@ type Input struct {
 	Progress time.Duration
 	// Unavailable are the members that use up maxUnavailable.
 	Unavailable []string
-	// Halted are the payloads with which too many members have failed for anything new to be started.
+	// Halted are the payloads with which too many members have failed for anything new to be
+	// started.
 	Halted map[string]bool
 	Now    time.Time
 }

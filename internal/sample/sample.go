@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sample makes content for benchmarks that compresses as programs do: it is made of Go's own
-// toolchain.
+// Package sample makes content for benchmarks that compresses as programs do: it is made of Go's
+// own toolchain.
 package sample
 
 import (

@@ -37,8 +37,8 @@ type Intent struct {
 	// Wanted is the last valid intent: the Node's, else the one on disk. Nil while there never was
 	// one.
 	Wanted *node.Intent
-	// Kept is whether the disk has an intent of Wanted's id; Stale is whether that one names another
-	// image to fetch ahead of time.
+	// Kept is whether the disk has an intent of Wanted's id; Stale is whether that one names
+	// another image to fetch ahead of time.
 	Kept, Stale bool
 	// Told is whether the API server shows that intent on the Node right now; grants count only
 	// then.

@@ -31,9 +31,9 @@ func (p *planner) install() {
 	p.retire(w.id)
 }
 
-// prefetch is the last of all: it begins where nothing else is to be done, and not while others work
-// on the node. What it fetches changes nothing until an intent names it as its payload. The disk has
-// to know of it, or the next boot would delete it.
+// prefetch is the last of all: it begins where nothing else is to be done, and not while others
+// work on the node. What it fetches changes nothing until an intent names it as its payload. The
+// disk has to know of it, or the next boot would delete it.
 func (p *planner) prefetch() {
 	f := p.facts
 	if p.plan.Phase != node.PhaseInstalled || !f.Intent.Told {

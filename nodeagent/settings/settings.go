@@ -5,14 +5,12 @@
 package settings
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
+	"github.com/kata-node/kata-node/internal/stricttoml"
 )
 
 // Settings are what an administrator may change about the agent.
@@ -59,8 +57,8 @@ type Files interface {
 	List(dir string) ([]string, error)
 }
 
-// Load merges all fragments over the defaults. An unknown key is an error that names file and key:
-// a misspelt setting must not be ignored.
+// Load merges all fragments over the defaults. An unknown key is an error that names file, line and
+// key: a misspelt setting must not be ignored.
 func Load(files Files) (Settings, error) {
 	s := Default()
 	for _, dir := range directories() {
@@ -84,11 +82,7 @@ func merge(files Files, file string, into *Settings) error {
 	if err != nil {
 		return fmt.Errorf("reading settings: %w", err)
 	}
-	err = toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields().Decode(into)
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		return fmt.Errorf("reading settings %s: unknown key %s", file, strings.Join(strict.Errors[0].Key(), "."))
-	}
-	if err != nil {
+	if err := stricttoml.Decode(content, into); err != nil {
 		return fmt.Errorf("reading settings %s: %w", file, err)
 	}
 	return nil

@@ -83,8 +83,8 @@ allowed_payloads = ["registry.example.com/kata"]
 func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {
 	t.Parallel()
 	for content, says := range map[string]string{
-		"crio_units = 'x'": "reading settings /etc/kata-agent/a.toml: unknown key crio_units",
-		"[crio]\nunit = 1": "reading settings /etc/kata-agent/a.toml: unknown key crio",
+		"crio_units = 'x'": `reading settings /etc/kata-agent/a.toml: line 1: unknown key "crio_units"`,
+		"[crio]\nunit = 1": `reading settings /etc/kata-agent/a.toml: line 1: unknown key "crio"`,
 		"crio_unit = ":     "reading settings /etc/kata-agent/a.toml: ",
 		"crio_unit = 5":    "reading settings /etc/kata-agent/a.toml: ",
 	} {

@@ -21,8 +21,8 @@ type Input struct {
 	Tree        string
 	Description Description
 	// Time is the image's time of creation, as SOURCE_DATE_EPOCH gives it. The zero value is the
-	// epoch itself. Parts of seconds are dropped. The files in it all have the epoch itself as their
-	// time, so that one that did not change is the same file in two payloads.
+	// epoch itself. Parts of seconds are dropped. The files in it all have the epoch itself as
+	// their time, so that one that did not change is the same file in two payloads.
 	Time time.Time
 	// Compression is ZstdChunked where it is empty. The table of contents of such a layer has times
 	// in the local time zone of the process: a program that builds payloads sets time.Local to

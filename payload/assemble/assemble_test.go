@@ -153,8 +153,8 @@ func TestTheDigestOfTheSmallestPayloadIsKnown(t *testing.T) {
 		for _, diffID := range config.RootFS.DiffIDs {
 			got = append(got, diffID.Hex)
 		}
-		// The uncompressed layers: they do not depend on the compressor. A change here changes every
-		// published payload.
+		// The uncompressed layers: they do not depend on the compressor. A change here changes
+		// every published payload.
 		assert.Equal(t, strings.Fields(string(golden)), got, compression)
 	}
 }

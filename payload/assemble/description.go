@@ -6,16 +6,13 @@
 package assemble
 
 import (
-	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-
+	"github.com/kata-node/kata-node/internal/stricttoml"
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
@@ -72,23 +69,10 @@ type Component struct {
 // typing mistake is lost.
 func ParseDescription(text []byte) (Description, error) {
 	var d Description
-	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&d); err != nil {
-		return Description{}, fmt.Errorf("reading description: %w", sentence(err))
+	if err := stricttoml.Decode(text, &d); err != nil {
+		return Description{}, fmt.Errorf("reading description: %w", err)
 	}
 	return d, nil
-}
-
-// sentence puts the first of the library's findings on one line.
-func sentence(err error) error {
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
-		row, _ := strict.Errors[0].Position()
-		return fmt.Errorf("line %d: unknown key %q", row, strings.Join(strict.Errors[0].Key(), "."))
-	}
-	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
-		row, column := bad.Position()
-		return fmt.Errorf("line %d, column %d: %w", row, column, err)
-	}
-	return err
 }
 
 // Set overrides one top-level key, as in Set("version", "2.0.0").

@@ -56,8 +56,8 @@ type Source struct {
 	Version string
 	// URI says where it is from, and may be empty for a file of the machine that has built.
 	URI string
-	// SHA256 is in hex: that of the file, or, where Tree is set, that of a directory as sources.toml
-	// pins it.
+	// SHA256 is in hex: that of the file, or, where Tree is set, that of a directory as
+	// sources.toml pins it.
 	SHA256 string
 	Tree   bool
 	// Components are the names of those that files of the source went into. None means all.

@@ -6,7 +6,6 @@
 package profile
 
 import (
-	"bytes"
 	_ "embed" // for profiles.toml
 	"fmt"
 	"maps"
@@ -15,8 +14,8 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
-	"github.com/pelletier/go-toml/v2"
 
+	"github.com/kata-node/kata-node/internal/stricttoml"
 	"github.com/kata-node/kata-node/payload/assemble"
 	"github.com/kata-node/kata-node/payload/manifest"
 )
@@ -146,7 +145,7 @@ type filedProfile struct {
 
 func parse(text []byte) (filed, error) {
 	var f filed
-	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&f); err != nil {
+	if err := stricttoml.Decode(text, &f); err != nil {
 		return filed{}, fmt.Errorf("reading profiles.toml: %w", err)
 	}
 	return f, nil

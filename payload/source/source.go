@@ -6,15 +6,13 @@
 package source
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/Masterminds/semver/v3"
-	"github.com/pelletier/go-toml/v2"
+
+	"github.com/kata-node/kata-node/internal/stricttoml"
 )
 
 // The values of Archive.Shim.
@@ -84,8 +82,8 @@ type Directory struct {
 // Parse reads and judges sources.toml. An unknown key is refused by name and line.
 func Parse(text []byte) (Sources, error) {
 	var s Sources
-	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&s); err != nil {
-		return Sources{}, sentence(err)
+	if err := stricttoml.Decode(text, &s); err != nil {
+		return Sources{}, err
 	}
 	for i := range s.Archives {
 		if err := s.Archives[i].complete(s.Kata); err != nil {
@@ -93,19 +91,6 @@ func Parse(text []byte) (Sources, error) {
 		}
 	}
 	return s, s.validate()
-}
-
-// sentence puts the first of the library's findings on one line.
-func sentence(err error) error {
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
-		row, _ := strict.Errors[0].Position()
-		return fmt.Errorf("line %d: unknown key %q", row, strings.Join(strict.Errors[0].Key(), "."))
-	}
-	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
-		row, column := bad.Position()
-		return fmt.Errorf("line %d, column %d: %w", row, column, err)
-	}
-	return err
 }
 
 // Archive returns the archive for that architecture that holds the shim.

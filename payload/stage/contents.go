@@ -17,7 +17,7 @@ import (
 // Contents says what got into the payload and what did not.
 type Contents struct {
 	Components []Part
-	// LeftOut has what the archives hold beside that, the largest first.
+	// LeftOut has what the archives hold in addition, the largest first.
 	LeftOut []LeftOut
 }
 

@@ -110,8 +110,8 @@ func fallback(subject digest.Digest) string {
 	return subject.Algorithm().String() + "-" + subject.Encoded()
 }
 
-// withReferrers returns the list of referrers with these in it. Other entries stay as they are, down
-// to what this program does not know.
+// withReferrers returns the list of referrers with these in it. Other entries stay as they are,
+// down to what this program does not know.
 func withReferrers(list []byte, added []spec.Descriptor) ([]byte, error) {
 	whole := map[string]json.RawMessage{}
 	if list != nil {

@@ -100,10 +100,10 @@ func TestAnAuthoritysCertificateComesFromCertsD(t *testing.T) {
 func TestCredentialsComeFromAHelper(t *testing.T) {
 	bin := t.TempDir()
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	helper := "#!/bin/sh\necho '{\"Username\": \"somebody\", \"Secret\": \"secret\"}'\n"
-	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker-credential-test"), []byte(helper), 0o755))
-	right := "Basic " + base64.StdEncoding.EncodeToString([]byte("somebody:secret"))
-	host := serve(t, httptest.NewServer, demand(right))
+	program := "#!/bin/sh\necho '{\"Username\": \"somebody\", \"Secret\": \"secret\"}'\n"
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker-credential-test"), []byte(program), 0o755))
+	login := "Basic " + base64.StdEncoding.EncodeToString([]byte("somebody:secret"))
+	host := serve(t, httptest.NewServer, demand(login))
 	o := options(t)
 	o.AuthFile = filepath.Join(t.TempDir(), "config.json")
 	require.NoError(t, os.WriteFile(o.AuthFile, fmt.Appendf(nil, `{"credHelpers": {%q: "test"}}`, host), 0o600))
@@ -112,9 +112,9 @@ func TestCredentialsComeFromAHelper(t *testing.T) {
 }
 
 // demand answers requests without a login.
-func demand(right string) func(http.ResponseWriter, *http.Request) bool {
+func demand(login string) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Header.Get("Authorization") == right {
+		if r.Header.Get("Authorization") == login {
 			return false
 		}
 		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)

@@ -11,9 +11,9 @@ import (
 	"go.podman.io/image/v5/types"
 )
 
-// useAttachments makes the library write sigstore signatures as images next to the signed one, which
-// is where it looks for them on nodes. What the build host's own registries.d says must not decide
-// about it.
+// useAttachments makes the library write sigstore signatures as images next to the signed one,
+// which is where it looks for them on nodes. What the build host's own registries.d says must not
+// decide about it.
 const useAttachments = "default-docker:\n  use-sigstore-attachments: true\n"
 
 // Options says how registries are reached, and where temporary files go.

@@ -136,8 +136,8 @@ func sameManifest(t *testing.T, p assemble.Payload, at transport.Target) {
 
 func TestCredentialsComeFromTheFile(t *testing.T) {
 	t.Parallel()
-	right := "Basic " + base64.StdEncoding.EncodeToString([]byte("somebody:secret"))
-	host := serve(t, httptest.NewServer, demand(right))
+	login := "Basic " + base64.StdEncoding.EncodeToString([]byte("somebody:secret"))
+	host := serve(t, httptest.NewServer, demand(login))
 	to := target(t, "docker://"+host+"/kata/team/payload:v1")
 	image := payload(t, "1.0.0").Image
 	for _, scope := range []string{host + "/kata/team/payload", host + "/kata", host, "https://" + host, "https://" + host + "/v1/", "http://" + host} {

@@ -12,8 +12,9 @@ import (
 const (
 	// imageStoreDir is where a node has the images of package images without having pulled them.
 	imageStoreDir = "/usr/share/kata-test/images"
-	// imageStoreFile makes them known to CRI-O. A file of a test that sorts later can say otherwise.
-	// As on OpenShift, CRI-O's storage is no private mount: a shim of Kata could not see into it.
+	// imageStoreFile makes them known to CRI-O. A file of a test that sorts later can say
+	// otherwise. As on OpenShift, CRI-O's storage is no private mount: a shim of Kata could not see
+	// into it.
 	imageStoreFile = "/etc/crio/crio.conf.d/05-test-images.conf"
 	imageStoreConf = `[crio]
 storage_driver = "overlay"

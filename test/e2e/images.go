@@ -17,8 +17,8 @@ import (
 	"github.com/kata-node/kata-node/test/bed/images"
 )
 
-// mirror stands for registry.k8s.io. critest's own option for another registry pulls from it, and then
-// looks for the original name.
+// mirror stands for registry.k8s.io. critest's own option for another registry pulls from it, and
+// then looks for the original name.
 const mirror = images.Registry + "/e2e"
 
 // writeRepoList writes the file that tells Kubernetes' tests where images are, and reads it as they
@@ -39,8 +39,8 @@ func writeRepoList(dir string) (string, error) {
 	return file, nil
 }
 
-// Commands of two web servers: tests look for the name of one's process, and for the other's name in
-// its log.
+// Commands of two web servers: tests look for the name of one's process, and for the other's name
+// in its log.
 const (
 	nginx = `exec -a "nginx: master process nginx" /agnhost test-webserver`
 	httpd = `echo httpd started; exec /agnhost test-webserver`

@@ -22,8 +22,8 @@ runtime_path = "` + runcWrapper + `"
 `
 )
 
-// The handler that Kubernetes' tests know, in the file in which they look for it. It is Kata, as the
-// agent's drop-in has it for its own name.
+// The handler that Kubernetes' tests know, in the file in which they look for it. It is Kata, as
+// the agent's drop-in has it for its own name.
 const (
 	kataHandler = `[crio.runtime.runtimes.test-handler]
 runtime_path = "/run/kata-agent/current/` + node.RuntimeClass + `/containerd-shim-kata-v2"

@@ -24,8 +24,8 @@ import (
 const partialFailure = "partial pull of blob"
 
 // transfer copies an image in parts, and where that fails as a whole. Layers that were complete
-// before the failure are not fetched again. A registry that cannot do it is remembered; a failure of
-// one that was seen to serve parts says nothing of the next pull.
+// before the failure are not fetched again. A registry that cannot do it is remembered; a failure
+// of one that was seen to serve parts says nothing of the next pull.
 func (s *Store) transfer(ctx context.Context, t transfer) (string, error) {
 	registry := reference.Domain(t.named)
 	id, err := s.attempt(ctx, t, s.serves[registry] != wholeBlobs)
@@ -42,7 +42,8 @@ func (s *Store) transfer(ctx context.Context, t transfer) (string, error) {
 // full tells whether a pull failed for want of room. One of whole layers needs more.
 func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// choose decides how layers are pulled: it sets options, and returns the store with those of its own.
+// choose decides how layers are pulled: it sets options, and returns the store with those of its
+// own.
 func (s *Store) choose(ctx context.Context, t transfer, source types.ImageSource, layers []types.BlobInfo, partial bool, options *copy.Options) (storage.Store, error) {
 	registry := reference.Domain(t.named)
 	if partial && s.serves[registry] == unknown {
@@ -54,8 +55,8 @@ func (s *Store) choose(ctx context.Context, t transfer, source types.ImageSource
 	}
 	again, err := rebuilds(t.store, layers)
 	if again {
-		// The library reuses a layer only in the compression that is forced, and otherwise pulls it in
-		// parts, of which it has all. It does not compress layers for this store.
+		// The library reuses a layer only in the compression that is forced, and otherwise pulls it
+		// in parts, of which it has all. It does not compress layers for this store.
 		system := *options.DestinationCtx
 		system.CompressionFormat = &compression.Gzip
 		options.DestinationCtx, options.ForceCompressionFormat = &system, true

@@ -53,9 +53,10 @@ func ask(ctx context.Context, source types.ImageSource, layers []types.BlobInfo)
 // part is what the library calls ImageSourceChunk.
 type part struct{ Offset, Length uint64 }
 
-// partsOf asks for one byte at each of the offsets, by the same connection, mirror and credentials as
-// the pull, and returns the lengths of the parts that come. The library's method has a parameter of a type that is internal to it, so it can only be
-// called by reflection. Without that method there are no parts.
+// partsOf asks for one byte at each of the offsets, by the same connection, mirror and credentials
+// as the pull, and returns the lengths of the parts that come. The library's method has a parameter
+// of a type that is internal to it, so it can only be called by reflection. Without that method
+// there are no parts.
 func partsOf(ctx context.Context, source types.ImageSource, blob types.BlobInfo, offsets ...uint64) []int {
 	method := reflect.ValueOf(source).MethodByName("GetBlobAt")
 	if !method.IsValid() || method.Type().NumIn() != 3 || method.Type().NumOut() != 3 || method.Type().In(2).Kind() != reflect.Slice {

@@ -25,8 +25,8 @@ func (n node) key(t *testing.T, public string) *transport.Signing {
 	return &transport.Signing{KeyFile: n.file(private), Identity: repository + ":v1"}
 }
 
-// trust makes a node pull only what is signed with a key, and look for signatures. The library looks
-// by the name of the mirror, not by that of the registry it stands for.
+// trust makes a node pull only what is signed with a key, and look for signatures. The library
+// looks by the name of the mirror, not by that of the registry it stands for.
 func (n node) trust(t *testing.T, public string) {
 	t.Helper()
 	n.put(t, "/etc/containers/policy.json", fmt.Sprintf(`{"default": [{"type": "reject"}], "transports": {"docker": {%q: [

@@ -41,8 +41,8 @@ func (g stallGuard) patience(sum host.Progress, partial bool) time.Duration {
 }
 
 // tell adds up the progress of the image's blobs until the channel closes. The library sends events
-// at intervals, also while no byte comes: only what was added counts as progress, and what a partial
-// pull has put on disk.
+// at intervals, also while no byte comes: only what was added counts as progress, and what a
+// partial pull has put on disk.
 func tell(events <-chan types.ProgressProperties, progress func(host.Progress), guard stallGuard, staged func() int64) {
 	blobs, last, before := map[string]host.Progress{}, host.Progress{}, staged()
 	tick := time.NewTicker(progressInterval)

@@ -52,9 +52,9 @@ func components() []assemble.Component {
 	}
 }
 
-// BenchmarkUpdate pulls five updates of a payload of 293 MB into a store that has the version before
-// them. The baseline is what an installer that copies does for any of them: the same content in one
-// gzip layer, pulled by the same code, and copied.
+// BenchmarkUpdate pulls five updates of a payload of 293 MB into a store that has the version
+// before them. The baseline is what an installer that copies does for any of them: the same content
+// in one gzip layer, pulled by the same code, and copied.
 func BenchmarkUpdate(b *testing.B) {
 	s, content := newSource(b), sample.Open(b)
 	n := newNode(b, s)

@@ -28,8 +28,9 @@ const maxAttributes = 64 << 10
 type Directory string
 
 // Each implements Source. The digest is that of a listing: for each file and link, in the order of
-// the paths, a line `x SHA256 "PATH"` for a program, `- SHA256 "PATH"` for other files, and
-// `l "TARGET" "PATH"` for a symbolic link. Neither owner nor time nor other permissions are part of it.
+// the paths, a line `x SHA256 "PATH"` for a program, `- SHA256 "PATH"` for other files, and `l
+// "TARGET" "PATH"` for a symbolic link. Neither owner nor time nor other permissions are part of
+// it.
 func (d Directory) Each(ctx context.Context, _ Limits, visit Visit) (string, error) {
 	root, err := os.OpenRoot(string(d))
 	if err != nil {

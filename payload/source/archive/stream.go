@@ -30,7 +30,7 @@ const maxWindow = 512 << 20
 // unjudgedRatio is how much a stream may unpack to before its ratio is judged, in bytes.
 const unjudgedRatio = 64 << 20
 
-// File is an archive in a file: .tar, or .tar with zstd, xz or gzip, told apart by their first
+// File is an archive in a file: .tar, or .tar with zstd, xz or gzip, recognised by their first
 // bytes.
 type File string
 

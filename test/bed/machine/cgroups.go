@@ -134,8 +134,8 @@ func removeCgroups(ctx context.Context, name string) error {
 	return removeTrees(ctx, dirs)
 }
 
-// removeLimit bounds the wait for killed processes. Each ends only when it has had a processor, and a
-// node that is killed has a hundred of them, on a machine that is busy with other nodes.
+// removeLimit bounds the wait for killed processes. Each ends only when it has had a processor, and
+// a node that is killed has a hundred of them, on a machine that is busy with other nodes.
 const removeLimit = 2 * time.Minute
 
 func removeTrees(ctx context.Context, dirs []string) error {

@@ -33,8 +33,8 @@ const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 type kind interface {
 	// assemble makes the root, and connects the network, of a machine that is new.
 	assemble(ctx context.Context, disk Disk) error
-	// run boots the machine once, with its process in the given cgroups, and returns when it is off;
-	// again is true when it asked to be booted again.
+	// run boots the machine once, with its process in the given cgroups, and returns when it is
+	// off; again is true when it asked to be booted again.
 	run(ctx context.Context, b *boot, cgroups []string) (again bool, err error)
 	// command prepares a command in the machine while it is on.
 	command(ctx context.Context, b *boot, args []string) *exec.Cmd

@@ -86,8 +86,8 @@ func (p *Process) Log() string {
 // Stop asks the program to end and waits until it has; when ctx is done first, it kills it.
 func (p *Process) Stop(ctx context.Context) error { return p.StopBy(ctx, unix.SIGTERM) }
 
-// StopBy asks with a signal of its own a program that tells it from the SIGTERM of the kernel, which
-// comes when this process ends.
+// StopBy asks with a signal of its own a program that tells it from the SIGTERM of the kernel,
+// which comes when this process ends.
 func (p *Process) StopBy(ctx context.Context, signal unix.Signal) error { return p.signal(ctx, signal) }
 
 // Kill ends the program without a chance to say good-bye.

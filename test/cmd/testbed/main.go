@@ -53,8 +53,8 @@ func run(args []string) error {
 }
 
 // endWhenAsked listens for the signal of an owner that lives on, and for the kernel's when it does
-// not. Ctrl-C in a terminal reaches the owner, too. If the owner ends by it, this process removes the
-// owner's machines.
+// not. Ctrl-C in a terminal reaches the owner, too. If the owner ends by it, this process removes
+// the owner's machines.
 func endWhenAsked(end context.CancelCauseFunc) {
 	signal.Ignore(syscall.SIGINT)
 	received := make(chan os.Signal, 1)

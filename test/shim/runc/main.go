@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command runc is runc on a host that took capabilities from all its processes: it asks the real one
-// for what is left of them. Kubernetes' tests look at a node from privileged pods.
+// Command runc is runc on a host that took capabilities from all its processes: it asks the real
+// one for what is left of them. Kubernetes' tests look at a node from privileged pods.
 package main
 
 import (

@@ -18,8 +18,9 @@ const (
 	drainLimit = 10 * time.Second
 )
 
-// drain returns when the reader of a fifo has taken all that is in it, or at its limit: CRI-O closes
-// the output of an executed process as soon as that is deleted, whether it has read it or not.
+// drain returns when the reader of a fifo has taken all that is in it, or at its limit: CRI-O
+// closes the output of an executed process as soon as that is deleted, whether it has read it or
+// not.
 func drain(ctx context.Context, fifo string) {
 	if fifo == "" {
 		return

@@ -70,8 +70,8 @@ func guestCgroup(path string) string {
 }
 
 // guestProcess is a process without what belongs to the host. Kata's guest applies neither the
-// host's OOM score nor its limits, and runc could not raise them without CAP_SYS_RESOURCE. A guest has
-// all capabilities, runc those of the host.
+// host's OOM score nor its limits, and runc could not raise them without CAP_SYS_RESOURCE. A guest
+// has all capabilities, runc those of the host.
 func guestProcess(process specs.Process, taken []string) specs.Process {
 	process.OOMScoreAdj, process.Rlimits = nil, nil
 	process.Capabilities = capabilities.Without(process.Capabilities, taken)

@@ -58,7 +58,8 @@ func New(ctx context.Context, dir string, admit Admission) (*Service, error) {
 		return nil, err
 	}
 	// The service does not get the context that ends with the shutdown: its watcher of exhausted
-	// memory would close one descriptor number again and again from then on, whoever has that number.
+	// memory would close one descriptor number again and again from then on, whoever has that
+	// number.
 	_, end := shutdown.WithShutdown(ctx)
 	s := &Service{admit: admit, state: filepath.Join(dir, stateDir), done: end.Done()}
 	s.guard = sync.OnceValues(func() (*guard, error) { return startGuard(filepath.Join(s.state, namespace)) })

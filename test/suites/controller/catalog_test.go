@@ -70,7 +70,8 @@ func (w *worker) awaitPrefetch(t *testing.T, image string) {
 	})
 }
 
-// A cluster that is not OpenShift has no version of its own: kubelets' decide, and nothing is missed.
+// A cluster that is not OpenShift has no version of its own: kubelets' decide, and nothing is
+// missed.
 func TestNodesOfDifferentKubeletsGetDifferentPayloads(t *testing.T) {
 	t.Parallel()
 	c := start(t)

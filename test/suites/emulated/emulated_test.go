@@ -175,8 +175,8 @@ func (s *stage) awaitCompleted() {
 	})
 }
 
-// mostMemory is what the agent may have of its own after an installation, in kB: about twice what it
-// was seen to have. Its program, which the kernel can read again, is not counted.
+// mostMemory is what the agent may have of its own after an installation, in kB: about twice what
+// it was seen to have. Its program, which the kernel can read again, is not counted.
 const mostMemory = 64 << 10
 
 func (s *stage) assertSmall() {

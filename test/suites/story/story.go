@@ -17,8 +17,8 @@ import (
 // is, a cluster that works says something.
 const silence = 5 * time.Minute
 
-// emulatedSilence is the same where a node's processor is emulated, and its tree may have to be made
-// first.
+// emulatedSilence is the same where a node's processor is emulated, and its tree may have to be
+// made first.
 const emulatedSilence = 20 * time.Minute
 
 // Versions of the test payload in the story.
