@@ -10,11 +10,13 @@ import (
 	"maps"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// rules numbers what is done with a base configuration and the fragments, here and in
-// payload/configuration; a change of it makes every slot new.
-const rules = "2"
+// rules numbers what is done with a base configuration, the host's files and the fragments, here
+// and in payload/configuration; a change of it makes every slot new.
+const rules = "3"
 
 // Fragment is one administrator's file, laid over the base in order of its name.
 type Fragment struct {
@@ -22,7 +24,8 @@ type Fragment struct {
 	Content []byte
 }
 
-// Fingerprint covers everything but the payload that Render depends on.
+// Fingerprint covers everything but the payload and the host's files that Source depends on. The
+// host's files are left out: they move only with an update of the OS, and slots end at a boot.
 func Fingerprint(fragments []Fragment) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "rules %s\n", rules)
@@ -32,9 +35,17 @@ func Fingerprint(fragments []Fragment) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// Source is what a configuration is made of, each part laid over those before it: the payload's
+// base, what this host gives to the payload, the agent's own choices, the administrators' files.
+type Source struct {
+	Base      []byte
+	Paths     Paths
+	Fragments []Fragment
+}
+
 // Render returns the configuration that pods get.
-func Render(base []byte, fragments []Fragment) ([]byte, error) {
-	config, err := merged(base, fragments)
+func (s Source) Render() ([]byte, error) {
+	config, err := s.merged()
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +54,8 @@ func Render(base []byte, fragments []Fragment) ([]byte, error) {
 
 // RenderProof returns the same for the proof handler: without a network of its own, as a sandbox
 // that no pod stands behind gets none.
-func RenderProof(base []byte, fragments []Fragment) ([]byte, error) {
-	config, err := merged(base, fragments)
+func (s Source) RenderProof() ([]byte, error) {
+	config, err := s.merged()
 	if err != nil {
 		return nil, err
 	}
@@ -52,12 +63,14 @@ func RenderProof(base []byte, fragments []Fragment) ([]byte, error) {
 	return encode(config)
 }
 
-func merged(base []byte, fragments []Fragment) (map[string]any, error) {
+func (s Source) merged() (map[string]any, error) {
 	config := map[string]any{}
-	if err := toml.Unmarshal(base, &config); err != nil {
+	if err := toml.Unmarshal(s.Base, &config); err != nil {
 		return nil, fmt.Errorf("reading the payload's base configuration: %w", err)
 	}
-	for _, f := range fragments {
+	overlay(config, s.Paths.layer(config))
+	overlay(config, choices(config))
+	for _, f := range s.Fragments {
 		layer := map[string]any{}
 		if err := toml.Unmarshal(f.Content, &layer); err != nil {
 			return nil, fmt.Errorf("reading configuration fragment %s: %w", f.Name, err)
@@ -65,6 +78,20 @@ func merged(base []byte, fragments []Fragment) (map[string]any, error) {
 		overlay(config, layer)
 	}
 	return config, nil
+}
+
+// choices are the agent's own. A pod's annotations change nothing of its VM unless an administrator
+// allows it, and all of a VM is accounted to its pod, as the overhead of the RuntimeClass says.
+func choices(config map[string]any) map[string]any {
+	layer := map[string]any{"runtime": map[string]any{"sandbox_cgroup_only": true}}
+	if tables := hypervisors(config); len(tables) > 0 {
+		closed := map[string]any{}
+		for name := range tables {
+			closed[name] = map[string]any{"enable_annotations": []any{}}
+		}
+		layer["hypervisor"] = closed
+	}
+	return layer
 }
 
 // overlay lays tables over tables; everything else, arrays too, is replaced, as Kata's own config.d
@@ -84,7 +111,7 @@ func overlay(under, over map[string]any) {
 
 func encode(config map[string]any) ([]byte, error) {
 	var b bytes.Buffer
-	b.WriteString("# Rendered by kata-agent.service: put changes into /etc/kata-agent/config.d.\n")
+	b.WriteString("# Rendered by kata-agent.service: put changes into " + host.ConfigDir + ".\n")
 	if err := toml.NewEncoder(&b).Encode(config); err != nil {
 		return nil, fmt.Errorf("writing configuration: %w", err)
 	}

@@ -35,6 +35,8 @@ type FileReader interface {
 	Read(path string) ([]byte, error)
 	// Readlink returns a link's target; the error is fs.ErrNotExist where there is none.
 	Readlink(path string) (string, error)
+	// Stat describes what a path leads to; the error is fs.ErrNotExist where it leads to nothing.
+	Stat(path string) (fs.FileInfo, error)
 	// List returns the names in a directory, sorted; none where there is no directory.
 	List(dir string) ([]string, error)
 }

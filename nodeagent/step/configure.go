@@ -4,7 +4,9 @@ package step
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -12,12 +14,15 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/vmm"
 	"github.com/kata-node/kata-node/payload/configuration"
 	"github.com/kata-node/kata-node/payload/inspect"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 // configure renders both handlers' directories: a link to the shim in the payload, and a real
-// configuration file next to it.
+// configuration file next to it. Nothing is written before every file that the configurations name
+// was found.
 func (r Runner) configure(ctx context.Context, s plan.Step) error {
 	tree := r.Host.Files.Path(host.PayloadDir(s.Slot))
 	m, _, err := inspect.Read(ctx, tree)
@@ -35,19 +40,58 @@ func (r Runner) configure(ctx context.Context, s plan.Step) error {
 	if base, err = configuration.Render(base, m, host.PayloadDir(s.Slot)); err != nil {
 		return fmt.Errorf("payload %q: %w", s.Payload, err)
 	}
-	fragments, err := observe.Fragments(r.Host.Files)
+	source := handlers.Source{Base: base}
+	if source.Paths, err = r.paths(m); err != nil {
+		return fmt.Errorf("payload %q: %w", s.Payload, err)
+	}
+	if source.Fragments, err = observe.Fragments(r.Host.Files); err != nil {
+		return err
+	}
+	rendered := map[string][]byte{}
+	for name, render := range map[string]func() ([]byte, error){node.Handler: source.Render, node.ProofHandler: source.RenderProof} {
+		if rendered[name], err = render(); err != nil {
+			return err
+		}
+		if err := r.present(rendered[name]); err != nil {
+			return err
+		}
+	}
+	for name, content := range rendered {
+		if err := r.handler(s.Slot, name, handler.Shim, content); err != nil {
+			return fmt.Errorf("configuring handler %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// paths finds what the payload leaves to its host.
+func (r Runner) paths(m manifest.Manifest) (p handlers.Paths, err error) {
+	if m.Requires.QEMU {
+		p.MachineType = vmm.MachineType(r.Self.Architecture)
+		if p.QEMU, err = vmm.QEMU(r.Self.Architecture).Find(r.Host.Files); err != nil {
+			return p, err
+		}
+	}
+	if m.Requires.Virtiofsd {
+		p.Virtiofsd, err = vmm.Virtiofsd().Find(r.Host.Files)
+	}
+	return p, err
+}
+
+// present returns which file a configuration names that is not there. The shim would find it out
+// once for each pod, after the pod was scheduled here.
+func (r Runner) present(configuration []byte) error {
+	files, err := handlers.FilesOf(configuration)
 	if err != nil {
 		return err
 	}
-	for name, render := range map[string]func([]byte, []handlers.Fragment) ([]byte, error){
-		node.Handler: handlers.Render, node.ProofHandler: handlers.RenderProof,
-	} {
-		content, err := render(base, fragments)
-		if err != nil {
-			return err
+	for _, f := range files {
+		_, err := r.Host.Files.Stat(f.Path)
+		if failed, ok := errors.AsType[*fs.PathError](err); ok {
+			err = failed.Err
 		}
-		if err := r.handler(s.Slot, name, handler.Shim, content); err != nil {
-			return fmt.Errorf("configuring handler %s: %w", name, err)
+		if err != nil {
+			return fmt.Errorf("%s in configuration.toml names %q: %w: install that file, or name another one in a file in %s", f.Key, f.Path, err, host.ConfigDir)
 		}
 	}
 	return nil

@@ -76,7 +76,8 @@ func (r Runner) startDependents(ctx context.Context, used record.Restarted) erro
 	return used.Save(r.Host.Files)
 }
 
-// prove starts a real sandbox of the candidate. CRI-O's list of handlers proves nothing. That CRI-O
+// prove starts a real sandbox of the candidate, with a configuration that is rendered again: a
+// program of the host may have moved since. CRI-O's list of handlers proves nothing. That CRI-O
 // does not know the handler is an answer, and no failure: the next plan asks for its restart.
 func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	unit, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
@@ -84,6 +85,9 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 		return err
 	}
 	if err := r.visible(s.Slot, unit); err != nil {
+		return err
+	}
+	if err := r.configure(ctx, s); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)

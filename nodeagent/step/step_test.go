@@ -146,6 +146,49 @@ func TestConfigurationOfBothHandlersHasTheAdministratorsFragments(t *testing.T) 
 	assert.ErrorContains(t, b.runner().Run(t.Context(), s, f), "b.toml")
 }
 
+// onHost is a payload that leaves QEMU and virtiofsd to its host.
+func onHost() hosttest.Payload {
+	return hosttest.Payload{Version: "4.0.0", Shim: "#!/bin/true four", Requires: manifest.Requires{QEMU: true, Virtiofsd: true}}
+}
+
+func TestAPayloadUsesTheProgramsOfItsHost(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.Registry[onHost().Reference()] = onHost()
+	b.want(t, installing(onHost()))
+	s, f := b.until(t, plan.Configure)
+	for _, program := range []string{"/usr/bin/qemu-system-x86_64", "/usr/libexec/virtiofsd"} {
+		require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "this host has no ", "the sentence says what is missing and what brings it")
+		require.NoError(t, b.Files.Write(program, []byte("#!/bin/true"), 0o755))
+	}
+	configuration := func() string {
+		text, err := b.Files.Read(path.Join(host.SlotDir(s.Slot), node.ProofHandler, host.Configuration))
+		require.NoError(t, err)
+		return string(text)
+	}
+	require.NoError(t, b.runner().Run(t.Context(), s, f))
+	assert.Contains(t, configuration(), "\nmachine_type = 'q35'\npath = '/usr/bin/qemu-system-x86_64'\n")
+	assert.Contains(t, configuration(), "\nvirtio_fs_daemon = '/usr/libexec/virtiofsd'\n")
+
+	require.NoError(t, b.Files.Write("/usr/libexec/qemu-kvm", []byte("#!/bin/true"), 0o755))
+	require.NoError(t, b.Files.Remove("/usr/bin/qemu-system-x86_64"))
+	b.settle(t)
+	assert.Contains(t, configuration(), "\npath = '/usr/libexec/qemu-kvm'\n", "what has moved is found by the proof")
+}
+
+func TestAFileThatAConfigurationNamesHasToBeThere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	require.NoError(t, b.Files.Write(path.Join(host.ConfigDir, "a.toml"), []byte("[hypervisor.qemu]\nfirmware = '/usr/share/OVMF.fd'\n"), 0o600))
+	b.want(t, installing(one()))
+	s, f := b.until(t, plan.Configure)
+	require.ErrorContains(t, b.runner().Run(t.Context(), s, f),
+		`hypervisor.qemu.firmware in configuration.toml names "/usr/share/OVMF.fd": no such file or directory: install that file, or name another one in a file in /etc/kata-agent/config.d`)
+	assert.NoDirExists(t, filepath.Join(b.Root, host.SlotDir(s.Slot), node.Handler), "nothing is half configured")
+	require.NoError(t, b.Files.Write("/usr/share/OVMF.fd", []byte("x"), 0o644))
+	require.NoError(t, b.runner().Run(t.Context(), s, f))
+}
+
 func TestARestartThatFailsIsTold(t *testing.T) {
 	t.Parallel()
 	b, s, f := stopped(t, plan.RestartCRIO)

@@ -45,6 +45,9 @@ func (t Tree) Read(path string) ([]byte, error) { return safefile.ReadPath(t.Pat
 // Readlink returns a link's target.
 func (t Tree) Readlink(path string) (string, error) { return os.Readlink(t.Path(path)) }
 
+// Stat describes what a path leads to.
+func (t Tree) Stat(path string) (fs.FileInfo, error) { return os.Stat(t.Path(path)) }
+
 // List returns the names in a directory, sorted; none where there is no directory.
 func (t Tree) List(dir string) ([]string, error) {
 	entries, err := os.ReadDir(t.Path(dir))

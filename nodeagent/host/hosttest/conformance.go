@@ -22,6 +22,8 @@ func ConformFiles(t *testing.T, files host.Files) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = files.Readlink("/d/l")
 	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = files.Stat("/d/b")
+	require.ErrorIs(t, err, fs.ErrNotExist)
 	names, err := files.List("/d")
 	require.NoError(t, err, "a directory that does not exist holds nothing")
 	assert.Empty(t, names)
@@ -36,9 +38,11 @@ func ConformFiles(t *testing.T, files host.Files) {
 	text, err := files.Read("/d/l")
 	require.NoError(t, err)
 	assert.Equal(t, "new", string(text))
-	info, err := os.Stat(files.Path("/d/b"))
-	require.NoError(t, err)
-	assert.Equal(t, fs.FileMode(0o640), info.Mode())
+	for _, path := range []string{"/d/b", "/d/l"} {
+		info, err := files.Stat(path)
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o640), info.Mode(), path)
+	}
 	target, err := files.Readlink("/d/l")
 	require.NoError(t, err)
 	assert.Equal(t, "b", target)

@@ -31,6 +31,8 @@ type Payload struct {
 	Version string
 	// Shim is the program's text.
 	Shim string
+	// Requires is what its host must bring.
+	Requires manifest.Requires
 	// Damage replaces the content of files after the manifest was written; the manifest's own too.
 	Damage map[string]string
 }
@@ -44,7 +46,7 @@ func (p Payload) manifest() []byte {
 	m := manifest.Manifest{
 		Version: manifest.Version, Name: "kata-test", PayloadVersion: p.Version, Architecture: "amd64", ShimCompatibility: "1", Prefix: "/opt/kata",
 		Handlers:   []manifest.Handler{{Name: node.Handler, Type: manifest.TypeVM, Shim: ShimFile, Config: ConfigFile, Dialect: manifest.DialectGo}},
-		Components: []manifest.Component{{Name: "all", Version: p.Version}},
+		Components: []manifest.Component{{Name: "all", Version: p.Version}}, Requires: p.Requires,
 	}
 	for _, name := range []string{KernelFile, ShimFile, ConfigFile} {
 		content := p.files()[name]
