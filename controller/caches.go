@@ -37,12 +37,13 @@ type caches struct {
 	// account is this controller's user name.
 	account string
 
-	// view and catalogue belong to the one goroutine that takes passes.
+	// view, book and catalogue belong to the one goroutine that takes passes.
 	view      view.Nodes
+	book      book
 	catalogue catalogue
 }
 
-func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer, account string) (*caches, error) {
+func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer, account, namespace string) (*caches, error) {
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	c := &caches{
 		nodes:    factory.Core().V1().Nodes().Informer(),
@@ -55,7 +56,9 @@ func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer, acc
 	if err := c.nodes.SetTransform(trim); err != nil {
 		return nil, fmt.Errorf("watching nodes: %w", err)
 	}
-	return c, nil
+	var err error
+	c.book.informer, err = watchLedger(kube, namespace)
+	return c, err
 }
 
 func trim(object any) (any, error) {
@@ -69,7 +72,7 @@ func trim(object any) (any, error) {
 // wrong.
 func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) error {
 	var synced []cache.InformerSynced
-	watched := []cache.SharedIndexInformer{c.nodes, c.configs, c.classes, c.policies, c.bindings}
+	watched := []cache.SharedIndexInformer{c.nodes, c.configs, c.classes, c.policies, c.bindings, c.book.informer}
 	if c.catalogs != nil {
 		watched = append(watched, c.catalogs)
 	}
@@ -105,6 +108,7 @@ func (c *caches) read(now time.Time) (decide.Seen, error) {
 		}
 	}
 	out.Nodes = c.view.Read(all[*corev1.Node](c.nodes), now)
+	out.Ledger = c.book.read()
 	out.PolicyProblem = policy.Problem(
 		all[*admissionv1.ValidatingAdmissionPolicy](c.policies), all[*admissionv1.ValidatingAdmissionPolicyBinding](c.bindings), c.account)
 	object, found, err := c.classes.GetStore().GetByKey(node.RuntimeClass)

@@ -29,15 +29,20 @@ func (s CatalogSource) String() string { return fmt.Sprintf("ConfigMap %q", s.Na
 
 // watch returns an informer of that one object.
 func (s CatalogSource) watch(kube kubernetes.Interface) (cache.SharedIndexInformer, error) {
-	factory := informers.NewSharedInformerFactoryWithOptions(kube, 0, informers.WithNamespace(s.Namespace),
-		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
-			o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, s.Name).String()
-		}))
-	informer := factory.Core().V1().ConfigMaps().Informer()
+	informer := oneConfigMap(kube, s.Namespace, s.Name)
 	if err := informer.SetTransform(trimCatalog); err != nil {
 		return nil, fmt.Errorf("watching %s: %w", s, err)
 	}
 	return informer, nil
+}
+
+// oneConfigMap returns an informer of a single object: the controller may see no other.
+func oneConfigMap(kube kubernetes.Interface, namespace, name string) cache.SharedIndexInformer {
+	factory := informers.NewSharedInformerFactoryWithOptions(kube, 0, informers.WithNamespace(namespace),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+			o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
+		}))
+	return factory.Core().V1().ConfigMaps().Informer()
 }
 
 // trimCatalog keeps the catalogue, as far as it may be long.

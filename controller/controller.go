@@ -24,6 +24,8 @@ import (
 // Settings are what the operator of the controller chooses.
 type Settings struct {
 	decide.Settings
+	// Namespace has the ledger.
+	Namespace string
 	// Catalog is the ConfigMap that says which payload is for which version.
 	Catalog CatalogSource
 	// Settle is how long a pass waits for further events, so that a burst of them costs one pass.
@@ -137,14 +139,20 @@ func (c *Controller) sayOfCatalog(seen decide.Seen) {
 }
 
 // apply makes what was decided so. Nothing is installed before its finalizer is there, and the
-// finalizer goes last. One refused write does not keep the others from being made.
+// finalizer goes last. One refused write does not keep the others from being made, except that a
+// grant needs its entry in the ledger.
 func (c *Controller) apply(ctx context.Context, d decide.Decision) error {
 	var errs []error
 	for _, kc := range d.Accept {
 		errs = append(errs, c.writer.Accept(ctx, kc))
 	}
 	errs = append(errs, c.writer.RuntimeClass(ctx, d.Existing, d.Desired))
+	entered, err := c.enter(ctx, d)
+	errs = append(errs, err)
 	for _, change := range d.Changes {
+		if change.Entered && !entered {
+			continue
+		}
 		updated, err := c.writer.Node(ctx, change)
 		c.metrics.Wrote(err)
 		c.settings.Health.Steps(c.settings.Now())

@@ -57,7 +57,7 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 	if err != nil {
 		return nil, err
 	}
-	watched, err := newCaches(kube, informer, name)
+	watched, err := newCaches(kube, informer, name, settings.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 	}
 	c := &Controller{
 		settings: settings,
-		writer:   &apply.Writer{Kube: kube, Configs: configs, Events: events, Log: log},
+		writer:   &apply.Writer{Kube: kube, Namespace: settings.Namespace, Configs: configs, Events: events, Log: log},
 		caches:   watched,
 		queue:    workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry)),
 		metrics:  metrics,

@@ -15,8 +15,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/ledger"
 	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
@@ -127,9 +129,13 @@ func TestTheExamplesOfTheProtocolAreRead(t *testing.T) {
 	require.NotEmpty(t, examples)
 	for _, example := range examples {
 		var err error
-		if strings.Contains(example[1], `"state"`) {
+		switch {
+		case strings.Contains(example[1], `"state"`):
 			_, err = node.DecodeIntent(example[1])
-		} else {
+		case strings.Contains(example[1], `"nodeVersion"`):
+			entries := ledger.Of(&corev1.ConfigMap{Data: map[string]string{"w": example[1]}}).Entries
+			assert.NotEmpty(t, entries["w"].Version)
+		default:
 			_, err = node.DecodeReport(example[1])
 		}
 		require.NoError(t, err, example[1])

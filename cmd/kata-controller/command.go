@@ -44,6 +44,7 @@ func command(log *logrus.Logger) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.settings.Namespace = o.election.Namespace
 			o.settings.Catalog.Namespace = cmp.Or(o.settings.Catalog.Namespace, o.election.Namespace)
 			return run(cmd.Context(), o, log)
 		},
@@ -67,7 +68,7 @@ func (o *options) register(cmd *cobra.Command) {
 	f.DurationVar(&o.settings.ProgressDeadline, "progress-deadline", 30*time.Minute, "how long a node may stay as it is before it counts as failed")
 	f.DurationVar(&o.settings.FailureGrace, "failure-grace", 10*time.Minute, "how long a failed node holds its place in a rollout before another one is tried")
 	f.DurationVar(&o.settings.Settle, "settle", 200*time.Millisecond, "how long a pass waits for further events")
-	f.StringVar(&o.election.Namespace, "namespace", "kata-node", "namespace of the controller and its lease")
+	f.StringVar(&o.election.Namespace, "namespace", "kata-node", "namespace of the controller, its lease and its ledger")
 	f.StringVar(&o.election.Identity, "leader-elect-identity", fmt.Sprintf("%s-%d", host, os.Getpid()), "this instance's name in the lease")
 	f.DurationVar(&o.election.LeaseDuration, "leader-elect-lease-duration", controller.LeaseDuration, "how long others wait before they take over a silent leader's lease")
 	f.DurationVar(&o.election.RenewDeadline, "leader-elect-renew-deadline", controller.RenewDeadline, "how long the leader tries to renew before it gives up")

@@ -25,10 +25,12 @@ import (
 
 // Writer makes changes and says so, in events and in the log.
 type Writer struct {
-	Kube    kubernetes.Interface
-	Configs *Configs
-	Events  record.EventRecorder
-	Log     logrus.FieldLogger
+	Kube kubernetes.Interface
+	// Namespace is the ledger's.
+	Namespace string
+	Configs   *Configs
+	Events    record.EventRecorder
+	Log       logrus.FieldLogger
 }
 
 // Accept puts the finalizer on a KataConfig.

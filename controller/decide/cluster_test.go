@@ -20,6 +20,7 @@ type cluster struct {
 	nodes   store[*corev1.Node]
 	configs store[*v1.KataConfig]
 	classes store[*nodev1.RuntimeClass]
+	ledgers store[*corev1.ConfigMap]
 }
 
 func (c *cluster) next() string {

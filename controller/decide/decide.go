@@ -17,6 +17,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/ledger"
 	"github.com/kata-node/kata-node/controller/release"
 	"github.com/kata-node/kata-node/controller/rollout"
 	"github.com/kata-node/kata-node/controller/runtimeclass"
@@ -52,6 +53,8 @@ type Seen struct {
 	Unreadable   map[types.UID]error
 	Nodes        []facts.Node
 	RuntimeClass *nodev1.RuntimeClass
+	// Ledger is the newest that was seen.
+	Ledger ledger.Ledger
 	// Catalog is the last good catalogue that was seen, nil for none; CatalogProblem says why the
 	// present document is not it.
 	Catalog        *catalog.Catalog
@@ -68,8 +71,11 @@ type Decision struct {
 	Accept, Release []*v1.KataConfig
 	// Existing is the RuntimeClass as it was seen, Desired as it should be; nil for none.
 	Existing, Desired *nodev1.RuntimeClass
-	Changes           []rollout.Change
-	Statuses          []Status
+	// Ledger replaces the one that was seen, before any change that is entered in it is made; nil
+	// where it stays as it is.
+	Ledger   *ledger.Ledger
+	Changes  []rollout.Change
+	Statuses []Status
 	// Unreadable counts KataConfigs that cannot be decoded.
 	Unreadable int
 	// CatalogProblem is true while the present catalogue cannot be used.
@@ -93,8 +99,9 @@ func Decide(s Seen, settings Settings, now time.Time) Decision {
 	for _, kc := range s.Configs {
 		byUID[string(kc.UID)] = kc
 	}
+	book := rollout.Open(s.Ledger, s.Nodes, settings.limits(), now)
 	for _, pool := range division.Pools {
-		pace := rollout.PaceOf(pool, settings.limits(), now)
+		pace := rollout.PaceOf(pool, book, settings.limits(), now)
 		d.Changes = append(d.Changes, rollout.Plan(pool, pace, now)...)
 		d.wake(pace.Next)
 		d.add(pool, byUID[pool.Config.UID], status.Input{
@@ -108,6 +115,8 @@ func Decide(s Seen, settings Settings, now time.Time) Decision {
 			Now:         now,
 		})
 	}
+	d.Ledger = book.Changed()
+	d.wake(book.Next)
 	d.Changes = append(d.Changes, rollout.PlanUnowned(division.Unowned, now)...)
 	return d
 }

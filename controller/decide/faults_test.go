@@ -35,6 +35,7 @@ func (w *world) accident() {
 		{"sees a KataConfig change", w.administers},
 		{"sees a KataConfig change", w.administers},
 		{"sees the broken host break", w.breaks},
+		{"loses the ledger", w.losesLedger},
 		{"is upgraded", w.upgrades},
 		{"sees the catalogue change", w.publishes},
 		{"sees its cluster desire a version", w.desires},

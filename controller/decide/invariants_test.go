@@ -62,18 +62,15 @@ func (w *world) lands(l *leader, h *host, c rollout.Change) {
 	switch {
 	case c.Event == rollout.EventGrant && c.Node.Available() && h.broken == "":
 		h.permit = permit{by: c.Intent.Owner.UID, boot: c.Intent.Grants.RestartCRIO}
-		w.withinBudget(l)
+		w.withinBudget()
 	case c.Intent != nil && c.Intent.Owner.UID != h.permit.by, c.Intent != nil && c.Intent.State == node.StateAbsent, c.ClearIntent:
 		h.permit = permit{}
 	}
 }
 
-// withinBudget counts the nodes that one KataConfig has made unavailable. Those that a late write
-// adds have no limit, which is why apply.Fence lets none pass.
-func (w *world) withinBudget(l *leader) {
-	if l.stale || w.late {
-		return
-	}
+// withinBudget counts the nodes that one KataConfig has made unavailable. The late writes of an
+// instance that has lost its lease count, too.
+func (w *world) withinBudget() {
 	for _, p := range w.division().Pools {
 		var names []string
 		for _, n := range p.Members {

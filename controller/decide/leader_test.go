@@ -30,6 +30,11 @@ type leader struct {
 	nodes   informer[*corev1.Node]
 	configs informer[*v1.KataConfig]
 	classes informer[*nodev1.RuntimeClass]
+	ledgers informer[*corev1.ConfigMap]
+	// entered is what this instance wrote into the ledger last, refused whether it could not in the
+	// present pass.
+	entered *corev1.ConfigMap
+	refused bool
 
 	// catalog is the last good one, problem why the present document is none, read which that was.
 	catalog *catalog.Catalog
@@ -45,7 +50,7 @@ type leader struct {
 
 // lead starts an instance, which has listed everything.
 func (w *world) lead() {
-	l := &leader{w: w, nodes: informer[*corev1.Node]{of: &w.nodes}, configs: informer[*v1.KataConfig]{of: &w.configs}, classes: informer[*nodev1.RuntimeClass]{of: &w.classes}}
+	l := &leader{w: w, nodes: informer[*corev1.Node]{of: &w.nodes}, configs: informer[*v1.KataConfig]{of: &w.configs}, classes: informer[*nodev1.RuntimeClass]{of: &w.classes}, ledgers: informer[*corev1.ConfigMap]{of: &w.ledgers}}
 	l.catchUp()
 	w.leader = l
 }
@@ -54,6 +59,7 @@ func (l *leader) catchUp() {
 	l.nodes.follow(len(l.w.nodes.log))
 	l.configs.follow(len(l.w.configs.log))
 	l.classes.follow(len(l.w.classes.log))
+	l.ledgers.follow(len(l.w.ledgers.log))
 }
 
 // watch takes in some of what has happened, of each kind for itself.
@@ -67,6 +73,7 @@ func (l *leader) watch() {
 	l.nodes.follow(l.nodes.at + some(l.nodes.behind()))
 	l.configs.follow(l.configs.at + some(l.configs.behind()))
 	l.classes.follow(l.classes.at + some(l.classes.behind()))
+	l.ledgers.follow(l.ledgers.at + some(l.ledgers.behind()))
 }
 
 func (w *world) settings() decide.Settings {
@@ -82,6 +89,7 @@ func (l *leader) seen() decide.Seen {
 		s.PolicyProblem = "a policy is missing"
 	}
 	l.reads(&s)
+	s.Ledger = l.ledger()
 	return s
 }
 
@@ -133,6 +141,10 @@ func (l *leader) writes(d decide.Decision) []func() {
 	}
 	if (d.Existing != nil || d.Desired != nil) && (d.Existing == nil || runtimeclass.Foreign(d.Existing) == nil) {
 		out = append(out, func() { l.class(d.Existing, d.Desired) })
+	}
+	l.refused = false
+	if d.Ledger != nil {
+		out = append(out, func() { l.enter(*d.Ledger) })
 	}
 	for _, c := range d.Changes {
 		out = append(out, func() { l.node(c) })
@@ -194,7 +206,7 @@ func (w *world) putClass(class *nodev1.RuntimeClass) {
 // node is refused where the Node is not what the decision was made from.
 func (l *leader) node(c rollout.Change) {
 	n, found := l.w.nodes.now[c.Node.Name]
-	if !found || string(n.UID) != c.Node.UID || n.ResourceVersion != c.Node.ResourceVersion {
+	if c.Entered && l.refused || !found || string(n.UID) != c.Node.UID || n.ResourceVersion != c.Node.ResourceVersion {
 		return
 	}
 	h := l.w.named(c.Node.Name)

@@ -31,8 +31,7 @@ func TestEveryClusterComesToItsEnd(t *testing.T) {
 	everySeed(t, false)
 }
 
-// The same where an instance that has lost its lease makes its writes all the same. Then
-// maxUnavailable may be exceeded, and nothing else.
+// The same where an instance that has lost its lease makes its writes all the same.
 func TestEveryClusterSurvivesTheWritesOfAFormerLeader(t *testing.T) {
 	t.Parallel()
 	everySeed(t, true)

@@ -9,19 +9,21 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/ledger"
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
-// grant chooses the members that may restart CRI-O now. What we caused counts against
-// maxUnavailable; members that are unavailable for another reason count as far as they exceed it,
-// so that a few dead nodes never hold a fleet. A node that is unavailable already costs nothing.
-func (pace *Pace) grant(p selection.Pool, limits Limits, now time.Time) {
+// grant chooses the members that may restart CRI-O now, and enters them into the book. What we
+// caused counts against maxUnavailable; members that are unavailable for another reason count as
+// far as they exceed it, so that a few dead nodes never hold a fleet. A node that is unavailable
+// already costs nothing.
+func (pace *Pace) grant(p selection.Pool, book *Book, limits Limits, now time.Time) {
 	ours, others := 0, 0
 	for _, m := range p.Members {
 		caused, until := outstanding(m.Node, limits, now)
 		pace.wake(until)
 		switch {
-		case caused:
+		case caused, book.spent(m.Node):
 			ours++
 		case !m.Available():
 			others++
@@ -30,14 +32,19 @@ func (pace *Pace) grant(p selection.Pool, limits Limits, now time.Time) {
 		}
 		pace.Unavailable = append(pace.Unavailable, m.Name)
 	}
+	if p.Config.Paused {
+		return
+	}
 	budget := Budget(p)
 	budget -= ours + max(0, others-budget)
 	for _, m := range p.Members {
 		switch {
-		case !asks(m.Node):
+		case !asks(m.Node), pace.starts[m.Name]:
+		case book.spent(m.Node):
+			pace.grants[m.Name] = book.pending(m.Node, ledger.RestartCRIO)
 		case !m.Available():
-			pace.grants[m.Name] = true
-		case budget > 0:
+			pace.grants[m.Name] = book.enter(m.Node, ledger.RestartCRIO, now)
+		case budget > 0 && book.enter(m.Node, ledger.RestartCRIO, now):
 			pace.grants[m.Name] = true
 			budget--
 		}

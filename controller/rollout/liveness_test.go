@@ -82,7 +82,7 @@ func TestABadPayloadStopsAfterThreeNodes(t *testing.T) {
 	}
 	assert.Empty(t, said(plan(c, nodes...)))
 	pool := selection.Divide([]facts.Config{c}, nodes).Pools[0]
-	assert.Equal(t, map[string]bool{PayloadA: true}, rollout.PaceOf(pool, limits(), Noon()).Halted)
+	assert.Equal(t, map[string]bool{PayloadA: true}, rollout.PaceOf(pool, &rollout.Book{}, limits(), Noon()).Halted)
 
 	c.MaxFailures = intstr.FromInt32(1)
 	assert.Empty(t, said(plan(c, failed("f"), Worker("x", Idle))), "an administrator may allow none to follow")
@@ -125,7 +125,7 @@ func TestWhoUsesUpMaxUnavailableIsNamed(t *testing.T) {
 		Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant)), Worker("b", Wanted(c), Reports(node.PhaseAwaitingGrant), Granted), Worker("d", Cordoned),
 	}
 	pool := selection.Divide([]facts.Config{c}, nodes).Pools[0]
-	assert.Equal(t, []string{"b", "d"}, rollout.PaceOf(pool, limits(), Noon()).Unavailable)
+	assert.Equal(t, []string{"b", "d"}, rollout.PaceOf(pool, &rollout.Book{}, limits(), Noon()).Unavailable)
 }
 
 func TestAnIntentStaysWhilePodsAreBoundToANodeThatHasNothingLeft(t *testing.T) {

@@ -22,16 +22,16 @@ type Pace struct {
 	Next time.Time
 }
 
-// PaceOf decides about a pool.
-func PaceOf(p selection.Pool, limits Limits, now time.Time) Pace {
+// PaceOf decides about a pool, and enters its grants into the book.
+func PaceOf(p selection.Pool, book *Book, limits Limits, now time.Time) Pace {
 	pace := Pace{starts: map[string]bool{}, grants: map[string]bool{}, fetches: map[string]bool{}, Halted: map[string]bool{}}
 	if p.Config.Refused != nil {
 		return pace
 	}
-	pace.grant(p, limits, now)
 	if p.Config.Accepted {
 		pace.start(p, limits, now)
 	}
+	pace.grant(p, book, limits, now)
 	return pace
 }
 

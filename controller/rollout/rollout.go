@@ -31,6 +31,8 @@ type Change struct {
 	// ClearIntent removes the intent: the node answered its Absent.
 	ClearIntent bool
 	Label       Label
+	// Entered is true for a grant. It is not written before the ledger has its entry.
+	Entered bool
 	// Event is one word and Message one sentence for the node's events.
 	Event   string
 	Message string
@@ -89,7 +91,7 @@ func member(p selection.Pool, m selection.Member, pace Pace, now time.Time) Chan
 	case m.Wanted != nil && pace.starts[m.Name]:
 		change.Intent, change.Event, change.Message = begin(*m.Wanted, m.Node, now)
 	case pace.grants[m.Name]:
-		change.Intent = withGrant(*m.Intent, m.Report.BootID)
+		change.Intent, change.Entered = withGrant(*m.Intent, m.Report.BootID), true
 		change.Event, change.Message = EventGrant, "CRI-O may be restarted once in this boot"
 	case proved(m.Node) && !m.Labelled() && !p.Config.Withheld:
 		change.Label, change.Event, change.Message = LabelSet, EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"

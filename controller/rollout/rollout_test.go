@@ -15,6 +15,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 	. "github.com/kata-node/kata-node/controller/facts/factstest"
+	"github.com/kata-node/kata-node/controller/ledger"
 	"github.com/kata-node/kata-node/controller/rollout"
 	"github.com/kata-node/kata-node/controller/selection"
 )
@@ -25,7 +26,7 @@ func limits() rollout.Limits {
 
 func plan(c facts.Config, nodes ...facts.Node) []rollout.Change {
 	d := selection.Divide([]facts.Config{c}, nodes)
-	pace := rollout.PaceOf(d.Pools[0], limits(), Noon())
+	pace := rollout.PaceOf(d.Pools[0], rollout.Open(ledger.Ledger{}, nodes, limits(), Noon()), limits(), Noon())
 	return append(rollout.Plan(d.Pools[0], pace, Noon()), rollout.PlanUnowned(d.Unowned, Noon())...)
 }
 

@@ -124,7 +124,7 @@ func TestTheWholeStatusHasAnUpperBound(t *testing.T) {
 				Pool: pool, Deadline: deadline, Progress: time.Hour, Now: Noon(), Overhead: corev1.ResourceList{
 					corev1.ResourceCPU: resource.MustParse("1023999999999"), corev1.ResourceMemory: resource.MustParse("1023999999999"), corev1.ResourceEphemeralStorage: resource.MustParse("1023999999999"),
 				},
-				Unavailable: rollout.PaceOf(pool, rollout.Limits{}, Noon()).Unavailable,
+				Unavailable: rollout.PaceOf(pool, &rollout.Book{}, rollout.Limits{}, Noon()).Unavailable,
 			}
 			for _, in.Halted = range []map[string]bool{nil, {image: true}} {
 				s, _ := status.Of(in)

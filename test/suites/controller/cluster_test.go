@@ -117,8 +117,9 @@ func (c *cluster) as(t *testing.T, who rest.ImpersonationConfig) *kubernetes.Cli
 // settings are the controller's, in a hurry.
 func settings() controller.Settings {
 	return controller.Settings{
-		Settings: decide.Settings{DefaultPayload: payloadA, AgentDeadline: time.Hour},
-		Settle:   10 * time.Millisecond, Now: time.Now,
+		Settings:  decide.Settings{DefaultPayload: payloadA, AgentDeadline: time.Hour},
+		Namespace: namespace,
+		Settle:    10 * time.Millisecond, Now: time.Now,
 	}
 }
 

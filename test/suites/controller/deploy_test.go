@@ -120,7 +120,7 @@ func TestRolesGrantExactlyWhatTheControllerCalls(t *testing.T) {
 	cluster, err := c.kube.RbacV1().ClusterRoles().Get(t.Context(), "kata-controller", metav1.GetOptions{})
 	require.NoError(t, err)
 	add(cluster.Rules)
-	for name, space := range map[string]string{"kata-controller-leader": namespace, "kata-controller-catalog": namespace, "kata-controller-events": metav1.NamespaceDefault} {
+	for name, space := range map[string]string{"kata-controller-leader": namespace, "kata-controller-catalog": namespace, "kata-controller-ledger": namespace, "kata-controller-events": metav1.NamespaceDefault} {
 		role, err := c.kube.RbacV1().Roles(space).Get(t.Context(), name, metav1.GetOptions{})
 		require.NoError(t, err)
 		add(role.Rules)

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout
+
+import (
+	"maps"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/ledger"
+)
+
+// Book is the ledger during one pass: what still counts of it, and what the pass adds.
+type Book struct {
+	read, entries ledger.Ledger
+	// Next is when an entry ends although nothing else happens; zero if none does.
+	Next time.Time
+}
+
+// Open keeps the entries that may still make a node unavailable.
+func Open(l ledger.Ledger, nodes []facts.Node, limits Limits, now time.Time) *Book {
+	b := &Book{read: l, entries: ledger.Ledger{Version: l.Version, Entries: map[string]ledger.Entry{}}}
+	known := make(map[string]facts.Node, len(nodes))
+	if len(l.Entries) > 0 {
+		for _, n := range nodes {
+			known[n.Name] = n
+		}
+	}
+	for name, e := range l.Entries {
+		n, found := known[name]
+		if is, until := holds(e, n, found, limits, now); is == moving {
+			b.entries.Entries[name] = e
+			b.wake(until)
+		}
+	}
+	return b
+}
+
+func (b *Book) wake(at time.Time) {
+	if !at.IsZero() && (b.Next.IsZero() || at.Before(b.Next)) {
+		b.Next = at
+	}
+}
+
+// Changed returns the ledger that is to be written, nil where it stays as it is.
+func (b *Book) Changed() *ledger.Ledger {
+	if b.entries.Same(b.read) {
+		return nil
+	}
+	return &ledger.Ledger{Version: b.entries.Version, Entries: maps.Clone(b.entries.Entries)}
+}
+
+// holds returns moving while an entry may make its node unavailable, and until when. Only a Node
+// later than the one that the grant was for tells whether it was given, and what became of it: this
+// instance's cache may be behind, or another one's write under way. Neither takes longer than a node
+// may be silent.
+func holds(e ledger.Entry, n facts.Node, found bool, limits Limits, now time.Time) (is standing, until time.Time) {
+	switch {
+	case !found, compare(n.ResourceVersion, e.Version) <= 0:
+		return expired(e.Since, limits.Answer, now, excused)
+	case n.UID != e.UID:
+		return excused, time.Time{}
+	}
+	if caused, until := outstanding(n, limits, now); caused {
+		return moving, until
+	}
+	return settled, time.Time{}
+}
+
+// compare takes versions that have no order for a later one.
+func compare(version, than string) int {
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	if err != nil && version != than {
+		return 1
+	}
+	return order
+}
+
+// spent is true for a node whose unavailability is in the book.
+func (b *Book) spent(n facts.Node) bool {
+	e, found := b.entries.Entries[n.Name]
+	return found && e.UID == n.UID
+}
+
+// pending is true where the entry of this grant is in the book, and the grant is not on the Node:
+// it can be written without another one.
+func (b *Book) pending(n facts.Node, kind ledger.Kind) bool {
+	e := b.entries.Entries[n.Name]
+	return b.spent(n) && e.Kind == kind && e.Boot == n.Report.BootID && e.Version == n.ResourceVersion
+}
+
+// enter makes an entry, unless the ledger is full.
+func (b *Book) enter(n facts.Node, kind ledger.Kind, now time.Time) bool {
+	if len(b.entries.Entries) >= ledger.Most {
+		return false
+	}
+	b.entries.Entries[n.Name] = ledger.Entry{Kind: kind, UID: n.UID, Boot: n.Report.BootID, Version: n.ResourceVersion, Since: now}
+	return true
+}

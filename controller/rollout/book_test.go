@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
+	. "github.com/kata-node/kata-node/controller/facts/factstest"
+	"github.com/kata-node/kata-node/controller/ledger"
+	"github.com/kata-node/kata-node/controller/rollout"
+	"github.com/kata-node/kata-node/controller/selection"
+)
+
+func version(v string) State { return func(n *facts.Node) { n.ResourceVersion = v } }
+
+func entered(version string, ago time.Duration) ledger.Entry {
+	return ledger.Entry{Kind: ledger.RestartCRIO, UID: "uid-of-a", Boot: "boot-1", Version: version, Since: Noon().Add(-ago)}
+}
+
+// What an entry means depends on whether the Node is the one that the grant was for: only a later
+// one tells what became of it.
+func TestAnEntryHoldsUntilALaterNodeSaysThatItIsOver(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	asks := Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant), version("5"))
+	given := Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant), Granted, version("6"))
+	for name, x := range map[string]struct {
+		node  facts.Node
+		entry ledger.Entry
+		held  bool
+	}{
+		"the grant is on its way":              {asks, entered("5", time.Second), true},
+		"the cache is behind":                  {asks, entered("9", time.Second), true},
+		"it was never given":                   {asks, entered("4", time.Second), false},
+		"nobody gives it any more":             {asks, entered("5", time.Hour), false},
+		"no cache is that far behind":          {asks, entered("9", time.Hour), false},
+		"the grant was given":                  {given, entered("5", time.Hour), true},
+		"the node went on":                     {Worker("a", Done(c), Granted, version("7")), entered("5", time.Second), false},
+		"the report of the boot before":        {Worker("a", Done(c), Granted, version("3")), entered("5", time.Second), true},
+		"another Node of its name":             {Worker("a", version("7"), func(n *facts.Node) { n.UID = "another" }), entered("5", time.Second), false},
+		"the Node is gone":                     {Worker("b"), entered("5", time.Second), true},
+		"the Node is gone and does not return": {Worker("b"), entered("5", time.Hour), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := ledger.Ledger{Version: "1", Entries: map[string]ledger.Entry{"a": x.entry}}
+			changed := rollout.Open(l, []facts.Node{x.node}, limits(), Noon()).Changed()
+			assert.Equal(t, x.held, changed == nil)
+			if changed != nil {
+				assert.Empty(t, changed.Entries)
+				assert.Equal(t, "1", changed.Version)
+			}
+		})
+	}
+}
+
+// decideBy returns what is entered and granted, with at most one node unavailable.
+func decideBy(l ledger.Ledger, nodes ...facts.Node) (*ledger.Ledger, []string) {
+	c := Config("c")
+	c.MaxUnavailable = intstr.FromInt32(1)
+	pool := selection.Divide([]facts.Config{c}, nodes).Pools[0]
+	book := rollout.Open(l, nodes, limits(), Noon())
+	pace := rollout.PaceOf(pool, book, limits(), Noon())
+	return book.Changed(), said(rollout.Plan(pool, pace, Noon()))
+}
+
+func TestAGrantIsEnteredForTheNodeThatWasSeen(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	a := Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant), version("5"))
+	b := Worker("b", Wanted(c), Reports(node.PhaseAwaitingGrant), version("6"))
+	l, done := decideBy(ledger.Ledger{}, a, b)
+	require.NotNil(t, l)
+	assert.Equal(t, map[string]ledger.Entry{"a": entered("5", 0)}, l.Entries)
+	assert.Equal(t, []string{"a KataRestartGranted"}, done)
+
+	t.Run("once", func(t *testing.T) {
+		t.Parallel()
+		l, done := decideBy(*l, a, b)
+		assert.Nil(t, l, "the entry is there, the grant is not: it is given without another one")
+		assert.Equal(t, []string{"a KataRestartGranted"}, done)
+	})
+	t.Run("not by a cache that is behind", func(t *testing.T) {
+		t.Parallel()
+		late := ledger.Ledger{Version: "1", Entries: map[string]ledger.Entry{"a": entered("7", time.Second)}}
+		l, done := decideBy(late, a, b)
+		assert.Nil(t, l)
+		assert.Empty(t, done)
+	})
+	t.Run("anew when the Node has changed", func(t *testing.T) {
+		t.Parallel()
+		later := a
+		later.ResourceVersion = "8"
+		l, done := decideBy(*l, later, b)
+		require.NotNil(t, l)
+		assert.Equal(t, map[string]ledger.Entry{"a": entered("8", 0)}, l.Entries)
+		assert.Equal(t, []string{"a KataRestartGranted"}, done)
+	})
+	t.Run("by the next node when this one is done", func(t *testing.T) {
+		t.Parallel()
+		l, done := decideBy(*l, Worker("a", Done(c), Granted, Ready, version("9")), b)
+		require.NotNil(t, l)
+		assert.Contains(t, l.Entries, "b")
+		assert.NotContains(t, l.Entries, "a")
+		assert.Equal(t, []string{"b KataRestartGranted"}, done)
+	})
+}
+
+func TestAFullLedgerTakesNoMore(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	full := ledger.Ledger{Version: "1", Entries: map[string]ledger.Entry{}}
+	for i := range ledger.Most {
+		full.Entries["gone-"+string(rune(i+1000))] = entered("9", time.Second)
+	}
+	l, done := decideBy(full, Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant)))
+	assert.Nil(t, l)
+	assert.Empty(t, done)
+}
