@@ -55,11 +55,11 @@ func sameWork(a, b plan.Step) bool {
 const tidyPatience = 3
 
 // failure returns the failure of the step that comes first in the plan. One of a tidy step counts
-// when it persists and nothing else is wrong. What is fetched ahead of time is for the journal
+// when it persists and nothing else is wrong. What is done ahead of time is for the journal
 // alone: the node serves as it should.
 func (a attempts) failure(p plan.Plan) *report.Failure {
 	for _, s := range p.Steps() {
-		if s.Kind == plan.Prefetch {
+		if s.Kind == plan.Prefetch || s.Kind == plan.BuildAhead {
 			continue
 		}
 		if last := a.last(s); last != nil {

@@ -35,12 +35,12 @@ func patience(k plan.Kind) time.Duration {
 	switch k {
 	case plan.Pull, plan.Prefetch:
 		return pullStep
-	case plan.Verify, plan.DeleteImage, plan.Clear:
+	case plan.Verify, plan.BuildGuest, plan.BuildAhead, plan.DeleteImage, plan.Clear:
 		return diskStep
 	case plan.RestartCRIO, plan.StartDependents, plan.Prove, plan.RemoveSandbox:
 		return runtimeStep
 	case plan.Keep, plan.Mount, plan.Configure, plan.WriteDropIn, plan.PointProof, plan.PointCurrent,
-		plan.Record, plan.Withdraw, plan.Unmount, plan.RemoveDropIn, plan.Forget:
+		plan.Record, plan.Withdraw, plan.Unmount, plan.DeleteGuest, plan.RemoveDropIn, plan.Forget:
 		return shortStep
 	}
 	return shortStep

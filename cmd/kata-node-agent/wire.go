@@ -16,6 +16,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/crio"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
+	"github.com/kata-node/kata-node/nodeagent/host/guests"
 	"github.com/kata-node/kata-node/nodeagent/host/images"
 	"github.com/kata-node/kata-node/nodeagent/host/mounts"
 	"github.com/kata-node/kata-node/nodeagent/host/proc"
@@ -57,6 +58,7 @@ func wire(root string) (*wiring, error) {
 	h := host.Host{
 		Files: tree, Services: systemd.Manager{}, Images: store,
 		Mounts: kernel, Sandboxes: cri, Processes: proc.Below(root),
+		Guests: guests.Builder{Path: tree.Path, Stream: tree.Stream},
 	}
 	store.RuntimePolicy = observe.Observer{Host: h, Self: self}.SignaturePolicy
 	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil
@@ -82,6 +84,7 @@ func identify(s settings.Settings) (host.Identity, error) {
 	return host.Identity{
 		BootID: strings.TrimSpace(string(boot)), Architecture: runtime.GOARCH,
 		Kernel: unix.ByteSliceToString(kernel.Release[:]), CRIOUnit: s.CRIOUnit, AllowedPayloads: s.AllowedPayloads,
+		PayloadKernel: s.GuestKernel == settings.PayloadKernel,
 	}, nil
 }
 

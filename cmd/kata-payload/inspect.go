@@ -77,6 +77,12 @@ func printTable(out io.Writer, m manifest.Manifest) error {
 	if m.Prefix != "" {
 		fmt.Fprintf(w, "configuration prefix\t%s\n", m.Prefix)
 	}
+	if g := m.Guest; g != nil {
+		fmt.Fprintf(w, "guest\t%s, %d modules and %d optional ones of the host's kernel\n", g.Initrd, len(g.Modules), len(g.OptionalModules))
+		if g.Kernel != "" {
+			fmt.Fprintf(w, "guest's own kernel\t%s, where guest_kernel = \"payload\"\n", g.Kernel)
+		}
+	}
 	for _, h := range m.Handlers {
 		fmt.Fprintf(w, "handler %s\t%s, %s dialect, %s\n", h.Name, h.Type, h.Dialect, h.Shim)
 	}

@@ -19,6 +19,7 @@ type Host struct {
 	Mounts    Mounts
 	Sandboxes Sandboxes
 	Processes Processes
+	Guests    Guests
 }
 
 // Files is everything the agent does with files.

@@ -10,4 +10,6 @@ type Identity struct {
 	// AllowedPayloads are prefixes of references, by whole path components. Nil allows every
 	// payload.
 	AllowedPayloads []string
+	// PayloadKernel is whether guests run the payload's kernel, not the host's.
+	PayloadKernel bool
 }

@@ -22,6 +22,12 @@ func (o Observer) host() (plan.Host, error) {
 	} else {
 		h.Settings = handlers.Fingerprint(fragments)
 	}
+	if o.Self.PayloadKernel && err == nil {
+		h.Settings += payloadKernel
+	}
+	if h.Kernels, err = o.kernels(); err != nil {
+		return h, err
+	}
 	h.Problem, err = o.unfit()
 	return h, err
 }

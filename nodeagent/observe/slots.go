@@ -60,6 +60,9 @@ func (o Observer) slot(id string, mounted []string) (plan.Slot, error) {
 	if slot.Verified, err = record.LoadVerified(o.Host.Files, id); err != nil {
 		return slot, err
 	}
+	if slot.Guest, err = o.guest(id); err != nil {
+		return slot, err
+	}
 	proved, err := record.LoadProved(o.Host.Files, id)
 	slot.Proved, slot.Configured = proved.Invocation, o.configured(id)
 	return slot, err

@@ -43,13 +43,16 @@ func TestAVersionIsWhatItsDirectorySays(t *testing.T) {
 		change func(t *testing.T, m *hosttest.Machine)
 		want   func(v *plan.Slot)
 	}{
-		"whole":       {func(t *testing.T, _ *hosttest.Machine) { t.Helper() }, func(*plan.Slot) {}},
-		"unmounted":   {func(t *testing.T, m *hosttest.Machine) { t.Helper(); m.Mounts = nil }, func(v *plan.Slot) { *v = plan.Slot{ID: "v1", Origin: v.Origin} }},
-		"no origin":   {without("origin.json"), func(v *plan.Slot) { v.Origin = record.Origin{} }},
-		"unverified":  {without("verified.json"), func(v *plan.Slot) { v.Verified = nil }},
-		"unproved":    {without("proved.json"), func(v *plan.Slot) { v.Proved = "" }},
-		"half a pair": {without(node.ProofHandler), func(v *plan.Slot) { v.Configured = false }},
-		"no shim":     {without(node.Handler + "/" + host.Shim), func(v *plan.Slot) { v.Configured = false }},
+		"whole":               {func(t *testing.T, _ *hosttest.Machine) { t.Helper() }, func(*plan.Slot) {}},
+		"unmounted":           {func(t *testing.T, m *hosttest.Machine) { t.Helper(); m.Mounts = nil }, func(v *plan.Slot) { *v = plan.Slot{ID: "v1", Origin: v.Origin} }},
+		"no origin":           {without("origin.json"), func(v *plan.Slot) { v.Origin = record.Origin{} }},
+		"unverified":          {without("verified.json"), func(v *plan.Slot) { v.Verified = nil }},
+		"unproved":            {without("proved.json"), func(v *plan.Slot) { v.Proved = "" }},
+		"half a pair":         {without(node.ProofHandler), func(v *plan.Slot) { v.Configured = false }},
+		"its guest":           {withGuest("/var/lib/kata-containers/guest/v1/initrd", "initrd", "initrd.json"), func(v *plan.Slot) { v.Guest = true }},
+		"half a guest":        {withGuest("/var/lib/kata-containers/guest/v1/initrd", "initrd"), func(*plan.Slot) {}},
+		"the payload's guest": {withGuest("/run/kata-agent/slots/v1/payload/initrd"), func(v *plan.Slot) { v.Guest = true }},
+		"no shim":             {without(node.Handler + "/" + host.Shim), func(v *plan.Slot) { v.Configured = false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,6 +63,17 @@ func TestAVersionIsWhatItsDirectorySays(t *testing.T) {
 			c.want(&want)
 			assert.Equal(t, []plan.Slot{want}, look(t, m, cluster.Told{}).Slots.All)
 		})
+	}
+}
+
+// withGuest notes an initrd for the slot, and puts files where the agent's own are.
+func withGuest(initrd string, names ...string) func(*testing.T, *hosttest.Machine) {
+	return func(t *testing.T, m *hosttest.Machine) {
+		t.Helper()
+		require.NoError(t, record.Guest{Kernel: "/k", Initrd: initrd}.Save(m.Files, "v1"))
+		for _, name := range names {
+			put(t, m, map[string]string{path.Join(host.GuestDir("v1"), name): ""})
+		}
 	}
 }
 

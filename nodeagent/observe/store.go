@@ -27,6 +27,9 @@ func (o Observer) store(ctx context.Context) (plan.Store, error) {
 			s.Leftovers = append(s.Leftovers, path)
 		}
 	}
+	if s.Guests, err = o.guests(); err != nil {
+		return s, err
+	}
 	images, err := o.Host.Images.List(ctx)
 	if err != nil {
 		if ctx.Err() != nil {

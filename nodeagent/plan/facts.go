@@ -30,6 +30,9 @@ type Host struct {
 	// of the administrators' files cannot be read; Settings is empty then.
 	Kernel, Settings string
 	SettingsProblem  string
+	// Kernels are the releases of other kernels on disk that the next boot may bring, most likely
+	// first. They are known where guests are made for kernels of the host.
+	Kernels []string
 }
 
 // Intent is what is wanted of this node.
@@ -77,8 +80,18 @@ type Store struct {
 	// Served is the payload that current served last, by the agent's own record. It is restored at
 	// boot.
 	Served *record.Served
+	// Guests are the initrds on disk.
+	Guests []Guest
 	// Leftovers are files of ours that outlive an installation unless they are deleted.
 	Leftovers []string
+}
+
+// Guest is the initrd of a slot, whether the slot is there or not.
+type Guest struct {
+	// Slot is the slot's id.
+	Slot string
+	// Whole is whether its making ended.
+	Whole bool
 }
 
 // Image is a payload in the store.
@@ -110,13 +123,16 @@ func (f Facts) Prefetched() string {
 
 // id returns the slot of a payload on this host, empty while neither the store nor a slot has the
 // payload.
-func (f Facts) id(payload string) string {
+func (f Facts) id(payload string) string { return f.idOn(f.Host.Kernel, payload) }
+
+// idOn returns the slot that a payload has, or would have, on a kernel.
+func (f Facts) idOn(kernel, payload string) string {
 	if image, here := f.Store.image(payload); here {
-		return SlotID(image.Platform, f.Host.Kernel, f.Host.Settings)
+		return SlotID(image.Platform, kernel, f.Host.Settings)
 	}
 	for _, s := range f.Slots.All {
 		if node.Digest(s.Payload) == node.Digest(payload) && s.Ready() && s.ID == SlotID(s.Platform, f.Host.Kernel, f.Host.Settings) {
-			return s.ID
+			return SlotID(s.Platform, kernel, f.Host.Settings)
 		}
 	}
 	return ""
@@ -125,7 +141,7 @@ func (f Facts) id(payload string) string {
 // installed reports whether anything of an installation is on this host.
 func (f Facts) installed() bool {
 	return f.Runtime.DropIn.Exists || f.Slots.Current != Pending || f.Slots.Proof != Pending || len(f.Slots.All) > 0 ||
-		f.Store.Exists || f.Store.Served != nil || len(f.Store.Leftovers) > 0
+		f.Store.Exists || f.Store.Served != nil || len(f.Store.Guests) > 0 || len(f.Store.Leftovers) > 0
 }
 
 // Serving returns the slot that new pods get, if any: current leads to it, it is ready, and the

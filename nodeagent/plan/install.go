@@ -27,6 +27,7 @@ func (p *planner) install() {
 	p.line(w.steps...)
 	p.nameStore()
 	p.settle(w)
+	p.buildAhead(w)
 	p.prefetch()
 	p.retire(w.id)
 }

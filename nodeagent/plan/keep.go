@@ -81,6 +81,7 @@ func (p *planner) prepare(payload, id string) []Step {
 	}{
 		{Mount, slot.Mounted},
 		{Verify, slot.Mounted && slot.Verified != nil},
+		{BuildGuest, !slot.Mounted || !slot.lacksGuest()},
 		{Configure, slot.Mounted && slot.Configured},
 	} {
 		if !step.done {

@@ -15,10 +15,10 @@ import (
 func (m *model) event(hands bool) {
 	events := []func(){
 		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
-		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.startOrEndOtherWork, m.goOrComeBack,
+		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.installKernel, m.startOrEndOtherWork, m.goOrComeBack,
 	}
 	if hands {
-		events = append(events, m.editDropIn, m.deleteDropIn, m.softReboot, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence)
+		events = append(events, m.editDropIn, m.deleteDropIn, m.softReboot, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence, m.deleteGuestByHand)
 	}
 	events[m.random.IntN(len(events))]()
 }
@@ -63,7 +63,7 @@ func (m *model) hardReboot() {
 	m.slots, m.current, m.proof = map[string]*modelSlot{}, plan.Pending, plan.Pending
 	m.restarted, m.lacks, m.api.granted, m.used = record.Restarted{}, "", false, 0
 	if m.random.IntN(3) == 0 {
-		m.kernel = "k" + strconv.Itoa(m.random.IntN(3))
+		m.kernel = m.kernels[m.random.IntN(len(m.kernels))]
 	}
 	m.note("EVENT reboot into %s", m.kernel)
 }

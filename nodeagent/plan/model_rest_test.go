@@ -92,5 +92,5 @@ func (m *model) wrong(f plan.Facts, p plan.Plan) string {
 	case !m.resolves(m.current) || !m.slots[m.current].intact:
 		return "INSTALLED, and current does not lead to what was verified"
 	}
-	return ""
+	return m.wrongGuests(wanted.Payload)
 }

@@ -13,7 +13,7 @@ import (
 // carryOut is what a step does to the model. It returns the invariant that the step violates, or
 // nothing.
 func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
-	if fail && s.Kind != plan.Verify && s.Kind != plan.RestartCRIO {
+	if fail && s.Kind != plan.Verify && s.Kind != plan.RestartCRIO && s.Kind != plan.BuildAhead {
 		m.note("  fails: %s", s)
 		return ""
 	}
@@ -55,6 +55,8 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 			return "DELETE of what was fetched ahead of time"
 		}
 		delete(m.images, s.Object)
+	case plan.DeleteGuest:
+		return m.deleteGuest(s.Object)
 	case plan.RemoveSandbox:
 		return "REMOVED a ready sandbox"
 	case plan.Clear:
@@ -63,7 +65,7 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 				return "CLEAR with a mount of " + id
 			}
 		}
-		m.store, m.images, m.served, m.restarted, m.lacks, m.used = false, map[string]bool{}, nil, record.Restarted{}, "", 0
+		m.store, m.images, m.guests, m.served, m.restarted, m.lacks, m.used = false, map[string]bool{}, map[string]bool{}, nil, record.Restarted{}, "", 0
 	default:
 		return m.carryOutOnSlot(s, fail)
 	}
@@ -77,9 +79,14 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 		return m.mount(s)
 	case plan.Verify:
 		return m.verify(s, slot, fail)
+	case plan.BuildGuest, plan.BuildAhead:
+		return m.buildGuest(s, slot, fail)
 	case plan.Configure:
 		if slot == nil || slot.Verified == nil {
 			return "CONFIGURE of unverified bytes"
+		}
+		if !m.guested(slot) {
+			return "CONFIGURE without a guest"
 		}
 		slot.Configured = true
 	case plan.PointProof:
@@ -121,7 +128,7 @@ func (m *model) mount(s plan.Step) string {
 	}
 	slot.Origin = record.Origin{Payload: s.Payload, Image: digit, Platform: node.Digest(s.Payload)}
 	if !slot.Mounted {
-		slot.Verified, slot.Proved = nil, ""
+		slot.Verified, slot.Guest, slot.Proved = nil, false, ""
 	}
 	slot.Mounted, slot.intact = true, intact
 	return ""
@@ -133,7 +140,7 @@ func (m *model) verify(s plan.Step, slot *modelSlot, mismatch bool) string {
 	}
 	digit := digitOf(s.Payload)
 	if slot.intact && !mismatch {
-		slot.Verified = &record.Verified{Architecture: architecture(digit), HandlerType: "vm", ShimCompatibility: compatibility(digit)}
+		slot.Verified = &record.Verified{Architecture: architecture(digit), HandlerType: "vm", ShimCompatibility: compatibility(digit), Guest: asksForGuest(digit)}
 		return ""
 	}
 	m.note("  mismatch: %s", s)
@@ -162,7 +169,7 @@ func (m *model) pointable(id string) string {
 	slot := m.slots[id]
 	switch {
 	case id == plan.Pending:
-	case slot == nil, !slot.Mounted, slot.Verified == nil, !slot.Configured:
+	case slot == nil, !slot.Mounted, slot.Verified == nil, !slot.Configured, !m.guested(slot):
 		return "to an unready slot"
 	case !slot.intact:
 		return "to unverified content"
@@ -175,7 +182,7 @@ func (m *model) pointable(id string) string {
 func (m *model) pointCurrent(id string) string {
 	before := m.slots[m.current]
 	if id == plan.Pending {
-		healthy := before != nil && before.Mounted && before.Verified != nil && before.Configured
+		healthy := before != nil && before.Mounted && before.Verified != nil && before.Configured && m.guested(before)
 		m.current = id
 		if healthy {
 			return m.unneeded("CURRENT pointed away")

@@ -65,7 +65,8 @@ type model struct {
 	dropIn plan.DropIn
 	images map[string]bool // by digit, whether it is intact
 	store  bool
-	broken bool // the store cannot be read
+	guests map[string]bool // by slot, whether it is whole
+	broken bool            // the store cannot be read
 
 	// Below /run.
 	slots          map[string]*modelSlot
@@ -86,6 +87,7 @@ type model struct {
 	refused, busy    bool
 	boot             int
 	kernel, settings string
+	kernels          []string
 
 	// What the model checks by.
 	proved map[string]bool // slots that were ever proved
@@ -104,8 +106,8 @@ type modelCRIO struct {
 func newModel(seed uint64) *model {
 	m := &model{
 		random: rand.New(rand.NewPCG(seed, 1)),
-		images: map[string]bool{}, slots: map[string]*modelSlot{}, current: plan.Pending, proof: plan.Pending,
-		up: true, crio: modelCRIO{active: true, answers: true, starts: 1}, boot: 1, kernel: "k1", proved: map[string]bool{},
+		images: map[string]bool{}, guests: map[string]bool{}, slots: map[string]*modelSlot{}, current: plan.Pending, proof: plan.Pending,
+		up: true, crio: modelCRIO{active: true, answers: true, starts: 1}, boot: 1, kernel: "k1", kernels: []string{"k1", "k2"}, proved: map[string]bool{},
 	}
 	return m
 }
@@ -125,7 +127,7 @@ func (m *model) facts() plan.Facts {
 		m.seen = &seen
 	}
 	f := plan.Facts{
-		Host:    plan.Host{BootID: m.bootID(), Architecture: "amd64", Kernel: m.kernel, Settings: m.settings},
+		Host:    plan.Host{BootID: m.bootID(), Architecture: "amd64", Kernel: m.kernel, Settings: m.settings, Kernels: m.otherKernels()},
 		Intent:  m.intentFacts(),
 		Runtime: m.runtimeFacts(),
 		Slots:   plan.Slots{Current: m.current, Proof: m.proof},
@@ -192,8 +194,9 @@ func (m *model) runtimeFacts() plan.Runtime {
 // slotFacts keeps what was found out about a slot to its mount, as an observation does.
 func (m *model) slotFacts(s modelSlot, r plan.Runtime) plan.Slot {
 	if !s.Mounted {
-		s.Verified, s.Configured, s.Proved = nil, false, ""
+		s.Verified, s.Guest, s.Configured, s.Proved = nil, false, false, ""
 	}
+	s.Guest = s.Guest && m.guests[s.ID]
 	if s.sandboxes > 0 {
 		s.Holders = []string{"process 7 (containerd-shim-kata-v2)"}
 	}
@@ -204,6 +207,9 @@ func (m *model) slotFacts(s modelSlot, r plan.Runtime) plan.Slot {
 }
 
 func (m *model) storeFacts(s *plan.Store) {
+	for _, id := range slices.Sorted(maps.Keys(m.guests)) {
+		s.Guests = append(s.Guests, plan.Guest{Slot: id, Whole: m.guests[id]})
+	}
 	if m.lacks != "" || m.restarted.Intent != "" || m.served != nil {
 		s.Leftovers = []string{"x"}
 	}
@@ -223,7 +229,7 @@ func (m *model) needed() bool {
 
 func (m *model) resolves(link string) bool {
 	s := m.slots[link]
-	return link == plan.Pending || s != nil && s.Mounted && s.Configured
+	return link == plan.Pending || s != nil && s.Mounted && s.Configured && m.guested(s)
 }
 
 func digitOf(payload string) string { return node.Digest(payload)[len("sha256:"):][:1] }

@@ -27,6 +27,7 @@ func (p *planner) retire(wanted string) {
 			p.tidy(Step{Kind: Unmount, Slot: slot.ID})
 		}
 	}
+	p.retireGuests(needed)
 	for _, image := range p.facts.Store.Images {
 		if !images[image.ID] {
 			p.tidy(Step{Kind: DeleteImage, Object: image.ID})

@@ -31,6 +31,9 @@ type Slot struct {
 	// with its manifest. It and Configured hold while the slot is mounted.
 	Verified   *record.Verified
 	Configured bool
+	// Guest is whether what guests start from is there, where the host makes it. It holds while the
+	// slot is mounted.
+	Guest bool
 	// Proved is the invocation of CRI-O that has started a sandbox from the slot, empty where none
 	// has.
 	Proved string
@@ -40,7 +43,12 @@ type Slot struct {
 }
 
 // Ready reports whether the slot can be served.
-func (s Slot) Ready() bool { return s.Mounted && s.Verified != nil && s.Configured }
+func (s Slot) Ready() bool {
+	return s.Mounted && s.Verified != nil && !s.lacksGuest() && s.Configured
+}
+
+// lacksGuest reports whether a verified payload asks for a guest that is not made.
+func (s Slot) lacksGuest() bool { return s.Verified != nil && s.Verified.Guest && !s.Guest }
 
 func (s Slots) find(id string) (Slot, bool) {
 	i := slices.IndexFunc(s.All, func(slot Slot) bool { return slot.ID == id })

@@ -19,6 +19,10 @@ const (
 	Mount Kind = "mount payload"
 	// Verify compares every mounted file with the payload's manifest.
 	Verify Kind = "verify payload"
+	// BuildGuest makes what the payload's guests start from.
+	BuildGuest Kind = "build guest"
+	// BuildAhead makes the initrd for a kernel that the next boot may bring.
+	BuildAhead Kind = "build guest ahead"
 	// Configure renders the handlers' directories next to the mount.
 	Configure Kind = "configure handlers"
 	// WriteDropIn tells CRI-O about our handlers, at its next start.
@@ -40,6 +44,8 @@ const (
 	Withdraw Kind = "withdraw payload"
 	// Unmount unmounts a slot that nothing holds.
 	Unmount Kind = "unmount payload"
+	// DeleteGuest deletes an initrd that no slot needs.
+	DeleteGuest Kind = "delete guest"
 	// DeleteImage deletes an image that no slot needs.
 	DeleteImage Kind = "delete image"
 	// RemoveSandbox stops and removes a sandbox of our handlers that no pod needs.
@@ -56,7 +62,7 @@ const (
 type Step struct {
 	Kind Kind
 	// Payload is the image by digest; Slot the slot's id, empty while the payload is not in the
-	// store; Object a sandbox or image id.
+	// store; Object a sandbox or image id, the slot of a guest, or the release of a kernel.
 	Payload, Slot, Object string
 }
 

@@ -55,6 +55,8 @@ type world struct {
 	facts plan.Facts
 	// knows is which invocations of CRI-O were started with our drop-in there.
 	knows map[string]bool
+	// guests is whether payloads ask for a guest.
+	guests bool
 }
 
 // startCRIO is a start of CRI-O by whatever hand.
@@ -72,13 +74,14 @@ func booted(wanted *node.Intent) world {
 		Cluster: plan.Cluster{PodsKnown: true},
 		Runtime: plan.Runtime{Active: true, Invocation: "c1", Answers: true},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
-	}, map[string]bool{}}
+	}, map[string]bool{}, false}
 }
 
 // clone returns a world of its own in the same state.
 func (w *world) clone() world {
-	c := world{w.facts, maps.Clone(w.knows)}
+	c := world{w.facts, maps.Clone(w.knows), w.guests}
 	c.facts.Slots.All = slices.Clone(w.facts.Slots.All)
+	c.facts.Store.Guests = slices.Clone(w.facts.Store.Guests)
 	return c
 }
 
@@ -108,7 +111,18 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 		v.Mounted, v.Payload, v.Image, v.Platform = true, s.Payload, node.Digest(s.Payload)[len("sha256:"):][:1], node.Digest(s.Payload)
 	case plan.Verify:
 		require.True(t, w.slot(s.Slot).Mounted, "only what is mounted can be verified")
-		w.slot(s.Slot).Verified = &record.Verified{HandlerType: "vm"}
+		w.slot(s.Slot).Verified = &record.Verified{HandlerType: "vm", Guest: w.guests}
+	case plan.BuildGuest, plan.BuildAhead:
+		require.True(t, w.slot(s.Slot).Verified.Guest, "only where it is asked for")
+		guest := plan.Guest{Slot: s.Slot, Whole: true}
+		if s.Kind == plan.BuildAhead {
+			guest.Slot = plan.SlotID(w.slot(s.Slot).Platform, s.Object, "")
+		} else {
+			w.slot(s.Slot).Guest = true
+		}
+		f.Store.Guests = append(f.Store.Guests, guest)
+	case plan.DeleteGuest:
+		f.Store.Guests = slices.DeleteFunc(f.Store.Guests, func(g plan.Guest) bool { return g.Slot == s.Object })
 	case plan.Configure:
 		require.NotNil(t, w.slot(s.Slot).Verified, "nothing is made from unverified bytes")
 		w.slot(s.Slot).Configured = true
@@ -145,7 +159,7 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 	case plan.RemoveDropIn:
 		f.Runtime.DropIn = plan.DropIn{}
 	case plan.Clear:
-		f.Store.Exists, f.Store.Images, f.Store.Served, f.Store.Leftovers = false, nil, nil, nil
+		f.Store.Exists, f.Store.Images, f.Store.Guests, f.Store.Served, f.Store.Leftovers = false, nil, nil, nil, nil
 		f.Runtime.Restarted, f.Runtime.Lacks = record.Restarted{}, ""
 	default:
 		t.Fatalf("step %q is unknown", s)

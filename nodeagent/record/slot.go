@@ -14,6 +14,7 @@ const (
 	originFile   = "origin.json"
 	verifiedFile = "verified.json"
 	provedFile   = "proved.json"
+	guestFile    = "guest.json"
 )
 
 func inSlot(slot, file string) string { return path.Join(host.SlotDir(slot), file) }
@@ -49,6 +50,8 @@ type Verified struct {
 	// ShimCompatibility is equal in two payloads exactly when each one's shim reaches the other's
 	// sandboxes.
 	ShimCompatibility string `json:"shimCompatibility"`
+	// Guest is whether this host makes kernel and initrd of the payload's guest.
+	Guest bool `json:"guest,omitempty"`
 }
 
 // LoadVerified returns nil for a slot that is not verified.
@@ -76,7 +79,23 @@ func (p Proved) Save(files host.FileWriter, slot string) error {
 	return save(files, inSlot(slot, provedFile), p)
 }
 
+// Guest is what a slot's guests start from, for one mount of the slot. Both are paths of the host.
+type Guest struct {
+	Kernel string `json:"kernel"`
+	Initrd string `json:"initrd"`
+}
+
+// LoadGuest returns nil for a slot whose guest is not made, or whose payload brings all of it.
+func LoadGuest(files host.FileReader, slot string) (*Guest, error) {
+	return load[Guest](files, inSlot(slot, guestFile))
+}
+
+// Save replaces the record of a slot.
+func (g Guest) Save(files host.FileWriter, slot string) error {
+	return save(files, inSlot(slot, guestFile), g)
+}
+
 // RemoveMarks deletes what was found out about a slot's former mount.
 func RemoveMarks(files host.FileWriter, slot string) error {
-	return errors.Join(files.Remove(inSlot(slot, verifiedFile)), files.Remove(inSlot(slot, provedFile)))
+	return errors.Join(files.Remove(inSlot(slot, verifiedFile)), files.Remove(inSlot(slot, guestFile)), files.Remove(inSlot(slot, provedFile)))
 }

@@ -9,45 +9,29 @@ import (
 
 // Reason is a step's failure as one word.
 func Reason(k plan.Kind) string {
-	switch k {
-	case plan.Keep:
-		return node.ReasonKeepIntentFailed
-	case plan.Pull, plan.Prefetch:
-		return node.ReasonPullPayloadFailed
-	case plan.Mount:
-		return node.ReasonMountPayloadFailed
-	case plan.Verify:
-		return node.ReasonVerifyPayloadFailed
-	case plan.Configure:
-		return node.ReasonConfigureHandlersFailed
-	case plan.WriteDropIn:
-		return node.ReasonWriteDropInFailed
-	case plan.RestartCRIO:
-		return node.ReasonRestartCRIOFailed
-	case plan.StartDependents:
-		return node.ReasonStartDependentsFailed
-	case plan.PointProof:
-		return node.ReasonPointProofFailed
-	case plan.Prove:
-		return node.ReasonProvePayloadFailed
-	case plan.PointCurrent:
-		return node.ReasonPointCurrentFailed
-	case plan.Record:
-		return node.ReasonRecordPayloadFailed
-	case plan.Withdraw:
-		return node.ReasonWithdrawPayloadFailed
-	case plan.Unmount:
-		return node.ReasonUnmountPayloadFailed
-	case plan.DeleteImage:
-		return node.ReasonDeleteImageFailed
-	case plan.RemoveSandbox:
-		return node.ReasonRemoveSandboxFailed
-	case plan.RemoveDropIn:
-		return node.ReasonRemoveDropInFailed
-	case plan.Clear:
-		return node.ReasonClearStoreAndStateFailed
-	case plan.Forget:
-		return node.ReasonForgetIntentFailed
-	}
-	return ""
+	return map[plan.Kind]string{
+		plan.Keep:            node.ReasonKeepIntentFailed,
+		plan.Pull:            node.ReasonPullPayloadFailed,
+		plan.Prefetch:        node.ReasonPullPayloadFailed,
+		plan.Mount:           node.ReasonMountPayloadFailed,
+		plan.Verify:          node.ReasonVerifyPayloadFailed,
+		plan.BuildGuest:      node.ReasonBuildGuestFailed,
+		plan.BuildAhead:      node.ReasonBuildGuestFailed,
+		plan.Configure:       node.ReasonConfigureHandlersFailed,
+		plan.WriteDropIn:     node.ReasonWriteDropInFailed,
+		plan.RestartCRIO:     node.ReasonRestartCRIOFailed,
+		plan.StartDependents: node.ReasonStartDependentsFailed,
+		plan.PointProof:      node.ReasonPointProofFailed,
+		plan.Prove:           node.ReasonProvePayloadFailed,
+		plan.PointCurrent:    node.ReasonPointCurrentFailed,
+		plan.Record:          node.ReasonRecordPayloadFailed,
+		plan.Withdraw:        node.ReasonWithdrawPayloadFailed,
+		plan.Unmount:         node.ReasonUnmountPayloadFailed,
+		plan.DeleteGuest:     node.ReasonDeleteGuestFailed,
+		plan.DeleteImage:     node.ReasonDeleteImageFailed,
+		plan.RemoveSandbox:   node.ReasonRemoveSandboxFailed,
+		plan.RemoveDropIn:    node.ReasonRemoveDropInFailed,
+		plan.Clear:           node.ReasonClearStoreAndStateFailed,
+		plan.Forget:          node.ReasonForgetIntentFailed,
+	}[k]
 }

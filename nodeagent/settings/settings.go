@@ -32,7 +32,19 @@ type Settings struct {
 	// AllowedPayloads are prefixes of references, by whole path components, below which a payload
 	// must lie. Nil, the default, allows every payload; an empty list allows none.
 	AllowedPayloads []string `toml:"allowed_payloads"`
+	// GuestKernel says whose kernel guests run where the payload leaves the choice: that of the
+	// host, or one that the payload brings.
+	GuestKernel GuestKernel `toml:"guest_kernel"`
 }
+
+// GuestKernel says whose kernel guests run.
+type GuestKernel string
+
+// The values of GuestKernel.
+const (
+	HostKernel    GuestKernel = "host"
+	PayloadKernel GuestKernel = "payload"
+)
 
 // Default returns the settings of an OpenShift, OKD or Fedora CoreOS node.
 func Default() Settings {
@@ -43,6 +55,7 @@ func Default() Settings {
 		CRIOUnit:   "crio.service",
 		// The type under which CRI-O's domain starts shims, see container-selinux.
 		SELinuxContext: "system_u:object_r:container_runtime_exec_t:s0",
+		GuestKernel:    HostKernel,
 	}
 }
 
@@ -84,6 +97,9 @@ func merge(files Files, file string, into *Settings) error {
 	}
 	if err := stricttoml.Decode(content, into); err != nil {
 		return fmt.Errorf("reading settings %s: %w", file, err)
+	}
+	if into.GuestKernel != HostKernel && into.GuestKernel != PayloadKernel {
+		return fmt.Errorf("reading settings %s: guest_kernel is %q, must be %q or %q", file, into.GuestKernel, HostKernel, PayloadKernel)
 	}
 	return nil
 }

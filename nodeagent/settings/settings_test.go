@@ -75,18 +75,20 @@ cri_socket = "s"
 crio_unit = "u"
 selinux_context = "x"
 allowed_payloads = ["registry.example.com/kata"]
+guest_kernel = "payload"
 `})
 	require.NoError(t, err)
-	assert.Equal(t, settings.Settings{Kubeconfig: "k", PullSecret: "p", SignaturePolicy: "y", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x", AllowedPayloads: []string{"registry.example.com/kata"}}, s)
+	assert.Equal(t, settings.Settings{Kubeconfig: "k", PullSecret: "p", SignaturePolicy: "y", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x", AllowedPayloads: []string{"registry.example.com/kata"}, GuestKernel: settings.PayloadKernel}, s)
 }
 
 func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {
 	t.Parallel()
 	for content, says := range map[string]string{
-		"crio_units = 'x'": `reading settings /etc/kata-agent/a.toml: line 1: unknown key "crio_units"`,
-		"[crio]\nunit = 1": `reading settings /etc/kata-agent/a.toml: line 1: unknown key "crio"`,
-		"crio_unit = ":     "reading settings /etc/kata-agent/a.toml: ",
-		"crio_unit = 5":    "reading settings /etc/kata-agent/a.toml: ",
+		"crio_units = 'x'":      `reading settings /etc/kata-agent/a.toml: line 1: unknown key "crio_units"`,
+		"[crio]\nunit = 1":      `reading settings /etc/kata-agent/a.toml: line 1: unknown key "crio"`,
+		"crio_unit = ":          "reading settings /etc/kata-agent/a.toml: ",
+		"guest_kernel = 'mine'": `reading settings /etc/kata-agent/a.toml: guest_kernel is "mine", must be "host" or "payload"`,
+		"crio_unit = 5":         "reading settings /etc/kata-agent/a.toml: ",
 	} {
 		_, err := settings.Load(files{"/etc/kata-agent/a.toml": content})
 		assert.ErrorContains(t, err, says, content)

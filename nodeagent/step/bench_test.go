@@ -5,6 +5,7 @@ package step_test
 import (
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"testing"
 
@@ -24,7 +25,10 @@ const bootID = "1f0f9a2e"
 
 func one() hosttest.Payload { return hosttest.Payload{Version: "1.0.0", Shim: "#!/bin/true one"} }
 
-func two() hosttest.Payload { return hosttest.Payload{Version: "2.0.0", Shim: "#!/bin/true two"} }
+// two asks for a guest with modules of the host's kernel.
+func two() hosttest.Payload {
+	return hosttest.Payload{Version: "2.0.0", Shim: "#!/bin/true two", Modules: []string{"virtiofs"}}
+}
 
 // bench takes passes on a machine, as the agent does.
 type bench struct {
@@ -39,6 +43,10 @@ func newBench(t *testing.T) *bench {
 	root := t.TempDir()
 	m, err := hosttest.New(root, files.Below(root))
 	require.NoError(t, err)
+	m.Kernels = []string{"6.13", "6.12"}
+	for _, kernel := range m.Kernels {
+		require.NoError(t, m.Files.Write("/usr/lib/modules/"+kernel+"/vmlinuz", nil, 0o644))
+	}
 	for _, p := range []hosttest.Payload{one(), two()} {
 		m.Registry[p.Reference()] = p
 	}
@@ -139,6 +147,9 @@ type state struct {
 	sandboxes []host.Sandbox
 	starts    int
 }
+
+// slot is that of the only mount.
+func (s state) slot() string { return path.Base(path.Dir(s.mounts[0])) }
 
 func (b *bench) state(t *testing.T) state {
 	t.Helper()

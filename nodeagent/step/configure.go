@@ -14,6 +14,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/nodeagent/vmm"
 	"github.com/kata-node/kata-node/payload/configuration"
 	"github.com/kata-node/kata-node/payload/inspect"
@@ -41,7 +42,7 @@ func (r Runner) configure(ctx context.Context, s plan.Step) error {
 		return fmt.Errorf("payload %q: %w", s.Payload, err)
 	}
 	source := handlers.Source{Base: base}
-	if source.Paths, err = r.paths(m); err != nil {
+	if source.Paths, err = r.paths(m, s.Slot); err != nil {
 		return fmt.Errorf("payload %q: %w", s.Payload, err)
 	}
 	if source.Fragments, err = observe.Fragments(r.Host.Files); err != nil {
@@ -65,7 +66,17 @@ func (r Runner) configure(ctx context.Context, s plan.Step) error {
 }
 
 // paths finds what the payload leaves to its host.
-func (r Runner) paths(m manifest.Manifest) (p handlers.Paths, err error) {
+func (r Runner) paths(m manifest.Manifest, slot string) (p handlers.Paths, err error) {
+	if m.Guest != nil {
+		made, err := record.LoadGuest(r.Host.Files, slot)
+		if err != nil {
+			return p, err
+		}
+		if made == nil {
+			return p, errors.New("its guest is not made yet")
+		}
+		p.Kernel, p.Initrd = made.Kernel, made.Initrd
+	}
 	if m.Requires.QEMU {
 		p.MachineType = vmm.MachineType(r.Self.Architecture)
 		if p.QEMU, err = vmm.QEMU(r.Self.Architecture).Find(r.Host.Files); err != nil {

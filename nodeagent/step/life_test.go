@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/handlers"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
@@ -51,6 +53,9 @@ func TestAWholeLife(t *testing.T) {
 	assert.Len(t, states[2].mounts, 1, "the old slot is unmounted with the update")
 	assert.Equal(t, "2.0.0", states[2].images[0].Version)
 	assert.Equal(t, states[0].files["etc/crio/crio.conf.d/60-kata-agent.conf"], states[2].files["etc/crio/crio.conf.d/60-kata-agent.conf"], "an update never touches it")
+	running, next := host.GuestInitrd(states[2].slot()), host.GuestInitrd(plan.SlotID(two().Platform(), "6.13", handlers.Fingerprint(nil)))
+	assert.Equal(t, "a base6.12 [virtiofs]", states[2].files[running[1:]])
+	assert.Equal(t, "a base6.13 [virtiofs]", states[2].files[next[1:]], "the next boot has its guest")
 	assert.Equal(t, 2, b.Starts, "CRI-O starts at boot and for the first installation")
 
 	b.told.Intent = ""
@@ -84,7 +89,7 @@ func TestEveryStepMayBeRepeated(t *testing.T) {
 			repeated[s.Kind] = true
 		}
 	}
-	assert.Len(t, repeated, 15, "%v", repeated)
+	assert.Len(t, repeated, 17, "%v", repeated)
 }
 
 // Each change of a whole life is once the last one of an agent's life, and once the one that it

@@ -100,7 +100,7 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	}
 	handler, _ := m.Handler(node.Handler)
 	return record.Verified{
-		Architecture: m.Architecture, HandlerType: string(handler.Type), ShimCompatibility: m.ShimCompatibility,
+		Architecture: m.Architecture, HandlerType: string(handler.Type), ShimCompatibility: m.ShimCompatibility, Guest: m.Guest != nil,
 	}.Save(r.Host.Files, s.Slot)
 }
 

@@ -54,6 +54,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.mount(ctx, s)
 	case plan.Verify:
 		return r.verify(ctx, s)
+	case plan.BuildGuest, plan.BuildAhead, plan.DeleteGuest:
+		return r.guest(ctx, s, f)
 	case plan.Configure:
 		return r.configure(ctx, s)
 	case plan.WriteDropIn:
@@ -62,10 +64,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.restartCRIO(ctx, f)
 	case plan.StartDependents:
 		return r.startDependents(ctx, f.Runtime.Restarted)
-	case plan.PointProof:
-		return r.Host.Files.Link(host.ProofLink, host.Target(s.Slot))
-	case plan.PointCurrent:
-		return r.Host.Files.Link(host.CurrentLink, host.Target(s.Slot))
+	case plan.PointProof, plan.PointCurrent:
+		return r.point(s)
 	case plan.Prove:
 		return r.prove(ctx, s)
 	case plan.Record:
@@ -86,6 +86,14 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	return fmt.Errorf("step %q is unknown", s.Kind)
 }
 
+func (r Runner) point(s plan.Step) error {
+	link := host.CurrentLink
+	if s.Kind == plan.PointProof {
+		link = host.ProofLink
+	}
+	return r.Host.Files.Link(link, host.Target(s.Slot))
+}
+
 func (r Runner) pull(ctx context.Context, s plan.Step) error {
 	what := "pulling payload"
 	if s.Kind == plan.Prefetch {
@@ -104,7 +112,7 @@ func (r Runner) clear(ctx context.Context) error {
 	if err := r.Host.Images.Destroy(ctx); err != nil {
 		return err
 	}
-	for _, file := range append(host.Leftovers(), host.ProofLogs) {
+	for _, file := range append(host.Leftovers(), host.ProofLogs, host.GuestsDir) {
 		if err := r.Host.Files.Remove(file); err != nil {
 			return fmt.Errorf("removing %s: %w", file, err)
 		}

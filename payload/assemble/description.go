@@ -30,9 +30,11 @@ type Description struct {
 	// running sandboxes of the other.
 	ShimCompatibility string `toml:"shimCompatibility"`
 	// OpenShift and Kubernetes are version ranges; empty means any.
-	OpenShift  string      `toml:"openshift"`
-	Kubernetes string      `toml:"kubernetes"`
-	Requires   Requires    `toml:"requires"`
+	OpenShift  string   `toml:"openshift"`
+	Kubernetes string   `toml:"kubernetes"`
+	Requires   Requires `toml:"requires"`
+	// Guest is for payloads whose guest runs the host's kernel.
+	Guest      *Guest      `toml:"guest"`
 	Handlers   []Handler   `toml:"handlers"`
 	Components []Component `toml:"components"`
 	// Packages are the RPM packages among the staged files.
@@ -44,6 +46,14 @@ type Requires struct {
 	QEMU      bool `toml:"qemu"`
 	Virtiofsd bool `toml:"virtiofsd"`
 	Kernel    bool `toml:"kernel"`
+}
+
+// Guest says what the initrd of a guest is made of, as in manifest.Guest.
+type Guest struct {
+	Initrd          string   `toml:"initrd"`
+	Modules         []string `toml:"modules"`
+	OptionalModules []string `toml:"optionalModules"`
+	Kernel          string   `toml:"kernel"`
 }
 
 // Handler is one handler that the payload offers.
@@ -103,7 +113,7 @@ func (d Description) manifest() manifest.Manifest {
 	m := manifest.Manifest{
 		Version: manifest.Version, Name: d.Name, PayloadVersion: d.Version, Architecture: cmp.Or(d.Architecture, runtime.GOARCH),
 		Prefix: d.Prefix, ShimCompatibility: d.ShimCompatibility, OpenShift: d.OpenShift, Kubernetes: d.Kubernetes,
-		Requires: manifest.Requires(d.Requires), Packages: d.Packages,
+		Requires: manifest.Requires(d.Requires), Guest: (*manifest.Guest)(d.Guest), Packages: d.Packages,
 	}
 	for _, h := range d.Handlers {
 		m.Handlers = append(m.Handlers, manifest.Handler{

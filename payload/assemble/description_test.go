@@ -21,6 +21,12 @@ shimCompatibility = "test-1"
 [requires]
 qemu = true
 
+[guest]
+initrd = "usr/share/base.initrd"
+modules = ["virtiofs"]
+optionalModules = ["9p"]
+kernel = "usr/share/vmlinuz"
+
 [[handlers]]
 name = "kata-oc"
 type = "vm"
@@ -40,6 +46,7 @@ func TestADescriptionIsRead(t *testing.T) {
 	want := description()
 	want.Prefix = "/opt/kata"
 	want.Requires.QEMU = true
+	want.Guest = &assemble.Guest{Initrd: "usr/share/base.initrd", Modules: []string{"virtiofs"}, OptionalModules: []string{"9p"}, Kernel: "usr/share/vmlinuz"}
 	want.Components = []assemble.Component{{Name: "shim", Paths: []string{"usr/bin"}}}
 	assert.Equal(t, want, d)
 }
@@ -47,8 +54,8 @@ func TestADescriptionIsRead(t *testing.T) {
 func TestADescriptionWithAMistakeIsRefusedByLine(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ text, want string }{
-		"unknown key":   {text + "path = 1\n", `reading description: line 21: unknown key "components.path"`},
-		"wrong type":    {text + "version = 1\n", "reading description: line 21, column "},
+		"unknown key":   {text + "path = 1\n", `reading description: line 27: unknown key "components.path"`},
+		"wrong type":    {text + "version = 1\n", "reading description: line 27, column "},
 		"no TOML":       {"name: x", "reading description: line 1, column "},
 		"defined twice": {text + "[requires]\n", "requires"},
 	} {

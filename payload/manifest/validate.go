@@ -23,7 +23,7 @@ const (
 // Validate tells the first thing that makes the manifest unfit to be served, in one sentence that
 // names it.
 func (m Manifest) Validate() error {
-	for _, check := range []func() error{m.validateHead, m.validateComponents, m.validateFiles, m.validateHandlers, m.validatePackages} {
+	for _, check := range []func() error{m.validateHead, m.validateComponents, m.validateFiles, m.validateHandlers, m.validateGuest, m.validatePackages} {
 		if err := check(); err != nil {
 			return err
 		}

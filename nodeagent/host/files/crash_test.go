@@ -4,6 +4,7 @@ package files_test
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,6 +30,15 @@ func write(path, content string, mode fs.FileMode) func(files.Tree) error {
 	return func(tree files.Tree) error { return tree.Write(path, []byte(content), mode) }
 }
 
+func stream(path, content string, mode fs.FileMode) func(files.Tree) error {
+	return func(tree files.Tree) error {
+		return tree.Stream(path, func(w io.Writer) error {
+			_, err := io.WriteString(w, content)
+			return err
+		}, mode)
+	}
+}
+
 func link(path, target string) func(files.Tree) error {
 	return func(tree files.Tree) error { return tree.Link(path, target) }
 }
@@ -50,6 +60,8 @@ func nothing(t *testing.T, _ files.Tree) { t.Helper() }
 func operations() map[string]operation {
 	return map[string]operation{
 		"a new file with its parents": {nothing, write("/a/b/c", "new", 0o640), "/a/b/c", "", "-rw-r----- new"},
+		"a streamed file":             {nothing, stream("/a/b", "new", 0o644), "/a/b", "", "-rw-r--r-- new"},
+		"another streamed file":       {after(write("/a/b", "old", 0o644)), stream("/a/b", "new", 0o644), "/a/b", "-rw-r--r-- old", "-rw-r--r-- new"},
 		"another content":             {after(write("/a/b", "old", 0o600)), write("/a/b", "new", 0o600), "/a/b", "-rw------- old", "-rw------- new"},
 		"another mode":                {after(write("/a/b", "old", 0o600)), write("/a/b", "old", 0o644), "/a/b", "-rw------- old", "-rw-r--r-- old"},
 		"a new drop-in":               {nothing, write(dropIn, "new", 0o644), dropIn, "", "-rw-r--r-- new"},

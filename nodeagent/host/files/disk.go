@@ -5,6 +5,7 @@ package files
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -16,8 +17,8 @@ import (
 type Disk interface {
 	// Mkdir makes one directory.
 	Mkdir(path string) error
-	// Create makes a new file with its content.
-	Create(path string, content []byte, mode fs.FileMode) error
+	// Create makes a new file with what a function writes.
+	Create(path string, content func(io.Writer) error, mode fs.FileMode) error
 	// Symlink makes a new symbolic link.
 	Symlink(target, path string) error
 	// Rename replaces what is at the new path.
@@ -35,13 +36,13 @@ type Kernel struct{}
 func (Kernel) Mkdir(path string) error { return os.Mkdir(path, 0o755) }
 
 // Create refuses what exists.
-func (Kernel) Create(path string, content []byte, mode fs.FileMode) (err error) {
+func (Kernel) Create(path string, content func(io.Writer) error, mode fs.FileMode) (err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(content); err != nil {
+	if err := content(f); err != nil {
 		return err
 	}
 	// The umask of the service is stricter than what CRI-O and people must be able to read.

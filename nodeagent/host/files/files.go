@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,11 +67,27 @@ func (t Tree) List(dir string) ([]string, error) {
 func (t Tree) Write(path string, content []byte, mode fs.FileMode) error {
 	path = t.Path(path)
 	return t.replace(path, equal(path, content, mode), func(staged string) error {
-		if err := t.disk.Create(staged, content, mode); err != nil {
-			return err
-		}
-		return t.disk.Sync(staged)
+		return t.create(staged, func(w io.Writer) error { return whole(w, content) }, mode)
 	})
+}
+
+func whole(w io.Writer, content []byte) error {
+	_, err := w.Write(content)
+	return err
+}
+
+// Stream replaces a file by what a function writes, as Write does. It is for files that are too
+// large to be held in memory.
+func (t Tree) Stream(path string, content func(io.Writer) error, mode fs.FileMode) error {
+	path = t.Path(path)
+	return t.replace(path, false, func(staged string) error { return t.create(staged, content, mode) })
+}
+
+func (t Tree) create(staged string, content func(io.Writer) error, mode fs.FileMode) error {
+	if err := t.disk.Create(staged, content, mode); err != nil {
+		return err
+	}
+	return t.disk.Sync(staged)
 }
 
 // equal reads no more than a file of the same size.

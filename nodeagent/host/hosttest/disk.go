@@ -4,6 +4,7 @@ package hosttest
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ var ErrDisk = errors.New("input/output error")
 // calls are those of the disk below host.Files.
 type calls interface {
 	Mkdir(path string) error
-	Create(path string, content []byte, mode fs.FileMode) error
+	Create(path string, content func(io.Writer) error, mode fs.FileMode) error
 	Symlink(target, path string) error
 	Rename(from, to string) error
 	Remove(path string) error
@@ -123,7 +124,7 @@ func (d *Disk) Symlink(target, path string) error {
 }
 
 // Create makes a file.
-func (d *Disk) Create(path string, content []byte, mode fs.FileMode) error {
+func (d *Disk) Create(path string, content func(io.Writer) error, mode fs.FileMode) error {
 	return d.appears(path, func() error {
 		if err := d.below.Create(path, content, mode); err != nil {
 			return err

@@ -58,6 +58,10 @@ type Machine struct {
 	// Holding are processes that only have files or directories open, which are their Paths.
 	Holding []host.Process
 
+	// Kernels are those on disk, newest first. FullDisk makes the building of guests fail.
+	Kernels  []string
+	FullDisk bool
+
 	// Changes counts changes, those that fail too. The agent dies just before change CrashBefore
 	// and just after change CrashAt; 0 is never.
 	Changes, CrashBefore, CrashAt int
@@ -85,6 +89,7 @@ func New(root string, files host.Files) (*Machine, error) {
 func (m *Machine) Host() host.Host {
 	return seam.Wrap(host.Host{
 		Files: m.Files, Services: services{m}, Images: store{m}, Mounts: kernel{m}, Sandboxes: runtime{m}, Processes: processes{m},
+		Guests: guests{m},
 	}, m.change)
 }
 

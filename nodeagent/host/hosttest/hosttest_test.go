@@ -71,3 +71,11 @@ func TestTheImagesConform(t *testing.T) {
 	missing := hosttest.Payload{Version: "3.0.0"}.Reference()
 	hosttest.ConformImages(t, hosttest.ImagesBench{Images: m.Host().Images, One: one.Reference(), Two: two.Reference(), Missing: missing})
 }
+
+func TestTheGuestsConform(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	m.Kernels = []string{"6.13", "6.12"}
+	require.NoError(t, m.Files.Write("/base", []byte("a base"), 0o644))
+	hosttest.ConformGuests(t, hosttest.GuestsBench{Guests: m.Host().Guests, Files: m.Files, Order: host.GuestOrder{Base: "/base", BaseSHA256: "0"}})
+}

@@ -24,6 +24,8 @@ const (
 	ConfigFile = "usr/share/defaults/configuration.toml"
 	// KernelFile is named by the base configuration.
 	KernelFile = "opt/kata/share/vmlinux"
+	// BaseFile is what guests are made of.
+	BaseFile = "opt/kata/share/base.initrd"
 )
 
 // Payload is one that the registry serves.
@@ -33,13 +35,16 @@ type Payload struct {
 	Shim string
 	// Requires is what its host must bring.
 	Requires manifest.Requires
+	// Modules are those that a guest needs of the host's kernel. The payload brings all of its guest
+	// where there are none.
+	Modules []string
 	// Damage replaces the content of files after the manifest was written; the manifest's own too.
 	Damage map[string]string
 }
 
 func (p Payload) files() map[string]string {
 	config := "[hypervisor.qemu]\nkernel = '/" + KernelFile + "'\n[runtime]\nversion = '" + p.Version + "'\n"
-	return map[string]string{KernelFile: "a kernel", ShimFile: p.Shim, ConfigFile: config}
+	return map[string]string{KernelFile: "a kernel", BaseFile: "a base", ShimFile: p.Shim, ConfigFile: config}
 }
 
 func (p Payload) manifest() []byte {
@@ -48,7 +53,10 @@ func (p Payload) manifest() []byte {
 		Handlers:   []manifest.Handler{{Name: node.Handler, Type: manifest.TypeVM, Shim: ShimFile, Config: ConfigFile, Dialect: manifest.DialectGo}},
 		Components: []manifest.Component{{Name: "all", Version: p.Version}}, Requires: p.Requires,
 	}
-	for _, name := range []string{KernelFile, ShimFile, ConfigFile} {
+	if len(p.Modules) > 0 {
+		m.Requires.Kernel, m.Guest = true, &manifest.Guest{Initrd: BaseFile, Kernel: KernelFile, Modules: p.Modules}
+	}
+	for _, name := range []string{BaseFile, KernelFile, ShimFile, ConfigFile} {
 		content := p.files()[name]
 		sum := sha256.Sum256([]byte(content))
 		m.Files = append(m.Files, manifest.File{Path: name, Mode: mode(name), Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])})
@@ -70,8 +78,11 @@ func mode(name string) manifest.Mode {
 // Reference names the payload by the digest of its manifest, which stands for the image's here.
 func (p Payload) Reference() string { return "registry.example/kata@" + manifest.Digest(p.manifest()) }
 
+// Platform is the digest that stands for the payload in the id of its slot.
+func (p Payload) Platform() string { return manifest.Digest(p.manifest()) }
+
 func (p Payload) image(asked string) host.Image {
-	digest := manifest.Digest(p.manifest())
+	digest := p.Platform()
 	return host.Image{ID: digest[len("sha256:"):], Digests: slices.Compact([]string{asked, digest}), Platform: digest, Manifest: digest, Version: p.Version}
 }
 

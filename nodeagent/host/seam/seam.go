@@ -29,6 +29,7 @@ const (
 	Unmount Kind = "mounts.unmount"
 	Prove   Kind = "sandboxes.prove"
 	End     Kind = "sandboxes.remove"
+	Build   Kind = "guests.build"
 )
 
 // Op is one change: what is done, and to which path, unit, image or sandbox.
@@ -49,6 +50,7 @@ func Wrap(h host.Host, around Around) host.Host {
 	h.Images = images{h.Images, around}
 	h.Mounts = mounts{h.Mounts, around}
 	h.Sandboxes = sandboxes{h.Sandboxes, around}
+	h.Guests = guests{h.Guests, around}
 	return h
 }
 
@@ -131,4 +133,13 @@ func (s sandboxes) Prove(ctx context.Context, handler, name string) (id string, 
 
 func (s sandboxes) Remove(ctx context.Context, id string) error {
 	return s.around(Op{End, id}, func() error { return s.Sandboxes.Remove(ctx, id) })
+}
+
+type guests struct {
+	host.Guests
+	around Around
+}
+
+func (g guests) Build(ctx context.Context, order host.GuestOrder) error {
+	return g.around(Op{Build, order.Slot}, func() error { return g.Guests.Build(ctx, order) })
 }

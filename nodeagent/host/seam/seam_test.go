@@ -25,6 +25,7 @@ func reads() map[string][]string {
 		"Mounts":    {"Below", "Private"},
 		"Sandboxes": {"List", "Shim"},
 		"Processes": {"Holding", "Started", "Using"},
+		"Guests":    {"Image", "Kernels"},
 	}
 }
 
@@ -65,7 +66,7 @@ func TestEveryChangePassesTheSeam(t *testing.T) {
 			require.ErrorIs(t, err, stopped, "%s.%s", port.Name, name)
 		}
 	}
-	assert.Len(t, seen, 13)
+	assert.Len(t, seen, 14)
 }
 
 func TestAChangeIsDoneWhereTheFunctionDoesIt(t *testing.T) {

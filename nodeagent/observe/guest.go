@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package observe
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
+
+// payloadKernel makes slots whose guests run the payload's kernel other slots.
+const payloadKernel = " guest_kernel=payload"
+
+// kernels returns the kernels on disk that do not run.
+func (o Observer) kernels() ([]string, error) {
+	if o.Self.PayloadKernel {
+		return nil, nil
+	}
+	all, err := o.Host.Guests.Kernels()
+	return slices.DeleteFunc(all, func(release string) bool { return release == o.Self.Kernel }), err
+}
+
+// guests returns the initrds on disk.
+func (o Observer) guests() ([]plan.Guest, error) {
+	slots, err := o.Host.Files.List(host.GuestsDir)
+	if err != nil {
+		return nil, err
+	}
+	var guests []plan.Guest
+	for _, slot := range slots {
+		whole, err := o.wholeGuest(slot)
+		if err != nil {
+			return nil, err
+		}
+		guests = append(guests, plan.Guest{Slot: slot, Whole: whole})
+	}
+	return guests, nil
+}
+
+func (o Observer) wholeGuest(slot string) (bool, error) {
+	files, err := o.Host.Files.List(host.GuestDir(slot))
+	return slices.Contains(files, host.GuestInitrdFile) && slices.Contains(files, host.GuestRecordFile), err
+}
+
+// guest reports whether what a slot's guests start from is there.
+func (o Observer) guest(slot string) (bool, error) {
+	g, err := record.LoadGuest(o.Host.Files, slot)
+	if err != nil || g == nil {
+		return false, err
+	}
+	if !strings.HasPrefix(g.Initrd, host.GuestsDir+"/") {
+		return true, nil // it is a file of the payload
+	}
+	return o.wholeGuest(path.Base(path.Dir(g.Initrd)))
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package observe_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+func TestGuestsAndKernelsOnDiskAreFacts(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	m.Kernels = []string{"6.13", "6.12", "6.11"}
+	put(t, m, map[string]string{host.GuestInitrd("a"): "", host.GuestDir("a") + "/" + host.GuestRecordFile: "", host.GuestInitrd("b"): ""})
+	f := look(t, m, cluster.Told{})
+	assert.Equal(t, []string{"6.13", "6.11"}, f.Host.Kernels, "without the running one")
+	assert.Equal(t, []plan.Guest{{Slot: "a", Whole: true}, {Slot: "b"}}, f.Store.Guests)
+
+	o := observer(m)
+	o.Self.PayloadKernel = true
+	own, err := o.Look(t.Context(), cluster.Told{})
+	require.NoError(t, err)
+	assert.Empty(t, own.Host.Kernels, "a payload's kernel is not among them")
+	assert.NotEqual(t, f.Host.Settings, own.Host.Settings, "and its slots are others")
+}
