@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command runc is runc on a host that took capabilities from all its processes: it asks the real
-// one for what is left of them. Kubernetes' tests look at a node from privileged pods.
+// one for what is left of them, and for no OOM score where the host lets nobody lower one.
+// Kubernetes' tests look at a node from privileged pods, and CRI-O protects pause containers.
 package main
 
 import (
@@ -44,6 +45,9 @@ func lessen(args, taken []string) error {
 		return rewrite(filepath.Join(bundle, "config.json"), func(spec *specs.Spec) {
 			if spec.Process != nil {
 				spec.Process.Capabilities = capabilities.Without(spec.Process.Capabilities, taken)
+				if slices.Contains(taken, "CAP_SYS_RESOURCE") {
+					spec.Process.OOMScoreAdj = nil
+				}
 			}
 		})
 	}

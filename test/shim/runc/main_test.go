@@ -16,7 +16,7 @@ func TestSpecsAndProcessesAskForWhatIsLeft(t *testing.T) {
 	dir := t.TempDir()
 	config, process := filepath.Join(dir, "config.json"), filepath.Join(dir, "process")
 	const all, left = `"capabilities":{"bounding":["CAP_KILL","CAP_SYS_RESOURCE"]}`, `"capabilities":{"bounding":["CAP_KILL"]}`
-	require.NoError(t, os.WriteFile(config, []byte(`{"ociVersion":"1.3.0","process":{"cwd":"/",`+all+`}}`), 0o600))
+	require.NoError(t, os.WriteFile(config, []byte(`{"ociVersion":"1.3.0","process":{"cwd":"/","oomScoreAdj":-998,`+all+`}}`), 0o600))
 	require.NoError(t, os.WriteFile(process, []byte(`{"cwd":"/",`+all+`}`), 0o600))
 	taken := []string{"CAP_SYS_RESOURCE"}
 

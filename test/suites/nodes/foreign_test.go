@@ -3,6 +3,7 @@
 package nodes_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -13,6 +14,9 @@ import (
 
 // foreignFile is a part of CRI-O's configuration that somebody else wrote.
 const foreignFile = "/etc/crio/crio.conf.d/99-site.conf"
+
+// foreignRuntime is a runtime without virtual machines that somebody else installed.
+const foreignRuntime = "/usr/local/sbin/runc"
 
 func (s *subject) writeForeign(content string) {
 	s.t.Helper()
@@ -28,11 +32,17 @@ func TestAHandlerThatAnotherFileHasTakenIsNotServed(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "taken")
 	s.install()
-	s.writeForeign("[crio.runtime.runtimes.kata-oc]\nruntime_path = \"/usr/sbin/runc\"\n")
+	runc, err := os.ReadFile(s.cluster.Programs.Path("runc"))
+	require.NoError(t, err)
+	require.NoError(t, s.node.WriteFile(foreignRuntime, runc, 0o755))
+	s.writeForeign("[crio.runtime.runtimes.kata-oc]\nruntime_path = \"" + foreignRuntime + "\"\n")
 	s.run("systemctl", "restart", crioUnit)
 	report := s.awaitReport("names the file", complains(foreignFile))
 	assert.Empty(t, report.Payload, "CRI-O would run pods of our handler with runc")
 	s.awaitFailed(says(foreignFile))
+	s.bindPod("outside")
+	s.awaitPod("outside")
+	s.awaitShims(0)
 
 	s.run("rm", foreignFile)
 	s.run("systemctl", "restart", crioUnit)
@@ -40,6 +50,11 @@ func TestAHandlerThatAnotherFileHasTakenIsNotServed(t *testing.T) {
 	s.runPod("pod")
 	assert.Len(t, s.payloadMounts(), 1)
 	s.assertCRIOStarts(4)
+
+	s.endPod("pod")
+	s.endPod("outside")
+	s.unwant()
+	s.assertClean()
 }
 
 func TestForeignConfigurationOfCRIOIsNamedAndNeverRestartedInto(t *testing.T) {
