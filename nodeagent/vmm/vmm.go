@@ -36,15 +36,16 @@ func QEMU(architecture string) Program {
 	}
 }
 
-// Virtiofsd is the same program on every architecture.
+// Virtiofsd is the same program on every architecture: the one of the virtio-fs project. The one
+// that QEMU brought up to version 7.2, as /usr/lib/qemu/virtiofsd on Debian 12 and Ubuntu 22.04,
+// exits on the options that Kata gives it.
 func Virtiofsd() Program {
 	return Program{
 		Name: "virtiofsd",
 		Candidates: []string{
-			"/usr/libexec/virtiofsd",  // RHEL, Fedora, RHCOS, Debian since 12, SUSE
-			"/usr/lib/virtiofsd",      // Arch
-			"/usr/bin/virtiofsd",      // built from source
-			"/usr/lib/qemu/virtiofsd", // Debian 11 and Ubuntu 22.04, where QEMU brought it
+			"/usr/libexec/virtiofsd", // RHEL, Fedora, RHCOS, Debian since 13, SUSE
+			"/usr/lib/virtiofsd",     // Arch
+			"/usr/bin/virtiofsd",     // built from source
 		},
 		Packages: [2]string{"virtiofsd", "virtiofsd"},
 	}
