@@ -28,7 +28,7 @@ import (
 )
 
 // packed returns a file's content as its name says.
-func packed(t *testing.T, name, content string) []byte {
+func packed(t testing.TB, name, content string) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	var w io.WriteCloser

@@ -3,6 +3,7 @@
 package guests
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -27,7 +28,7 @@ func (s *segment) module(ctx context.Context, file string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // Nothing was written.
-	plain, err := decompress(path.Ext(file), safefile.Reader(ctx, f))
+	plain, err := decompress(path.Ext(file), bufio.NewReader(safefile.Reader(ctx, f)))
 	if err != nil {
 		return nil, err
 	}

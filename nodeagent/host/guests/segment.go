@@ -108,7 +108,7 @@ func (s *segment) write(ctx context.Context, to io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", name, err)
 		}
-		if err := w.WriteRecord(cpio.StaticFile(name, string(content), fileMode)); err != nil {
+		if err := w.WriteRecord(cpio.StaticRecord(content, cpio.Info{Name: name, Mode: cpio.S_IFREG | fileMode})); err != nil {
 			return err
 		}
 	}
