@@ -31,6 +31,16 @@ type Input struct {
 	// WorkDir is an existing directory for the compressed layers. The image reads them from there,
 	// so it must outlive the image.
 	WorkDir string
+	// Progress, if set, is called as files are compressed, from several goroutines at once.
+	Progress func(Progress)
+}
+
+// Progress is how far one layer has come.
+type Progress struct {
+	// Component is the component whose layer it is.
+	Component string
+	// Done and Total count bytes before compression.
+	Done, Total int64
 }
 
 // Payload is a built image.
@@ -106,7 +116,7 @@ func writeLayers(ctx context.Context, in Input, tree *os.Root, m manifest.Manife
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for c := range owned {
 		group.Go(func() (err error) {
-			layers[c], err = writeComponent(groupCtx, in, tree, m.Files, owned[c])
+			layers[c], err = writeComponent(groupCtx, in, tree, m.Files, owned[c], in.progress(m.Components[c].Name))
 			return err
 		})
 	}
@@ -122,6 +132,15 @@ func writeLayers(ctx context.Context, in Input, tree *os.Root, m manifest.Manife
 		return nil, err
 	}
 	return append(layers, top), nil
+}
+
+// progress returns what is called as the content of a component's files is read.
+func (in Input) progress(component string) func(done, total int64) {
+	return func(done, total int64) {
+		if in.Progress != nil {
+			in.Progress(Progress{Component: component, Done: done, Total: total})
+		}
+	}
 }
 
 func roundTime(t time.Time) time.Time {

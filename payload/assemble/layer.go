@@ -55,10 +55,12 @@ type layerWriter struct {
 	zip          io.WriteCloser
 	tar          *tar.Writer
 	directories  map[string]bool
+	// read is called for what was read of files, with a number of bytes.
+	read func(bytes int)
 }
 
 func newLayerWriter(in Input) (_ *layerWriter, err error) {
-	w := &layerWriter{inner: sha256.New(), outer: sha256.New(), compression: in.Compression, directories: map[string]bool{".": true}}
+	w := &layerWriter{inner: sha256.New(), outer: sha256.New(), compression: in.Compression, directories: map[string]bool{".": true}, read: func(int) {}}
 	if w.out, err = os.CreateTemp(in.WorkDir, "layer-*.tar"); err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func (w *layerWriter) add(ctx context.Context, f manifest.File, content io.Reade
 		return "", err
 	}
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w.tar, sum), io.LimitReader(interruptible{ctx, content}, f.Size))
+	n, err := io.Copy(io.MultiWriter(w.tar, sum), io.LimitReader(interruptible{ctx, content, w.read}, f.Size))
 	if err == nil && n != f.Size {
 		err = io.ErrUnexpectedEOF
 	}
@@ -130,12 +132,20 @@ func v1Hash(h hash.Hash) v1.Hash {
 }
 
 // writeComponent writes the layer of some of the files and fills in their digests.
-func writeComponent(ctx context.Context, in Input, tree *os.Root, files []manifest.File, owned []int) (*layer, error) {
+func writeComponent(ctx context.Context, in Input, tree *os.Root, files []manifest.File, owned []int, progress func(done, total int64)) (*layer, error) {
 	w, err := newLayerWriter(in)
 	if err != nil {
 		return nil, err
 	}
 	defer w.out.Close() //nolint:errcheck // close has reported it; here it only ends an interrupted layer.
+	var done, total int64
+	for _, i := range owned {
+		total += files[i].Size
+	}
+	w.read = func(bytes int) {
+		done += int64(bytes)
+		progress(done, total)
+	}
 	for _, i := range owned {
 		if err := writeStaged(ctx, w, tree, &files[i]); err != nil {
 			return nil, fmt.Errorf("%s: %w", files[i].Path, err)
@@ -171,15 +181,18 @@ func writeManifest(ctx context.Context, in Input, document []byte) (*layer, erro
 	return w.close()
 }
 
-// interruptible ends a copy between two reads when its context ends.
+// interruptible ends a copy between two reads when its context ends, and counts what is read.
 type interruptible struct {
 	ctx     context.Context //nolint:containedctx // It lives for one copy.
 	content io.Reader
+	read    func(bytes int)
 }
 
 func (r interruptible) Read(p []byte) (int, error) {
 	if r.ctx.Err() != nil {
 		return 0, context.Cause(r.ctx)
 	}
-	return r.content.Read(p)
+	n, err := r.content.Read(p)
+	r.read(n)
+	return n, err
 }

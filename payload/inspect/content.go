@@ -23,7 +23,7 @@ const (
 
 // verifyContents hashes the files with a few workers. They take files in order and finish what they
 // took, so that the error is about the first bad file however the work was spread.
-func verifyContents(ctx context.Context, root *os.Root, files []manifest.File) error {
+func verifyContents(ctx context.Context, root *os.Root, files []manifest.File, verified func(manifest.File)) error {
 	var next atomic.Int64
 	var stop atomic.Bool
 	problems := make([]error, len(files))
@@ -38,6 +38,8 @@ func verifyContents(ctx context.Context, root *os.Root, files []manifest.File) e
 				}
 				if problems[i] = verifyContent(ctx, root, files[i], buffer); problems[i] != nil {
 					stop.Store(true)
+				} else {
+					verified(files[i])
 				}
 			}
 		})

@@ -35,6 +35,12 @@ func (m *Mismatch) Error() string { return fmt.Sprintf("verifying payload: %s: %
 // path in sorted order, or another error where reading itself went wrong or ctx ended. Owners and
 // extended attributes are not compared.
 func Tree(ctx context.Context, root string, m manifest.Manifest) error {
+	return TreeReporting(ctx, root, m, func(manifest.File) {})
+}
+
+// TreeReporting is Tree, and calls a function for each regular file whose content is as the manifest
+// says, from several goroutines at once.
+func TreeReporting(ctx context.Context, root string, m manifest.Manifest, verified func(manifest.File)) error {
 	dir, err := os.OpenRoot(root)
 	if err != nil {
 		return fmt.Errorf("verifying payload: %w", err)
@@ -49,7 +55,7 @@ func Tree(ctx context.Context, root string, m manifest.Manifest) error {
 		return fmt.Errorf("verifying payload: %w", err)
 	}
 	sound, mismatch := compare(found, m, listed)
-	if err := verifyContents(ctx, dir, sound); err != nil {
+	if err := verifyContents(ctx, dir, sound, verified); err != nil {
 		return err
 	}
 	if mismatch != nil {
