@@ -35,6 +35,7 @@ type Opened struct {
 	// Images are those of the index in its order, or the one image.
 	Images []v1.Image
 
+	target    Target
 	raw       []byte
 	form      string
 	reference types.ImageReference
@@ -71,7 +72,7 @@ func (t Target) open(ctx context.Context, w workspace) (*Opened, error) {
 	if t.digest != "" && t.digest != opened.Digest {
 		return nil, errors.Join(fmt.Errorf("the image's digest is %s", opened.Digest), opened.source.Close())
 	}
-	opened.Name = t.byDigest(opened.Digest)
+	opened.target, opened.Name = t, t.byDigest(opened.Digest)
 	return opened, nil
 }
 

@@ -140,15 +140,9 @@ func (t Target) carry(ctx context.Context, o *Opened) error {
 	if !t.HoldsAttachments() {
 		return nil
 	}
-	subjects := []digest.Digest{digest.Digest(o.Digest)}
-	for _, found := range o.Images {
-		at, err := found.Digest()
-		if err != nil {
-			return err
-		}
-		if at.String() != o.Digest {
-			subjects = append(subjects, digest.Digest(at.String()))
-		}
+	subjects, err := o.subjects()
+	if err != nil {
+		return err
 	}
 	for _, subject := range subjects {
 		if err := t.carryOf(ctx, o, subject); err != nil {

@@ -39,12 +39,17 @@ func payload(t *testing.T, version string) assemble.Payload {
 
 func payloadFor(t *testing.T, version, architecture string) assemble.Payload {
 	t.Helper()
+	return payloadOf(t, version, architecture, assemble.Gzip)
+}
+
+func payloadOf(t *testing.T, version, architecture string, compression assemble.Compression) assemble.Payload {
+	t.Helper()
 	tree := t.TempDir()
 	for path, mode := range map[string]os.FileMode{shim: 0o755, config: 0o644} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(tree, path)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(tree, path), []byte(version+architecture), mode))
 	}
-	p, err := assemble.Build(t.Context(), assemble.Input{Tree: tree, WorkDir: t.TempDir(), Compression: assemble.Gzip, Description: assemble.Description{
+	p, err := assemble.Build(t.Context(), assemble.Input{Tree: tree, WorkDir: t.TempDir(), Compression: compression, Description: assemble.Description{
 		Name: "kata-test", Version: version, Architecture: architecture, ShimCompatibility: "test-1",
 		Handlers:   []assemble.Handler{{Name: "kata-oc", Type: "vm", Shim: shim, Config: config, Dialect: "go"}},
 		Components: []assemble.Component{{Name: "all"}},

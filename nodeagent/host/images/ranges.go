@@ -7,11 +7,12 @@ import (
 	"context"
 	"io"
 	"math"
-	"reflect"
 	"slices"
 
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage/pkg/chunked/toc"
+
+	"github.com/kata-node/kata-node/internal/parts"
 )
 
 // serving is what a registry sends when it is asked for several parts of a blob at once.
@@ -39,41 +40,25 @@ func ask(ctx context.Context, source types.ImageSource, layers []types.BlobInfo)
 		return unknown
 	}
 	smallest := slices.MinFunc(layers, func(a, b types.BlobInfo) int { return cmp.Compare(a.Size, b.Size) })
-	parts := partsOf(ctx, source, smallest, 0, 2, uint64(smallest.Size)+1) //nolint:gosec // It is not negative.
+	lengths := partsOf(ctx, source, smallest, 0, 2, uint64(smallest.Size)+1) //nolint:gosec // It is not negative.
 	switch {
-	case slices.Equal(parts, []int{1, 1}):
+	case slices.Equal(lengths, []int{1, 1}):
 		return severalParts
-	case slices.Equal(parts, []int{1, 1, 0}):
+	case slices.Equal(lengths, []int{1, 1, 0}):
 		return wholeBlobs
 	default:
 		return unknown
 	}
 }
 
-// part is what the library calls ImageSourceChunk.
-type part struct{ Offset, Length uint64 }
-
-// partsOf asks for one byte at each of the offsets, by the same connection, mirror and credentials
-// as the pull, and returns the lengths of the parts that come. The library's method has a parameter
-// of a type that is internal to it, so it can only be called by reflection. Without that method
-// there are no parts.
+// partsOf asks for one byte at each of the offsets, and returns the lengths of the parts that come.
 func partsOf(ctx context.Context, source types.ImageSource, blob types.BlobInfo, offsets ...uint64) []int {
-	method := reflect.ValueOf(source).MethodByName("GetBlobAt")
-	if !method.IsValid() || method.Type().NumIn() != 3 || method.Type().NumOut() != 3 || method.Type().In(2).Kind() != reflect.Slice {
-		return nil
-	}
-	list := reflect.MakeSlice(method.Type().In(2), 0, len(offsets))
+	var wanted []parts.Part
 	for _, offset := range offsets {
-		one := reflect.ValueOf(part{offset, 1})
-		if !one.CanConvert(list.Type().Elem()) {
-			return nil
-		}
-		list = reflect.Append(list, one.Convert(list.Type().Elem()))
+		wanted = append(wanted, parts.Part{Offset: offset, Length: 1})
 	}
-	out := method.Call([]reflect.Value{reflect.ValueOf(ctx), reflect.ValueOf(blob), list})
-	streams, isStreams := reflect.TypeAssert[chan io.ReadCloser](out[0])
-	failures, isFailures := reflect.TypeAssert[chan error](out[1])
-	if !isStreams || !isFailures || !out[2].IsNil() {
+	streams, failures, served := parts.Of(ctx, source, blob, wanted...)
+	if !served {
 		return nil
 	}
 	return drain(streams, failures)

@@ -151,10 +151,10 @@ func (n node) measure(b *testing.B, s *source, name string, update func()) (one 
 }
 
 // inodes are the files of all layers, with what they take of the disk.
-func (n node) inodes(b *testing.B) map[uint64]float64 {
-	b.Helper()
+func (n node) inodes(tb testing.TB) map[uint64]float64 {
+	tb.Helper()
 	found := map[uint64]float64{}
-	require.NoError(b, filepath.WalkDir(filepath.Join(n.root, host.StoreDir, "overlay"), func(file string, d fs.DirEntry, err error) error {
+	require.NoError(tb, filepath.WalkDir(filepath.Join(n.root, host.StoreDir, "overlay"), func(file string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || !strings.Contains(file, "/diff/") {
 			return err
 		}
