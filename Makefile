@@ -29,7 +29,7 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test bench lint generate verify payload test-payload demo e2e rpm machineconfig images fuzz deps
+.PHONY: help build test bench lint generate verify payload man test-payload demo e2e rpm machineconfig images fuzz deps
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -73,6 +73,7 @@ verify: ## Check generated files, formatting, go.mod, and known vulnerabilities 
 	  echo "known vulnerabilities are not checked: $(VULNDB) cannot be reached with curl"; \
 	else for m in $(MODULES); do echo "govulncheck $$m"; (cd $$m && CGO_ENABLED=0 GOVULNDB=$(VULNDB) go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) -tags=$(TAGS) ./...) || echo "$$m has known vulnerabilities, or they could not be checked: see above"; done; fi
 
+MAN_DIR ?= $(DIST)/man/man1
 TO ?= oci:$(DIST)/payload:latest
 SOURCES ?= payload/sources.toml
 PROFILE ?= host-qemu
@@ -80,6 +81,10 @@ ARCHITECTURE ?= $(shell go env GOARCH)
 payload: ## Build the payload from upstream's archives and push it [PROFILE=host-qemu SOURCES=payload/sources.toml ARCHITECTURE=amd64,arm64 TO=oci:dist/payload:latest]
 	$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/kata-payload
 	bin/kata-payload build --sources $(SOURCES) --profile $(PROFILE) --architecture $(ARCHITECTURE) --to $(TO)
+
+man: ## Write the manual pages of kata-payload [MAN_DIR=dist/man/man1]
+	$(call GO_BUILD,$(VERSION)) -o bin/ ./cmd/kata-payload
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) bin/kata-payload man $(MAN_DIR)
 
 PAYLOAD_VERSION ?= 1.0.0
 test-payload: ## Build the test payload, whose shim is from this repository, and push it [PAYLOAD_VERSION=1.0.0 TO=oci:dist/payload:latest]

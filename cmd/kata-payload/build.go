@@ -54,15 +54,20 @@ time of creation (seconds; default 0); all files in it have the time 0.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.from, "from", "", "staged directory: the root of the image")
-	flags.StringVar(&f.describe, "describe", "", "description of that directory (TOML)")
-	flags.StringVar(&f.to, "to", "", "docker://, oci:, oci-archive: or containers-storage: with a name behind it")
-	flags.StringArrayVar(&f.set, "set", nil, "override a key of the description, as in version=2.0.0 (repeatable)")
+	flags.StringVar(&f.from, "from", "", "`DIR` that is staged as the root of the image")
+	flags.StringVar(&f.describe, "describe", "", "`FILE` with the description of that directory (TOML)")
+	flags.StringVar(&f.to, "to", "", "`TARGET` of the image: docker://, oci:, oci-archive: or containers-storage: with a name behind it")
+	flags.StringArrayVar(&f.set, "set", nil, "override a key of the description, `KEY=VALUE` as in version=2.0.0 (repeatable)")
 	f.sources.add(flags)
 	flags.BoolVar(&f.attest, "attest", true, "attach a bill of materials (SPDX) and the provenance (SLSA) to the image")
-	flags.StringVar(&f.compression, "compression", string(assemble.ZstdChunked), "of the layers: zstd:chunked, or gzip for registries that know no zstd")
+	flags.StringVar(&f.compression, "compression", string(assemble.ZstdChunked), "`NAME` of the layers' compression: zstd:chunked, or gzip for registries that know no zstd")
 	f.registry.add(flags)
 	f.sign.add(flags)
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("to", completeImages(1)))
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("profile", completeProfiles))
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("architecture", completeList(architectures())))
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("compression", completeCompressions()))
+	cobra.CheckErr(cmd.MarkFlagDirname("from"))
 	cobra.CheckErr(cmd.MarkFlagRequired("to"))
 	cmd.MarkFlagsOneRequired("sources", "from")
 	cmd.MarkFlagsMutuallyExclusive("sources", "from")
@@ -95,12 +100,29 @@ func (f *buildFlags) run(ctx context.Context, out, progress io.Writer) (err erro
 		return err
 	}
 	fmt.Fprintf(progress, "publishing to %s\n", target)
+	shown := display(progress, "copying")
+	o.Progress = blobs(shown, layerNames(images))
 	published, err := transport.Push(ctx, content, target, o)
+	shown.Close()
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(out, published.Name)
 	return err
+}
+
+// layerNames maps digests of layers to words. Layers of several architectures have theirs in them.
+func layerNames(images []built) map[string]string {
+	names := map[string]string{}
+	for _, b := range images {
+		for _, l := range b.Layers {
+			names[l.Digest] = l.Component
+			if len(images) > 1 {
+				names[l.Digest] += " (" + b.Manifest.Architecture + ")"
+			}
+		}
+	}
+	return names
 }
 
 // built is an image, and the sources of which it was made.
@@ -121,7 +143,10 @@ func (f *buildFlags) build(ctx context.Context, work string, progress io.Writer)
 		if err != nil {
 			return nil, err
 		}
+		shown := display(progress, "compressing")
+		in.Progress = layers(shown)
 		p, err := assemble.Build(ctx, in)
+		shown.Close()
 		if err != nil {
 			return nil, err
 		}

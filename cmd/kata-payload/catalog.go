@@ -27,15 +27,15 @@ func newCatalog() *cobra.Command {
 
 It is a YAML file, which the controller reads from a ConfigMap:
 
-  format: 1
-  payloads:
-    - image: registry.example.com/kata/payload@sha256:...   # always by digest
-      version: 3.20.0                                       # for people
-      openshift: ">=4.17, <4.20"                            # minor versions; a Node says no more
-      rhel: [9]                                             # optional: major versions of the nodes' system
-      architectures: [amd64, arm64]                         # optional
-    - image: registry.example.com/kata/payload@sha256:...
-      kubernetes: ">=1.30, <1.34"                           # for nodes that do not say their OpenShift
+    format: 1
+    payloads:
+      - image: registry.example.com/kata/payload@sha256:...   # always by digest
+        version: 3.20.0                                       # for people
+        openshift: ">=4.17, <4.20"                            # minor versions; a Node says no more
+        rhel: [9]                                             # optional: major versions of the nodes' system
+        architectures: [amd64, arm64]                         # optional
+      - image: registry.example.com/kata/payload@sha256:...
+        kubernetes: ">=1.30, <1.34"                           # for nodes that do not say their OpenShift
 
 A range compares releases: >=, >, <=, <, =, ~ (the same minor version) and ^ (the same major version), all of which must
 hold. A pre-release (4.20.0-rc.1, v1.34.2-eks-1a2b3c4) counts as the release that it names, and build metadata
@@ -65,6 +65,7 @@ none. Order and comments stay as they are; empty lines and the style of quotes d
 	flags.StringSliceVar(&e.Architectures, "architecture", nil, "architecture, such as amd64 (repeatable); without it, all")
 	flags.IntSliceVar(&e.RHEL, "rhel", nil, "major version of RHEL, such as 9 (repeatable); without it, every system")
 	flags.StringVar(&e.Version, "payload-version", "", "what the payload calls itself, for people")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("architecture", completeList(architectures())))
 	cmd.MarkFlagsOneRequired("openshift", "kubernetes")
 	return cmd
 }
@@ -125,6 +126,7 @@ func newCatalogResolve() *cobra.Command {
 	flags.StringVar(&t.Kubernetes, "kubernetes", "", "the kubelet's version, such as v1.33.5")
 	flags.StringVar(&t.Architecture, "architecture", "amd64", "architecture")
 	flags.IntVar(&t.RHEL, "rhel", 0, "major version of RHEL; 0 for another system")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("architecture", cobra.FixedCompletions(architectures(), cobra.ShellCompDirectiveNoFileComp)))
 	cmd.MarkFlagsOneRequired("openshift", "kubernetes")
 	return cmd
 }

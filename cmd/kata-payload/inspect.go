@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,57 +19,108 @@ import (
 
 	"github.com/kata-node/kata-node/payload/inspect"
 	"github.com/kata-node/kata-node/payload/manifest"
+	"github.com/kata-node/kata-node/payload/overview"
 	"github.com/kata-node/kata-node/payload/transport"
 )
 
+type inspectFlags struct {
+	json, document bool
+	architecture   string
+	registry       registryFlags
+}
+
 func newInspect() *cobra.Command {
-	var asJSON bool
-	var registry registryFlags
+	var f inspectFlags
 	cmd := &cobra.Command{
 		Use:   "inspect IMAGE|DIR",
-		Short: "Print the manifest of an image, or of a mounted or unpacked payload",
-		Args:  cobra.ExactArgs(1),
+		Short: "Explain an image, an index, or a mounted or unpacked payload",
+		Long: `Explain an image: what its manifest says, its layers with their components, compression and sizes, the documents and
+signatures that are attached to it, and its annotations. Of an index, each architecture has a line, and one of its images is
+explained: the one for --architecture, else for this machine, else the first.
+
+Signatures are listed, not verified: see kata-payload verify. Of a directory, the manifest in it is explained.`,
+		Example: "  kata-payload inspect docker://registry.example/kata/payload:v1\n" +
+			"  kata-payload inspect --json oci:payload:v1 | jq '.images[].layers'\n" +
+			"  kata-payload inspect --manifest oci:payload:v1 > manifest.json",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, document, err := readManifest(cmd.Context(), args[0], registry.options())
-			if err != nil {
-				return err
+			if transport.IsTarget(args[0]) {
+				return f.image(cmd.Context(), cmd.OutOrStdout(), args[0])
 			}
-			if asJSON {
-				_, err = cmd.OutOrStdout().Write(document)
-				return err
-			}
-			return printTable(cmd.OutOrStdout(), m)
+			return f.directory(cmd.Context(), cmd.OutOrStdout(), args[0])
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the document as it is in the image")
-	registry.add(cmd.Flags())
+	flags := cmd.Flags()
+	flags.BoolVar(&f.json, "json", false, "print everything as JSON, of all images of an index")
+	flags.BoolVar(&f.document, "manifest", false, "print the manifest as it is in the image, byte for byte")
+	addArchitecture(cmd, &f.architecture)
+	f.registry.add(flags)
+	cmd.MarkFlagsMutuallyExclusive("json", "manifest")
 	return cmd
 }
 
-func readManifest(ctx context.Context, where string, o transport.Options) (m manifest.Manifest, document []byte, err error) {
-	if !transport.IsTarget(where) {
-		if _, err := os.Stat(where); err != nil {
-			return manifest.Manifest{}, nil, fmt.Errorf("%w: name a directory, oci:DIR or docker://registry/repository", err)
-		}
-		return inspect.Read(ctx, where)
+func (f *inspectFlags) directory(ctx context.Context, out io.Writer, dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("%w: name a directory, oci:DIR or docker://registry/repository", err)
 	}
-	target, err := transport.ParseTarget(where)
+	m, document, err := inspect.Read(ctx, dir)
 	if err != nil {
-		return manifest.Manifest{}, nil, err
+		return err
 	}
-	opened, err := transport.Open(ctx, target, o)
-	if err != nil {
-		return manifest.Manifest{}, nil, err
+	if f.json || f.document {
+		_, err = out.Write(document)
+		return err
 	}
-	defer func() { err = errors.Join(err, opened.Close()) }()
-	image, err := opened.For(runtime.GOARCH)
-	if err != nil {
-		return manifest.Manifest{}, nil, err
-	}
-	return transport.Manifest(image)
+	return printManifest(out, m)
 }
 
-func printTable(out io.Writer, m manifest.Manifest) error {
+func (f *inspectFlags) image(ctx context.Context, out io.Writer, name string) (err error) {
+	opened, err := open(ctx, name, f.registry.options())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	if f.document {
+		image, err := opened.For(cmp.Or(f.architecture, runtime.GOARCH))
+		if err != nil {
+			return err
+		}
+		_, document, err := transport.Manifest(image)
+		if err != nil {
+			return err
+		}
+		_, err = out.Write(document)
+		return err
+	}
+	o, err := overview.For(ctx, opened)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return printJSON(out, o)
+	}
+	return printOverview(out, o, f.architecture)
+}
+
+func open(ctx context.Context, name string, o transport.Options) (*transport.Opened, error) {
+	target, err := transport.ParseTarget(name)
+	if err != nil {
+		return nil, err
+	}
+	return transport.Open(ctx, target, o)
+}
+
+func printJSON(out io.Writer, document any) error {
+	text, err := json.MarshalIndent(document, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s\n", text)
+	return err
+}
+
+func printManifest(out io.Writer, m manifest.Manifest) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "payload\t%s %s (%s)\n", m.Name, m.PayloadVersion, m.Architecture)
 	fmt.Fprintf(w, "shim compatibility\t%s\n", m.ShimCompatibility)
@@ -88,7 +140,7 @@ func printTable(out io.Writer, m manifest.Manifest) error {
 	}
 	for _, c := range m.Components {
 		files, size := contents(m, c.Name)
-		fmt.Fprintf(w, "component %s\t%s, %s in %d files\n", c.Name, c.Version, units.HumanSize(float64(size)), files)
+		fmt.Fprintf(w, "component %s\t%s, %s in %d files\n", c.Name, cmp.Or(c.Version, "no version"), units.HumanSize(float64(size)), files)
 	}
 	for _, p := range m.Packages {
 		fmt.Fprintf(w, "RPM of set %s\t%s\n", p.Set, p.NEVRA())

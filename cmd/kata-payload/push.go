@@ -22,7 +22,8 @@ Every byte stays what it is, so the digest does too. The tag at the target moves
 Documents that are attached to it go along, and between registries its signatures do, too.`,
 		Example: "  kata-payload push oci:payload:v1 docker://registry.example/kata/payload:v1\n" +
 			"  kata-payload push docker://registry.example/kata/payload:v1 oci-archive:payload.tar:v1",
-		Args: cobra.ExactArgs(2),
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: completeImages(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err := transport.ParseTarget(args[0])
 			if err != nil {
@@ -36,7 +37,10 @@ Documents that are attached to it go along, and between registries its signature
 			if o.Signing, err = sign.signing(); err != nil {
 				return err
 			}
+			shown := display(cmd.ErrOrStderr(), "copying")
+			o.Progress = blobs(shown, nil)
 			published, err := transport.Copy(cmd.Context(), from, to, o)
+			shown.Close()
 			if err != nil {
 				return err
 			}

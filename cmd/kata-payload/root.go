@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"strconv"
 
@@ -26,7 +27,7 @@ registries.conf.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newBuild(), newInspect(), newPush(), newVerify(), newCatalog())
+	root.AddCommand(newBuild(), newInspect(), newVerify(), newDiff(), newPush(), newCatalog(), newMan())
 	return root
 }
 
@@ -37,13 +38,13 @@ type registryFlags struct {
 }
 
 func (r *registryFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&r.authFile, "authfile", os.Getenv("REGISTRY_AUTH_FILE"), "credentials, as podman or docker login writes them [REGISTRY_AUTH_FILE]")
-	flag := flags.VarPF(&r.tlsVerify, "tls-verify", "", "demand a registry's certificate; false accepts any, and plain HTTP; without it, registries.conf decides")
+	flags.StringVar(&r.authFile, "authfile", "", "`FILE` with credentials, as podman or docker login writes it [REGISTRY_AUTH_FILE]")
+	flag := flags.VarPF(&r.tlsVerify, "tls-verify", "", "demand a registry's certificate; --tls-verify=false accepts any, and plain HTTP; without either, registries.conf decides")
 	flag.NoOptDefVal = "true"
 }
 
 func (r *registryFlags) options() transport.Options {
-	return transport.Options{AuthFile: r.authFile, SkipTLSVerify: r.tlsVerify == "false", DemandTLS: r.tlsVerify == "true"}
+	return transport.Options{AuthFile: cmp.Or(r.authFile, os.Getenv("REGISTRY_AUTH_FILE")), SkipTLSVerify: r.tlsVerify == "false", DemandTLS: r.tlsVerify == "true"}
 }
 
 // optionalBool is "true", "false", or empty where the flag is not given.

@@ -18,9 +18,9 @@ import (
 type signFlags struct{ key, passphrase, identity string }
 
 func (s *signFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&s.key, "sign-by-sigstore-private-key", "", "sign with this private key, as cosign and skopeo write it")
-	flags.StringVar(&s.passphrase, "sign-passphrase-file", "", "file with the passphrase of the key; empty without it")
-	flags.StringVar(&s.identity, "sign-identity", "", "name in the signature, registry/repository:TAG, where nodes know the image by another than the target's")
+	flags.StringVar(&s.key, "sign-by-sigstore-private-key", "", "sign with the private key in `FILE`, as cosign and skopeo write it")
+	flags.StringVar(&s.passphrase, "sign-passphrase-file", "", "`FILE` with the passphrase of the key; empty without it")
+	flags.StringVar(&s.identity, "sign-identity", "", "`NAME` in the signature, registry/repository:TAG, where nodes know the image by another than the target's")
 }
 
 func (s *signFlags) signing() (*transport.Signing, error) {
@@ -45,7 +45,8 @@ Of an image, or of every image of an index, the manifest inside is compared with
 signature is verified as a node does that pulls by digest: of the index, and of each image.`,
 		Example: "  kata-payload verify /run/kata-agent/slots/1/payload\n" +
 			"  kata-payload verify --key cosign.pub docker://registry.example/kata/payload:v1",
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if transport.IsTarget(args[0]) {
 				return verifyImage(cmd, args[0], trust, registry.options())
@@ -56,8 +57,8 @@ signature is verified as a node does that pulls by digest: of the index, and of 
 			return verifyTree(cmd, args[0])
 		},
 	}
-	cmd.Flags().StringVar(&trust.PolicyFile, "policy", "", "demand the signature that this policy demands (containers-policy.json)")
-	cmd.Flags().StringVar(&trust.KeyFile, "key", "", "demand a sigstore signature by this public key, for the repository of the image")
+	cmd.Flags().StringVar(&trust.PolicyFile, "policy", "", "demand the signature that the policy in `FILE` demands (containers-policy.json)")
+	cmd.Flags().StringVar(&trust.KeyFile, "key", "", "demand a sigstore signature by the public key in `FILE`, for the repository of the image")
 	cmd.MarkFlagsMutuallyExclusive("policy", "key")
 	registry.add(cmd.Flags())
 	return cmd
@@ -68,7 +69,10 @@ func verifyTree(cmd *cobra.Command, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := inspect.Tree(cmd.Context(), dir, m); err != nil {
+	shown := display(cmd.ErrOrStderr(), "verifying")
+	err = inspect.TreeReporting(cmd.Context(), dir, m, files(shown, dir, m))
+	shown.Close()
+	if err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "%d files are as the manifest says\n", len(m.Files)); err != nil {
@@ -79,11 +83,7 @@ func verifyTree(cmd *cobra.Command, dir string) error {
 }
 
 func verifyImage(cmd *cobra.Command, name string, trust transport.Trust, o transport.Options) (err error) {
-	target, err := transport.ParseTarget(name)
-	if err != nil {
-		return err
-	}
-	opened, err := transport.Open(cmd.Context(), target, o)
+	opened, err := open(cmd.Context(), name, o)
 	if err != nil {
 		return err
 	}

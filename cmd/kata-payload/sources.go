@@ -34,11 +34,12 @@ type sourcesFlags struct {
 }
 
 func (s *sourcesFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&s.file, "sources", "", "declaration of the sources (TOML), such as payload/sources.toml")
+	flags.StringVar(&s.file, "sources", "", "`FILE` that declares the sources (TOML), such as payload/sources.toml")
 	names, err := profile.Names()
-	flags.StringVar(&s.profile, "profile", profile.Default, "what of the sources gets into the payload: "+cmp.Or(strings.Join(names, ", "), fmt.Sprint(err)))
-	flags.StringSliceVar(&s.architectures, "architecture", []string{runtime.GOARCH}, "architectures of the payload, such as amd64,arm64")
-	flags.StringVar(&s.cache, "cache", "", "directory for downloads (default: kata-payload in the user's cache directory)")
+	flags.StringVar(&s.profile, "profile", profile.Default, "`NAME` of what gets from the sources into the payload: "+cmp.Or(strings.Join(names, ", "), fmt.Sprint(err)))
+	flags.StringSliceVar(&s.architectures, "architecture", []string{runtime.GOARCH}, "`LIST` of architectures of the payload, such as amd64,arm64 (default: this machine's)")
+	flags.Lookup("architecture").DefValue = "[]" // manual pages are the same on every machine
+	flags.StringVar(&s.cache, "cache", "", "`DIR` for downloads (default: kata-payload in the user's cache directory)")
 }
 
 // stage makes a directory below work from the sources, and prints what is in it and what is not.
@@ -59,10 +60,12 @@ func (s *sourcesFlags) stage(ctx context.Context, work, architecture string, pro
 	if err != nil {
 		return "", d, nil, err
 	}
+	shown := display(progress, "downloading")
 	staged, err := stage.Build(ctx, stage.Input{
 		Sources: sources, Dir: filepath.Dir(s.file), Profile: s.profile, Architecture: architecture, Tree: tree,
-		Cache: fetch.Cache{Dir: cache, Progress: printProgress(progress)}, Limits: archive.DefaultLimits(),
+		Cache: fetch.Cache{Dir: cache, Progress: downloads(shown)}, Limits: archive.DefaultLimits(),
 	})
+	shown.Close()
 	if err != nil {
 		return "", d, nil, err
 	}
@@ -80,22 +83,6 @@ func (s *sourcesFlags) cacheDir() (string, error) {
 	return filepath.Join(dir, "kata-payload"), nil
 }
 
-// printProgress prints a line for every tenth of a download.
-func printProgress(w io.Writer) func(fetch.Progress) {
-	printed := map[string]int64{}
-	return func(p fetch.Progress) {
-		tenth := int64(-1)
-		if p.Total > 0 {
-			tenth = p.Done * 10 / p.Total
-		}
-		if last, begun := printed[p.URL]; begun && last >= tenth {
-			return
-		}
-		printed[p.URL] = tenth
-		fmt.Fprintf(w, "downloading %s: %s of %s\n", p.URL, units.HumanSize(float64(p.Done)), size(p.Total))
-	}
-}
-
 // repeated returns the first word that is there before, or nothing.
 func repeated(words []string) string {
 	for i, word := range words {
@@ -106,12 +93,7 @@ func repeated(words []string) string {
 	return ""
 }
 
-func size(bytes int64) string {
-	if bytes < 0 {
-		return "an unknown size"
-	}
-	return units.HumanSize(float64(bytes))
-}
+func size(bytes int64) string { return units.HumanSize(float64(bytes)) }
 
 // printContents prints a table of what is in the payload, and of the largest files that are not.
 func printContents(out io.Writer, c stage.Contents) error {
