@@ -192,8 +192,9 @@ type Sandbox struct {
 // Sandboxes speaks CRI to the node's container runtime.
 type Sandboxes interface {
 	List(ctx context.Context, handlers ...string) ([]Sandbox, error)
-	// Prove starts a sandbox on the host's network and leaves it to Remove. The error is what the
-	// runtime said; UnknownHandler where it does not know the handler.
+	// Prove starts a sandbox on the host's network, lets a container in it run, and leaves both to
+	// Remove, also where an error comes with an id. The error is what the runtime said;
+	// UnknownHandler where it does not know the handler.
 	Prove(ctx context.Context, handler, name string) (id string, err error)
 	// Shim returns the program that the running runtime starts for a handler, empty where it does
 	// not tell. Of two definitions of a handler the runtime takes one, and a proof of another

@@ -34,7 +34,7 @@ const (
 	StartDependents Kind = "start dependents"
 	// PointProof makes the slot the one that the proof handler runs.
 	PointProof Kind = "point proof"
-	// Prove starts a sandbox of the proof handler.
+	// Prove starts a sandbox of the proof handler and a container in it.
 	Prove Kind = "prove payload"
 	// PointCurrent makes the slot the one that new pods get.
 	PointCurrent Kind = "point current"

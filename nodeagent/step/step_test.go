@@ -221,6 +221,19 @@ func TestAProofThatFailsLeavesCurrentAlone(t *testing.T) {
 	assert.Equal(t, plan.Prove, plan.For(after).Next()[0].Kind)
 }
 
+func TestASandboxWithoutAContainerProvesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	hollow := hosttest.Payload{Version: "5", Shim: hosttest.Hollow}
+	b.Registry[hollow.Reference()] = hollow
+	b.want(t, installing(hollow))
+	b.Handlers = []string{node.Handler, node.ProofHandler}
+	s, f := b.until(t, plan.Prove)
+	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), `proving payload "`+hollow.Reference()+`": the container: the file pause was not found`)
+	assert.Empty(t, b.Sandboxes, "it is removed all the same")
+	assert.Equal(t, plan.Pending, b.look(t).Slots.Current)
+}
+
 func TestAProofDependsOnNoEarlierOne(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -26,6 +26,8 @@ type Client struct {
 	cri  cri.RuntimeServiceClient
 	// cgroups is where control groups are looked at.
 	cgroups string
+	// runsFor is after which time a container counts as one that runs.
+	runsFor time.Duration
 
 	known known
 }
@@ -56,7 +58,7 @@ func Dial(socket string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dialling CRI-O at %s: %w", socket, err)
 	}
-	return &Client{conn: conn, cri: cri.NewRuntimeServiceClient(conn), cgroups: hierarchy}, nil
+	return &Client{conn: conn, cri: cri.NewRuntimeServiceClient(conn), cgroups: hierarchy, runsFor: runsFor}, nil
 }
 
 // Close gives the connection up.
@@ -98,14 +100,19 @@ func sandbox(s *cri.PodSandbox, handler string) host.Sandbox {
 	}
 }
 
-// Prove starts a sandbox on the host's network: OpenShift gives no pod network to a sandbox that no
-// pod stands behind.
+// Prove starts a sandbox on the host's network, and a container in it: OpenShift gives no pod network
+// to a sandbox that no pod stands behind.
 func (c *Client) Prove(ctx context.Context, handler, name string) (string, error) {
-	answer, err := c.cri.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{RuntimeHandler: handler, Config: proof(name, c.parent(ctx))})
+	config := proof(name, c.parent(ctx))
+	answer, err := c.cri.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{RuntimeHandler: handler, Config: config})
 	if err != nil {
 		return "", explain(handler, err)
 	}
-	return answer.GetPodSandboxId(), nil
+	id := answer.GetPodSandboxId()
+	if err := c.contain(ctx, id, config); err != nil {
+		return id, fmt.Errorf("a sandbox of handler %s started, but running a container in it failed: %w", handler, err)
+	}
+	return id, nil
 }
 
 // Namespace is the namespace that proof sandboxes claim; no pod of it exists in the API.
@@ -119,9 +126,14 @@ func proof(name, parent string) *cri.PodSandboxConfig {
 		Labels:       map[string]string{"app.kubernetes.io/managed-by": "kata-agent", "app.kubernetes.io/component": "proof"},
 		Annotations:  map[string]string{},
 		Linux: &cri.LinuxPodSandboxConfig{CgroupParent: parent, SecurityContext: &cri.LinuxSandboxSecurityContext{
-			NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE},
+			NamespaceOptions: namespaces(),
 		}},
 	}
+}
+
+// namespaces are those of a proof: its containers have their own processes, as those of pods do.
+func namespaces() *cri.NamespaceOption {
+	return &cri.NamespaceOption{Network: cri.NamespaceMode_NODE, Pid: cri.NamespaceMode_CONTAINER}
 }
 
 // unknownHandler is how CRI-O begins its answer for a handler that it was started without. A shim

@@ -38,6 +38,13 @@ type fake struct {
 	driver    *cri.CgroupDriver // none is told where it is nil
 	broken    map[string]error  // statuses, by sandbox
 	hang      bool
+	verbose   string // in place of the sandbox's container in its verbose status
+
+	created     *cri.CreateContainerRequest
+	container   *cri.ContainerStatus // none: it has ended well
+	createHangs bool
+	kubelet     bool // removes the sandbox as soon as its container is started
+
 	slowStops int             // stops that reach their deadline
 	deadlines []time.Duration // left to each stop
 }
@@ -68,9 +75,12 @@ func (f *fake) PodSandboxStatus(_ context.Context, r *cri.PodSandboxStatusReques
 	if !there {
 		return nil, status.Errorf(codes.NotFound, "could not find pod %q", r.GetPodSandboxId())
 	}
-	answer := &cri.PodSandboxStatusResponse{Status: &cri.PodSandboxStatus{Id: r.GetPodSandboxId()}}
+	answer := &cri.PodSandboxStatusResponse{Status: &cri.PodSandboxStatus{Id: r.GetPodSandboxId(), State: ready}}
 	if r.GetVerbose() {
-		answer.Info = map[string]string{"info": fmt.Sprintf(`{"image":"","runtimeSpec":{"annotations":{"io.kubernetes.cri-o.RuntimeHandler":%q}}}`, handler)}
+		answer.Info = map[string]string{"info": fmt.Sprintf(`{%s,"annotations":{"io.kubernetes.cri-o.RuntimeHandler":%q}}}`, pause, handler)}
+	}
+	if f.verbose != "" {
+		answer.Info = map[string]string{"info": f.verbose}
 	}
 	return answer, nil
 }
@@ -92,6 +102,10 @@ func (f *fake) RuntimeConfig(context.Context, *cri.RuntimeConfigRequest) (*cri.R
 
 func (f *fake) RunPodSandbox(_ context.Context, r *cri.RunPodSandboxRequest) (*cri.RunPodSandboxResponse, error) {
 	f.ran = r
+	if f.handlers == nil {
+		f.handlers = map[string]string{}
+	}
+	f.handlers["proof"] = r.GetRuntimeHandler()
 	return &cri.RunPodSandboxResponse{PodSandboxId: "proof"}, f.note("run", r.GetRuntimeHandler())
 }
 

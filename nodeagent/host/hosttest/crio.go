@@ -101,6 +101,9 @@ func (r runtime) Prove(_ context.Context, handler, name string) (id string, err 
 		return "", errors.New("the shim exited: exit status 1")
 	}
 	r.m.Sandboxes = append(r.m.Sandboxes, host.Sandbox{ID: name, Handler: handler, Namespace: "kata-agent", Name: name, Ready: true})
+	if strings.Contains(string(shim), Hollow) {
+		return name, errors.New("the container: the file pause was not found")
+	}
 	return name, nil
 }
 

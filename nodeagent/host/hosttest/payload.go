@@ -18,6 +18,9 @@ import (
 // Broken makes the sandboxes of a shim that contains it fail to start.
 const Broken = "exit 1"
 
+// Hollow makes containers in the sandboxes of a shim that contains it fail to start.
+const Hollow = "exit 2"
+
 // Places in every payload of this package.
 const (
 	ShimFile   = "usr/bin/" + host.Shim

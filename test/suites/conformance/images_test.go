@@ -10,10 +10,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -32,9 +32,8 @@ func serveImages(ctx context.Context, programs bed.Programs) (address string, en
 	if err != nil {
 		return "", nil, err
 	}
-	if set[stubbornPause], err = mutate.Config(set[images.Busybox], v1.Config{
-		Entrypoint: []string{"/bin/sh", "-c", "trap '' TERM; while :; do sleep 3600; done"},
-	}); err != nil {
+	loop := &fstest.MapFile{Data: []byte("#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 3600; done\n"), Mode: 0o755}
+	if set[stubbornPause], err = images.WithLayer(set[images.Busybox], fstest.MapFS{"bin/loop": loop}, v1.Config{Entrypoint: []string{"/bin/loop"}}); err != nil {
 		return "", nil, err
 	}
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/test/bed"
@@ -37,7 +38,8 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // below the temporary directory
+	defer os.RemoveAll(dir)            //nolint:errcheck // below the temporary directory
+	defer os.RemoveAll(host.ProofLogs) //nolint:errcheck // nothing reads it
 	built.dir, built.crio = dir, *otherCRIO
 	if err := buildAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)

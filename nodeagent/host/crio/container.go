@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package crio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// Limits of the container of a proof.
+const (
+	// containerLimit is for all of it. A VM under software emulation needs 4 s; a CRI-O that waits
+	// for a guest which has no files for the container needs 240 s, beyond any proof.
+	containerLimit = 40 * time.Second
+	// pollInterval is how often the container's state is asked for.
+	pollInterval = 100 * time.Millisecond
+	// runsFor is after which time a container that has not ended counts as one that runs.
+	runsFor = 5 * time.Second
+)
+
+// askVersion makes the program of Kubernetes' pause image, from whose source that of OpenShift is
+// built, too, print its version and end with 0.
+const askVersion = "-v"
+
+// The labels by which the kubelet finds the sandbox of a container.
+const (
+	labelContainer = "io.kubernetes.container.name"
+	labelPod       = "io.kubernetes.pod.name"
+	labelNamespace = "io.kubernetes.pod.namespace"
+	labelUID       = "io.kubernetes.pod.uid"
+)
+
+// contain runs a container in a sandbox until it ends. A container needs what a sandbox does not: a
+// root file system that the shim sees and the guest gets. It is of the sandbox's own image, which
+// the runtime has just used: nothing is pulled.
+func (c *Client) contain(ctx context.Context, id string, sandbox *cri.PodSandboxConfig) error {
+	limited, cancel := context.WithTimeout(ctx, containerLimit)
+	defer cancel()
+	config, err := c.container(limited, id, sandbox)
+	if err != nil {
+		return said("asking for the image of the sandbox", err)
+	}
+	created, err := c.cri.CreateContainer(limited, &cri.CreateContainerRequest{PodSandboxId: id, Config: config, SandboxConfig: sandbox})
+	if err != nil {
+		return said("creating it", err)
+	}
+	err = c.run(limited, created.GetContainerId())
+	if e, ok := errors.AsType[*exited](err); err == nil || ok && !e.killed() {
+		return err
+	}
+	// The kubelet stops sandboxes that it does not know. CRI-O lets it wait while a container is
+	// created, and by then the guest has the container's files and its program.
+	if c.ended(ctx, id) {
+		return nil
+	}
+	return err
+}
+
+// container describes one that runs the program of the sandbox's own container, once.
+func (c *Client) container(ctx context.Context, id string, sandbox *cri.PodSandboxConfig) (*cri.ContainerConfig, error) {
+	answer, err := c.cri.PodSandboxStatus(ctx, &cri.PodSandboxStatusRequest{PodSandboxId: id, Verbose: true})
+	if err != nil {
+		return nil, err
+	}
+	var info struct {
+		Image       string `json:"image"`
+		RuntimeSpec struct {
+			Process struct {
+				Args []string `json:"args"`
+			} `json:"process"`
+		} `json:"runtimeSpec"`
+	}
+	if err := json.Unmarshal([]byte(answer.GetInfo()["info"]), &info); err != nil {
+		return nil, fmt.Errorf("reading its verbose status: %w", err)
+	}
+	if info.Image == "" || len(info.RuntimeSpec.Process.Args) == 0 {
+		return nil, errors.New("its verbose status has no image or no program")
+	}
+	meta := sandbox.GetMetadata()
+	return &cri.ContainerConfig{
+		Metadata: &cri.ContainerMetadata{Name: proofContainer},
+		Image:    &cri.ImageSpec{Image: info.Image, UserSpecifiedImage: info.Image},
+		Command:  info.RuntimeSpec.Process.Args[:1],
+		Args:     []string{askVersion},
+		LogPath:  proofContainer + ".log",
+		Labels: map[string]string{
+			labelContainer: proofContainer, labelPod: meta.GetName(), labelNamespace: meta.GetNamespace(), labelUID: meta.GetUid(),
+		},
+		Linux: &cri.LinuxContainerConfig{SecurityContext: &cri.LinuxContainerSecurityContext{NamespaceOptions: namespaces()}},
+	}, nil
+}
+
+// proofContainer is the name of the container in a proof.
+const proofContainer = "proof"
+
+// run starts a container and waits for its end. One that goes on, such as that of a pause image
+// whose program knows no versions, has shown what there is to be seen; it is killed.
+func (c *Client) run(ctx context.Context, id string) error {
+	if _, err := c.cri.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: id}); err != nil {
+		return said("starting it", err)
+	}
+	enough := time.NewTimer(c.runsFor)
+	defer enough.Stop()
+	again := time.NewTicker(pollInterval)
+	defer again.Stop()
+	for {
+		answer, err := c.cri.ContainerStatus(ctx, &cri.ContainerStatusRequest{ContainerId: id})
+		if err != nil {
+			return said("asking whether it runs", err)
+		}
+		if s := answer.GetStatus(); s.GetState() == cri.ContainerState_CONTAINER_EXITED {
+			return verdict(s)
+		}
+		select {
+		case <-again.C:
+		case <-enough.C:
+			// Remove stops what this call does not.
+			_, _ = c.cri.StopContainer(ctx, &cri.StopContainerRequest{ContainerId: id, Timeout: 0}) //nolint:errcheck // see above
+			return nil
+		case <-ctx.Done():
+			return said("waiting for its end", status.FromContextError(ctx.Err()).Err())
+		}
+	}
+}
+
+func verdict(s *cri.ContainerStatus) error {
+	if s.GetExitCode() == 0 {
+		return nil
+	}
+	return &exited{s}
+}
+
+// exited is the error of a container that ended in another way than a program does which prints its
+// version.
+type exited struct{ status *cri.ContainerStatus }
+
+func (e *exited) Error() string {
+	return strings.TrimRight(fmt.Sprintf("it ended with exit code %d (%s) %s", e.status.GetExitCode(), e.status.GetReason(), e.status.GetMessage()), " ")
+}
+
+// killed reports whether SIGTERM or SIGKILL ended it.
+func (e *exited) killed() bool { return e.status.GetExitCode() == 143 || e.status.GetExitCode() == 137 }
+
+// said is the error of a call with the runtime's own words.
+func said(call string, err error) error {
+	if status.Code(err) == codes.DeadlineExceeded {
+		return fmt.Errorf("%s: CRI-O does not answer in time; its journal says what it waits for", call)
+	}
+	return fmt.Errorf("%s: %s", call, status.Convert(err).Message())
+}
+
+// ended reports whether a sandbox was stopped. The kubelet stops its containers first, so the
+// sandbox may follow a moment later.
+func (c *Client) ended(ctx context.Context, id string) bool {
+	ctx, cancel := context.WithTimeout(ctx, c.runsFor)
+	defer cancel()
+	again := time.NewTicker(pollInterval)
+	defer again.Stop()
+	for {
+		answer, err := c.cri.PodSandboxStatus(ctx, &cri.PodSandboxStatusRequest{PodSandboxId: id})
+		if gone(err) || err == nil && answer.GetStatus().GetState() != cri.PodSandboxState_SANDBOX_READY {
+			return true
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}

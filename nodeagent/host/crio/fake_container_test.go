@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package crio_test
+
+import (
+	"context"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// pause is the container of the fake's sandboxes, as CRI-O 1.36 shows it in a verbose status.
+const pause = `"image":"registry.k8s.io/pause:3.10","runtimeSpec":{"process":{"args":["/pause","--all"]}`
+
+func (f *fake) CreateContainer(ctx context.Context, r *cri.CreateContainerRequest) (*cri.CreateContainerResponse, error) {
+	f.created = r
+	if f.createHangs {
+		<-ctx.Done()
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+	return &cri.CreateContainerResponse{ContainerId: "container"}, f.note("create", r.GetPodSandboxId())
+}
+
+func (f *fake) StartContainer(_ context.Context, r *cri.StartContainerRequest) (*cri.StartContainerResponse, error) {
+	if f.kubelet {
+		delete(f.handlers, "proof")
+	}
+	return &cri.StartContainerResponse{}, f.note("start", r.GetContainerId())
+}
+
+// ContainerStatus shows a container that has ended, unless it goes on.
+func (f *fake) ContainerStatus(_ context.Context, r *cri.ContainerStatusRequest) (*cri.ContainerStatusResponse, error) {
+	if f.container == nil {
+		f.container = &cri.ContainerStatus{State: cri.ContainerState_CONTAINER_EXITED, Reason: "Completed"}
+	}
+	return &cri.ContainerStatusResponse{Status: f.container}, f.note("state", r.GetContainerId())
+}
+
+func (f *fake) StopContainer(_ context.Context, r *cri.StopContainerRequest) (*cri.StopContainerResponse, error) {
+	if r.GetTimeout() != 0 {
+		return nil, status.Error(codes.InvalidArgument, "the proof has no time for SIGTERM")
+	}
+	return &cri.StopContainerResponse{}, f.note("kill", r.GetContainerId())
+}
