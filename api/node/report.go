@@ -47,8 +47,8 @@ const (
 	maxMessage   = 400
 	maxHostCheck = 200
 	maxShortText = 64
-	maxWord      = 40
-	maxDigest    = 80
+	maxWord      = 32
+	maxDigest    = 73 // sha256: and 64 digits
 )
 
 // BoundPods counts the kata pods bound to the node that have not ended.
@@ -79,6 +79,9 @@ type Report struct {
 	Phase     Phase  `json:"phase"`
 	// Payload is the digest that new pods get, empty while they get none.
 	Payload string `json:"payload,omitempty"`
+	// Platform is the digest of the image's manifest for this node's architecture: another one than
+	// payload where that is an index.
+	Platform string `json:"platform,omitempty"`
 	// PayloadVersion is the version that payload calls itself, for people.
 	PayloadVersion string `json:"payloadVersion,omitempty"`
 	// Prefetched is the digest of the intent's prefetch once it is in the store, empty before.
@@ -153,7 +156,7 @@ func (r Report) bounded() Report {
 	r.Architecture = Line(r.Architecture, maxWord)
 	r.HostCheck = Line(r.HostCheck, maxHostCheck)
 	r.PayloadVersion = Line(r.PayloadVersion, maxWord)
-	r.Payload, r.Prefetched = Line(r.Payload, maxDigest), Line(r.Prefetched, maxDigest)
+	r.Payload, r.Platform, r.Prefetched = Line(r.Payload, maxDigest), Line(r.Platform, maxDigest), Line(r.Prefetched, maxDigest)
 	r.InUse = cutEach(r.InUse[:min(len(r.InUse), maxVersions)], maxDigest)
 	r.BoundPods.Names = cutEach(r.BoundPods.Names[:min(len(r.BoundPods.Names), maxPodNames)], maxShortText)
 	if r.Error != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 func statusCommand(root *string) *cobra.Command {
@@ -78,10 +79,18 @@ func aheadLine(i *node.Intent) string {
 func slotLine(f plan.Facts, id string) string {
 	for _, v := range f.Slots.All {
 		if v.ID == id {
-			return fmt.Sprintf("%s, payload %s %s", id, v.Release, v.Payload)
+			return fmt.Sprintf("%s, payload %s %s%s", id, v.Release, v.Payload, manifestOf(v.Origin))
 		}
 	}
 	return id
+}
+
+// manifestOf is empty where the payload is no index.
+func manifestOf(o record.Origin) string {
+	if o.Platform == "" || o.Platform == node.Digest(o.Payload) {
+		return ""
+	}
+	return ", an index whose manifest for this node is " + o.Platform
 }
 
 func dropInLine(f plan.Facts) string {

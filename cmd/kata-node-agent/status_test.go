@@ -31,7 +31,7 @@ func updated() plan.Facts {
 				ID: "aaaa", Origin: record.Origin{Payload: payload("a"), Release: "1.0.0"}, Mounted: true, Verified: &record.Verified{}, Configured: true, Proved: "c2",
 				Holders: []string{"process 7 (containerd-shim-kata-v2)"},
 			},
-			{ID: "bbbb", Origin: record.Origin{Payload: payload("b"), Release: "2.0.0"}, Mounted: true, Verified: &record.Verified{}, Configured: true, Proved: "c2"},
+			{ID: "bbbb", Origin: record.Origin{Payload: payload("b"), Platform: "sha256:" + strings.Repeat("d", 64), Release: "2.0.0"}, Mounted: true, Verified: &record.Verified{}, Configured: true, Proved: "c2"},
 		}},
 	}
 }

@@ -44,7 +44,7 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 	}
 	// A removal that takes away serves no new pod from its first step on.
 	if v, serving := f.Serving(); serving && p.Phase != node.PhaseRemoving {
-		r.Payload, r.PayloadVersion = node.Digest(v.Payload), v.Release
+		r.Payload, r.Platform, r.PayloadVersion = node.Digest(v.Payload), v.Platform, v.Release
 	}
 	if r.Error != nil {
 		r.Error.Since = since(*r.Error, before.Error, now)

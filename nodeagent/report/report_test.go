@@ -32,7 +32,7 @@ func serving() plan.Facts {
 		Intent:  plan.Intent{Wanted: &node.Intent{ID: "i1", State: node.StateInstalled, Payload: payload("a")}, ID: "i1", Told: true},
 		Cluster: plan.Cluster{PodsKnown: true, BoundPods: []string{"ns/pod"}},
 		Slots: plan.Slots{Current: "va", Proof: "va", All: []plan.Slot{
-			{ID: "va", Origin: record.Origin{Payload: payload("a"), Release: "1.1"}, Mounted: true, Verified: &record.Verified{}, Configured: true},
+			{ID: "va", Origin: record.Origin{Payload: payload("a"), Platform: digest("c"), Release: "1.1"}, Mounted: true, Verified: &record.Verified{}, Configured: true},
 			{ID: "vb", Origin: record.Origin{Payload: payload("b"), Release: "1.0"}, Holders: []string{"process 7"}},
 		}},
 	}
@@ -43,7 +43,7 @@ func TestReportSaysWhatTheNodeServes(t *testing.T) {
 	got := report.Make(serving(), plan.Plan{Phase: node.PhaseInstalled}, nil, node.Report{}, noon())
 	assert.Equal(t, node.Report{
 		Version: 1, Speaks: []int{1}, IntentID: "i1", BootID: "boot", Architecture: "amd64", Phase: node.PhaseInstalled,
-		Payload: digest("a"), PayloadVersion: "1.1", InUse: []string{digest("b")},
+		Payload: digest("a"), Platform: digest("c"), PayloadVersion: "1.1", InUse: []string{digest("b")},
 	}, got)
 }
 
@@ -67,7 +67,7 @@ func TestReport(t *testing.T) {
 		},
 		"pending serves nothing": {
 			change: func(f *plan.Facts) { f.Slots.Current = plan.Pending },
-			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Empty(t, r.Payload+r.PayloadVersion) },
+			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Empty(t, r.Payload+r.Platform+r.PayloadVersion) },
 		},
 		"bound pods are told while they are waited for": {
 			change: func(f *plan.Facts) { f.Intent.Wanted = &node.Intent{ID: "i2", State: node.StateAbsent} },
