@@ -47,16 +47,22 @@ hold. A pre-release (4.20.0-rc.1, v1.34.2-eks-1a2b3c4) counts as the release tha
 
 func newCatalogAdd() *cobra.Command {
 	var e catalog.Entry
+	var end bool
 	cmd := &cobra.Command{
 		Use:   "add FILE IMAGE",
 		Short: "Add a payload by digest at the end of a catalogue, unless its range overlaps or leaves a gap",
 		Long: `Add a payload by digest at the end of a catalogue, unless its range overlaps or leaves a gap. FILE is made where there is
-none. Order and comments stay as they are; empty lines and the style of quotes do not.`,
-		Example: `  kata-payload catalog add catalog.yaml registry.example.com/kata/payload@sha256:... --openshift ">=4.20, <4.22" --payload-version 3.21.0`,
-		Args:    cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
+none. Order and comments stay as they are; empty lines and the style of quotes do not.
+
+With --end-open-range, ranges that have no end, such as ">=4.17", end where the new one begins, and each change is printed.
+The new range must have no end either, and its architectures and versions of RHEL must include those of the older entry, so
+that no node loses its payload.`,
+		Example: `  kata-payload catalog add catalog.yaml registry.example.com/kata/payload@sha256:... --openshift ">=4.20, <4.22" --payload-version 3.21.0
+  kata-payload catalog add catalog.yaml registry.example.com/kata/payload@sha256:... --openshift ">=4.22" --end-open-range`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			e.Image = args[1]
-			return addEntry(args[0], e)
+			return addEntry(cmd.ErrOrStderr(), args[0], e, end)
 		},
 	}
 	flags := cmd.Flags()
@@ -65,15 +71,23 @@ none. Order and comments stay as they are; empty lines and the style of quotes d
 	flags.StringSliceVar(&e.Architectures, "architecture", nil, "architecture, such as amd64 (repeatable); without it, all")
 	flags.IntSliceVar(&e.RHEL, "rhel", nil, "major version of RHEL, such as 9 (repeatable); without it, every system")
 	flags.StringVar(&e.Version, "payload-version", "", "what the payload calls itself, for people")
+	flags.BoolVar(&end, "end-open-range", false, "end ranges that have no end where the new one begins")
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("architecture", completeList(architectures())))
 	cmd.MarkFlagsOneRequired("openshift", "kubernetes")
 	return cmd
 }
 
-func addEntry(file string, e catalog.Entry) error {
+func addEntry(progress io.Writer, file string, e catalog.Entry, end bool) error {
 	text, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading catalogue: %w", err)
+	}
+	var changes []string
+	if end {
+		text, changes, err = catalog.End(text, e)
+		if err != nil {
+			return fmt.Errorf("ending ranges of %s: %w", file, err)
+		}
 	}
 	text, err = catalog.Add(text, e)
 	if err != nil {
@@ -81,6 +95,9 @@ func addEntry(file string, e catalog.Entry) error {
 	}
 	if err := renameio.WriteFile(file, text, 0o644, renameio.WithExistingPermissions()); err != nil {
 		return fmt.Errorf("writing catalogue: %w", err)
+	}
+	for _, change := range changes {
+		fmt.Fprintln(progress, change)
 	}
 	return nil
 }

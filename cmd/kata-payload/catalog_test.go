@@ -35,6 +35,17 @@ func TestACatalogueIsMadeCheckedAndAsked(t *testing.T) {
 	_, diag, err = run(t, kataPayload, "catalog", "resolve", file, "--openshift", "4.20", "--rhel", "10")
 	require.Error(t, err)
 	require.Contains(t, diag, "no entry of the catalogue is for OpenShift 4.20 on amd64, RHEL 10")
+
+	next := []string{"catalog", "add", file, old, "--openshift", ">=4.22", "--payload-version", "3.30.0", "--architecture", "amd64,arm64", "--rhel", "9"}
+	_, diag, err = run(t, kataPayload, next...)
+	require.Error(t, err)
+	require.Contains(t, diag, "are both for OpenShift 4.22 and newer: end one of the ranges earlier")
+	_, diag, err = run(t, kataPayload, append(next, "--end-open-range")...)
+	require.NoError(t, err, diag)
+	require.Regexp(t, `^entry 2 \(line 6, .*\): openshift ">=4\.20" is now ">=4\.20, <4\.22"\n$`, diag)
+	out, diag, err = run(t, kataPayload, "catalog", "resolve", file, "--openshift", "4.22", "--rhel", "9")
+	require.NoError(t, err, diag)
+	require.Equal(t, old+"\n", out)
 }
 
 func TestAnUnreadableCatalogueIsLeftAlone(t *testing.T) {

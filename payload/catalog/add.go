@@ -31,14 +31,12 @@ func Add(text []byte, e Entry) ([]byte, error) {
 		return nil, fmt.Errorf("writing entry: %w", err)
 	}
 	list.Content, list.Style = append(list.Content, &item), 0
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	if err := errors.Join(encoder.Encode(root), encoder.Close()); err != nil {
-		return nil, fmt.Errorf("writing catalogue: %w", err)
-	}
-	if _, err := Parse(out.Bytes()); err != nil {
+	out, err := write(root)
+	if err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	if _, err := Parse(out); err != nil {
+		return nil, err
+	}
+	return out, nil
 }

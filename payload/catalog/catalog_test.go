@@ -207,6 +207,56 @@ func TestAdd(t *testing.T) {
 	require.ErrorContains(t, err, "it has no list payloads")
 }
 
+func TestAnOpenRangeEndsWhereTheNextOneBegins(t *testing.T) {
+	t.Parallel()
+	text := "# ours\nformat: 1\npayloads:\n  # the first\n  - image: " + image("a") + "\n    version: one\n    openshift: '>=4.17' # no end\n    kubernetes: '>=1.30, <1.34'\n"
+	next := catalog.Entry{Image: image("b"), OpenShift: ">=4.20", Kubernetes: ">=1.34"}
+	ended, changes, err := catalog.End([]byte(text), next)
+	require.NoError(t, err)
+	require.Equal(t, []string{`entry 1 (line 5, one): openshift ">=4.17" is now ">=4.17, <4.20"`}, changes)
+	require.Equal(t, strings.Replace(text, "'>=4.17'", "'>=4.17, <4.20'", 1), string(ended))
+	_, err = catalog.Add(ended, next)
+	require.NoError(t, err)
+}
+
+func TestARangeIsEndedOnlyWhereNoNodeLosesItsPayload(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		old   string
+		next  catalog.Entry
+		ended bool
+	}{
+		"the same places":         {"openshift: '>=4.17', architectures: [arm64]", catalog.Entry{OpenShift: ">4.19", Architectures: []string{"amd64", "arm64"}}, true},
+		"patch versions":          {"kubernetes: '>=1.30.2'", catalog.Entry{Kubernetes: ">=1.30.5"}, true},
+		"from the beginning":      {"openshift: '>4.0'", catalog.Entry{OpenShift: ">=4.20"}, true},
+		"the new one ends":        {"openshift: '>=4.17'", catalog.Entry{OpenShift: ">=4.20, <4.22"}, false},
+		"the old one ends":        {"openshift: '>=4.17, <4.30'", catalog.Entry{OpenShift: ">=4.20"}, false},
+		"the new one is older":    {"openshift: '>=4.17'", catalog.Entry{OpenShift: ">=4.16"}, false},
+		"fewer processors":        {"openshift: '>=4.17'", catalog.Entry{OpenShift: ">=4.20", Architectures: []string{"amd64"}}, false},
+		"another system":          {"openshift: '>=4.17', rhel: [9]", catalog.Entry{OpenShift: ">=4.20", RHEL: []int{10}}, false},
+		"another kind of version": {"openshift: '>=4.17'", catalog.Entry{Kubernetes: ">=1.30"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.next.Image = image("b")
+			text := []byte(entries(entry("a", c.old)))
+			ended, changes, err := catalog.End(text, c.next)
+			require.NoError(t, err)
+			require.Equal(t, c.ended, len(changes) == 1, changes)
+			if !c.ended {
+				require.Equal(t, string(text), string(ended))
+				return
+			}
+			_, err = catalog.Add(ended, c.next)
+			require.NoError(t, err)
+		})
+	}
+	_, _, err := catalog.End([]byte("format: 2\n"), catalog.Entry{})
+	require.ErrorContains(t, err, "this program reads 1")
+	_, _, err = catalog.End([]byte(entries(entry("a", "openshift: ~4.17"))), catalog.Entry{Image: image("b"), OpenShift: "x"})
+	require.ErrorContains(t, err, "reading the new entry: openshift \"x\" is no range")
+}
+
 // The sample of deploy/ is one that an administrator may begin with.
 func TestTheSampleIsGood(t *testing.T) {
 	t.Parallel()
