@@ -74,7 +74,7 @@ func attachments(p assemble.Payload, b attest.Build) ([]transport.Attachment, er
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration of the built image: %w", err)
 	}
-	image := attest.Image{Digest: p.Digest, Manifest: p.Manifest, Created: config.Created.Time}
+	image := attest.Image{Digest: p.Digest, Manifest: p.Manifest, SHA1: p.SHA1, Created: config.Created.Time}
 	bill, err := attest.SBOM(image, b)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,9 @@ type Payload struct {
 	Manifest manifest.Manifest
 	// Layers describes the image's layers from the bottom up.
 	Layers []Layer
+	// SHA1 has digests of all regular files in lower-case hex, by path. Bills of materials need
+	// them; the manifest has better ones.
+	SHA1 map[string]string
 }
 
 // Layer is one line of a payload's table of contents.

@@ -5,7 +5,9 @@ package assemble_test
 import (
 	"archive/tar"
 	"context"
+	"crypto/sha1"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -113,6 +115,13 @@ func TestAnUnpackedImageIsWhatItsManifestSays(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, p.Manifest.Files, m.Files)
 	require.NoError(t, inspect.Tree(t.Context(), root, m))
+	for _, f := range m.Files {
+		if f.Link == "" {
+			content, err := os.ReadFile(filepath.Join(root, f.Path))
+			require.NoError(t, err)
+			assert.Equal(t, fmt.Sprintf("%x", sha1.Sum(content)), p.SHA1[f.Path], f.Path)
+		}
+	}
 	guest, found := m.Component("usr/share/guest/initrd")
 	assert.True(t, found)
 	assert.Equal(t, "6.1", guest.Version)

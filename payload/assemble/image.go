@@ -4,6 +4,7 @@ package assemble
 
 import (
 	"fmt"
+	"maps"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -23,7 +24,7 @@ func assemble(in Input, m manifest.Manifest, layers []*layer) (Payload, error) {
 	if err != nil {
 		return Payload{}, err
 	}
-	p := Payload{Manifest: m}
+	p := Payload{Manifest: m, SHA1: map[string]string{}}
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	for i, l := range layers {
 		component, createdBy := manifestComponent, manifest.Path
@@ -31,6 +32,7 @@ func assemble(in Input, m manifest.Manifest, layers []*layer) (Payload, error) {
 			component = m.Components[i].Name
 			createdBy = component + " " + m.Components[i].Version
 		}
+		maps.Copy(p.SHA1, l.sha1)
 		p.Layers = append(p.Layers, Layer{Component: component, Digest: l.digest.String(), Size: l.size})
 		if image, err = appendLayer(in, image, l, createdBy); err != nil {
 			return Payload{}, err

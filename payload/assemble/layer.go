@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha1" //nolint:gosec // SPDX 2.3 demands it in bills of materials; nothing is trusted by it.
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -36,6 +37,8 @@ type layer struct {
 	compression    Compression
 	// annotations belong to the layer's descriptor.
 	annotations map[string]string
+	// sha1 has digests of the files in hex, by path.
+	sha1 map[string]string
 }
 
 func (l *layer) Digest() (v1.Hash, error)            { return l.digest, nil }
@@ -55,12 +58,13 @@ type layerWriter struct {
 	zip          io.WriteCloser
 	tar          *tar.Writer
 	directories  map[string]bool
+	sha1         map[string]string
 	// read is called for what was read of files, with a number of bytes.
 	read func(bytes int)
 }
 
 func newLayerWriter(in Input) (_ *layerWriter, err error) {
-	w := &layerWriter{inner: sha256.New(), outer: sha256.New(), compression: in.Compression, directories: map[string]bool{".": true}, read: func(int) {}}
+	w := &layerWriter{inner: sha256.New(), outer: sha256.New(), compression: in.Compression, directories: map[string]bool{".": true}, sha1: map[string]string{}, read: func(int) {}}
 	if w.out, err = os.CreateTemp(in.WorkDir, "layer-*.tar"); err != nil {
 		return nil, err
 	}
@@ -79,11 +83,12 @@ func (w *layerWriter) add(ctx context.Context, f manifest.File, content io.Reade
 	if err := w.tar.WriteHeader(w.header(f)); err != nil || f.Link != "" {
 		return "", err
 	}
-	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w.tar, sum), io.LimitReader(interruptible{ctx, content, w.read}, f.Size))
+	sum, weak := sha256.New(), sha1.New() //nolint:gosec // See above.
+	n, err := io.Copy(io.MultiWriter(w.tar, sum, weak), io.LimitReader(interruptible{ctx, content, w.read}, f.Size))
 	if err == nil && n != f.Size {
 		err = io.ErrUnexpectedEOF
 	}
+	w.sha1[f.Path] = hex.EncodeToString(weak.Sum(nil))
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
@@ -123,7 +128,7 @@ func (w *layerWriter) close() (*layer, error) {
 	}
 	return &layer{
 		file: w.out.Name(), size: info.Size(), digest: v1Hash(w.outer), diffID: v1Hash(w.inner),
-		compression: w.compression, annotations: w.annotations,
+		compression: w.compression, annotations: w.annotations, sha1: w.sha1,
 	}, w.out.Close()
 }
 

@@ -34,6 +34,9 @@ type Image struct {
 	// Digest is that of the image's manifest, as sha256:hex.
 	Digest   string
 	Manifest manifest.Manifest
+	// SHA1 has the digests of the manifest's regular files that SPDX demands next to the manifest's
+	// own, in lower-case hex by path.
+	SHA1 map[string]string
 	// Created is the image's time of creation, which SOURCE_DATE_EPOCH gives.
 	Created time.Time
 }

@@ -25,11 +25,14 @@ const (
 	digest  = "sha256:" + "abababababababababababababababababababababababababababababababab"
 	rpm     = manifest.PackageDir + "/host/qemu-kvm.rpm"
 	content = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"
+	weak    = "efefefefefefefefefefefefefefefefefefefef"
+	shim    = "usr/bin/containerd-shim-kata-v2"
+	initrd  = "usr/share/guest/initrd"
 )
 
 // image has a component of each kind.
 func image() attest.Image {
-	return attest.Image{Digest: digest, Created: time.Unix(1_700_000_000, 0), Manifest: manifest.Manifest{
+	return attest.Image{Digest: digest, Created: time.Unix(1_700_000_000, 0), SHA1: map[string]string{shim: weak, initrd: weak, rpm: weak}, Manifest: manifest.Manifest{
 		Name: "kata", PayloadVersion: "3.20.0", Architecture: "amd64",
 		Components: []manifest.Component{
 			{Name: "guest base", Version: "1", Paths: []string{"usr/share/guest"}},
@@ -37,8 +40,8 @@ func image() attest.Image {
 			{Name: "shim", Version: "3.20.0", Paths: []string{}},
 		},
 		Files: []manifest.File{
-			{Path: "usr/bin/containerd-shim-kata-v2", SHA256: content},
-			{Path: "usr/share/guest/initrd", SHA256: content},
+			{Path: shim, SHA256: content},
+			{Path: initrd, SHA256: content},
 			{Path: "usr/share/guest/link", Link: "initrd"},
 			{Path: rpm, SHA256: content},
 		},
@@ -66,7 +69,11 @@ func TestABillOfMaterialsNamesEveryFileOnce(t *testing.T) {
 	var packages, files, relations []string
 	for _, p := range d.Packages {
 		packages = append(packages, string(p.PackageSPDXIdentifier)+" "+p.PackageName+" "+p.PackageVersion+" "+p.PackageDownloadLocation)
-		assert.False(t, p.FilesAnalyzed)
+		assert.Equal(t, strings.HasPrefix(string(p.PackageSPDXIdentifier), "Component-"), p.FilesAnalyzed, "files may be in these alone")
+		if p.FilesAnalyzed {
+			// SHA-1 of the digests of its files in order: here of one.
+			assert.Equal(t, "953c31977805a6e1f28ff34fd123e386a4dd1f16", p.PackageVerificationCode.Value)
+		}
 	}
 	assert.Equal(t, []string{
 		"Image kata 3.20.0 NOASSERTION",
@@ -76,7 +83,7 @@ func TestABillOfMaterialsNamesEveryFileOnce(t *testing.T) {
 	}, packages)
 	for _, f := range d.Files {
 		files = append(files, f.FileName)
-		assert.Equal(t, []common.Checksum{{Algorithm: common.SHA256, Value: content}}, f.Checksums)
+		assert.Equal(t, []common.Checksum{{Algorithm: common.SHA1, Value: weak}, {Algorithm: common.SHA256, Value: content}}, f.Checksums)
 	}
 	assert.Equal(t, []string{"./usr/share/guest/initrd", "./" + rpm, "./usr/bin/containerd-shim-kata-v2"}, files)
 	for _, r := range d.Relationships {
@@ -91,6 +98,10 @@ func TestABillOfMaterialsNamesEveryFileOnce(t *testing.T) {
 	assert.Contains(t, relations, "Component-guest-base GENERATED_FROM Source-2")
 	_, err = attest.SBOM(attest.Image{Digest: "latest"}, build())
 	require.ErrorContains(t, err, `"latest" is no digest`)
+	unhashed := image()
+	delete(unhashed.SHA1, initrd)
+	_, err = attest.SBOM(unhashed, build())
+	require.ErrorContains(t, err, `"usr/share/guest/initrd" has no SHA-1 digest, which SPDX 2.3 demands`)
 }
 
 func TestProvenanceHasSourcesAndParameters(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
+	"github.com/spdx/tools-golang/utils"
 
 	"github.com/kata-node/kata-node/payload/manifest"
 )
@@ -27,7 +28,12 @@ func SBOM(image Image, build Build) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("writing the bill of materials: %q is no digest: it has to be sha256:hex", image.Digest)
 	}
-	b := bill{document: &spdx.Document{
+	for _, f := range m.Files {
+		if f.Link == "" && image.SHA1[f.Path] == "" {
+			return nil, fmt.Errorf("writing the bill of materials: %q has no SHA-1 digest, which SPDX 2.3 demands", f.Path)
+		}
+	}
+	b := bill{sha1: image.SHA1, document: &spdx.Document{
 		SPDXVersion: spdx.Version, DataLicense: spdx.DataLicense, SPDXIdentifier: "DOCUMENT",
 		DocumentName:      m.Name + " " + m.PayloadVersion + " " + m.Architecture,
 		DocumentNamespace: "https://spdx.org/spdxdocs/" + string(id(m.Name)) + "-" + hexDigest,
@@ -43,9 +49,12 @@ func SBOM(image Image, build Build) ([]byte, error) {
 	b.relate("DOCUMENT", common.TypeRelationshipDescribe, whole)
 	sources := b.sources(build)
 	for _, c := range m.Components {
-		component := b.add(&spdx.Package{
-			PackageName: c.Name, PackageSPDXIdentifier: "Component-" + id(c.Name), PackageVersion: c.Version, PackageDownloadLocation: noAssertion,
-		})
+		files := b.filesOf(m, c)
+		p, err := componentOf(c, files)
+		if err != nil {
+			return nil, fmt.Errorf("writing the bill of materials: %w", err)
+		}
+		component := b.add(p)
 		b.relate(whole, common.TypeRelationshipContains, component)
 		for i, s := range build.Sources {
 			if s.feeds(c.Name) {
@@ -53,12 +62,18 @@ func SBOM(image Image, build Build) ([]byte, error) {
 			}
 		}
 		b.rpms(m, c, component)
-		b.files(m, c, component)
+		for _, f := range files {
+			b.document.Files = append(b.document.Files, f)
+			b.relate(component, common.TypeRelationshipContains, f.FileSPDXIdentifier)
+		}
 	}
 	return b.text()
 }
 
-type bill struct{ document *spdx.Document }
+type bill struct {
+	document *spdx.Document
+	sha1     map[string]string
+}
 
 func (b bill) add(p *spdx.Package) common.ElementID {
 	p.PackageLicenseConcluded, p.PackageLicenseDeclared, p.PackageCopyrightText = noAssertion, noAssertion, noAssertion
@@ -115,20 +130,38 @@ func escaped(version string) string {
 	return strings.NewReplacer("+", "%2B", "^", "%5E").Replace(version)
 }
 
-// files lists the regular files of a component. A link has no content of its own.
-func (b bill) files(m manifest.Manifest, c manifest.Component, in common.ElementID) {
+// componentOf describes a component. SPDX allows no files in a package that was not analyzed, and
+// demands a digest of the digests of all files in one that was.
+func componentOf(c manifest.Component, files []*spdx.File) (*spdx.Package, error) {
+	p := &spdx.Package{
+		PackageName: c.Name, PackageSPDXIdentifier: "Component-" + id(c.Name), PackageVersion: c.Version, PackageDownloadLocation: noAssertion,
+	}
+	if len(files) == 0 {
+		return p, nil
+	}
+	code, err := utils.GetVerificationCode(files, "")
+	if err != nil {
+		return nil, err
+	}
+	p.FilesAnalyzed, p.IsFilesAnalyzedTagPresent, p.PackageVerificationCode = true, true, &code
+	p.PackageLicenseInfoFromFiles = []string{noAssertion}
+	return p, nil
+}
+
+// filesOf lists the regular files of a component. A link has no content of its own.
+func (b bill) filesOf(m manifest.Manifest, c manifest.Component) (files []*spdx.File) {
 	for _, f := range m.Files {
 		if owner, ok := m.Component(f.Path); !ok || owner.Name != c.Name || f.Link != "" {
 			continue
 		}
 		sum := sha256.Sum256([]byte(f.Path))
-		file := &spdx.File{
+		files = append(files, &spdx.File{
 			FileName: "./" + f.Path, FileSPDXIdentifier: common.ElementID("File-" + hex.EncodeToString(sum[:16])),
-			Checksums: checksum(f.SHA256), LicenseConcluded: noAssertion, LicenseInfoInFiles: []string{noAssertion}, FileCopyrightText: noAssertion,
-		}
-		b.document.Files = append(b.document.Files, file)
-		b.relate(in, common.TypeRelationshipContains, file.FileSPDXIdentifier)
+			Checksums:        append([]common.Checksum{{Algorithm: common.SHA1, Value: b.sha1[f.Path]}}, checksum(f.SHA256)...),
+			LicenseConcluded: noAssertion, LicenseInfoInFiles: []string{noAssertion}, FileCopyrightText: noAssertion,
+		})
 	}
+	return files
 }
 
 func (b bill) text() ([]byte, error) {
