@@ -79,10 +79,12 @@ func eachEntry(archive *tar.Reader, visit Visit) error {
 		case err != nil:
 			return fmt.Errorf("behind %s: %w", last, err)
 		}
-		if err := visit(h, archive); err != nil {
+		last = fmt.Sprintf("entry %q", shorten(h.Name))
+		if err := visit(h, archive); errors.Is(err, io.ErrUnexpectedEOF) {
+			return fmt.Errorf("ends within %s: it is truncated", last)
+		} else if err != nil {
 			return err
 		}
-		last = fmt.Sprintf("entry %q", shorten(h.Name))
 	}
 }
 
