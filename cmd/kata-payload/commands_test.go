@@ -66,6 +66,24 @@ func TestAnUpdateIsExplainedBeforeItIsMade(t *testing.T) {
 	assert.Equal(t, "2.0.0", d.To.Version)
 }
 
+func TestAHandlerThatNoNodeServesIsMarked(t *testing.T) {
+	t.Parallel()
+	kataPayload := program(t)
+	text, err := os.ReadFile(filepath.Join(repository, "test/payload/payload.toml"))
+	require.NoError(t, err)
+	_, handler, _ := strings.Cut(string(text), "[[handlers]]")
+	handler, _, _ = strings.Cut(handler, "#")
+	description := filepath.Join(t.TempDir(), "payload.toml")
+	require.NoError(t, os.WriteFile(description, []byte(string(text)+"\n[[handlers]]"+strings.Replace(handler, "kata-oc", "kata-oc-rs", 1)), 0o600))
+	to := "oci:" + t.TempDir() + ":v1"
+	_, diag, err := run(t, kataPayload, "build", "--from", stage(t, "/bin/sh"), "--describe", description, "--to", to)
+	require.NoError(t, err, diag)
+	out, diag, err := run(t, kataPayload, "inspect", to)
+	require.NoError(t, err, diag)
+	assert.Regexp(t, `(?m)^handler kata-oc +vm, go dialect, usr/bin/containerd-shim-kata-v2$`, out)
+	assert.Regexp(t, `(?m)^handler kata-oc-rs +vm, .* \(no node serves it: the agent configures kata-oc only\)$`, out)
+}
+
 func TestShellsCompleteWhatThereIs(t *testing.T) {
 	t.Parallel()
 	kataPayload := program(t)

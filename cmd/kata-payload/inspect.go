@@ -17,6 +17,7 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/payload/inspect"
 	"github.com/kata-node/kata-node/payload/manifest"
 	"github.com/kata-node/kata-node/payload/overview"
@@ -136,7 +137,7 @@ func printManifest(out io.Writer, m manifest.Manifest) error {
 		}
 	}
 	for _, h := range m.Handlers {
-		fmt.Fprintf(w, "handler %s\t%s, %s dialect, %s\n", h.Name, h.Type, h.Dialect, h.Shim)
+		fmt.Fprintf(w, "handler %s\t%s, %s dialect, %s%s\n", h.Name, h.Type, h.Dialect, h.Shim, unserved(h))
 	}
 	for _, c := range m.Components {
 		files, size := contents(m, c.Name)
@@ -146,6 +147,14 @@ func printManifest(out io.Writer, m manifest.Manifest) error {
 		fmt.Fprintf(w, "RPM of set %s\t%s\n", p.Set, p.NEVRA())
 	}
 	return w.Flush()
+}
+
+// unserved is empty for the one handler that nodes serve.
+func unserved(h manifest.Handler) string {
+	if h.Name == node.Handler {
+		return ""
+	}
+	return " (no node serves it: the agent configures " + node.Handler + " only)"
 }
 
 func madeFor(m manifest.Manifest) string {
