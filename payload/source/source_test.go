@@ -53,7 +53,7 @@ func TestWhatContradictsItselfIsRefused(t *testing.T) {
 		`both hold the shim go for amd64: declare one`:                            head + goArchive + goArchive,
 		"exactly one of url, file and directory is needed":                        head + goArchive + "url = \"https://example.com\"\n",
 		`sha256 is "AB": must be 64 lower-case hex digits`:                        head + goArchive + "sha256 = \"AB\"\n",
-		"url must be https:// or http://, without a password":                     head + "[[archives]]\nshim = \"go\"\narchitecture = \"amd64\"\nurl = \"ftp://example.com/x\"\n",
+		"without a password; a file of this machine is declared by the key file":  head + "[[archives]]\nshim = \"go\"\narchitecture = \"amd64\"\nurl = \"ftp://example.com/x\"\n",
 		`RPM set "": set, architecture and at least one package are needed`:       head + "[[rpms]]\n",
 		`RPM set "host": package d: must be a url or a file`:                      head + "[[rpms]]\nset = \"host\"\narchitecture = \"amd64\"\npackages = [{ directory = \"d\" }]\n",
 		"directory d: component and directory are needed":                         head + "[[directories]]\ndirectory = \"d\"\n",

@@ -146,7 +146,7 @@ func (l Location) validate() error {
 	}
 	u, err := url.Parse(l.URL)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
-		return errors.New("url must be https:// or http://, without a password")
+		return errors.New("url must be https:// or http://, without a password; a file of this machine is declared by the key file")
 	}
 	return nil
 }

@@ -129,5 +129,7 @@ func (s *stager) configureHandler(ctx context.Context, h profile.Handler) error 
 	if err := s.root.Remove(h.Config); err != nil {
 		return err // the file may have another name in the archive, which keeps what it has
 	}
+	c := s.owner[h.Config]
+	c.size += int64(len(configured)) - int64(len(upstream))
 	return s.root.WriteFile(h.Config, configured, 0o644)
 }
