@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"fmt"
+
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
@@ -104,8 +106,9 @@ func (w *way) plan() {
 	if !w.handlers() {
 		return
 	}
-	w.prove()
-	w.promote()
+	if w.prove() {
+		w.promote()
+	}
 }
 
 // clear reports whether this host may be changed for the payload at all.
@@ -134,15 +137,24 @@ func (w *way) fetch() bool {
 // prove starts one sandbox in each invocation of CRI-O, and so in each boot: what changes with them
 // (CRI-O, the SELinux policy, a host's QEMU, /dev/kvm) is not covered by a slot's id. Pods are
 // served meanwhile.
-func (w *way) prove() {
+func (w *way) prove() bool {
 	slot, _ := w.facts.Slots.find(w.id)
+	due := slot.Proved == "" || slot.Proved != w.facts.Runtime.Invocation
+	if left := w.facts.Runtime.proofs(); due && len(left) >= maxProofs {
+		return w.problem(Prove, node.ReasonProvePayloadFailed, fmt.Sprintf("%d sandboxes of earlier proofs still run and CRI-O does not remove them, such as %s: "+
+			"no other one is started before that; journalctl -u crio says why their container did not start, and a reboot removes them", len(left), left[0].ID))
+	}
 	if w.facts.Slots.Proof != w.id || w.id == "" {
 		w.do(PointProof)
 	}
-	if slot.Proved == "" || slot.Proved != w.facts.Runtime.Invocation {
+	if due {
 		w.do(Prove)
 	}
+	return true
 }
+
+// maxProofs is how many sandboxes of proofs may be left running. Each is a VM with its memory.
+const maxProofs = 3
 
 // promote makes the proved slot current. It is recorded first: whatever is recorded may be served
 // again at boot, and it is proved by now.

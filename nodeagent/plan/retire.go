@@ -2,8 +2,6 @@
 
 package plan
 
-import "github.com/kata-node/kata-node/api/node"
-
 // retire unmounts and deletes what neither serves, nor is wanted, nor is held. What is held is
 // looked at again later. With a store or settings that cannot be read it is not known what is
 // wanted.
@@ -45,9 +43,7 @@ func (p *planner) payloadsToKeep() []string {
 
 // endProofs removes what an interrupted proof has left running. A proof does not wait for it.
 func (p *planner) endProofs() {
-	for _, s := range p.facts.Runtime.Sandboxes {
-		if s.Handler == node.ProofHandler && s.Ready {
-			p.tidy(Step{Kind: RemoveSandbox, Object: s.ID})
-		}
+	for _, s := range p.facts.Runtime.proofs() {
+		p.tidy(Step{Kind: RemoveSandbox, Object: s.ID})
 	}
 }

@@ -2,7 +2,10 @@
 
 package plan
 
-import "github.com/kata-node/kata-node/nodeagent/record"
+import (
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
 
 // Runtime is the node's container runtime, CRI-O.
 type Runtime struct {
@@ -39,6 +42,17 @@ type Sandbox struct {
 	Ready             bool
 	// Unknown is what the runtime answered instead of the handler, empty where Handler is known.
 	Unknown string
+}
+
+// proofs are the sandboxes of proofs that run.
+func (r Runtime) proofs() []Sandbox {
+	var running []Sandbox
+	for _, s := range r.Sandboxes {
+		if s.Handler == node.ProofHandler && s.Ready {
+			running = append(running, s)
+		}
+	}
+	return running
 }
 
 // DropIn is our file in CRI-O's configuration.

@@ -250,6 +250,34 @@ func TestAProofDependsOnNoEarlierOne(t *testing.T) {
 	assert.Equal(t, []plan.Step{{Kind: plan.RemoveSandbox, Object: "running"}}, last.Tidy, "what runs is tried again, with nothing waiting for it")
 }
 
+func TestProofsThatCannotBeRemovedDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	hollow := hosttest.Payload{Version: "5", Shim: hosttest.Hollow}
+	b.Registry[hollow.Reference()] = hollow
+	b.want(t, installing(hollow))
+	b.Handlers = []string{node.Handler, node.ProofHandler}
+	for range 3 {
+		s, f := b.until(t, plan.Prove)
+		r := b.runner()
+		r.Host.Sandboxes = sticky{r.Host.Sandboxes}
+		require.Error(t, r.Run(t.Context(), s, f))
+	}
+	require.Len(t, b.Sandboxes, 3)
+	last := plan.For(b.look(t))
+	require.NotNil(t, last.Problem)
+	assert.Equal(t, node.ReasonProvePayloadFailed, last.Problem.Reason)
+	assert.Contains(t, last.Problem.Message, "3 sandboxes of earlier proofs still run")
+	assert.Len(t, last.Tidy, 3, "their removal is tried")
+	require.NoError(t, b.runner().Run(t.Context(), last.Tidy[0], b.look(t)))
+	assert.Nil(t, plan.For(b.look(t)).Problem, "there may be another one")
+}
+
+// sticky is a CRI-O that answers nothing about a sandbox in which it creates a container.
+type sticky struct{ host.Sandboxes }
+
+func (sticky) Remove(context.Context, string) error { return context.DeadlineExceeded }
+
 func TestACRIOWithoutTheHandlersIsRecordedAsLackingThem(t *testing.T) {
 	t.Parallel()
 	b, s, f := stopped(t, plan.Prove)

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/kata-node/kata-node/test/bed/images"
 )
 
 // agent is the agent's own client of a node that runs.
@@ -114,4 +116,21 @@ func TestAProofFailsWhereAShimDoesNotSeeTheFilesOfContainers(t *testing.T) {
 	assert.Equal(n, ready, n.state(id), "the sandbox alone says nothing")
 	require.NoError(n, n.process.cmd.Process.Kill())
 	<-n.process.ended
+}
+
+// An agent may end between any two calls of a proof.
+func TestARemovedSandboxTakesItsContainersWithIt(t *testing.T) {
+	t.Parallel()
+	p := newPod(t)
+	p.startContainer(untilTerminated)
+	created, err := p.cri.CreateContainer(t.Context(), &runtimeapi.CreateContainerRequest{
+		PodSandboxId: p.id, SandboxConfig: p.config,
+		Config: &runtimeapi.ContainerConfig{
+			Metadata: &runtimeapi.ContainerMetadata{Name: "never-started"}, Image: &runtimeapi.ImageSpec{Image: images.Busybox, UserSpecifiedImage: images.Busybox},
+			Command: []string{"/bin/true"}, LogPath: "never-started.log", Linux: &runtimeapi.LinuxContainerConfig{},
+		},
+	})
+	require.NoError(t, err)
+	p.containers = append(p.containers, created.GetContainerId())
+	p.requireRemoved(p.id)
 }
