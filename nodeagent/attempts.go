@@ -113,7 +113,7 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 	}
 	this := attempt{err: err, failures: before.failures + 1, noted: now, useless: useless}
 	delay := backoff(this.failures)
-	if _, unfit := errors.AsType[*host.Unfit](err); unfit {
+	if lasts(err) {
 		delay = wrongBackoff(this.failures)
 	}
 	if s.Kind == plan.Verify && damage.Differs(err) {
@@ -127,4 +127,11 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 	this.next = now.Add(delay)
 	a[s] = this
 	return delay
+}
+
+// lasts tells of a failure that no time mends.
+func lasts(err error) bool {
+	_, unfit := errors.AsType[*host.Unfit](err)
+	said, ok := errors.AsType[*host.OstreeError](err)
+	return unfit || ok && said.Lasting()
 }

@@ -25,6 +25,8 @@ const (
 	runtimeStep = 6 * time.Minute
 	// diskStep reads or deletes a whole payload.
 	diskStep = 30 * time.Minute
+	// layerStep lets rpm-ostree make a deployment; its caller waits for 45 min at most.
+	layerStep = time.Hour
 	// pullStep is the time without progress; a pull that fetches nothing for a minute ends by
 	// itself.
 	pullStep = 15 * time.Minute
@@ -37,6 +39,8 @@ func patience(k plan.Kind) time.Duration {
 		return pullStep
 	case plan.Verify, plan.BuildGuest, plan.BuildAhead, plan.DeleteImage, plan.Clear:
 		return diskStep
+	case plan.LayerPackages, plan.UnlayerPackages:
+		return layerStep
 	case plan.RestartCRIO, plan.StartDependents, plan.Prove, plan.RemoveSandbox:
 		return runtimeStep
 	case plan.Keep, plan.Mount, plan.Configure, plan.WriteDropIn, plan.PointProof, plan.PointCurrent,

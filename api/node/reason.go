@@ -20,6 +20,20 @@ const (
 	ReasonSettingsUnreadable = "SettingsUnreadable"
 	// ReasonStoreUnreadable says that the image store cannot be read.
 	ReasonStoreUnreadable = "StoreUnreadable"
+	// ReasonPackagesMissing says that nothing brings a program that the payload leaves to its host.
+	ReasonPackagesMissing = "PackagesMissing"
+	// ReasonExtensionMissing says that the extension of the machine-config operator is not
+	// installed, ReasonExtensionUnavailable that this build of the operating system has none.
+	ReasonExtensionMissing     = "ExtensionMissing"
+	ReasonExtensionUnavailable = "ExtensionUnavailable"
+	// ReasonLayeringRefused says that packages are not layered on this host, ReasonLayeringLost that
+	// they were, and that each time the deployment was gone before it ran.
+	ReasonLayeringRefused = "LayeringRefused"
+	ReasonLayeringLost    = "LayeringLost"
+	// ReasonLayeringLocked says that the system's configuration forbids layering, and
+	// ReasonPackagesUnfit that the payload's packages do not fit the system.
+	ReasonLayeringLocked = "LayeringLocked"
+	ReasonPackagesUnfit  = "PackagesUnfit"
 	// ReasonHostNotObserved says that the agent cannot read the state of its host.
 	ReasonHostNotObserved = "HostNotObserved"
 	// ReasonHostUnfit says that this host cannot run Kata. It is the condition's; the report has a
@@ -37,6 +51,8 @@ const (
 	ReasonVerifyPayloadFailed      = "VerifyPayloadFailed"
 	ReasonBuildGuestFailed         = "BuildGuestFailed"
 	ReasonConfigureHandlersFailed  = "ConfigureHandlersFailed"
+	ReasonLayerPackagesFailed      = "LayerPackagesFailed"
+	ReasonUnlayerPackagesFailed    = "UnlayerPackagesFailed"
 	ReasonWriteDropInFailed        = "WriteDropInFailed"
 	ReasonRestartCRIOFailed        = "RestartCRIOFailed"
 	ReasonStartDependentsFailed    = "StartDependentsFailed"

@@ -12,7 +12,9 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/packages"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
@@ -46,6 +48,8 @@ func printStatus(out io.Writer, sentence string, f plan.Facts) error {
 		{"drop-in", dropInLine(f)},
 		{"CRI-O", crioLine(f.Runtime)},
 		{"host", orElse(f.Host.Problem, "fit")},
+		{"packages", packagesLine(f)},
+		{"system", systemLine(f.Packages)},
 	} {
 		if row[1] != "" {
 			fmt.Fprintf(table, "%s:\t%s\n", row[0], row[1])
@@ -117,6 +121,41 @@ func crioLine(c plan.Runtime) string {
 	default:
 		return fmt.Sprintf("running, %d kata sandboxes", len(c.Sandboxes))
 	}
+}
+
+// packagesLine says where the host's programs come from and why, and is empty where that is no
+// question.
+func packagesLine(f plan.Facts) string {
+	if decided := plan.For(f).Packages; decided != nil {
+		return decided.String()
+	}
+	return ""
+}
+
+// systemLine is what rpm-ostree says, empty where there is none.
+func systemLine(f packages.Facts) string {
+	switch {
+	case f.Problem != "":
+		return "rpm-ostree does not answer: " + f.Problem
+	case !f.System.Exists:
+		return ""
+	}
+	booted, _ := f.System.Booted()
+	words := []string{"booted " + nameOf(booted)}
+	if next, pending := f.System.Pending(); pending {
+		words = append(words, "next "+nameOf(next))
+	}
+	if t := f.System.Transaction; t != nil {
+		words = append(words, "rpm-ostree works on "+t.Method+" for "+t.Sender)
+	}
+	if f.Layered != nil {
+		words = append(words, fmt.Sprintf("%d packages layered by this agent", len(f.Layered.Packages)))
+	}
+	return strings.Join(words, ", ")
+}
+
+func nameOf(d host.Deployment) string {
+	return strings.TrimSpace(d.Version + " " + d.Checksum[:min(len(d.Checksum), 12)])
 }
 
 func stateOf(v plan.Slot) string {

@@ -19,6 +19,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/guests"
 	"github.com/kata-node/kata-node/nodeagent/host/images"
 	"github.com/kata-node/kata-node/nodeagent/host/mounts"
+	"github.com/kata-node/kata-node/nodeagent/host/ostree"
 	"github.com/kata-node/kata-node/nodeagent/host/proc"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
 	"github.com/kata-node/kata-node/nodeagent/observe"
@@ -59,6 +60,7 @@ func wire(root string) (*wiring, error) {
 		Files: tree, Services: systemd.Manager{}, Images: store,
 		Mounts: kernel, Sandboxes: cri, Processes: proc.Below(root),
 		Guests: guests.Builder{Path: tree.Path, Stream: tree.Stream},
+		Ostree: ostree.Below(root),
 	}
 	store.RuntimePolicy = observe.Observer{Host: h, Self: self}.SignaturePolicy
 	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil
@@ -85,6 +87,7 @@ func identify(s settings.Settings) (host.Identity, error) {
 		BootID: strings.TrimSpace(string(boot)), Architecture: runtime.GOARCH,
 		Kernel: unix.ByteSliceToString(kernel.Release[:]), CRIOUnit: s.CRIOUnit, AllowedPayloads: s.AllowedPayloads,
 		PayloadKernel: s.GuestKernel == settings.PayloadKernel,
+		AllowLayering: s.AllowLayering,
 	}, nil
 }
 

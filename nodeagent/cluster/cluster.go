@@ -43,6 +43,10 @@ type Told struct {
 	Unguarded bool
 	// Busy says what else works on the node.
 	Busy string
+	// Operated is whether the machine-config operator manages the node, Complaint what its daemon
+	// says where it has given up.
+	Operated  bool
+	Complaint string
 }
 
 // Condition is the Node condition that mirrors a report for people; schedulers and controllers do

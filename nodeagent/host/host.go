@@ -20,6 +20,7 @@ type Host struct {
 	Sandboxes Sandboxes
 	Processes Processes
 	Guests    Guests
+	Ostree    Ostree
 }
 
 // Files is everything the agent does with files.

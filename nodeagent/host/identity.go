@@ -12,4 +12,6 @@ type Identity struct {
 	AllowedPayloads []string
 	// PayloadKernel is whether guests run the payload's kernel, not the host's.
 	PayloadKernel bool
+	// AllowLayering is whether packages may be layered on nodes of the machine-config operator.
+	AllowLayering bool
 }

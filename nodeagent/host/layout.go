@@ -23,6 +23,9 @@ const (
 	IntentFile = StateDir + "/intent.json"
 	// ServedFile is what current served last; it is restored at boot.
 	ServedFile = StateDir + "/served.json"
+	// LayeredFile is what the agent has layered on the host's operating system. It stays until no
+	// deployment has it.
+	LayeredFile = StateDir + "/layered.json"
 	// RestartedFile is the invocation of CRI-O that was last restarted in this boot.
 	RestartedFile = RunDir + "/restarted"
 

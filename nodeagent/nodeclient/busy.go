@@ -2,11 +2,14 @@
 
 package nodeclient
 
+import "github.com/kata-node/kata-node/api/node"
+
 // Keys of the machine-config daemon on a Node (openshift/machine-config-operator,
 // pkg/daemon/constants).
 const (
 	mcoPrefix        = "machineconfiguration.openshift.io/"
 	mcoState         = mcoPrefix + "state"
+	mcoReason        = mcoPrefix + "reason"
 	mcoCurrent       = mcoPrefix + "currentConfig"
 	mcoDesired       = mcoPrefix + "desiredConfig"
 	mcoDesiredDrain  = mcoPrefix + "desiredDrain"
@@ -34,3 +37,16 @@ func Busy(annotations map[string]string) string {
 	}
 	return busyMachineState
 }
+
+// operated reports whether the machine-config operator manages a node, and why its daemon has given
+// up, if it has.
+func operated(annotations map[string]string) (managed bool, complaint string) {
+	state, managed := annotations[mcoState]
+	if state == mcoDegraded || state == mcoUnreconciled {
+		complaint = node.Line(annotations[mcoReason], maxComplaint)
+	}
+	return managed, complaint
+}
+
+// maxComplaint leaves room for the sentence around it.
+const maxComplaint = 240

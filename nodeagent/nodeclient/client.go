@@ -78,6 +78,7 @@ func (c *Client) Told() cluster.Told {
 	n := v.node()
 	if n != nil {
 		told.Known, told.Intent, told.Busy = true, n.Annotations[node.IntentAnnotation], Busy(n.Annotations)
+		told.Operated, told.Complaint = operated(n.Annotations)
 		told.Labelled = n.Labels[node.ReadyLabel] != ""
 	}
 	settled := c.settled(n, time.Now())

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/packages"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
@@ -19,6 +20,8 @@ type Facts struct {
 	Runtime Runtime
 	Slots   Slots
 	Store   Store
+	// Packages are where the host's own programs come from.
+	Packages packages.Facts
 }
 
 // Host is the machine.
@@ -138,8 +141,12 @@ func (f Facts) idOn(kernel, payload string) string {
 	return ""
 }
 
-// installed reports whether anything of an installation is on this host.
-func (f Facts) installed() bool {
+// installed reports whether anything of an installation is on this host, or will be after its next
+// boot.
+func (f Facts) installed() bool { return f.resident() || f.Packages.Ours() }
+
+// resident leaves layered packages aside.
+func (f Facts) resident() bool {
 	return f.Runtime.DropIn.Exists || f.Slots.Current != Pending || f.Slots.Proof != Pending || len(f.Slots.All) > 0 ||
 		f.Store.Exists || f.Store.Served != nil || len(f.Store.Guests) > 0 || len(f.Store.Leftovers) > 0
 }

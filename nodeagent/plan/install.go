@@ -97,7 +97,7 @@ func (w *way) do(kind Kind) {
 
 // plan adds the steps, as far as nothing stands in the way.
 func (w *way) plan() {
-	if !w.clear() || !w.fetch() || !w.fits() {
+	if !w.clear() || !w.fetch() || !w.fits() || !w.packages() {
 		return
 	}
 	if !w.prepared {
@@ -109,6 +109,7 @@ func (w *way) plan() {
 	if w.prove() {
 		w.promote()
 	}
+	w.dropPackages()
 }
 
 // clear reports whether this host may be changed for the payload at all.

@@ -57,10 +57,11 @@ func (p *planner) proveAgain() {
 }
 
 // restorable reports whether what was served last can be served again without another proof: it was
-// proved on this kernel with these settings, and is in the store or still mounted.
+// proved on this kernel with these settings, is in the store or still mounted, and the host still
+// has what it needs.
 func (p *planner) restorable() bool {
 	served := p.facts.Store.Served
-	return served != nil && p.facts.id(served.Payload) == served.Slot
+	return served != nil && p.facts.id(served.Payload) == served.Slot && p.equipped(served.Slot)
 }
 
 // restore prepares what was served last and points current at it.

@@ -16,6 +16,7 @@ func (m *model) event(hands bool) {
 	events := []func(){
 		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
 		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.installKernel, m.startOrEndOtherWork, m.goOrComeBack,
+		m.discard, m.workOnSystem, m.update, m.layerByHand,
 	}
 	if hands {
 		events = append(events, m.editDropIn, m.deleteDropIn, m.softReboot, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence, m.deleteGuestByHand)
@@ -59,6 +60,7 @@ func (m *model) goOrComeBack() {
 
 func (m *model) hardReboot() {
 	m.reboot()
+	m.bootSystem()
 	m.boot++
 	m.slots, m.current, m.proof = map[string]*modelSlot{}, plan.Pending, plan.Pending
 	m.restarted, m.lacks, m.api.granted, m.used = record.Restarted{}, "", false, 0

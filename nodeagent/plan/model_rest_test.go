@@ -3,16 +3,22 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // rest lets everything be well: what is broken is fixed, the controller acts, nothing new happens.
 // It returns why the node does not get to where it is wanted.
 func (m *model) rest() string {
 	m.up, m.broken, m.refused, m.busy = true, false, false, false
+	m.system.others = false
+	if m.system.locked {
+		m.hardReboot()
+	}
 	if m.conflict != "" {
 		m.conflict = ""
 		m.note("REST the conflict is resolved")
@@ -55,6 +61,15 @@ func (m *model) wantAgain() {
 func (m *model) helped(p plan.Plan) bool {
 	before := len(m.trace)
 	switch {
+	case m.api.intent == nil && m.kept == nil && p.Phase == node.PhaseInstalling:
+		m.want(absent())
+		m.note("REST the controller cleans what nobody wants")
+	case p.Reboot:
+		m.hardReboot()
+		m.startCRIO()
+	case p.Problem != nil && p.Problem.Reason == node.ReasonLayeringLost:
+		m.note("REST a person deletes the record")
+		m.system.record = nil
 	case p.Phase == node.PhaseAwaitingGrant:
 		m.control()
 	case p.Phase == node.PhaseBlocked && len(m.api.pods) > 0, strings.Contains(p.Wait, "cannot reach"):
@@ -71,14 +86,23 @@ func (m *model) helped(p plan.Plan) bool {
 // wrong says why a node at rest is not what is wanted of it.
 func (m *model) wrong(f plan.Facts, p plan.Plan) string {
 	wanted := f.Intent.Wanted
+	ours := m.system.record != nil
 	switch {
+	case ours && (wanted == nil || wanted.State == node.StateAbsent):
+		return "REMOVED, and keeps a record of packages"
 	case wanted == nil || wanted.State == node.StateAbsent:
+		if slices.ContainsFunc(m.system.booted, isQEMU) {
+			return "REMOVED, and leaves packages"
+		}
 		return ""
 	case architecture(digitOf(wanted.Payload)) != "amd64":
 		if p.Problem == nil || p.Problem.Reason != node.ReasonPayloadUnfit {
 			return "an unfit payload is not named"
 		}
 		return ""
+	case ours && !slices.ContainsFunc(f.Packages.Layered.Packages, func(p record.Package) bool { return slices.Contains(m.system.booted, p.NEVRA) || m.system.live }):
+		return "INSTALLED, and keeps a record of packages that are nowhere"
+
 	case p.Problem != nil:
 		return "PROBLEM " + p.Problem.Message
 	case p.Phase != node.PhaseInstalled:

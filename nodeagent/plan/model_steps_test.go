@@ -28,6 +28,10 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 		m.store, m.images[digitOf(s.Payload)] = true, true
 	case plan.Prefetch:
 		return m.prefetch(s, f)
+	case plan.LayerPackages:
+		return m.layer(s, f)
+	case plan.UnlayerPackages:
+		return m.unlayer(f)
 	case plan.WriteDropIn:
 		m.dropIn = plan.DropIn{Exists: true, Right: true}
 	case plan.RestartCRIO:
@@ -88,6 +92,9 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 		if !m.guested(slot) {
 			return "CONFIGURE without a guest"
 		}
+		if slot.Verified.Needs.QEMU && m.packagesFacts().QEMU == "" {
+			return "CONFIGURE without the program that it names"
+		}
 		slot.Configured = true
 	case plan.PointProof:
 		if violated := m.pointable(s.Slot); violated != "" {
@@ -141,6 +148,7 @@ func (m *model) verify(s plan.Step, slot *modelSlot, mismatch bool) string {
 	digit := digitOf(s.Payload)
 	if slot.intact && !mismatch {
 		slot.Verified = &record.Verified{Architecture: architecture(digit), HandlerType: "vm", ShimCompatibility: compatibility(digit), Guest: asksForGuest(digit)}
+		slot.Verified.Needs, slot.Verified.Packages = needs(digit)
 		return ""
 	}
 	m.note("  mismatch: %s", s)

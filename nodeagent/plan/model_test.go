@@ -80,7 +80,8 @@ type model struct {
 	away bool // the controller is
 	seen *apiState
 
-	crio modelCRIO
+	crio   modelCRIO
+	system modelSystem
 	// conflict is what another file of CRI-O's configuration sets: nothing, a table or the default
 	// runtime.
 	conflict         string
@@ -132,6 +133,8 @@ func (m *model) facts() plan.Facts {
 		Runtime: m.runtimeFacts(),
 		Slots:   plan.Slots{Current: m.current, Proof: m.proof},
 		Store:   plan.Store{Exists: m.store, Served: m.served},
+
+		Packages: m.packagesFacts(),
 	}
 	if m.seen != nil {
 		f.Cluster = plan.Cluster{PodsKnown: true, Labelled: m.seen.labelled}

@@ -2,7 +2,10 @@
 
 package plan
 
-import "github.com/kata-node/kata-node/api/node"
+import (
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/packages"
+)
 
 // Plan is what is left to do, as far as these facts tell.
 type Plan struct {
@@ -16,6 +19,10 @@ type Plan struct {
 	Phase node.Phase
 	// Problem says why no step leads to what is wanted: a person has to fix something first.
 	Problem *Problem
+	// Packages is what was decided about the host's own programs, nil where that was no question.
+	Packages *packages.Decision
+	// Reboot is whether the node is to be rebooted for packages that were layered or uninstalled.
+	Reboot bool
 	// Wait says what the plan waits for at this moment, empty when nothing is.
 	Wait string
 }
@@ -71,6 +78,7 @@ func For(f Facts) Plan {
 	default:
 		p.install()
 	}
+	p.forgetPackages()
 	return p.plan
 }
 

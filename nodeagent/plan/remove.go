@@ -45,6 +45,10 @@ func (p *planner) removed() {
 // removing. Finished sandboxes are removed if CRI-O can; nothing waits for it.
 func (p *planner) takeAway() {
 	f := p.facts
+	p.unlayer()
+	if !f.resident() {
+		return
+	}
 	var line []Step
 	if f.Store.Served != nil {
 		line = append(line, Step{Kind: Withdraw})

@@ -11,6 +11,9 @@ func (p *planner) retire(wanted string) {
 		return
 	}
 	needed := map[string]bool{p.linked.Current: true, p.linked.Proof: true, p.facts.Slots.Current: true, wanted: true}
+	if served := p.facts.Store.Served; served != nil && !p.equipped(served.Slot) {
+		needed[served.Slot] = true
+	}
 	images := map[string]bool{}
 	for _, payload := range p.payloadsToKeep() {
 		if image, here := p.facts.Store.image(payload); here {

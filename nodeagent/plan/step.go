@@ -25,6 +25,11 @@ const (
 	BuildAhead Kind = "build guest ahead"
 	// Configure renders the handlers' directories next to the mount.
 	Configure Kind = "configure handlers"
+	// LayerPackages layers the payload's packages on the host's operating system, and applies them
+	// to the running one where that needs no reboot.
+	LayerPackages Kind = "layer packages"
+	// UnlayerPackages uninstalls exactly what LayerPackages has installed.
+	UnlayerPackages Kind = "unlayer packages"
 	// WriteDropIn tells CRI-O about our handlers, at its next start.
 	WriteDropIn Kind = "write drop-in"
 	// RestartCRIO makes CRI-O read the drop-in.

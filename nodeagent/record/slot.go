@@ -52,6 +52,10 @@ type Verified struct {
 	ShimCompatibility string `json:"shimCompatibility"`
 	// Guest is whether this host makes kernel and initrd of the payload's guest.
 	Guest bool `json:"guest,omitempty"`
+	// Needs are the programs that the host must have, Packages those that bring them where a host
+	// layers packages.
+	Needs    Needs     `json:"needs,omitzero"`
+	Packages []Package `json:"packages,omitempty"`
 }
 
 // LoadVerified returns nil for a slot that is not verified.

@@ -18,6 +18,8 @@ func Reason(k plan.Kind) string {
 		plan.BuildGuest:      node.ReasonBuildGuestFailed,
 		plan.BuildAhead:      node.ReasonBuildGuestFailed,
 		plan.Configure:       node.ReasonConfigureHandlersFailed,
+		plan.LayerPackages:   node.ReasonLayerPackagesFailed,
+		plan.UnlayerPackages: node.ReasonUnlayerPackagesFailed,
 		plan.WriteDropIn:     node.ReasonWriteDropInFailed,
 		plan.RestartCRIO:     node.ReasonRestartCRIOFailed,
 		plan.StartDependents: node.ReasonStartDependentsFailed,

@@ -28,6 +28,12 @@ func (f Failure) reason() string {
 	if _, unfit := errors.AsType[*host.Unfit](f.Err); unfit {
 		return node.ReasonPayloadUnfit
 	}
+	if said, ok := errors.AsType[*host.OstreeError](f.Err); ok && said.Lasting() {
+		if said.Class == host.OstreeLocked {
+			return node.ReasonLayeringLocked
+		}
+		return node.ReasonPackagesUnfit
+	}
 	return Reason(f.Step)
 }
 
@@ -39,8 +45,8 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: f.Host.Problem, Phase: p.Phase,
 		InUse:     inUse(f),
 		BoundPods: boundPods(f), Prefetched: f.Prefetched(),
-		Unguarded: f.Cluster.Unguarded,
-		Error:     problem(f, p, failure),
+		Unguarded: f.Cluster.Unguarded, RebootRequired: p.Reboot,
+		Error: problem(f, p, failure),
 	}
 	// A removal that takes away serves no new pod from its first step on.
 	if v, serving := f.Serving(); serving && p.Phase != node.PhaseRemoving {
@@ -127,12 +133,19 @@ func since(e node.Error, before *node.Error, now time.Time) time.Time {
 // unguarded is what a person has to know of a cluster without our policies, wherever a node stands.
 const unguarded = "; the admission policies of deploy/ are not in force: whoever may write Nodes decides what this node runs"
 
+// leaving is for a node that is where it is to be, with a system that is not yet what it will be.
+const leaving = "; packages that are uninstalled already stay until this node reboots"
+
 // Sentence says for a person where the node stands.
 func Sentence(r node.Report, p plan.Plan) string {
-	if r.Unguarded {
-		return where(r, p) + unguarded
+	text := where(r, p)
+	if r.RebootRequired && p.Wait == "" {
+		text += leaving
 	}
-	return where(r, p)
+	if r.Unguarded {
+		text += unguarded
+	}
+	return text
 }
 
 func where(r node.Report, p plan.Plan) string {

@@ -35,6 +35,9 @@ type Settings struct {
 	// GuestKernel says whose kernel guests run where the payload leaves the choice: that of the
 	// host, or one that the payload brings.
 	GuestKernel GuestKernel `toml:"guest_kernel"`
+	// AllowLayering lets the agent layer packages on a node of the machine-config operator, which
+	// does not support it.
+	AllowLayering bool `toml:"allow_layering"`
 }
 
 // GuestKernel says whose kernel guests run.

@@ -36,6 +36,8 @@ type bench struct {
 	told cluster.Told
 	self host.Identity
 	said []string
+	// layering are the numbers of the changes that steps about packages have made.
+	layering []int
 }
 
 func newBench(t *testing.T) *bench {
@@ -111,8 +113,14 @@ func (b *bench) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
 			return done, last
 		}
 		for _, s := range steps {
+			from := b.Changes
 			if err := b.runner().Run(t.Context(), s, f); err == nil {
 				done = append(done, s.Kind)
+			}
+			if s.Kind == plan.LayerPackages || s.Kind == plan.UnlayerPackages {
+				for at := from + 1; at <= b.Changes; at++ {
+					b.layering = append(b.layering, at)
+				}
 			}
 		}
 		if b.Dead() {

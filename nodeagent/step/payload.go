@@ -101,7 +101,16 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	handler, _ := m.Handler(node.Handler)
 	return record.Verified{
 		Architecture: m.Architecture, HandlerType: string(handler.Type), ShimCompatibility: m.ShimCompatibility, Guest: m.Guest != nil,
+		Needs: record.Needs{QEMU: m.Requires.QEMU, Virtiofsd: m.Requires.Virtiofsd}, Packages: packagesOf(m),
 	}.Save(r.Host.Files, s.Slot)
+}
+
+func packagesOf(m manifest.Manifest) []record.Package {
+	var all []record.Package
+	for _, p := range m.Packages {
+		all = append(all, record.Package{Set: p.Set, Name: p.Name, NEVRA: p.NEVRA(), Path: p.Path})
+	}
+	return all
 }
 
 func (r Runner) compare(ctx context.Context, slot string, image host.Image) (manifest.Manifest, error) {

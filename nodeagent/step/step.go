@@ -44,10 +44,8 @@ func (r Runner) RepairLinks(ctx context.Context) error {
 // it was about.
 func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	switch s.Kind {
-	case plan.Keep:
-		return record.SaveIntent(r.Host.Files, *f.Intent.Wanted)
-	case plan.Forget:
-		return record.RemoveIntent(r.Host.Files)
+	case plan.Keep, plan.Forget:
+		return r.keep(s, f)
 	case plan.Pull, plan.Prefetch:
 		return r.pull(ctx, s)
 	case plan.Mount:
@@ -58,6 +56,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.guest(ctx, s, f)
 	case plan.Configure:
 		return r.configure(ctx, s)
+	case plan.LayerPackages, plan.UnlayerPackages:
+		return r.packages(ctx, s, f)
 	case plan.WriteDropIn:
 		return r.writeDropIn()
 	case plan.RestartCRIO:
@@ -84,6 +84,13 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.clear(ctx)
 	}
 	return fmt.Errorf("step %q is unknown", s.Kind)
+}
+
+func (r Runner) keep(s plan.Step, f plan.Facts) error {
+	if s.Kind == plan.Forget {
+		return record.RemoveIntent(r.Host.Files)
+	}
+	return record.SaveIntent(r.Host.Files, *f.Intent.Wanted)
 }
 
 func (r Runner) point(s plan.Step) error {

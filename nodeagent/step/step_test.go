@@ -156,11 +156,13 @@ func TestAPayloadUsesTheProgramsOfItsHost(t *testing.T) {
 	b := newBench(t)
 	b.Registry[onHost().Reference()] = onHost()
 	b.want(t, installing(onHost()))
-	s, f := b.until(t, plan.Configure)
 	for _, program := range []string{"/usr/bin/qemu-system-x86_64", "/usr/libexec/virtiofsd"} {
-		require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "this host has no ", "the sentence says what is missing and what brings it")
+		_, last := b.settle(t)
+		require.NotNil(t, last.Problem)
+		require.Contains(t, last.Problem.Message, "this host has no ", "the sentence says what is missing and what brings it")
 		require.NoError(t, b.Files.Write(program, []byte("#!/bin/true"), 0o755))
 	}
+	s, f := b.until(t, plan.Configure)
 	configuration := func() string {
 		text, err := b.Files.Read(path.Join(host.SlotDir(s.Slot), node.ProofHandler, host.Configuration))
 		require.NoError(t, err)

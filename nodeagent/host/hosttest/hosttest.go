@@ -61,6 +61,13 @@ type Machine struct {
 	// Kernels are those on disk, newest first. FullDisk makes the building of guests fail.
 	Kernels  []string
 	FullDisk bool
+	// OSTree is what rpm-ostree says, OstreeSilent why it says nothing, OstreeError why it changes
+	// nothing. NeverLive makes each change need a reboot, Unfinalized is why the last one failed.
+	OSTree       host.OSTree
+	OstreeSilent error
+	OstreeError  error
+	NeverLive    bool
+	Unfinalized  string
 
 	// Changes counts changes, those that fail too. The agent dies just before change CrashBefore
 	// and just after change CrashAt; 0 is never.
@@ -90,6 +97,7 @@ func (m *Machine) Host() host.Host {
 	return seam.Wrap(host.Host{
 		Files: m.Files, Services: services{m}, Images: store{m}, Mounts: kernel{m}, Sandboxes: runtime{m}, Processes: processes{m},
 		Guests: guests{m},
+		Ostree: ostreed{m},
 	}, m.change)
 }
 

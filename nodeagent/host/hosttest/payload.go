@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -41,26 +42,33 @@ type Payload struct {
 	// Modules are those that a guest needs of the host's kernel. The payload brings all of its guest
 	// where there are none.
 	Modules []string
+	// Packages are versions by name.
+	Packages map[string]string
 	// Damage replaces the content of files after the manifest was written; the manifest's own too.
 	Damage map[string]string
 }
 
 func (p Payload) files() map[string]string {
 	config := "[hypervisor.qemu]\nkernel = '/" + KernelFile + "'\n[runtime]\nversion = '" + p.Version + "'\n"
-	return map[string]string{KernelFile: "a kernel", BaseFile: "a base", ShimFile: p.Shim, ConfigFile: config}
+	files := map[string]string{KernelFile: "a kernel", BaseFile: "a base", ShimFile: p.Shim, ConfigFile: config}
+	for _, rpm := range p.packages() {
+		files[rpm.Path] = rpm.NEVRA()
+	}
+	return files
 }
 
 func (p Payload) manifest() []byte {
 	m := manifest.Manifest{
 		Version: manifest.Version, Name: "kata-test", PayloadVersion: p.Version, Architecture: "amd64", ShimCompatibility: "1", Prefix: "/opt/kata",
 		Handlers:   []manifest.Handler{{Name: node.Handler, Type: manifest.TypeVM, Shim: ShimFile, Config: ConfigFile, Dialect: manifest.DialectGo}},
-		Components: []manifest.Component{{Name: "all", Version: p.Version}}, Requires: p.Requires,
+		Components: []manifest.Component{{Name: "all", Version: p.Version}}, Requires: p.Requires, Packages: p.packages(),
 	}
 	if len(p.Modules) > 0 {
 		m.Requires.Kernel, m.Guest = true, &manifest.Guest{Initrd: BaseFile, Kernel: KernelFile, Modules: p.Modules}
 	}
-	for _, name := range []string{BaseFile, KernelFile, ShimFile, ConfigFile} {
-		content := p.files()[name]
+	files := p.files()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		content := files[name]
 		sum := sha256.Sum256([]byte(content))
 		m.Files = append(m.Files, manifest.File{Path: name, Mode: mode(name), Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:])})
 	}
@@ -69,6 +77,16 @@ func (p Payload) manifest() []byte {
 		panic(err) // the document is this package's own
 	}
 	return document
+}
+
+func (p Payload) packages() []manifest.Package {
+	var all []manifest.Package
+	for _, name := range slices.Sorted(maps.Keys(p.Packages)) {
+		one := manifest.Package{Set: "host", Name: name, Version: p.Packages[name], Release: "1", Architecture: "x86_64"}
+		one.Path = path.Join(manifest.PackageDir, one.Set, one.FileName())
+		all = append(all, one)
+	}
+	return all
 }
 
 func mode(name string) manifest.Mode {

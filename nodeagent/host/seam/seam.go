@@ -7,6 +7,8 @@ package seam
 import (
 	"context"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
@@ -30,6 +32,8 @@ const (
 	Prove   Kind = "sandboxes.prove"
 	End     Kind = "sandboxes.remove"
 	Build   Kind = "guests.build"
+	Layer   Kind = "ostree.layer"
+	Live    Kind = "ostree.live"
 )
 
 // Op is one change: what is done, and to which path, unit, image or sandbox.
@@ -51,6 +55,7 @@ func Wrap(h host.Host, around Around) host.Host {
 	h.Mounts = mounts{h.Mounts, around}
 	h.Sandboxes = sandboxes{h.Sandboxes, around}
 	h.Guests = guests{h.Guests, around}
+	h.Ostree = ostree{h.Ostree, around}
 	return h
 }
 
@@ -142,4 +147,18 @@ type guests struct {
 
 func (g guests) Build(ctx context.Context, order host.GuestOrder) error {
 	return g.around(Op{Build, order.Slot}, func() error { return g.Guests.Build(ctx, order) })
+}
+
+type ostree struct {
+	host.Ostree
+	around Around
+}
+
+func (o ostree) Layer(ctx context.Context, change host.Layering) error {
+	object := strings.Join(append(slices.Clone(change.Install), change.Uninstall...), " ")
+	return o.around(Op{Layer, object}, func() error { return o.Ostree.Layer(ctx, change) })
+}
+
+func (o ostree) ApplyLive(ctx context.Context) error {
+	return o.around(Op{Live, "pending deployment"}, func() error { return o.Ostree.ApplyLive(ctx) })
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package observe
+
+import (
+	"context"
+
+	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/packages"
+	"github.com/kata-node/kata-node/nodeagent/record"
+	"github.com/kata-node/kata-node/nodeagent/vmm"
+)
+
+// operatorConfig is what the machine-config daemon keeps on its node. The API server may not be
+// there.
+const operatorConfig = "/etc/machine-config-daemon/currentconfig"
+
+// packages asks rpm-ostree. Where it does not answer the facts say so: a payload that serves needs
+// no answer.
+func (o Observer) packages(ctx context.Context, told cluster.Told) (packages.Facts, error) {
+	f := packages.Facts{Operated: told.Operated || o.exists(operatorConfig), Complaint: told.Complaint, Allowed: o.Self.AllowLayering}
+	f.QEMU, _ = vmm.QEMU(o.Self.Architecture).Find(o.Host.Files) //nolint:errcheck // the only error is that it is not there
+	f.Virtiofsd, _ = vmm.Virtiofsd().Find(o.Host.Files)          //nolint:errcheck // as above
+	var err error
+	if f.Layered, err = record.LoadLayered(o.Host.Files); err != nil {
+		return f, err
+	}
+	if f.Layered != nil && f.Layered.Boot != o.Self.BootID {
+		if f.Lost, err = o.Host.Ostree.Unfinalized(ctx); err != nil {
+			return f, err
+		}
+	}
+	if f.System, err = o.Host.Ostree.Status(ctx); err != nil {
+		f.Problem = err.Error()
+	}
+	return f, ctx.Err()
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package packages
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kata-node/kata-node/api/node"
+)
+
+// The extension of the machine-config operator, and the package that it layers, which requires QEMU
+// and virtiofsd (openshift/machine-config-operator, SupportedExtensions).
+const (
+	extensionName = "sandboxed-containers"
+	extensionRPM  = "kata-containers"
+)
+
+// remedy names where the whole MachineConfig is.
+const remedy = "apply a MachineConfig with extensions: [" + extensionName + "] to its pool (docs/operations.md, Host packages, has it)"
+
+// extension verifies: it is the machine-config operator that installs.
+func (q question) extension(lacking []string) Decision {
+	f := q.facts
+	runs, _ := f.System.Booted()
+	next, pending := f.System.Pending()
+	has := "this host has no " + and(lacking)
+	switch {
+	case f.complains():
+		return refuse(node.ReasonExtensionUnavailable, "the extension "+extensionName+" is missing from this build of the operating system: the machine-config daemon says "+
+			strings.TrimSpace(f.Complaint)+"; take it off the MachineConfig, and use hostPackages None with a payload that brings QEMU")
+	case pending && slices.Contains(next.Requested, extensionRPM) && f.Operated:
+		return wait("the machine-config operator to reboot this node, whose next deployment has the extension " + extensionName)
+	case pending && slices.Contains(next.Requested, extensionRPM):
+		return Decision{Verdict: Wait, Reboot: true, Sentence: "a reboot: the next deployment has the package " + extensionRPM}
+	case f.Problem != "":
+		return refuse(node.ReasonExtensionMissing, has+", and rpm-ostree does not say whether the extension is on its way: "+f.Problem)
+	case slices.Contains(runs.Requested, extensionRPM):
+		return refuse(node.ReasonExtensionMissing, has+", although its package "+extensionRPM+" is layered: see rpm-ostree status")
+	case !f.Operated:
+		return refuse(node.ReasonExtensionMissing, has+", and no machine-config operator that could install the extension "+extensionName+": use hostPackages Layered or None")
+	case !slices.Contains([]string{"amd64", "s390x"}, q.Architecture):
+		return refuse(node.ReasonExtensionUnavailable, has+": the extension "+extensionName+" is built for x86_64 and s390x only; use a payload that brings QEMU")
+	}
+	return refuse(node.ReasonExtensionMissing, has+": "+remedy)
+}
+
+// complains reports whether the machine-config daemon has given up because of the extension.
+func (f Facts) complains() bool {
+	return f.Operated && (strings.Contains(f.Complaint, extensionRPM) || strings.Contains(f.Complaint, extensionName))
+}

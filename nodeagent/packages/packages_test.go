@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package packages_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/packages"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
+
+// The packages of a payload, and those of the next one.
+func one() []record.Package {
+	return []record.Package{
+		{Set: "host", Name: "qemu-kvm-core", NEVRA: "qemu-kvm-core-17:9.1.0-15.el9.x86_64", Path: "rpms/qemu-kvm-core.rpm"},
+		{Set: "host", Name: "virtiofsd", NEVRA: "virtiofsd-1.13-1.el9.x86_64", Path: "rpms/virtiofsd.rpm"},
+	}
+}
+
+func two() []record.Package {
+	next := one()
+	next[0].NEVRA, next[0].Path = "qemu-kvm-core-17:10.0.0-1.el9.x86_64", "rpms/qemu-kvm-core-10.rpm"
+	return next
+}
+
+func local(all []record.Package) []string {
+	var names []string
+	for _, p := range all {
+		names = append(names, p.NEVRA)
+	}
+	return names
+}
+
+func needing() packages.Order {
+	return packages.Order{Mode: node.HostPackagesAuto, Needs: record.Needs{QEMU: true, Virtiofsd: true}, Packages: one(), Architecture: "amd64"}
+}
+
+func running(changes ...func(*host.Deployment)) host.Deployment {
+	d := host.Deployment{OSName: "fedora-coreos", Checksum: "1", Base: "1", Booted: true}
+	for _, change := range changes {
+		change(&d)
+	}
+	return d
+}
+
+func staged(changes ...func(*host.Deployment)) host.Deployment {
+	d := host.Deployment{OSName: "fedora-coreos", Checksum: "2", Base: "1", Staged: true}
+	for _, change := range changes {
+		change(&d)
+	}
+	return d
+}
+
+func having(p []record.Package) func(*host.Deployment) {
+	return func(d *host.Deployment) { d.Local = local(p) }
+}
+
+func requested(d *host.Deployment) { d.Requested = []string{"kata-containers"} }
+
+func system(all ...host.Deployment) host.OSTree { return host.OSTree{Exists: true, Deployments: all} }
+
+func layered(p []record.Package, attempts int) *record.Layered {
+	return &record.Layered{Packages: p, Boot: "b1", Attempts: attempts}
+}
+
+// row is one line of a table: what a payload asks of a host, and what comes of it.
+type row struct {
+	mode  node.HostPackages
+	facts packages.Facts
+	order func(*packages.Order)
+
+	want     node.HostPackages
+	verdict  packages.Verdict
+	reason   string
+	says     string
+	reboot   bool
+	whyParts string
+}
+
+func (r row) check(t *testing.T, name string) {
+	t.Helper()
+	o := needing()
+	if r.mode != "" {
+		o.Mode = r.mode
+	}
+	if r.order != nil {
+		r.order(&o)
+	}
+	d := packages.For(o, r.facts)
+	assert.Equal(t, r.want, d.Mode, name)
+	assert.Equal(t, r.verdict, d.Verdict, "%s: %s", name, d)
+	assert.Equal(t, r.reason, d.Reason, name)
+	assert.Contains(t, d.Sentence, r.says, name)
+	assert.Equal(t, r.reboot, d.Reboot, name)
+	assert.Contains(t, d.Why, r.whyParts, name)
+	assert.Equal(t, o.Mode == node.HostPackagesAuto, d.Why != "", "%s: only Auto says why", name)
+	if d.Verdict == packages.Wait || d.Verdict == packages.Refuse {
+		assert.NotEmpty(t, d.Sentence, name)
+	}
+}
+
+func TestAutoSaysWhatItChoseAndWhy(t *testing.T) {
+	t.Parallel()
+	plain := system(running())
+	for name, r := range map[string]row{
+		"a payload that brings all": {
+			order: func(o *packages.Order) { o.Needs = record.Needs{} }, facts: packages.Facts{System: plain},
+			want: node.HostPackagesNone, whyParts: "needs nothing",
+		},
+		"a system that has all": {
+			facts: packages.Facts{System: plain, QEMU: "/q", Virtiofsd: "/v"},
+			want:  node.HostPackagesNone, whyParts: "the system has what the payload needs",
+		},
+		"a node of the machine-config operator": {
+			facts: packages.Facts{System: plain, Operated: true},
+			want:  node.HostPackagesExtension, verdict: packages.Refuse, reason: node.ReasonExtensionMissing,
+			says: "apply a MachineConfig with extensions: [sandboxed-containers]", whyParts: "the machine-config operator manages this node",
+		},
+		"an ordinary host": {
+			want: node.HostPackagesNone, verdict: packages.Refuse, reason: node.ReasonPackagesMissing,
+			says: "this host has no QEMU and no virtiofsd, which the payload needs: install them", whyParts: "no system of rpm-ostree",
+		},
+		"a bootc host": {
+			facts: packages.Facts{System: host.OSTree{Exists: true, Bootc: "its timer is enabled", Deployments: plain.Deployments}},
+			want:  node.HostPackagesNone, verdict: packages.Refuse, reason: node.ReasonPackagesMissing, whyParts: "bootc updates this host",
+		},
+		"a payload without packages": {
+			facts: packages.Facts{System: plain, QEMU: "/q"}, order: func(o *packages.Order) { o.Packages = nil },
+			want: node.HostPackagesNone, verdict: packages.Refuse, reason: node.ReasonPackagesMissing, says: "this host has no virtiofsd, which", whyParts: "no packages to layer",
+		},
+		"a payload with two sets": {
+			facts: packages.Facts{System: plain}, order: func(o *packages.Order) { o.Packages[1].Set = "other" },
+			want: node.HostPackagesNone, verdict: packages.Refuse, reason: node.ReasonPackagesMissing, whyParts: "more than one set",
+		},
+		"Fedora CoreOS": {
+			facts: packages.Facts{System: plain},
+			want:  node.HostPackagesLayered, verdict: packages.Layer, whyParts: "rpm-ostree manages this host",
+		},
+		"what was layered stays layered": {
+			facts: packages.Facts{System: system(running(having(one()))), QEMU: "/q", Virtiofsd: "/v", Layered: layered(one(), 1)},
+			want:  node.HostPackagesLayered, whyParts: "has layered packages",
+		},
+	} {
+		r.check(t, name)
+	}
+}
+
+func TestTheExtensionIsVerifiedAndNeverInstalled(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]row{
+		"available": {facts: packages.Facts{System: system(running(requested)), Operated: true, QEMU: "/q", Virtiofsd: "/v"}},
+		"pending reboot": {
+			facts:   packages.Facts{System: system(staged(requested), running()), Operated: true},
+			verdict: packages.Wait, says: "the machine-config operator to reboot this node",
+		},
+		"pending reboot of a node that no operator reboots": {
+			facts:   packages.Facts{System: system(staged(requested), running())},
+			verdict: packages.Wait, says: "a reboot: the next deployment has the package kata-containers", reboot: true,
+		},
+		"not asked for": {
+			facts:   packages.Facts{System: system(running()), Operated: true},
+			verdict: packages.Refuse, reason: node.ReasonExtensionMissing, says: "docs/operations.md",
+		},
+		"not asked for, and no operator": {
+			facts:   packages.Facts{System: system(running())},
+			verdict: packages.Refuse, reason: node.ReasonExtensionMissing, says: "no machine-config operator",
+		},
+		"layered without QEMU": {
+			facts:   packages.Facts{System: system(running(requested)), Operated: true},
+			verdict: packages.Refuse, reason: node.ReasonExtensionMissing, says: "although its package kata-containers is layered",
+		},
+		"rpm-ostree is silent": {
+			facts:   packages.Facts{Problem: "no daemon", Operated: true},
+			verdict: packages.Refuse, reason: node.ReasonExtensionMissing, says: "no daemon",
+		},
+	} {
+		r.mode, r.want = node.HostPackagesExtension, node.HostPackagesExtension
+		r.check(t, name)
+	}
+}
+
+// OpenShift builds exist whose operating system has no such extension, and architectures.
+func TestAnExtensionMissingFromThisOSBuildIsAStateAndNoLoop(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]row{
+		"the daemon has given up": {
+			facts: packages.Facts{System: system(running()), Operated: true, Complaint: "error: Packages not found: kata-containers"},
+			says:  "the machine-config daemon says error: Packages not found: kata-containers",
+		},
+		"the operator does not know it": {
+			facts: packages.Facts{System: system(running()), Operated: true, Complaint: "invalid extensions found: [sandboxed-containers]"},
+			says:  "missing from this build",
+		},
+		"another architecture": {
+			facts: packages.Facts{System: system(running()), Operated: true}, order: func(o *packages.Order) { o.Architecture = "arm64" },
+			says: "x86_64 and s390x only",
+		},
+	} {
+		r.mode, r.want, r.verdict, r.reason = node.HostPackagesExtension, node.HostPackagesExtension, packages.Refuse, node.ReasonExtensionUnavailable
+		r.check(t, name)
+	}
+}
+
+func TestWhereLayeringIsRefusedTheReasonIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]row{
+		"a node of the machine-config operator, without leave": {
+			facts: packages.Facts{System: system(running()), Operated: true}, says: "use hostPackages Extension, or set allow_layering",
+		},
+		"a node whose MachineConfig lists the extension": {
+			facts: packages.Facts{System: system(running(requested)), Operated: true, Allowed: true}, says: "both would fight over the same packages",
+		},
+		"a node whose MachineConfig brings the extension": {
+			facts: packages.Facts{System: system(staged(requested), running()), Operated: true, Allowed: true}, says: "both would fight",
+		},
+		"a bootc host": {
+			facts: packages.Facts{System: host.OSTree{Exists: true, Bootc: "x is enabled"}}, says: "bootc updates this host (x is enabled), and it refuses to update",
+		},
+		"an ordinary host":     {says: "no system of rpm-ostree"},
+		"a live system":        {facts: packages.Facts{System: system()}, says: "names no booted deployment"},
+		"rpm-ostree is silent": {facts: packages.Facts{Problem: "no daemon"}, says: "rpm-ostree does not answer: no daemon"},
+		"another hand's package": {
+			facts: packages.Facts{System: system(running(having(two())))}, says: "somebody else has layered qemu-kvm-core-17:10.0.0-1.el9.x86_64",
+		},
+	} {
+		r.mode, r.want, r.verdict, r.reason = node.HostPackagesLayered, node.HostPackagesLayered, packages.Refuse, node.ReasonLayeringRefused
+		r.check(t, name)
+	}
+	for name, order := range map[string]func(*packages.Order){
+		"more than one set":            func(o *packages.Order) { o.Packages[1].Set = "other" },
+		"no packages":                  func(o *packages.Order) { o.Packages = nil },
+		"has no QEMU and no virtiofsd": nil,
+	} {
+		facts := packages.Facts{System: system(running())}
+		if order == nil {
+			facts = packages.Facts{System: system(running(having(one()))), Layered: layered(one(), 1)}
+		}
+		row{
+			mode: node.HostPackagesLayered, want: node.HostPackagesLayered, verdict: packages.Refuse, reason: node.ReasonPackagesMissing,
+			order: order, facts: facts, says: name,
+		}.check(t, name)
+	}
+}
+
+func TestPackagesAreLayeredUntilTheRunningSystemHasThem(t *testing.T) {
+	t.Parallel()
+	applied := running(func(d *host.Deployment) { d.LiveReplaced = "2" })
+	refused := layered(one(), 1)
+	refused.Refused = "2"
+	for name, r := range map[string]row{
+		"a system that has all": {facts: packages.Facts{System: system(running()), QEMU: "/q", Virtiofsd: "/v"}},
+		"nothing yet":           {facts: packages.Facts{System: system(running())}, verdict: packages.Layer},
+		"on an operated node, with leave": {
+			facts: packages.Facts{System: system(running()), Operated: true, Allowed: true}, verdict: packages.Layer,
+		},
+		"staged": {facts: packages.Facts{System: system(staged(having(one())), running()), Layered: layered(one(), 1)}, verdict: packages.Layer},
+		"applied live": {
+			facts: packages.Facts{System: system(staged(having(one())), applied), Layered: layered(one(), 1), QEMU: "/q", Virtiofsd: "/v"},
+		},
+		"staged, and refused live": {
+			facts:   packages.Facts{System: system(staged(having(one())), running()), Layered: refused},
+			verdict: packages.Wait, says: "a reboot, which the layered packages", reboot: true,
+		},
+		"booted": {facts: packages.Facts{System: system(running(having(one()))), Layered: layered(one(), 1), QEMU: "/q", Virtiofsd: "/v"}},
+		"booted below a foreign update": {
+			facts: packages.Facts{System: system(staged(having(one())), running(having(one()))), Layered: layered(one(), 1), QEMU: "/q", Virtiofsd: "/v"},
+		},
+		"an older set": {
+			facts: packages.Facts{System: system(running(having(one()))), Layered: layered(one(), 1), QEMU: "/q", Virtiofsd: "/v"},
+			order: func(o *packages.Order) { o.Packages = two() }, verdict: packages.Layer,
+		},
+	} {
+		r.mode, r.want = node.HostPackagesLayered, node.HostPackagesLayered
+		r.check(t, name)
+	}
+}
+
+// Foreign transactions are waited for, with a reason for people, however long they take.
+func TestForeignWorkIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	busy, locked := system(running()), system(staged(func(d *host.Deployment) { d.Locked = true }), running())
+	busy.Transaction = &host.Transaction{Method: "rebase", Sender: ":1.512"}
+	locked.Driver = "Zincati"
+	for says, facts := range map[string]packages.Facts{
+		"rpm-ostree, which works on rebase for :1.512":                               {System: busy},
+		"Zincati to boot its staged update: layering packages on it would unlock it": {System: locked},
+	} {
+		row{mode: node.HostPackagesLayered, want: node.HostPackagesLayered, facts: facts, verdict: packages.Wait, says: says}.check(t, says)
+	}
+	row{
+		mode: node.HostPackagesLayered, want: node.HostPackagesLayered, verdict: packages.Wait, says: "the machine-config daemon",
+		facts: packages.Facts{System: system(running()), Operated: true, Allowed: true}, order: func(o *packages.Order) { o.Busy = "the machine-config daemon" },
+	}.check(t, "a daemon at work")
+	removal := packages.Facts{System: system(running(having(one()))), Layered: layered(one(), 1)}
+	assert.Equal(t, packages.Unlayer, packages.Removal("", removal).Verdict)
+	assert.Equal(t, "the machine-config daemon", packages.Removal("the machine-config daemon", removal).Sentence)
+	removal.Problem = "no daemon"
+	assert.Equal(t, "rpm-ostree to answer (no daemon)", packages.Removal("", removal).Sentence, "what is not known may be there")
+	assert.Equal(t, packages.Ready, packages.Removal("", packages.Facts{System: system(running(having(one())))}).Verdict, "without a record nothing is ours")
+}
+
+// The machine-config daemon discards what is staged, and a shutdown may not finalize it.
+func TestAStagedDeploymentThatVanishedIsStagedAgainAFewTimes(t *testing.T) {
+	t.Parallel()
+	for attempts, verdict := range map[int]packages.Verdict{1: packages.Layer, 2: packages.Layer, 3: packages.Refuse} {
+		r := row{
+			mode: node.HostPackagesLayered, want: node.HostPackagesLayered, verdict: verdict,
+			facts: packages.Facts{System: system(running()), Layered: layered(one(), attempts), Lost: "error: No space left on device"},
+		}
+		if verdict == packages.Refuse {
+			r.reason, r.says = node.ReasonLayeringLost, "3 times, and each time the deployment was gone before it ran: error: No space left on device"
+		}
+		r.check(t, "lost")
+	}
+	facts := packages.Facts{System: system(running(func(d *host.Deployment) { d.LiveReplaced = "2" })), Layered: layered(one(), 1), QEMU: "/q", Virtiofsd: "/v"}
+	row{mode: node.HostPackagesLayered, want: node.HostPackagesLayered, verdict: packages.Layer, facts: facts}.check(t, "what only runs would be gone with the next boot")
+}
+
+func TestAChangeTouchesOursAndNothingElse(t *testing.T) {
+	t.Parallel()
+	foreign := "strace-6-1.x86_64"
+	next := running(having(one()))
+	next.Local = append(next.Local, foreign)
+	f := packages.Facts{System: system(next), Layered: layered(one(), 2)}
+	assert.Equal(t, host.Layering{}, packages.Change(one(), f))
+	assert.Equal(t, host.Layering{Install: []string{"rpms/qemu-kvm-core-10.rpm"}, Uninstall: []string{"qemu-kvm-core"}}, packages.Change(two(), f))
+	assert.Equal(t, host.Layering{Uninstall: []string{"qemu-kvm-core", "virtiofsd"}}, packages.Change(nil, f))
+
+	r := packages.Recorded(two(), "b2", f)
+	assert.ElementsMatch(t, append(local(two()), local(one())[0]), local(r.Packages), "what still runs is remembered")
+	assert.Equal(t, 1, r.Attempts)
+	assert.Equal(t, 3, packages.Recorded(one(), "b2", f).Attempts)
+
+	f.Layered = nil
+	assert.Equal(t, host.Layering{}, packages.Change(nil, f), "without a record nothing is ours")
+	assert.Empty(t, packages.Recorded(one(), "b2", f).Packages, "what another hand has layered does not become ours")
+}
+
+func TestARecordIsForgottenOnceNoDeploymentInUseHasAnyOfIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		facts                packages.Facts
+		leaving, forgettable bool
+	}{
+		"running":     {packages.Facts{System: system(running(having(one())))}, false, false},
+		"uninstalled": {packages.Facts{System: system(staged(), running(having(one())))}, true, false},
+		"live, and gone from the next boot": {
+			packages.Facts{System: system(staged(), running(func(d *host.Deployment) { d.LiveReplaced = "3" }))}, true, false,
+		},
+		"gone":    {packages.Facts{System: system(running())}, false, true},
+		"unknown": {packages.Facts{Problem: "no daemon"}, false, false},
+	} {
+		c.facts.Layered = layered(one(), 1)
+		assert.Equal(t, c.leaving, c.facts.Leaving(), name)
+		assert.Equal(t, c.forgettable, c.facts.Forgettable(), name)
+	}
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package step_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
+	"github.com/kata-node/kata-node/payload/manifest"
+)
+
+// needy is a payload that leaves QEMU and virtiofsd to its host, and has packages of them.
+func needy(version string) hosttest.Payload {
+	return hosttest.Payload{
+		Version: version, Shim: "#!/bin/true " + version, Requires: manifest.Requires{QEMU: true, Virtiofsd: true},
+		Packages: map[string]string{"qemu-kvm-core": version, "virtiofsd": "1.13"},
+	}
+}
+
+// coreOS is a machine with rpm-ostree that can pull two such payloads.
+func coreOS(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.BootOSTree()
+	for _, version := range []string{"9.1", "10.0"} {
+		b.Registry[needy(version).Reference()] = needy(version)
+	}
+	return b
+}
+
+func (b *bench) local(t *testing.T) (booted, next []string) {
+	t.Helper()
+	runs, _ := b.OSTree.Booted()
+	first, _ := b.OSTree.Next()
+	return runs.Local, first.Local
+}
+
+// reboots is a boot that keeps the boot id: what serves stays as it is, the system changes.
+func (b *bench) reboots(t *testing.T) {
+	t.Helper()
+	require.NoError(t, b.FinalizeOSTree())
+}
+
+// layers are the lives of packages on a node: they are installed live, changed by a reboot, and
+// taken away. It returns what was in the deployments after each.
+func layers(t *testing.T, b *bench) (states []string) {
+	t.Helper()
+	note := func(last plan.Plan, phase node.Phase) {
+		require.Equal(t, phase, last.Phase, "waits for %q: %v", last.Wait, last.Problem)
+		booted, next := b.local(t)
+		states = append(states, fmt.Sprintf("%v %v reboot %v", booted, next, last.Reboot))
+	}
+	b.want(t, installing(needy("9.1")))
+	_, last := b.settle(t)
+	note(last, node.PhaseInstalled)
+	b.reboots(t)
+	b.want(t, installing(needy("10.0")))
+	_, last = b.settle(t)
+	require.Equal(t, "a reboot, which the layered packages of the payload need", last.Wait)
+	note(last, node.PhaseInstalling)
+	b.reboots(t)
+	_, last = b.settle(t)
+	note(last, node.PhaseInstalled)
+	b.want(t, node.Intent{State: node.StateAbsent})
+	_, last = b.settle(t)
+	note(last, node.PhaseAbsent)
+	b.reboots(t)
+	_, last = b.settle(t)
+	note(last, node.PhaseAbsent)
+	return states
+}
+
+func TestPackagesAreInstalledLiveThenUpgradedByARebootAndRemoved(t *testing.T) {
+	t.Parallel()
+	b := coreOS(t)
+	old, current := "[qemu-kvm-core-9.1-1.x86_64 virtiofsd-1.13-1.x86_64]", "[qemu-kvm-core-10.0-1.x86_64 virtiofsd-1.13-1.x86_64]"
+	assert.Equal(t, []string{
+		"[] " + old + " reboot false",
+		old + " " + current + " reboot true",
+		current + " " + current + " reboot false",
+		current + " [] reboot true",
+		"[] [] reboot false",
+	}, layers(t, b))
+	assert.NoFileExists(t, filepath.Join(b.Root, host.LayeredFile))
+	assert.NoFileExists(t, filepath.Join(b.Root, "/usr/libexec/qemu-kvm"))
+}
+
+// Each change of that life is once the last one of an agent's life, and once the one that it does
+// not live to make.
+func TestAnAgentThatDiesAroundAnyChangeOfPackagesGetsToTheSameEnd(t *testing.T) {
+	t.Parallel()
+	whole := coreOS(t)
+	want := layers(t, whole)
+	require.Len(t, whole.layering, 9)
+	for _, at := range whole.layering {
+		for name, set := range map[string]func(b *bench){
+			"before": func(b *bench) { b.CrashBefore = at }, "after": func(b *bench) { b.CrashAt = at },
+		} {
+			t.Run(fmt.Sprintf("%s change %d", name, at), func(t *testing.T) {
+				t.Parallel()
+				b := coreOS(t)
+				set(b)
+				assert.Equal(t, want, layers(t, b))
+				assert.Positive(t, b.Lives)
+			})
+		}
+	}
+}
+
+func TestWhatAnotherHandHasLayeredStays(t *testing.T) {
+	t.Parallel()
+	const strace = "strace-6-1.x86_64"
+	b := coreOS(t)
+	b.OSTree.Deployments[0].Local = []string{strace}
+	b.want(t, installing(needy("9.1")))
+	b.settle(t)
+	b.reboots(t)
+	b.want(t, node.Intent{State: node.StateAbsent})
+	_, last := b.settle(t)
+	require.Equal(t, node.PhaseAbsent, last.Phase)
+	_, next := b.local(t)
+	assert.Equal(t, []string{strace}, next)
+}
+
+func TestARecordIsWrittenBeforeAnythingIsLayered(t *testing.T) {
+	t.Parallel()
+	b := coreOS(t)
+	b.want(t, installing(needy("9.1")))
+	s, f := b.until(t, plan.LayerPackages)
+	b.OstreeError = &host.OstreeError{Class: host.OstreeBusy, Err: errors.New("Transaction in progress")}
+	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "Transaction in progress")
+	l, err := record.LoadLayered(b.Files)
+	require.NoError(t, err)
+	assert.Len(t, l.Packages, 2)
+	_, next := b.local(t)
+	assert.Empty(t, next)
+}
+
+// A live system may refuse what a new package changes; the reboot that is needed is said.
+func TestWhereALiveApplicationIsRefusedARebootIsRequired(t *testing.T) {
+	t.Parallel()
+	b := coreOS(t)
+	b.NeverLive = true
+	b.want(t, installing(needy("9.1")))
+	done, last := b.settle(t)
+	assert.True(t, last.Reboot)
+	assert.Contains(t, done, plan.LayerPackages)
+	assert.NotContains(t, done, plan.Configure, "nothing names a program that is not there")
+	b.reboots(t)
+	_, last = b.settle(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
+	assert.False(t, last.Reboot)
+}
+
+func TestAForeignTransactionIsWaitedForAndTheRestGoesOn(t *testing.T) {
+	t.Parallel()
+	b := coreOS(t)
+	b.OSTree.Transaction = &host.Transaction{Method: "upgrade", Sender: ":1.9"}
+	b.want(t, installing(needy("9.1")))
+	_, last := b.settle(t)
+	assert.Equal(t, "rpm-ostree, which works on upgrade for :1.9", last.Wait)
+	b.OSTree.Transaction = nil
+	_, last = b.settle(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
+}
+
+func TestASilentRpmOstreeKeepsNothingFromServing(t *testing.T) {
+	t.Parallel()
+	b := coreOS(t)
+	b.want(t, installing(needy("9.1")))
+	b.settle(t)
+	b.OstreeSilent = errors.New("no daemon")
+	_, last := b.settle(t)
+	require.NotNil(t, last.Problem)
+	assert.Contains(t, last.Problem.Message, "rpm-ostree does not answer: no daemon")
+	f := b.look(t)
+	_, serving := f.Serving()
+	assert.True(t, serving)
+	b.want(t, node.Intent{State: node.StateAbsent})
+	_, last = b.settle(t)
+	assert.Equal(t, node.PhaseRemoving, last.Phase)
+	assert.Equal(t, "rpm-ostree to answer (no daemon)", last.Wait)
+	b.OstreeSilent = nil
+	_, last = b.settle(t)
+	assert.Equal(t, node.PhaseAbsent, last.Phase)
+}
+
+func TestANodeOfTheOperatorIsToldByItsDisk(t *testing.T) {
+	t.Parallel()
+	b := coreOS(t)
+	file := filepath.Join(b.Root, "/etc/machine-config-daemon/currentconfig")
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(t, os.WriteFile(file, []byte("{}"), 0o600))
+	b.want(t, installing(needy("9.1")))
+	_, last := b.settle(t)
+	require.NotNil(t, last.Problem)
+	assert.Equal(t, node.ReasonExtensionMissing, last.Problem.Reason)
+	b.self.AllowLayering = true
+	layered := installing(needy("9.1"))
+	layered.HostPackages = node.HostPackagesLayered
+	b.want(t, layered)
+	_, last = b.settle(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
+}
