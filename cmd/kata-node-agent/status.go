@@ -163,7 +163,7 @@ func stateOf(v plan.Slot) string {
 	for _, w := range []struct {
 		holds bool
 		word  string
-	}{{v.Mounted, "mounted"}, {v.Verified != nil, "verified"}, {v.Configured, "configured"}, {v.Proved != "", "proved"}} {
+	}{{v.Mounted, "mounted"}, {v.Verified != nil, "verified"}, {v.Guest, "with its guest"}, {v.Configured, "configured"}, {v.Proved != "", "proved"}} {
 		if w.holds {
 			words = append(words, w.word)
 		}

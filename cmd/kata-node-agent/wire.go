@@ -21,6 +21,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/mounts"
 	"github.com/kata-node/kata-node/nodeagent/host/ostree"
 	"github.com/kata-node/kata-node/nodeagent/host/proc"
+	"github.com/kata-node/kata-node/nodeagent/host/qemu"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/settings"
@@ -61,6 +62,7 @@ func wire(root string) (*wiring, error) {
 		Mounts: kernel, Sandboxes: cri, Processes: proc.Below(root),
 		Guests: guests.Builder{Path: tree.Path, Stream: tree.Stream},
 		Ostree: ostree.Below(root),
+		VMs:    qemu.Below(root),
 	}
 	store.RuntimePolicy = observe.Observer{Host: h, Self: self}.SignaturePolicy
 	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil

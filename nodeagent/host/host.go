@@ -21,6 +21,7 @@ type Host struct {
 	Processes Processes
 	Guests    Guests
 	Ostree    Ostree
+	VMs       VMs
 }
 
 // Files is everything the agent does with files.

@@ -90,16 +90,19 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	if err := r.configure(ctx, s); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
+	proof, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
 	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
-	id, err := r.Host.Sandboxes.Prove(ctx, node.ProofHandler, proofName(s.Slot))
+	id, err := r.Host.Sandboxes.Prove(proof, node.ProofHandler, proofName(s.Slot))
 	if id != "" {
 		// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the kubelet.
-		_ = r.Host.Sandboxes.Remove(ctx, id) //nolint:errcheck // see above
+		_ = r.Host.Sandboxes.Remove(proof, id) //nolint:errcheck // see above
 	}
 	if _, unknown := errors.AsType[*host.UnknownHandler](err); unknown {
 		return record.Lacks{Invocation: unit.Invocation}.Save(r.Host.Files)
+	}
+	if err != nil && id == "" {
+		err = r.half(ctx, s.Slot, err)
 	}
 	if err != nil {
 		return fmt.Errorf("proving payload %q: %w", s.Payload, err)

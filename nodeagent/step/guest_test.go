@@ -93,3 +93,23 @@ func TestANewKernelFindsItsGuestMade(t *testing.T) {
 	assert.Equal(t, []plan.Kind{plan.DeleteGuest}, done)
 	assert.Len(t, b.look(t).Store.Guests, 1)
 }
+
+func TestAFailedProofSaysWhetherTheGuestAloneStarts(t *testing.T) {
+	t.Parallel()
+	const qemu = "/usr/bin/qemu-system-x86_64"
+	broken := two()
+	broken.Shim, broken.Requires.QEMU = hosttest.Broken, true
+	for want, booted := range map[string]map[string]host.Booted{
+		"; the guest alone starts and its agent answers, so look at shim, virtiofsd and CRI-O":                                          {qemu: {Ready: true}},
+		"; the guest alone does not start either: kernel: it printed nothing: it is no kernel for this machine, or KVM does not run it": {qemu: {}},
+		"; the guest alone does not start either: starting /usr/bin/qemu-system-x86_64: file does not exist":                            {},
+	} {
+		b := newBench(t)
+		b.Registry[broken.Reference()], b.Booted = broken, booted
+		require.NoError(t, b.Files.Write(qemu, nil, 0o755))
+		b.Handlers = []string{node.Handler, node.ProofHandler}
+		b.want(t, installing(broken))
+		s, f := b.until(t, plan.Prove)
+		require.ErrorContains(t, b.runner().Run(t.Context(), s, f), want)
+	}
+}

@@ -28,8 +28,8 @@ import (
 )
 
 // packed returns a file's content as its name says.
-func packed(t testing.TB, name, content string) []byte {
-	t.Helper()
+func packed(tb testing.TB, name, content string) []byte {
+	tb.Helper()
 	var out bytes.Buffer
 	var w io.WriteCloser
 	var err error
@@ -43,10 +43,10 @@ func packed(t testing.TB, name, content string) []byte {
 	default:
 		return []byte(content)
 	}
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	_, err = io.WriteString(w, content)
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
+	require.NoError(tb, err)
+	require.NoError(tb, w.Close())
 	return out.Bytes()
 }
 

@@ -68,6 +68,8 @@ type Machine struct {
 	OstreeError  error
 	NeverLive    bool
 	Unfinalized  string
+	// Booted is what comes of virtual machines, by program.
+	Booted map[string]host.Booted
 
 	// Changes counts changes, those that fail too. The agent dies just before change CrashBefore
 	// and just after change CrashAt; 0 is never.
@@ -98,6 +100,7 @@ func (m *Machine) Host() host.Host {
 		Files: m.Files, Services: services{m}, Images: store{m}, Mounts: kernel{m}, Sandboxes: runtime{m}, Processes: processes{m},
 		Guests: guests{m},
 		Ostree: ostreed{m},
+		VMs:    vms{m},
 	}, m.change)
 }
 

@@ -79,3 +79,10 @@ func TestTheGuestsConform(t *testing.T) {
 	require.NoError(t, m.Files.Write("/base", []byte("a base"), 0o644))
 	hosttest.ConformGuests(t, hosttest.GuestsBench{Guests: m.Host().Guests, Files: m.Files, Order: host.GuestOrder{Base: "/base", BaseSHA256: "0"}})
 }
+
+func TestTheVMsConform(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	m.Booted = map[string]host.Booted{"/ready": {Ready: true, Console: "it is ready"}, "/ends": {Console: "console", Words: "words", Exited: "exit status 3"}}
+	hosttest.ConformVMs(t, m.Host().VMs, "/ready", "/ends", "is ready")
+}

@@ -34,6 +34,7 @@ const (
 	Build   Kind = "guests.build"
 	Layer   Kind = "ostree.layer"
 	Live    Kind = "ostree.live"
+	Boot    Kind = "vms.boot"
 )
 
 // Op is one change: what is done, and to which path, unit, image or sandbox.
@@ -56,6 +57,7 @@ func Wrap(h host.Host, around Around) host.Host {
 	h.Sandboxes = sandboxes{h.Sandboxes, around}
 	h.Guests = guests{h.Guests, around}
 	h.Ostree = ostree{h.Ostree, around}
+	h.VMs = vms{h.VMs, around}
 	return h
 }
 
@@ -161,4 +163,17 @@ func (o ostree) Layer(ctx context.Context, change host.Layering) error {
 
 func (o ostree) ApplyLive(ctx context.Context) error {
 	return o.around(Op{Live, "pending deployment"}, func() error { return o.Ostree.ApplyLive(ctx) })
+}
+
+type vms struct {
+	host.VMs
+	around Around
+}
+
+func (v vms) Boot(ctx context.Context, boot host.Boot) (booted host.Booted, err error) {
+	err = v.around(Op{Boot, boot.Program}, func() error {
+		booted, err = v.VMs.Boot(ctx, boot)
+		return err
+	})
+	return booted, err
 }

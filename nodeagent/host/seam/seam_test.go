@@ -67,7 +67,7 @@ func TestEveryChangePassesTheSeam(t *testing.T) {
 			require.ErrorIs(t, err, stopped, "%s.%s", port.Name, name)
 		}
 	}
-	assert.Len(t, seen, 16)
+	assert.Len(t, seen, 17)
 }
 
 func TestAChangeIsDoneWhereTheFunctionDoesIt(t *testing.T) {

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package step
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path"
+	"time"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/probe"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
+
+// probeTimeout is several times what a guest takes to start under KVM.
+const probeTimeout = 45 * time.Second
+
+// half adds to the error of a proof whether the guest alone starts, where this host made it: the
+// runtime says the same of a guest that never answers, whatever the cause.
+func (r Runner) half(ctx context.Context, slot string, err error) error {
+	made, unknown := record.LoadGuest(r.Host.Files, slot)
+	if unknown != nil || made == nil || ctx.Err() != nil {
+		return err
+	}
+	r.Tell("starting the guest alone, to find out which half of the proof failed")
+	alone := r.alone(ctx, slot)
+	if alone == nil {
+		return fmt.Errorf("%w; the guest alone starts and its agent answers, so look at shim, virtiofsd and CRI-O", err)
+	}
+	return fmt.Errorf("%w; the guest alone does not start either: %w", err, alone)
+}
+
+// alone starts the guest of a slot without a sandbox.
+func (r Runner) alone(ctx context.Context, slot string) error {
+	configuration, err := r.Host.Files.Read(path.Join(host.SlotDir(slot), node.ProofHandler, host.Configuration))
+	if err != nil {
+		return err
+	}
+	m, err := probe.From(configuration, r.Self.Architecture)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	booted, err := r.Host.VMs.Boot(ctx, m.Boot(probe.How{CID: probe.CID(rand.Uint32())})) //nolint:gosec // It only has to be free.
+	if err != nil {
+		return err
+	}
+	return probe.Explain(booted)
+}
