@@ -17,8 +17,8 @@ import (
 
 // Limits of the container of a proof.
 const (
-	// containerLimit is for all of it. A VM under software emulation needs 4 s; a CRI-O that waits
-	// for a guest which has no files for the container needs 240 s, beyond any proof.
+	// containerLimit is for all of it. A VM under software emulation needs 4 s. Where a guest does not
+	// get the container's files, CRI-O answers after 37 min, beyond any proof.
 	containerLimit = 40 * time.Second
 	// pollInterval is how often the container's state is asked for.
 	pollInterval = 100 * time.Millisecond

@@ -5,6 +5,7 @@ package conformance_test
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -106,14 +107,16 @@ func TestAProofPassesWhereAShimSeesTheFilesOfContainers(t *testing.T) {
 }
 
 // A shim has a copy of the mounts that were there when it was started. Without skip_mount_home the
-// files of containers are in a private mount, and in its copy of that nothing appears any more.
-// CRI-O does not answer, to a stop neither, until its own limit of 240 s.
+// files of containers are in a private mount, and in its copy of that nothing appears any more. The
+// shim refuses at once, but before CRI-O answers, to a stop neither, it tries for 37 minutes to
+// delete the files, which that copy keeps busy (retry in resourcestore/resourcecleaner.go).
 func TestAProofFailsWhereAShimDoesNotSeeTheFilesOfContainers(t *testing.T) {
 	t.Parallel()
 	n := overlayNode(t)
 	id, err := n.prove("a", 20*time.Second)
 	require.ErrorContains(n, err, "a sandbox of handler kata started, but running a container in it failed: creating it: CRI-O does not answer in time")
 	assert.Equal(n, ready, n.state(id), "the sandbox alone says nothing")
+	assert.Contains(n, n.process.log.String(), "Cleaning up container ", "there are the shim's words")
 	require.NoError(n, n.process.cmd.Process.Kill())
 	<-n.process.ended
 }
@@ -133,4 +136,27 @@ func TestARemovedSandboxTakesItsContainersWithIt(t *testing.T) {
 	require.NoError(t, err)
 	p.containers = append(p.containers, created.GetContainerId())
 	p.requireRemoved(p.id)
+}
+
+// The kubelet stops sandboxes that it does not know, and looks for them every 2 s.
+func TestAKubeletThatStopsAProofWaitsUntilItsContainerIsCreated(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	withKata(n, n)
+	stopped := make(chan error, 1)
+	go func() {
+		assert.Eventually(n, func() bool { // the sandbox's own, and the other one
+			inStore, err := filepath.Glob(n.path("root/vfs-containers/*/userdata"))
+			return err == nil && len(inStore) == 2
+		}, patience, time.Millisecond)
+		response, err := n.cri.ListPodSandbox(n.Context(), &runtimeapi.ListPodSandboxRequest{})
+		if err == nil {
+			err = n.stopSandbox(response.GetItems()[0].GetId())
+		}
+		stopped <- err
+	}()
+	id, err := n.prove("a", time.Minute)
+	require.NoError(n, err)
+	require.NoError(n, <-stopped)
+	n.requireRemoved(id)
 }
