@@ -15,13 +15,17 @@ import (
 // payloadKernel makes slots whose guests run the payload's kernel other slots.
 const payloadKernel = " guest_kernel=payload"
 
-// kernels returns the kernels on disk that do not run.
-func (o Observer) kernels() ([]string, error) {
+// kernels returns the kernels on disk that do not run. None are known where they cannot be listed,
+// which is no reason to stop serving: a guest that is missed is made at the next boot.
+func (o Observer) kernels() []string {
 	if o.Self.PayloadKernel {
-		return nil, nil
+		return nil
 	}
 	all, err := o.Host.Guests.Kernels()
-	return slices.DeleteFunc(all, func(release string) bool { return release == o.Self.Kernel }), err
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(all, func(release string) bool { return release == o.Self.Kernel })
 }
 
 // guests returns the initrds on disk.
@@ -32,18 +36,15 @@ func (o Observer) guests() ([]plan.Guest, error) {
 	}
 	var guests []plan.Guest
 	for _, slot := range slots {
-		whole, err := o.wholeGuest(slot)
-		if err != nil {
-			return nil, err
-		}
-		guests = append(guests, plan.Guest{Slot: slot, Whole: whole})
+		guests = append(guests, plan.Guest{Slot: slot, Whole: o.wholeGuest(slot)})
 	}
 	return guests, nil
 }
 
-func (o Observer) wholeGuest(slot string) (bool, error) {
+// wholeGuest takes what is no directory, or cannot be read, for a guest to make again or to delete.
+func (o Observer) wholeGuest(slot string) bool {
 	files, err := o.Host.Files.List(host.GuestDir(slot))
-	return slices.Contains(files, host.GuestInitrdFile) && slices.Contains(files, host.GuestRecordFile), err
+	return err == nil && slices.Contains(files, host.GuestInitrdFile) && slices.Contains(files, host.GuestRecordFile)
 }
 
 // guest reports whether what a slot's guests start from is there.
@@ -55,5 +56,5 @@ func (o Observer) guest(slot string) (bool, error) {
 	if !strings.HasPrefix(g.Initrd, host.GuestsDir+"/") {
 		return true, nil // it is a file of the payload
 	}
-	return o.wholeGuest(path.Base(path.Dir(g.Initrd)))
+	return o.wholeGuest(path.Base(path.Dir(g.Initrd))), nil
 }

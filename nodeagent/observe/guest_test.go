@@ -3,6 +3,7 @@
 package observe_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,10 +18,10 @@ func TestGuestsAndKernelsOnDiskAreFacts(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
 	m.Kernels = []string{"6.13", "6.12", "6.11"}
-	put(t, m, map[string]string{host.GuestInitrd("a"): "", host.GuestDir("a") + "/" + host.GuestRecordFile: "", host.GuestInitrd("b"): ""})
+	put(t, m, map[string]string{host.GuestInitrd("a"): "", host.GuestDir("a") + "/" + host.GuestRecordFile: "", host.GuestInitrd("b"): "", host.GuestDir("stray"): "a file"})
 	f := look(t, m, cluster.Told{})
 	assert.Equal(t, []string{"6.13", "6.11"}, f.Host.Kernels, "without the running one")
-	assert.Equal(t, []plan.Guest{{Slot: "a", Whole: true}, {Slot: "b"}}, f.Store.Guests)
+	assert.Equal(t, []plan.Guest{{Slot: "a", Whole: true}, {Slot: "b"}, {Slot: "stray"}}, f.Store.Guests)
 
 	o := observer(m)
 	o.Self.PayloadKernel = true
@@ -28,4 +29,18 @@ func TestGuestsAndKernelsOnDiskAreFacts(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, own.Host.Kernels, "a payload's kernel is not among them")
 	assert.NotEqual(t, f.Host.Settings, own.Host.Settings, "and its slots are others")
+}
+
+// unlisted is a host whose kernels cannot be listed.
+type unlisted struct{ host.Guests }
+
+func (unlisted) Kernels() ([]string, error) { return nil, errors.New("input/output error") }
+
+func TestKernelsThatCannotBeListedStopNothing(t *testing.T) {
+	t.Parallel()
+	o := observer(machine(t))
+	o.Host.Guests = unlisted{}
+	f, err := o.Look(t.Context(), cluster.Told{})
+	require.NoError(t, err)
+	assert.Empty(t, f.Host.Kernels)
 }

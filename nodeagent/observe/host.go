@@ -25,9 +25,7 @@ func (o Observer) host() (plan.Host, error) {
 	if o.Self.PayloadKernel && err == nil {
 		h.Settings += payloadKernel
 	}
-	if h.Kernels, err = o.kernels(); err != nil {
-		return h, err
-	}
+	h.Kernels = o.kernels()
 	h.Problem, err = o.unfit()
 	return h, err
 }

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
@@ -54,7 +56,7 @@ func (b Builder) directories() (map[string]directory, error) {
 	found := map[string]directory{}
 	for _, tree := range append([]string{b.Path(modulesDir)}, others...) {
 		kernels, err := os.ReadDir(tree)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 			return nil, err
 		}
 		for _, k := range kernels {
