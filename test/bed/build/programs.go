@@ -96,6 +96,7 @@ func Programs() []Program {
 			Sources: []string{"test/go.mod", "test/go.sum"},
 		},
 		{Name: "runc", Module: "test/shim", Package: "./runc"},
+		{Name: "rpm-ostree", Module: "test", Package: "./cmd/rpm-ostree"},
 		cniPlugin("main/bridge"), cniPlugin("ipam/host-local"), cniPlugin("main/loopback"),
 		{Name: "containerd-shim-kata-v2", Module: "test/shim", Package: "."},
 		{Name: "kata-node-agent", Package: "./cmd/kata-node-agent", Tags: imageTags, Product: true},
