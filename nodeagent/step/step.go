@@ -116,10 +116,14 @@ func (r Runner) pull(ctx context.Context, s plan.Step) error {
 // clear deletes what an installation leaves outside the run directory. The intent stays until the
 // controller has taken it off the Node.
 func (r Runner) clear(ctx context.Context) error {
+	// With the store, the directory above both is deleted if it is empty then.
+	if err := r.Host.Files.Remove(host.GuestsDir); err != nil {
+		return fmt.Errorf("removing %s: %w", host.GuestsDir, err)
+	}
 	if err := r.Host.Images.Destroy(ctx); err != nil {
 		return err
 	}
-	for _, file := range append(host.Leftovers(), host.ProofLogs, host.GuestsDir) {
+	for _, file := range append(host.Leftovers(), host.ProofLogs) {
 		if err := r.Host.Files.Remove(file); err != nil {
 			return fmt.Errorf("removing %s: %w", file, err)
 		}
