@@ -29,7 +29,7 @@ func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, erro
 		func() (err error) { f.Store, err = o.store(ctx); return },
 		func() (err error) { f.Runtime, err = o.runtime(ctx); return },
 		func() (err error) { f.Slots, err = o.slots(f.Runtime); return },
-		func() (err error) { f.Packages, err = o.packages(ctx, told); return },
+		func() (err error) { f.Packages, err = o.packages(ctx, told, f.Slots); return },
 	} {
 		if err := look(); err != nil {
 			return f, fmt.Errorf("observing the host: %w", err)

@@ -4,9 +4,11 @@ package observe
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/packages"
+	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/nodeagent/vmm"
 )
@@ -15,15 +17,19 @@ import (
 // there.
 const operatorConfig = "/etc/machine-config-daemon/currentconfig"
 
-// packages asks rpm-ostree. Where it does not answer the facts say so: a payload that serves needs
-// no answer.
-func (o Observer) packages(ctx context.Context, told cluster.Told) (packages.Facts, error) {
+// packages asks rpm-ostree, whose daemon may have to be started for it, only where an answer counts:
+// the agent has layered something, or a payload needs programs of its host. Where it does not answer
+// the facts say so: a payload that serves needs no answer.
+func (o Observer) packages(ctx context.Context, told cluster.Told, slots plan.Slots) (packages.Facts, error) {
 	f := packages.Facts{Operated: told.Operated || o.exists(operatorConfig), Complaint: told.Complaint, Allowed: o.Self.AllowLayering}
 	f.QEMU, _ = vmm.QEMU(o.Self.Architecture).Find(o.Host.Files) //nolint:errcheck // the only error is that it is not there
 	f.Virtiofsd, _ = vmm.Virtiofsd().Find(o.Host.Files)          //nolint:errcheck // as above
 	var err error
 	if f.Layered, err = record.LoadLayered(o.Host.Files); err != nil {
 		return f, err
+	}
+	if f.Layered == nil && !slices.ContainsFunc(slots.All, needy) {
+		return f, nil
 	}
 	if f.Layered != nil && f.Layered.Boot != o.Self.BootID {
 		if f.Lost, err = o.Host.Ostree.Unfinalized(ctx); err != nil {
@@ -35,3 +41,5 @@ func (o Observer) packages(ctx context.Context, told cluster.Told) (packages.Fac
 	}
 	return f, ctx.Err()
 }
+
+func needy(s plan.Slot) bool { return s.Verified != nil && s.Verified.Needs != (record.Needs{}) }

@@ -213,3 +213,13 @@ func TestANodeOfTheOperatorIsToldByItsDisk(t *testing.T) {
 	_, last = b.settle(t)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 }
+
+func TestRpmOstreeIsNotAskedForAPayloadThatNeedsNothing(t *testing.T) {
+	t.Parallel()
+	b := coreOS(t)
+	b.OstreeSilent = errors.New("no daemon")
+	b.want(t, installing(one()))
+	_, last := b.settle(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
+	assert.Empty(t, b.look(t).Packages.Problem)
+}

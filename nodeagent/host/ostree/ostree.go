@@ -38,8 +38,9 @@ import (
 const (
 	// clientID is how rpm-ostree names the agent to others.
 	clientID = "kata-node-agent"
-	// statusLimit is far beyond the seconds that a cold start of the daemon takes.
-	statusLimit = time.Minute
+	// statusLimit is far beyond the seconds that a cold start of the daemon takes, and holds up a
+	// payload that is served again at boot no longer.
+	statusLimit = 20 * time.Second
 	// changeLimit is how long a change is waited for. Some packages of hundreds of megabytes need
 	// many minutes on slow disks.
 	changeLimit = 45 * time.Minute
