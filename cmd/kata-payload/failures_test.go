@@ -48,7 +48,7 @@ func archived(t *testing.T, h *tar.Header, keep int) string {
 	return file
 }
 
-// refusing is a registry that reads, and lets nobody write.
+// refusing is a registry that can be read and not written.
 func refusing(t *testing.T) string {
 	t.Helper()
 	store := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
@@ -110,8 +110,8 @@ func TestAFailedBuildLeavesNothing(t *testing.T) {
 	}
 }
 
-// held is a server that stops in the middle of its first answer to a request of some kind, and tells
-// when.
+// held is a server that stops in the middle of its answers to requests of some kind. Halted is closed
+// when it has stopped for the first time.
 func held(t *testing.T, kind func(r *http.Request) bool, other http.Handler) (address string, halted <-chan struct{}) {
 	t.Helper()
 	s, end := &slow{halted: make(chan struct{})}, make(chan struct{})
@@ -133,8 +133,8 @@ func held(t *testing.T, kind func(r *http.Request) bool, other http.Handler) (ad
 	return strings.TrimPrefix(server.URL, "http://"), s.halted
 }
 
-// ended starts the program, ends it by a signal once it has come to a point, and looks at what is
-// left.
+// ended starts the program, ends it by a signal when come has returned, and checks that it leaves no
+// temporary file.
 func ended(t *testing.T, cmd *exec.Cmd, signal syscall.Signal, come func()) {
 	t.Helper()
 	temporary := t.TempDir()

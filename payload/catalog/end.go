@@ -15,7 +15,7 @@ import (
 // End makes room for an entry that is to be added: it ends the ranges that have no end where that
 // of the new entry begins, and says in a sentence each what it changed. Only what the new entry
 // takes over whole is ended: it has no end either, and is for every place of the older one. So no
-// version in no place is left without a payload, and all other overlaps are for Add to refuse.
+// version loses its payload anywhere. All other overlaps are left, and Add refuses them.
 func End(text []byte, e Entry) (ended []byte, changes []string, err error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return text, nil, nil

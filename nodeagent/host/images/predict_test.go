@@ -21,26 +21,37 @@ import (
 )
 
 // layersOf reads what a prediction needs of an image that is published.
-func (s *source) layersOf(t *testing.T, p assemble.Payload) difference.Image {
-	t.Helper()
+func (s *source) layersOf(tb testing.TB, p assemble.Payload) difference.Image {
+	tb.Helper()
 	target, err := transport.ParseTarget("docker://" + s.address() + "/kata/payload@" + p.Digest)
-	require.NoError(t, err)
-	opened, err := transport.Open(t.Context(), target, transport.Options{SkipTLSVerify: true, WorkDir: t.TempDir()})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, opened.Close()) }()
-	image, err := overview.Layers(t.Context(), opened, runtime.GOARCH)
-	require.NoError(t, err)
+	require.NoError(tb, err)
+	opened, err := transport.Open(tb.Context(), target, transport.Options{SkipTLSVerify: true, WorkDir: tb.TempDir()})
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, opened.Close()) }()
+	image, err := overview.Layers(tb.Context(), opened, runtime.GOARCH)
+	require.NoError(tb, err)
 	return image
 }
 
+// predicted is what kata-payload diff says of an update: bytes on the wire, and of files.
+func (s *source) predicted(tb testing.TB, from, to assemble.Payload) (wire, written float64) {
+	tb.Helper()
+	d, err := difference.Between(s.layersOf(tb, from), s.layersOf(tb, to))
+	require.NoError(tb, err)
+	if clones(tb, tb.TempDir()) {
+		return float64(d.Total.Fetched), float64(d.Total.Written)
+	}
+	return float64(d.Total.WithoutClones), float64(d.Total.Written)
+}
+
 // clones tells whether a file system clones files, which Linux does by ioctl FICLONE.
-func clones(t *testing.T, dir string) bool {
-	t.Helper()
+func clones(tb testing.TB, dir string) bool {
+	tb.Helper()
 	from, err := os.Create(filepath.Join(dir, "from"))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	defer from.Close() //nolint:errcheck // It is empty.
 	to, err := os.Create(filepath.Join(dir, "to"))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	defer to.Close() //nolint:errcheck // It is empty.
 	return unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil
 }
