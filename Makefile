@@ -47,9 +47,9 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 	CGO_ENABLED=0 go test -count 1 -run TestEveryCluster ./controller/decide -seeds 1500
 	cd ignition && $(GO_TEST) -timeout 10m ./...
 	cd test/shim && $(GO_TEST) -timeout 10m ./...
-	# No vet, and no package without tests: both would compile all of Kubernetes once more. One package at a time: each may boot nodes.
+	# No vet, and no package without tests: both would compile all of Kubernetes once more. Two packages at a time: they mostly wait for nodes.
 	# Never cached: they run programs that Go does not track.
-	cd test && $(GO_TEST) -vet=off -p 1 -count 1 -timeout 40m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
+	cd test && $(GO_TEST) -vet=off -p 2 -count 1 -timeout 40m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
 
 BENCH ?= .
 bench: ## Run every benchmark of the root module; docs/performance.md says what they measure [BENCH=name]
