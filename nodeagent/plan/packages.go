@@ -9,12 +9,16 @@ import (
 )
 
 // packages sees to the programs that a verified payload leaves to its host, before a configuration
-// names them. A payload that was not asked for anew changes nothing of the system.
+// names them. A payload that was not asked for anew changes nothing of the system: it is served with
+// what the system has, from wherever that is.
 func (w *way) packages() bool {
 	slot, _ := w.facts.Slots.find(w.id)
 	f := w.facts
 	if !slot.Mounted || slot.Verified == nil || slot.Verified.Needs == (record.Needs{}) && f.Packages.Layered == nil {
 		return true
+	}
+	if w.held {
+		return w.equipped(w.id)
 	}
 	mode := node.HostPackagesAuto
 	if f.Intent.Wanted != nil {
@@ -24,9 +28,6 @@ func (w *way) packages() bool {
 		Mode: mode, Needs: slot.Verified.Needs, Packages: slot.Verified.Packages,
 		Architecture: f.Host.Architecture, Busy: f.Cluster.Busy,
 	}, f.Packages)
-	if w.held {
-		return d.Verdict == packages.Ready
-	}
 	w.planner.plan.Packages = &d
 	switch d.Verdict {
 	case packages.Ready, packages.Unlayer:

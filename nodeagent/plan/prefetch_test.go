@@ -3,6 +3,7 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -65,7 +66,8 @@ func (m *model) wantAhead() {
 // prefetch holds up nothing that a pod or the controller waits for.
 func (m *model) prefetch(s plan.Step, f plan.Facts) string {
 	p := plan.For(f)
-	if len(p.Steps()) != 1 || p.Phase != node.PhaseInstalled || m.busy {
+	others := slices.DeleteFunc(p.Steps(), func(o plan.Step) bool { return o.Kind == plan.BuildAhead })
+	if len(others) != 1 || p.Phase != node.PhaseInstalled || m.busy {
 		return "PREFETCH ahead of other work"
 	}
 	m.store, m.images[digitOf(s.Payload)] = true, true
