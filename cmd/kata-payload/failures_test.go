@@ -110,8 +110,8 @@ func TestAFailedBuildLeavesNothing(t *testing.T) {
 	}
 }
 
-// held is a server that stops in the middle of its answers to requests of some kind. Halted is closed
-// when it has stopped for the first time.
+// held is a server that stops in the middle of its answers to requests of some kind. Halted is
+// closed when it has stopped for the first time.
 func held(t *testing.T, kind func(r *http.Request) bool, other http.Handler) (address string, halted <-chan struct{}) {
 	t.Helper()
 	s, end := &slow{halted: make(chan struct{})}, make(chan struct{})
@@ -133,8 +133,8 @@ func held(t *testing.T, kind func(r *http.Request) bool, other http.Handler) (ad
 	return strings.TrimPrefix(server.URL, "http://"), s.halted
 }
 
-// ended starts the program, ends it by a signal when come has returned, and checks that it leaves no
-// temporary file.
+// ended starts the program, ends it by a signal when come has returned, and checks that it leaves
+// no temporary file.
 func ended(t *testing.T, cmd *exec.Cmd, signal syscall.Signal, come func()) {
 	t.Helper()
 	temporary := t.TempDir()

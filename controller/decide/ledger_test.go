@@ -45,7 +45,7 @@ func (l *leader) enter(entries ledger.Ledger) {
 	l.refused = true
 }
 
-// losesLedger is somebody who deletes the object: which nodes may be unavailable is on the nodes
+// losesLedger deletes the object, as a person may: which nodes may be unavailable is on the nodes
 // alone then.
 func (w *world) losesLedger(*host) {
 	if _, found := w.ledgers.now[ledger.Name]; found {

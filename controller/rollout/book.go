@@ -54,8 +54,8 @@ func (b *Book) Changed() *ledger.Ledger {
 
 // holds returns moving while an entry may make its node unavailable, and until when. Only a Node
 // later than the one that the grant was for tells whether it was given, and what became of it: this
-// instance's cache may be behind, or another one's write under way. Neither takes longer than a node
-// may be silent.
+// instance's cache may be behind, or another one's write under way. Neither takes longer than a
+// node may be silent.
 func holds(e ledger.Entry, n facts.Node, found bool, limits Limits, now time.Time) (is standing, until time.Time) {
 	switch {
 	case !found, compare(n.ResourceVersion, e.Version) <= 0:

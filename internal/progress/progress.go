@@ -18,7 +18,8 @@ import (
 // interval is how often a line is written about one thing. What is done sooner has none.
 const interval = 10 * time.Second
 
-// Display shows progress until it is closed. Meanwhile, nothing else may be written where it writes.
+// Display shows progress until it is closed. Meanwhile, nothing else may be written where it
+// writes.
 type Display struct {
 	out io.Writer
 	// bars is nil where lines are written.
@@ -39,8 +40,8 @@ type thing struct {
 	ended bool
 }
 
-// New returns a display of things that are all done the same way: verb says how. bars tells that out
-// is a terminal.
+// New returns a display of things that are all done the same way: verb says how. bars tells that
+// out is a terminal.
 func New(out io.Writer, bars bool, verb string) *Display {
 	d := &Display{out: out, verb: verb, things: map[string]*thing{}}
 	if bars {

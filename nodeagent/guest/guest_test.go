@@ -100,7 +100,8 @@ func TestTheGuestsFilesNameModulesAsTheyLieThere(t *testing.T) {
 	}, x.Text("6.12", files))
 }
 
-// Whatever an index holds, also with modules that need each other in a circle: each file comes once.
+// Whatever an index holds, also with modules that need each other in a circle: each file comes
+// once.
 func FuzzClosure(f *testing.F) {
 	f.Add(string(indexes().Dep), string(indexes().Softdep), "ext4")
 	f.Add("a.ko: b.ko\nb.ko: a.ko\n", "softdep a pre: b post: a", "a")

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// LoadList lies in the guest's initrd. It has the absolute path of one module per line, in the order
-// in which the guest's init loads them, before its agent listens.
+// LoadList lies in the guest's initrd. It has the absolute path of one module per line, in the
+// order in which the guest's init loads them, before its agent listens.
 const LoadList = "etc/kata-guest/modules.load"
 
 // ModulesDir is the directory of a kernel's modules in the guest's initrd. It is below /usr, where

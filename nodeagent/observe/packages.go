@@ -17,9 +17,9 @@ import (
 // there.
 const operatorConfig = "/etc/machine-config-daemon/currentconfig"
 
-// packages asks rpm-ostree, whose daemon may have to be started for it, only where an answer counts:
-// the agent has layered something, or a payload needs programs of its host. Where it does not answer
-// the facts say so: a payload that serves needs no answer.
+// packages asks rpm-ostree, whose daemon may have to be started for it, only where an answer
+// counts: the agent has layered something, or a payload needs programs of its host. Where it does
+// not answer the facts say so: a payload that serves needs no answer.
 func (o Observer) packages(ctx context.Context, told cluster.Told, slots plan.Slots) (packages.Facts, error) {
 	f := packages.Facts{Operated: told.Operated || o.exists(operatorConfig), Complaint: told.Complaint, Allowed: o.Self.AllowLayering}
 	f.QEMU, _ = vmm.QEMU(o.Self.Architecture).Find(o.Host.Files) //nolint:errcheck // the only error is that it is not there

@@ -15,8 +15,8 @@ const maxAhead = 2
 // ahead returns the kernels that the next boot may bring.
 func (h Host) ahead() []string { return h.Kernels[:min(maxAhead, len(h.Kernels))] }
 
-// buildAhead makes guests for other kernels on disk, so that the first boot of one serves as soon as
-// any other. It is quick and only writes files of the agent's own, so that it also happens while
+// buildAhead makes guests for other kernels on disk, so that the first boot of one serves as soon
+// as any other. It is quick and only writes files of the agent's own, so that it also happens while
 // others work on the node: they may be about to reboot it.
 func (p *planner) buildAhead(w *way) {
 	slot, _ := p.facts.Slots.find(w.id)

@@ -9,8 +9,8 @@ import (
 )
 
 // packages sees to the programs that a verified payload leaves to its host, before a configuration
-// names them. A payload that was not asked for anew changes nothing of the system: it is served with
-// what the system has, from wherever that is.
+// names them. A payload that was not asked for anew changes nothing of the system: it is served
+// with what the system has, from wherever that is.
 func (w *way) packages() bool {
 	slot, _ := w.facts.Slots.find(w.id)
 	f := w.facts
@@ -57,8 +57,8 @@ func refusedStep(mode node.HostPackages) Kind {
 	return Configure
 }
 
-// dropPackages takes packages of an older payload or of another mode away, once new pods do not rely
-// on them any more.
+// dropPackages takes packages of an older payload or of another mode away, once new pods do not
+// rely on them any more.
 func (w *way) dropPackages() {
 	if d := w.planner.plan.Packages; d != nil && d.Mode != node.HostPackagesLayered && w.facts.Slots.Current == w.id && len(w.steps) == 0 {
 		w.unlayer()

@@ -76,9 +76,10 @@ func (r Runner) startDependents(ctx context.Context, used record.Restarted) erro
 	return used.Save(r.Host.Files)
 }
 
-// prove starts a real sandbox of the candidate and a container in it, with a configuration that is rendered again: a
-// program of the host may have moved since. CRI-O's list of handlers proves nothing. That CRI-O
-// does not know the handler is an answer, and no failure: the next plan asks for its restart.
+// prove starts a real sandbox of the candidate and a container in it, with a configuration that is
+// rendered again: a program of the host may have moved since. CRI-O's list of handlers proves
+// nothing. That CRI-O does not know the handler is an answer, and no failure: the next plan asks
+// for its restart.
 func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	unit, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
 	if err != nil {
@@ -95,7 +96,8 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
 	id, err := r.Host.Sandboxes.Prove(proof, node.ProofHandler, proofName(s.Slot))
 	if id != "" {
-		// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the kubelet.
+		// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the
+		// kubelet.
 		_ = r.Host.Sandboxes.Remove(proof, id) //nolint:errcheck // see above
 	}
 	if _, unknown := errors.AsType[*host.UnknownHandler](err); unknown {

@@ -46,8 +46,8 @@ func (r Runner) layer(ctx context.Context, s plan.Step, f plan.Facts) error {
 	return r.applyLive(ctx)
 }
 
-// applyLive makes the packages visible at once where rpm-ostree can. Where it cannot, a reboot does,
-// and that is written down for the deployment.
+// applyLive makes the packages visible at once where rpm-ostree can. Where it cannot, a reboot
+// does, and that is written down for the deployment.
 func (r Runner) applyLive(ctx context.Context) error {
 	refusal := r.Host.Ostree.ApplyLive(ctx)
 	if refusal == nil {

@@ -25,9 +25,9 @@ const (
 	Gzip Compression = "gzip"
 )
 
-// zstdLevel is the highest level with which a build takes less time than buildah's with gzip. Layers
-// have the size of those of pgzip at its default level, which buildah uses, or less. The next level
-// makes them 5 % smaller and takes four times the CPU time: docs/performance.md.
+// zstdLevel is the highest level with which a build takes less time than buildah's with gzip.
+// Layers have the size of those of pgzip at its default level, which buildah uses, or less. The
+// next level makes them 5 % smaller and takes four times the CPU time: docs/performance.md.
 const zstdLevel = 7
 
 // ParseCompression reads the name of a compression. An empty one is the default.

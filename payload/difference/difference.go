@@ -71,8 +71,8 @@ type Transfer struct {
 	// Size is that of the compressed layer.
 	Size int64 `json:"size"`
 	// Fetched comes from a registry that serves parts of blobs, to a file system that clones parts
-	// of files (XFS, Btrfs). WithoutClones is the same where it does not (ext4), and Whole what comes
-	// from a registry that serves whole blobs only.
+	// of files (XFS, Btrfs). WithoutClones is the same where it does not (ext4), and Whole what
+	// comes from a registry that serves whole blobs only.
 	Fetched       int64 `json:"fetched"`
 	WithoutClones int64 `json:"fetchedWithoutClones"`
 	Whole         int64 `json:"fetchedWhole"`

@@ -38,8 +38,8 @@ func Tree(ctx context.Context, root string, m manifest.Manifest) error {
 	return TreeReporting(ctx, root, m, func(manifest.File) {})
 }
 
-// TreeReporting is Tree, and calls a function for each regular file whose content is as the manifest
-// says, from several goroutines at once.
+// TreeReporting is Tree, and calls a function for each regular file whose content is as the
+// manifest says, from several goroutines at once.
 func TreeReporting(ctx context.Context, root string, m manifest.Manifest, verified func(manifest.File)) error {
 	dir, err := os.OpenRoot(root)
 	if err != nil {

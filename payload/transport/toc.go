@@ -21,7 +21,8 @@ import (
 
 const (
 	// Annotations of a zstd:chunked layer: where its table of contents and its tar-split are, as
-	// offset:length:length unpacked. They are internal to containers/storage (chunked/internal/minimal).
+	// offset:length:length unpacked. They are internal to containers/storage
+	// (chunked/internal/minimal).
 	contentsPosition = "io.github.containers.zstd-chunked.manifest-position"
 	tarSplitPosition = "io.github.containers.zstd-chunked.tarsplit-position"
 	// maxContents is the largest table of contents, in bytes, that is read: that of a payload with

@@ -17,8 +17,8 @@ import (
 
 // Limits of the container of a proof.
 const (
-	// containerLimit is for all of it. A VM under software emulation needs 4 s. Where a guest does not
-	// get the container's files, CRI-O answers after 37 min, beyond any proof.
+	// containerLimit is for all of it. A VM under software emulation needs 4 s. Where a guest does
+	// not get the container's files, CRI-O answers after 37 min, beyond any proof.
 	containerLimit = 40 * time.Second
 	// pollInterval is how often the container's state is asked for.
 	pollInterval = 100 * time.Millisecond
@@ -101,7 +101,7 @@ func (c *Client) container(ctx context.Context, id string, sandbox *cri.PodSandb
 // proofContainer is the name of the container in a proof.
 const proofContainer = "proof"
 
-// run starts a container and waits for its end. One that goes on, such as that of a pause image
+// run starts a container and waits for its end. One that still runs, such as that of a pause image
 // whose program knows no versions, has shown what there is to be seen; it is killed.
 func (c *Client) run(ctx context.Context, id string) error {
 	if _, err := c.cri.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: id}); err != nil {

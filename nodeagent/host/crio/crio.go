@@ -100,8 +100,8 @@ func sandbox(s *cri.PodSandbox, handler string) host.Sandbox {
 	}
 }
 
-// Prove starts a sandbox on the host's network, and a container in it: OpenShift gives no pod network
-// to a sandbox that no pod stands behind.
+// Prove starts a sandbox on the host's network, and a container in it: OpenShift gives no pod
+// network to a sandbox that no pod stands behind.
 func (c *Client) Prove(ctx context.Context, handler, name string) (string, error) {
 	config := proof(name, c.parent(ctx))
 	answer, err := c.cri.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{RuntimeHandler: handler, Config: config})

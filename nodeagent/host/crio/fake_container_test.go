@@ -29,7 +29,7 @@ func (f *fake) StartContainer(_ context.Context, r *cri.StartContainerRequest) (
 	return &cri.StartContainerResponse{}, f.note("start", r.GetContainerId())
 }
 
-// ContainerStatus shows a container that has ended, unless it goes on.
+// ContainerStatus shows a container that has ended, unless it still runs.
 func (f *fake) ContainerStatus(_ context.Context, r *cri.ContainerStatusRequest) (*cri.ContainerStatusResponse, error) {
 	if f.container == nil {
 		f.container = &cri.ContainerStatus{State: cri.ContainerState_CONTAINER_EXITED, Reason: "Completed"}

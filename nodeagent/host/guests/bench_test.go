@@ -46,8 +46,8 @@ func debian(b *testing.B) (root, release string) {
 	return "", ""
 }
 
-// compressed returns a root directory with the modules that are in a guest's initrd, each compressed
-// with xz, as RHEL 9 has them.
+// compressed returns a root directory with the modules that are in a guest's initrd, each
+// compressed with xz, as RHEL 9 has them.
 func compressed(b *testing.B, root, release, initrd string) string {
 	b.Helper()
 	content, err := os.ReadFile(initrd)
@@ -82,8 +82,8 @@ func compressed(b *testing.B, root, release, initrd string) string {
 // baseSize is that of the base initrd, in bytes.
 const baseSize = 8 << 20
 
-// build makes a guest from the kernel below a root directory, as if it were never made before unless
-// it may be cached.
+// build makes a guest from the kernel below a root directory, as if it were never made before
+// unless it may be cached.
 func build(b *testing.B, tree files.Tree, root, release string, cached bool) {
 	b.Helper()
 	if !cached {

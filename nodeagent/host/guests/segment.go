@@ -59,8 +59,8 @@ func choose(ctx context.Context, modules *os.Root, order host.GuestOrder) (*segm
 	return &segment{modules: modules, files: files, text: index.Text(order.Kernel, files), dir: guest.ModulesDir(order.Kernel)}, nil
 }
 
-// recipe is what an initrd is made of, as a digest. Modules count by size: a kernel's release stands
-// for their content.
+// recipe is what an initrd is made of, as a digest. Modules count by size: a kernel's release
+// stands for their content.
 func (s *segment) recipe(order host.GuestOrder) (string, error) {
 	sizes := map[string]int64{}
 	for _, file := range s.files {

@@ -12,8 +12,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// ConformVMs tells whether machines start as the port says. Program ready prints the line and stays,
-// ends prints to both outputs and ends with status 3.
+// ConformVMs tells whether machines start as the port says. Program ready prints the line and
+// stays, ends prints to both outputs and ends with status 3.
 func ConformVMs(t *testing.T, vms host.VMs, ready, ends, line string) {
 	t.Helper()
 	b, err := vms.Boot(t.Context(), host.Boot{Program: ready, ReadyLine: line})

@@ -39,8 +39,8 @@ type Payload struct {
 	Shim string
 	// Requires is what its host must bring.
 	Requires manifest.Requires
-	// Modules are those that a guest needs of the host's kernel. The payload brings all of its guest
-	// where there are none.
+	// Modules are those that a guest needs of the host's kernel. The payload brings all of its
+	// guest where there are none.
 	Modules []string
 	// Packages are versions by name.
 	Packages map[string]string

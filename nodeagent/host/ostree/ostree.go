@@ -150,7 +150,7 @@ func (s *System) change(ctx context.Context, args ...string) error {
 	go func() { ended <- c.Wait() }()
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for rpm-ostree %s, which goes on: %w", args[0], ctx.Err())
+		return fmt.Errorf("waiting for rpm-ostree %s, which is still running: %w", args[0], ctx.Err())
 	case err := <-ended:
 		if err != nil {
 			return failed(args, err, words.Bytes())

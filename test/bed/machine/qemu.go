@@ -20,7 +20,8 @@ const (
 	diskSize = 8 << 30
 	// memory in MiB. QEMU itself needs less than 1 GiB more, most of it for translated code.
 	memory = "2048"
-	// rebooting is the last word of a kernel that reboots; its own priority keeps it on the console.
+	// rebooting is the last word of a kernel that reboots; its own priority keeps it on the
+	// console.
 	rebooting = "reboot: Restarting system"
 )
 
