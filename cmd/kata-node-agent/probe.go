@@ -75,7 +75,7 @@ func (p probing) run(ctx context.Context, w *wiring) (m probe.Machine, took time
 	began := time.Now()
 	booted, err := w.host.VMs.Boot(ctx, m.Boot(p.how))
 	if err == nil {
-		err = probe.Explain(booted)
+		err = probe.Explain(booted, p.timeout)
 	}
 	if err != nil {
 		err = fmt.Errorf("starting the guest of slot %s: %w", slot, err)

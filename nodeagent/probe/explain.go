@@ -5,6 +5,7 @@ package probe
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -39,13 +40,28 @@ const lastLines = 8
 // maxLine is how many bytes of each they get.
 const maxLine = 160
 
-// Explain returns why a guest did not get ready, nil for one that did.
-func Explain(b host.Booted) error {
+// Explain returns why a guest did not get ready within a limit, nil for one that did.
+func Explain(b host.Booted, limit time.Duration) error {
 	if b.Ready {
 		return nil
 	}
 	part, problem := explain(b)
-	return &Failure{part, problem, last(b.Console)}
+	words, dead := before(b.Console)
+	if !dead && b.Exited == "" {
+		problem += fmt.Sprintf(" within %s (on a slow host: kata-node-agent probe --timeout %s)", limit, 4*limit)
+	}
+	return &Failure{part, problem, last(words)}
+}
+
+// before leaves out what a kernel prints after it has panicked: its registers, which say nothing of
+// what a guest lacks.
+func before(console string) (words string, dead bool) {
+	i := strings.Index(console, panics)
+	if i < 0 {
+		return console, false
+	}
+	line, _, _ := strings.Cut(console[i:], "\n")
+	return console[:i] + line, true
 }
 
 func explain(b host.Booted) (part, problem string) {
@@ -55,7 +71,7 @@ func explain(b host.Booted) (part, problem string) {
 	case !strings.Contains(b.Console, kernelRuns) && b.Exited != "":
 		return "QEMU", strings.TrimSpace(b.Exited + " " + strings.Join(last(b.Words), " | "))
 	case !strings.Contains(b.Console, kernelRuns):
-		return "kernel", "it printed nothing: it is no kernel for this machine, or KVM does not run it"
+		return "kernel", "no kernel for this machine, or one that KVM does not run: it printed nothing"
 	case dead && strings.HasPrefix(panicked, "VFS: "), dead && strings.HasPrefix(panicked, "No working init"), dead && strings.HasPrefix(panicked, "Requested init"):
 		return "initrd", "the kernel found no init in it: " + printable(panicked)
 	case dead && strings.HasPrefix(panicked, "Attempted to kill init"):
@@ -67,9 +83,9 @@ func explain(b host.Booted) (part, problem string) {
 	case !strings.Contains(b.Console, initRuns):
 		return "kernel", "it started no init"
 	case b.Reached:
-		return "agent", "the guest is reached over vsock, and nothing listens there"
+		return "agent", "the guest is reached over vsock, and nothing has listened there"
 	case b.Answer != "":
-		return "vsock", fmt.Sprintf("the guest is not reached (%s): its init has to load vmw_vsock_virtio_transport", b.Answer)
+		return "vsock", fmt.Sprintf("its init has to load vmw_vsock_virtio_transport: the guest is not reached (%s)", b.Answer)
 	}
 	return "agent", "the guest's ready line did not come"
 }

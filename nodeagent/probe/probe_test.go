@@ -5,6 +5,7 @@ package probe_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -64,6 +65,8 @@ func TestAnAddressIsNeverReserved(t *testing.T) {
 	}
 }
 
+const limit = 45 * time.Second
+
 const (
 	kernel = "[    0.000000] Linux version 6.12.0 (build@x)\n"
 	inits  = kernel + "[    1.0] Run /init as init process\n"
@@ -76,32 +79,36 @@ func TestWhichPartFailedIsSaid(t *testing.T) {
 		want   string
 	}{
 		"QEMU does not start": {host.Booted{Exited: "exit status 1", Words: "qemu: Could not access KVM kernel module\n"}, "QEMU: exit status 1 qemu: Could not access KVM kernel module"},
-		"no kernel":           {host.Booted{}, "kernel: it printed nothing: it is no kernel for this machine, or KVM does not run it"},
+		"no kernel":           {host.Booted{}, "kernel: no kernel for this machine, or one that KVM does not run: it printed nothing within 45s (on a slow host: kata-node-agent probe --timeout 3m0s)"},
 		"no init": {
 			host.Booted{Console: kernel + "[ 1.0] Kernel panic - not syncing: VFS: Unable to mount root fs\n"},
 			"initrd: the kernel found no init in it: VFS: Unable to mount root fs; the guest's last words: [    0.000000] Linux version 6.12.0 (build@x) | [ 1.0] Kernel panic - not syncing: VFS: Unable to mount root fs",
 		},
-		"init ends":         {host.Booted{Console: inits + "insmod: virtiofs.ko: no such file\n[ 1.1] Kernel panic - not syncing: Attempted to kill init! exitcode=0x100\n", Exited: "it ended by itself"}, "initrd: its init ended: Attempted to kill init! exitcode=0x100; the guest's last words: "},
+		"init ends": {host.Booted{Console: inits + "insmod: virtiofs.ko: no such file\n[ 1.1] Kernel panic - not syncing: Attempted to kill init! exitcode=0x100\n", Exited: "it ended by itself"}, "initrd: its init ended: Attempted to kill init! exitcode=0x100; the guest's last words: "},
+		"registers": {
+			host.Booted{Console: inits + "modprobe: no virtiofs\n[ 1.1] Kernel panic - not syncing: Attempted to kill init! exitcode=0x7f00\n" + strings.Repeat("RSP: 0018\n", 20)},
+			"initrd: its init ended: Attempted to kill init! exitcode=0x7f00; the guest's last words: [    0.000000] Linux version 6.12.0 (build@x) | [    1.0] Run /init as init process | modprobe: no virtiofs | [ 1.1] Kernel panic",
+		},
 		"the kernel panics": {host.Booted{Console: kernel + "[ 1.0] Kernel panic - not syncing: Out of memory\n"}, "kernel: it panicked: Out of memory"},
-		"the kernel hangs":  {host.Booted{Console: kernel}, "kernel: it started no init; "},
+		"the kernel hangs":  {host.Booted{Console: kernel}, "kernel: it started no init within 45s (on a slow host: "},
 		"it powers off":     {host.Booted{Console: inits, Exited: "it ended by itself"}, "initrd: the guest switched itself off before it was ready; "},
-		"no transport":      {host.Booted{Console: inits, Answer: "connection timed out"}, "vsock: the guest is not reached (connection timed out): its init has to load vmw_vsock_virtio_transport; "},
-		"nothing listens":   {host.Booted{Console: inits, Answer: "connection reset by peer", Reached: true}, "agent: the guest is reached over vsock, and nothing listens there; "},
-		"no ready line":     {host.Booted{Console: inits}, "agent: the guest's ready line did not come; "},
+		"no transport":      {host.Booted{Console: inits, Answer: "connection timed out"}, "vsock: its init has to load vmw_vsock_virtio_transport: the guest is not reached (connection timed out) within 45s "},
+		"nothing listens":   {host.Booted{Console: inits, Answer: "connection reset by peer", Reached: true}, "agent: the guest is reached over vsock, and nothing has listened there within 45s "},
+		"no ready line":     {host.Booted{Console: inits}, "agent: the guest's ready line did not come within 45s "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := probe.Explain(test.booted)
+			err := probe.Explain(test.booted, limit)
 			require.ErrorContains(t, err, test.want)
 			assert.True(t, strings.HasPrefix(err.Error(), test.want))
 		})
 	}
-	assert.NoError(t, probe.Explain(host.Booted{Ready: true, Exited: "whatever"}))
+	assert.NoError(t, probe.Explain(host.Booted{Ready: true, Exited: "whatever"}, limit))
 }
 
 func TestTheGuestsLastLinesAreShownWithoutControls(t *testing.T) {
 	t.Parallel()
-	err := probe.Explain(host.Booted{Console: inits + strings.Repeat("noise\n", 50) + "\x1b[2Jinsmod: can't insert /usr/lib/modules/6.12/virtiofs.ko\r\n\n" + strings.Repeat("x", 1000)})
+	err := probe.Explain(host.Booted{Console: inits + strings.Repeat("noise\n", 50) + "\x1b[2Jinsmod: can't insert /usr/lib/modules/6.12/virtiofs.ko\r\n\n" + strings.Repeat("x", 1000)}, limit)
 	assert.Contains(t, err.Error(), "[2Jinsmod: can't insert /usr/lib/modules/6.12/virtiofs.ko | ")
 	assert.NotContains(t, err.Error(), "\x1b")
 	assert.Less(t, len(err.Error()), 600)

@@ -49,5 +49,5 @@ func (r Runner) alone(ctx context.Context, slot string) error {
 	if err != nil {
 		return err
 	}
-	return probe.Explain(booted)
+	return probe.Explain(booted, probeTimeout)
 }
