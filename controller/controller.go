@@ -64,6 +64,8 @@ func Run(ctx context.Context, config *rest.Config, settings Settings, metrics *M
 		return fmt.Errorf("starting the controller: %w", err)
 	}
 	settings.Health.Synced()
+	metrics.Leads(true)
+	defer metrics.Leads(false)
 	context.AfterFunc(ctx, c.queue.ShutDown)
 	c.queue.Add(key)
 	for c.next(ctx) {
@@ -78,7 +80,10 @@ func (c *Controller) next(ctx context.Context) bool {
 		return false
 	}
 	defer c.queue.Done(item)
-	switch err := c.sync(ctx); {
+	began := c.settings.Now()
+	err := c.sync(ctx)
+	c.metrics.Passed(c.settings.Now().Sub(began), err)
+	switch {
 	case err == nil:
 		c.queue.Forget(item)
 	case outdated(err):

@@ -4,7 +4,7 @@ package controller
 
 import (
 	"fmt"
-	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -14,8 +14,12 @@ import (
 // Metrics are the figures of the last pass, and counters.
 type Metrics struct {
 	gauges gauges
+	leader prometheus.Gauge
 	passes prometheus.Counter
-	writes *prometheus.CounterVec
+	// incomplete counts passes after which something is left to write.
+	incomplete prometheus.Counter
+	duration   prometheus.Histogram
+	writes     *prometheus.CounterVec
 }
 
 // What became of a write to a Node.
@@ -30,9 +34,22 @@ const (
 // NewMetrics registers the figures.
 func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
+		leader: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kata_controller_leader",
+			Help: "1 while this instance leads, 0 while it stands by.",
+		}),
 		passes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kata_controller_passes_total",
 			Help: "Passes over the whole cluster.",
+		}),
+		incomplete: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kata_controller_incomplete_passes_total",
+			Help: "Passes in which a read or a write failed for another reason than a conflict.",
+		}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "kata_controller_pass_duration_seconds",
+			Help:    "Duration of a pass with all its writes.",
+			Buckets: []float64{0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300},
 		}),
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kata_controller_node_writes_total",
@@ -43,7 +60,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		m.writes.WithLabelValues(result)
 	}
 	m.gauges.last.Store(newSnapshot())
-	for _, c := range []prometheus.Collector{&m.gauges, m.passes, m.writes} {
+	for _, c := range []prometheus.Collector{&m.gauges, m.leader, m.passes, m.incomplete, m.duration, m.writes} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}
@@ -51,25 +68,27 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	return m, nil
 }
 
+// Leads records whether this instance leads.
+func (m *Metrics) Leads(leads bool) {
+	if leads {
+		m.leader.Set(1)
+		return
+	}
+	m.leader.Set(0)
+}
+
 // Observe takes the figures of a pass.
 func (m *Metrics) Observe(d decide.Decision) {
 	m.passes.Inc()
-	s := newSnapshot()
-	s.unreadable.Set(float64(d.Unreadable))
-	if d.CatalogProblem {
-		s.catalog.Set(1)
+	m.gauges.last.Store(snapshotOf(d))
+}
+
+// Passed records the end of a pass.
+func (m *Metrics) Passed(took time.Duration, err error) {
+	m.duration.Observe(took.Seconds())
+	if err != nil && !outdated(err) {
+		m.incomplete.Inc()
 	}
-	for _, status := range d.Statuses {
-		for state, count := range map[string]int32{
-			"completed":   status.Status.CompletedNodesCount,
-			"in_progress": status.Status.InProgressNodesCount,
-			"waiting":     status.Status.WaitingNodesCount,
-			"failed":      status.Status.FailedNodesCount,
-		} {
-			s.nodes.WithLabelValues(status.Config.Name, state).Set(float64(count))
-		}
-	}
-	m.gauges.last.Store(s)
 }
 
 // Wrote counts a write to a Node.
@@ -83,54 +102,4 @@ func (m *Metrics) Wrote(err error) {
 		result = resultError
 	}
 	m.writes.WithLabelValues(result).Inc()
-}
-
-// gauges collects from the snapshot of one pass: no scrape sees a pass half noted, or a KataConfig
-// without its nodes.
-type gauges struct {
-	last atomic.Pointer[snapshot]
-}
-
-// Describe implements prometheus.Collector.
-func (g *gauges) Describe(into chan<- *prometheus.Desc) { g.last.Load().describe(into) }
-
-// Collect implements prometheus.Collector.
-func (g *gauges) Collect(into chan<- prometheus.Metric) { g.last.Load().collect(into) }
-
-// snapshot is what one pass found. It is not changed once it can be collected.
-type snapshot struct {
-	nodes *prometheus.GaugeVec
-	// unreadable counts stored KataConfigs that cannot be decoded.
-	unreadable prometheus.Gauge
-	// catalog is 1 while the present catalogue cannot be used.
-	catalog prometheus.Gauge
-}
-
-func newSnapshot() *snapshot {
-	return &snapshot{
-		nodes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "kata_controller_nodes",
-			Help: "Nodes of a KataConfig by state.",
-		}, []string{"kataconfig", "state"}),
-		unreadable: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "kata_controller_unreadable_kataconfigs",
-			Help: "Stored KataConfigs that cannot be decoded.",
-		}),
-		catalog: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "kata_controller_catalog_unreadable",
-			Help: "1 while the ConfigMap of the catalogue has one that cannot be used.",
-		}),
-	}
-}
-
-func (s *snapshot) describe(into chan<- *prometheus.Desc) {
-	s.nodes.Describe(into)
-	s.unreadable.Describe(into)
-	s.catalog.Describe(into)
-}
-
-func (s *snapshot) collect(into chan<- prometheus.Metric) {
-	s.nodes.Collect(into)
-	s.unreadable.Collect(into)
-	s.catalog.Collect(into)
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -71,6 +73,55 @@ func TestWritesAreCountedByTheirResult(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[string]float64{"success": 3, "conflict": 1, "error": 2}, counts)
+}
+
+func TestMetricsSayWhatTheStatusSays(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	metrics, err := controller.NewMetrics(registry)
+	require.NoError(t, err)
+	metrics.Leads(true)
+	metrics.Observe(decide.Decision{CatalogProblem: true, Unreadable: 1, Statuses: []decide.Status{{
+		Config: &v1.KataConfig{ObjectMeta: metav1.ObjectMeta{Name: "c"}},
+		Status: v1.KataConfigStatus{
+			CompletedNodesCount: 4, InProgressNodesCount: 3, WaitingNodesCount: 2, FailedNodesCount: 1,
+			Waiting:    []v1.WaitingNodes{{Reason: "AgentMissing", Nodes: 2}},
+			Conditions: []metav1.Condition{{Type: v1.ConditionCompleted, Status: metav1.ConditionFalse, Reason: "NodesFailed"}, {Type: v1.ConditionFailed, Status: metav1.ConditionTrue, Reason: "NodesFailed"}},
+		},
+	}}})
+	for _, err := range []error{nil, errors.New("refused"), apierrors.NewConflict(schema.GroupResource{Resource: "nodes"}, "w", errors.New("changed"))} {
+		metrics.Passed(time.Second, err)
+	}
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	require.NoError(t, err)
+	assert.Empty(t, problems, "names and help texts follow Prometheus' conventions")
+	values := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			name := family.GetName()
+			for _, label := range m.GetLabel() {
+				name += " " + label.GetValue()
+			}
+			values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetHistogram().GetSampleSum()
+		}
+	}
+	assert.Equal(t, map[string]float64{
+		"kata_controller_nodes c completed": 4, "kata_controller_nodes c in_progress": 3, "kata_controller_nodes c waiting": 2, "kata_controller_nodes c failed": 1,
+		"kata_controller_waiting_nodes c AgentMissing":                           2,
+		"kata_controller_kataconfig_condition KataStatusCompleted c NodesFailed": 0,
+		"kata_controller_kataconfig_condition KataStatusFailed c NodesFailed":    1,
+		"kata_controller_unreadable_kataconfigs":                                 1,
+		"kata_controller_catalog_unreadable":                                     1,
+		"kata_controller_leader":                                                 1,
+		"kata_controller_passes_total":                                           1,
+		"kata_controller_incomplete_passes_total":                                1,
+		"kata_controller_pass_duration_seconds":                                  3,
+		"kata_controller_node_writes_total success":                              0,
+		"kata_controller_node_writes_total conflict":                             0,
+		"kata_controller_node_writes_total error":                                0,
+	}, values)
 }
 
 // scraped is the sum of a gauge's values.

@@ -91,6 +91,9 @@ func run(ctx context.Context, o options, log *logrus.Logger) error {
 		return err
 	}
 	registry := prometheus.NewRegistry()
+	if err := describe(registry); err != nil {
+		return err
+	}
 	metrics, err := controller.NewMetrics(registry)
 	if err != nil {
 		return err

@@ -11,11 +11,29 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/sirupsen/logrus"
 
 	"github.com/kata-node/kata-node/controller"
 )
+
+// describe registers what is known of this process: its version, memory and CPU time.
+func describe(registry prometheus.Registerer) error {
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "kata_controller_build_info",
+		Help:        "1, with the version of this program.",
+		ConstLabels: prometheus.Labels{"version": version},
+	})
+	build.Set(1)
+	process := collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
+	for _, c := range []prometheus.Collector{build, process, collectors.NewGoCollector()} {
+		if err := registry.Register(c); err != nil {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	return nil
+}
 
 // serve answers /healthz, /readyz and /metrics until the context ends.
 func serve(ctx context.Context, address string, registry *prometheus.Registry, health *controller.Health, log logrus.FieldLogger) error {
