@@ -82,6 +82,14 @@ type KataInstallConfig struct {
 	// +optional
 	// +nullable
 	Overhead *Overhead `json:"overhead,omitempty"`
+	// tolerations become part of RuntimeClass kata-oc, together with those of every other KataConfig:
+	// kata pods get them in addition to their own, so that they can be scheduled to tainted nodes.
+	//
+	// +optional
+	// +nullable
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Tolerations []Toleration `json:"tolerations,omitempty"`
 	// maxParallel is how many nodes may work on an installation or an update at the same time. The
 	// default is 10.
 	//

@@ -57,6 +57,7 @@ type Config struct {
 	CatalogProblem string
 	HostPackages   node.HostPackages
 	Overhead       corev1.ResourceList
+	Tolerations    []corev1.Toleration
 	MaxParallel    int
 	MaxUnavailable intstr.IntOrString
 	MaxFailures    intstr.IntOrString
@@ -107,6 +108,9 @@ func OfConfig(kc *v1.KataConfig, d Defaults) Config {
 	}
 	if c.Overhead != nil {
 		out.Overhead = c.Overhead.PodFixed
+	}
+	for _, t := range c.Tolerations {
+		out.Tolerations = append(out.Tolerations, t.Core())
 	}
 	if c.MaxParallel != nil {
 		out.MaxParallel = int(*c.MaxParallel)

@@ -53,7 +53,7 @@ func Desired(existing *nodev1.RuntimeClass, pools []selection.Pool, labelled boo
 	needed, live := existing != nil && labelled, false
 	for _, p := range pools {
 		wanted := p.Config.Accepted || existing != nil && p.Config.Acceptable()
-		needed = needed || wanted && !(p.Config.Deleting && p.Clean())
+		needed = needed || wanted && !removed(p)
 		live = live || wanted && !p.Config.Deleting
 	}
 	if !needed {
@@ -67,8 +67,13 @@ func Desired(existing *nodev1.RuntimeClass, pools []selection.Pool, labelled boo
 		ObjectMeta: metav1.ObjectMeta{Name: node.RuntimeClass, Labels: map[string]string{OwnerLabel: Owner}},
 		Handler:    node.Handler,
 		Overhead:   &nodev1.Overhead{PodFixed: Overhead(pools)},
-		Scheduling: &nodev1.Scheduling{NodeSelector: selector},
+		Scheduling: &nodev1.Scheduling{NodeSelector: selector, Tolerations: Tolerations(pools)},
 	}
+}
+
+// removed is true for a KataConfig that is being deleted and of which no node has anything left.
+func removed(p selection.Pool) bool {
+	return p.Config.Deleting && p.Clean()
 }
 
 // Same is true when the existing object already says what is desired.
