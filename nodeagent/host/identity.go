@@ -2,6 +2,8 @@
 
 package host
 
+import "time"
+
 // Identity is what does not change on a host while the agent runs.
 type Identity struct {
 	BootID, Architecture, Kernel string
@@ -14,4 +16,6 @@ type Identity struct {
 	PayloadKernel bool
 	// AllowLayering is whether packages may be layered on nodes of the machine-config operator.
 	AllowLayering bool
+	// ProofTimeout is how long a proof may take.
+	ProofTimeout time.Duration
 }

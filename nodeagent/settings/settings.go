@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kata-node/kata-node/internal/stricttoml"
 )
@@ -38,7 +39,29 @@ type Settings struct {
 	// AllowLayering lets the agent layer packages on a node of the machine-config operator, which
 	// does not support it.
 	AllowLayering bool `toml:"allow_layering"`
+	// ProofTimeout is how long a proof may take: a sandbox and a container in it.
+	ProofTimeout Duration `toml:"proof_timeout"`
 }
+
+// Duration is a time span as the kubelet's configuration writes it, such as "2m30s".
+type Duration struct{ time.Duration }
+
+// UnmarshalText reads one.
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no time span: write it as \"2m30s\"", text)
+	}
+	d.Duration = parsed
+	return nil
+}
+
+// Limits of ProofTimeout. No VM starts in less, and a proof that waits for longer hides a runtime
+// that hangs.
+const (
+	minProof = 10 * time.Second
+	maxProof = time.Hour
+)
 
 // GuestKernel says whose kernel guests run.
 type GuestKernel string
@@ -59,6 +82,7 @@ func Default() Settings {
 		// The type under which CRI-O's domain starts shims, see container-selinux.
 		SELinuxContext: "system_u:object_r:container_runtime_exec_t:s0",
 		GuestKernel:    HostKernel,
+		ProofTimeout:   Duration{100 * time.Second},
 	}
 }
 
@@ -103,6 +127,9 @@ func merge(files Files, file string, into *Settings) error {
 	}
 	if into.GuestKernel != HostKernel && into.GuestKernel != PayloadKernel {
 		return fmt.Errorf("reading settings %s: guest_kernel is %q, must be %q or %q", file, into.GuestKernel, HostKernel, PayloadKernel)
+	}
+	if p := into.ProofTimeout.Duration; p < minProof || p > maxProof {
+		return fmt.Errorf("reading settings %s: proof_timeout is %s, must be from %s to %s", file, p, minProof, maxProof)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -76,9 +77,15 @@ crio_unit = "u"
 selinux_context = "x"
 allowed_payloads = ["registry.example.com/kata"]
 guest_kernel = "payload"
+allow_layering = true
+proof_timeout = "5m"
 `})
 	require.NoError(t, err)
-	assert.Equal(t, settings.Settings{Kubeconfig: "k", PullSecret: "p", SignaturePolicy: "y", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x", AllowedPayloads: []string{"registry.example.com/kata"}, GuestKernel: settings.PayloadKernel}, s)
+	assert.Equal(t, settings.Settings{
+		Kubeconfig: "k", PullSecret: "p", SignaturePolicy: "y", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x",
+		AllowedPayloads: []string{"registry.example.com/kata"}, GuestKernel: settings.PayloadKernel, AllowLayering: true,
+		ProofTimeout: settings.Duration{Duration: 5 * time.Minute},
+	}, s)
 }
 
 func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {
@@ -89,6 +96,10 @@ func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {
 		"crio_unit = ":          "reading settings /etc/kata-agent/a.toml: ",
 		"guest_kernel = 'mine'": `reading settings /etc/kata-agent/a.toml: guest_kernel is "mine", must be "host" or "payload"`,
 		"crio_unit = 5":         "reading settings /etc/kata-agent/a.toml: ",
+		"proof_timeout = 300":   `reading settings /etc/kata-agent/a.toml: "300" is no time span: write it as "2m30s"`,
+		"proof_timeout = '3 m'": `reading settings /etc/kata-agent/a.toml: "3 m" is no time span: write it as "2m30s"`,
+		"proof_timeout = '9s'":  "reading settings /etc/kata-agent/a.toml: proof_timeout is 9s, must be from 10s to 1h0m0s",
+		"proof_timeout = '61m'": "reading settings /etc/kata-agent/a.toml: proof_timeout is 1h1m0s, must be from 10s to 1h0m0s",
 	} {
 		_, err := settings.Load(files{"/etc/kata-agent/a.toml": content})
 		assert.ErrorContains(t, err, says, content)

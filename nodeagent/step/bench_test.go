@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,7 +53,7 @@ func newBench(t *testing.T) *bench {
 	for _, p := range []hosttest.Payload{one(), two()} {
 		m.Registry[p.Reference()] = p
 	}
-	return &bench{Machine: m, told: cluster.Told{Known: true, PodsKnown: true}, self: host.Identity{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service"}}
+	return &bench{Machine: m, told: cluster.Told{Known: true, PodsKnown: true}, self: host.Identity{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service", ProofTimeout: 100 * time.Second}}
 }
 
 // want puts an intent on the Node, with a grant.

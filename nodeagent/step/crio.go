@@ -18,13 +18,9 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
-const (
-	// proofTimeout stays below the two minutes after which a kubelet gives up on a sandbox.
-	proofTimeout = 100 * time.Second
-	// restartTimeout is beyond CRI-O's own start timeout; a job that ends later is seen by the next
-	// look.
-	restartTimeout = 3 * time.Minute
-)
+// restartTimeout is beyond CRI-O's own start timeout; a job that ends later is seen by the next
+// look.
+const restartTimeout = 3 * time.Minute
 
 func (r Runner) writeDropIn() error {
 	content, err := handlers.DropIn()
@@ -91,14 +87,14 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	if err := r.configure(ctx, s); err != nil {
 		return err
 	}
-	proof, cancel := context.WithTimeout(ctx, proofTimeout)
+	proof, cancel := context.WithTimeout(ctx, r.Self.ProofTimeout)
 	defer cancel()
 	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
 	id, err := r.Host.Sandboxes.Prove(proof, node.ProofHandler, proofName(s.Slot))
 	if id != "" {
 		// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the
 		// kubelet.
-		_ = r.Host.Sandboxes.Remove(proof, id) //nolint:errcheck // see above
+		_ = r.Host.Sandboxes.Remove(ctx, id) //nolint:errcheck // see above
 	}
 	if _, unknown := errors.AsType[*host.UnknownHandler](err); unknown {
 		return record.Lacks{Invocation: unit.Invocation}.Save(r.Host.Files)

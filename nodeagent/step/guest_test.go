@@ -101,7 +101,7 @@ func TestAFailedProofSaysWhetherTheGuestAloneStarts(t *testing.T) {
 	broken.Shim, broken.Requires.QEMU = hosttest.Broken, true
 	for want, booted := range map[string]map[string]host.Booted{
 		"; the guest alone starts and its agent answers, so look at shim, virtiofsd and CRI-O":                                                     {qemu: {Ready: true}},
-		"; the guest alone does not start either: kernel: no kernel for this machine, or one that KVM does not run: it printed nothing within 45s": {qemu: {}},
+		"; the guest alone does not start either: kernel: no kernel for this machine, or one that KVM does not run: it printed nothing within 50s": {qemu: {}},
 		"; the guest alone does not start either: starting /usr/bin/qemu-system-x86_64: file does not exist":                                       {},
 	} {
 		b := newBench(t)

@@ -7,16 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path"
-	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/probe"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
-
-// probeTimeout is several times what a guest takes to start under KVM.
-const probeTimeout = 45 * time.Second
 
 // half adds to the error of a proof whether the guest alone starts, where this host made it: the
 // runtime says the same of a guest that never answers, whatever the cause.
@@ -43,11 +39,13 @@ func (r Runner) alone(ctx context.Context, slot string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	// The default is several times what a guest takes to start under KVM.
+	limit := r.Self.ProofTimeout / 2
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	booted, err := r.Host.VMs.Boot(ctx, m.Boot(probe.How{CID: probe.CID(rand.Uint32())})) //nolint:gosec // It only has to be free.
 	if err != nil {
 		return err
 	}
-	return probe.Explain(booted, probeTimeout)
+	return probe.Explain(booted, limit)
 }

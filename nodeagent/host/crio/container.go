@@ -17,9 +17,6 @@ import (
 
 // Limits of the container of a proof.
 const (
-	// containerLimit is for all of it. A VM under software emulation needs 4 s. Where a guest does
-	// not get the container's files, CRI-O answers after 37 min, beyond any proof.
-	containerLimit = 40 * time.Second
 	// pollInterval is how often the container's state is asked for.
 	pollInterval = 100 * time.Millisecond
 	// runsFor is after which time a container that has not ended counts as one that runs.
@@ -40,19 +37,18 @@ const (
 
 // contain runs a container in a sandbox until it ends. A container needs what a sandbox does not: a
 // root file system that the shim sees and the guest gets. It is of the sandbox's own image, which
-// the runtime has just used: nothing is pulled.
+// the runtime has just used: nothing is pulled. Where a guest does not get the container's files,
+// CRI-O answers after 37 min, beyond any proof.
 func (c *Client) contain(ctx context.Context, id string, sandbox *cri.PodSandboxConfig) error {
-	limited, cancel := context.WithTimeout(ctx, containerLimit)
-	defer cancel()
-	config, err := c.container(limited, id, sandbox)
+	config, err := c.container(ctx, id, sandbox)
 	if err != nil {
 		return said("asking for the image of the sandbox", err)
 	}
-	created, err := c.cri.CreateContainer(limited, &cri.CreateContainerRequest{PodSandboxId: id, Config: config, SandboxConfig: sandbox})
+	created, err := c.cri.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: id, Config: config, SandboxConfig: sandbox})
 	if err != nil {
 		return said("creating it", err)
 	}
-	err = c.run(limited, created.GetContainerId())
+	err = c.run(ctx, created.GetContainerId())
 	if e, ok := errors.AsType[*exited](err); err == nil || ok && !e.killed() {
 		return err
 	}

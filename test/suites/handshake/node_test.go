@@ -73,7 +73,7 @@ func newMachine(t *testing.T, name, broken string, payloads ...hosttest.Payload)
 	}
 	m := &machine{
 		t: t, name: name, broken: broken, host: h, ages: map[string]int{},
-		self: host.Identity{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service"},
+		self: host.Identity{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service", ProofTimeout: time.Minute},
 	}
 	m.now = state{labels: map[string]string{"node-role.kubernetes.io/worker": "", "pool": "x"}, annotations: map[string]string{}}
 	if broken != dead {
