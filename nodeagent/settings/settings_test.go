@@ -97,7 +97,7 @@ func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {
 		"guest_kernel = 'mine'": `reading settings /etc/kata-agent/a.toml: guest_kernel is "mine", must be "host" or "payload"`,
 		"crio_unit = 5":         "reading settings /etc/kata-agent/a.toml: ",
 		"proof_timeout = 300":   `reading settings /etc/kata-agent/a.toml: "300" is no time span: write it as "2m30s"`,
-		"proof_timeout = '3 m'": `reading settings /etc/kata-agent/a.toml: "3 m" is no time span: write it as "2m30s"`,
+		"proof_timeout = '3 m'": `reading settings /etc/kata-agent/a.toml: line 1, column 17: toml: "3 m" is no time span: write it as "2m30s"`,
 		"proof_timeout = '9s'":  "reading settings /etc/kata-agent/a.toml: proof_timeout is 9s, must be from 10s to 1h0m0s",
 		"proof_timeout = '61m'": "reading settings /etc/kata-agent/a.toml: proof_timeout is 1h1m0s, must be from 10s to 1h0m0s",
 	} {
