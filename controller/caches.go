@@ -111,12 +111,12 @@ func (c *caches) read(now time.Time) (decide.Seen, error) {
 	out.Ledger = c.book.read()
 	out.PolicyProblem = policy.Problem(
 		all[*admissionv1.ValidatingAdmissionPolicy](c.policies), all[*admissionv1.ValidatingAdmissionPolicyBinding](c.bindings), c.account)
-	object, found, err := c.classes.GetStore().GetByKey(node.RuntimeClass)
-	if err != nil {
-		return decide.Seen{}, fmt.Errorf("reading RuntimeClass from the cache: %w", err)
-	}
-	if class, ok := object.(*nodev1.RuntimeClass); found && ok {
-		out.RuntimeClass = class
+	for _, class := range all[*nodev1.RuntimeClass](c.classes) {
+		if class.Name == node.RuntimeClass {
+			out.RuntimeClass = class
+			continue
+		}
+		out.OtherClasses = append(out.OtherClasses, class)
 	}
 	c.readCatalogue(&out)
 	return out, nil

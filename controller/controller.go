@@ -152,6 +152,9 @@ func (c *Controller) apply(ctx context.Context, d decide.Decision) error {
 		errs = append(errs, c.writer.Accept(ctx, kc))
 	}
 	errs = append(errs, c.writer.RuntimeClass(ctx, d.Existing, d.Desired))
+	for _, alias := range d.Aliases {
+		errs = append(errs, c.writer.RuntimeClass(ctx, alias.Existing, alias.Desired))
+	}
 	entered, err := c.enter(ctx, d)
 	errs = append(errs, err)
 	for _, change := range d.Changes {

@@ -90,6 +90,15 @@ type KataInstallConfig struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Tolerations []Toleration `json:"tolerations,omitempty"`
+	// runtimeClassAliases are further RuntimeClasses, equal to kata-oc in everything but their name, for
+	// tools that look for another one, such as kata. One that another owner has made is left alone, and
+	// named in the status. All of them are deleted with the last KataConfig.
+	//
+	// +optional
+	// +nullable
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	RuntimeClassAliases []ClassName `json:"runtimeClassAliases,omitempty"`
 	// maxParallel is how many nodes may work on an installation or an update at the same time. The
 	// default is 10.
 	//
@@ -118,6 +127,13 @@ type KataInstallConfig struct {
 	// +optional
 	Paused bool `json:"paused,omitempty"`
 }
+
+// ClassName is the name of a RuntimeClass.
+//
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="the alias is no name of a RuntimeClass: write small letters, digits, '-' and '.', beginning and ending with a letter or digit"
+// +kubebuilder:validation:XValidation:rule="!self.startsWith('kata-oc')",message="the alias begins with kata-oc: such names are the controller's own, choose another one"
+type ClassName string
 
 // HostPackages says where QEMU and virtiofsd come from.
 //

@@ -11,8 +11,8 @@ import (
 // Toleration is a taint that kata pods tolerate. It is narrower than a pod's, so that the API
 // server never refuses a RuntimeClass that is made of it.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.key) && self.key != ” || has(self.operator) && self.operator == 'Exists'",message="key is empty: name the taint's key, or tolerate every taint with operator Exists"
-// +kubebuilder:validation:XValidation:rule="!has(self.operator) || self.operator != 'Exists' || !has(self.value) || self.value == ”",message="value is not empty: operator Exists takes none, remove it"
+// +kubebuilder:validation:XValidation:rule="has(self.key) && self.key.size() > 0 || has(self.operator) && self.operator == 'Exists'",message="key is empty: name the taint's key, or tolerate every taint with operator Exists"
+// +kubebuilder:validation:XValidation:rule="!has(self.operator) || self.operator != 'Exists' || !has(self.value) || self.value.size() == 0",message="value is not empty: operator Exists takes none, remove it"
 // +kubebuilder:validation:XValidation:rule="!has(self.tolerationSeconds) || has(self.effect) && self.effect == 'NoExecute'",message="tolerationSeconds needs effect NoExecute: no other taint ends pods, remove it"
 type Toleration struct {
 	// key is the taint's key. Empty, it stands for every key.

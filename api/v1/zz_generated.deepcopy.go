@@ -194,6 +194,11 @@ func (in *KataInstallConfig) DeepCopyInto(out *KataInstallConfig) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.RuntimeClassAliases != nil {
+		in, out := &in.RuntimeClassAliases, &out.RuntimeClassAliases
+		*out = make([]ClassName, len(*in))
+		copy(*out, *in)
+	}
 	if in.MaxParallel != nil {
 		in, out := &in.MaxParallel, &out.MaxParallel
 		*out = new(int32)

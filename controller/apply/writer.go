@@ -6,6 +6,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -97,6 +98,6 @@ func (w *Writer) RuntimeClass(ctx context.Context, existing, desired *nodev1.Run
 	if err != nil {
 		return fmt.Errorf("writing RuntimeClass: %w", err)
 	}
-	w.Log.Infof("RuntimeClass written")
+	w.Log.WithField("runtimeclass", cmp.Or(desired, existing).Name).Infof("RuntimeClass written")
 	return nil
 }

@@ -53,6 +53,8 @@ type Seen struct {
 	Unreadable   map[types.UID]error
 	Nodes        []facts.Node
 	RuntimeClass *nodev1.RuntimeClass
+	// OtherClasses are all RuntimeClasses of other names.
+	OtherClasses []*nodev1.RuntimeClass
 	// Ledger is the newest that was seen.
 	Ledger ledger.Ledger
 	// Catalog is the last good catalogue that was seen, nil for none; CatalogProblem says why the
@@ -71,6 +73,8 @@ type Decision struct {
 	Accept, Release []*v1.KataConfig
 	// Existing is the RuntimeClass as it was seen, Desired as it should be; nil for none.
 	Existing, Desired *nodev1.RuntimeClass
+	// Aliases are the other RuntimeClasses that are ours, or should be.
+	Aliases []runtimeclass.Pair
 	// Ledger replaces the one that was seen, before any change that is entered in it is made; nil
 	// where it stays as it is.
 	Ledger   *ledger.Ledger
@@ -94,6 +98,7 @@ type Status struct {
 func Decide(s Seen, settings Settings, now time.Time) Decision {
 	division := selection.Divide(configFacts(s, settings), release.Resolve(s.Catalog, s.Desired, s.Nodes))
 	d := Decision{Existing: s.RuntimeClass, Desired: runtimeclass.Desired(s.RuntimeClass, division.Pools, slices.ContainsFunc(s.Nodes, draws))}
+	d.Aliases = runtimeclass.Aliases(s.OtherClasses, d.Existing, d.Desired, division.Pools)
 	d.Unreadable, d.CatalogProblem = len(s.Unreadable), s.CatalogProblem != ""
 	byUID := map[string]*v1.KataConfig{}
 	for _, kc := range s.Configs {
@@ -144,6 +149,7 @@ func configFacts(s Seen, settings Settings) []facts.Config {
 		}
 		forbidden := notAllowed(c, s.Catalog, settings.AllowedPayloads)
 		c.Refused = cmp.Or(c.Refused, forbidden, refusal)
+		c.AliasProblem = runtimeclass.AliasProblem(c.Aliases, s.OtherClasses)
 		c.Withheld = s.PolicyProblem != "" || forbidden != nil
 		configs = append(configs, c)
 	}

@@ -58,6 +58,10 @@ type Config struct {
 	HostPackages   node.HostPackages
 	Overhead       corev1.ResourceList
 	Tolerations    []corev1.Toleration
+	// Aliases are names of further RuntimeClasses.
+	Aliases []string
+	// AliasProblem names those that belong to another owner, empty for none.
+	AliasProblem   string
 	MaxParallel    int
 	MaxUnavailable intstr.IntOrString
 	MaxFailures    intstr.IntOrString
@@ -111,6 +115,9 @@ func OfConfig(kc *v1.KataConfig, d Defaults) Config {
 	}
 	for _, t := range c.Tolerations {
 		out.Tolerations = append(out.Tolerations, t.Core())
+	}
+	for _, name := range c.RuntimeClassAliases {
+		out.Aliases = append(out.Aliases, string(name))
 	}
 	if c.MaxParallel != nil {
 		out.MaxParallel = int(*c.MaxParallel)

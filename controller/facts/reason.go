@@ -31,6 +31,8 @@ const (
 	ReasonForeignFinalizer Reason = "ForeignFinalizer"
 	// ReasonRuntimeClassConflict is a RuntimeClass of our name that another product made.
 	ReasonRuntimeClassConflict Reason = "RuntimeClassConflict"
+	// ReasonRuntimeClassAliasConflict is a RuntimeClass of an alias' name that another owner made.
+	ReasonRuntimeClassAliasConflict Reason = "RuntimeClassAliasConflict"
 	// ReasonOverlappingSelector is a younger KataConfig that selects nodes of an older one.
 	ReasonOverlappingSelector Reason = "OverlappingSelector"
 	// ReasonNoMatchingNodes is a selector that matches no worker.

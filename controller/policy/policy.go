@@ -15,9 +15,10 @@ import (
 
 // The policies of deploy/30-policy-nodes.yaml. Each has a binding of its own.
 const (
-	ControllerKeys   = "kata-node-controller-keys"
-	AgentKeys        = "kata-node-agent-keys"
-	ControllerLimits = "kata-node-controller-limits"
+	ControllerKeys    = "kata-node-controller-keys"
+	AgentKeys         = "kata-node-agent-keys"
+	ControllerLimits  = "kata-node-controller-limits"
+	ControllerClasses = "kata-node-controller-classes"
 )
 
 // Problem says why the policies cannot be relied on, for people; it is empty while they can be.
@@ -28,7 +29,7 @@ func Problem(policies []*admissionv1.ValidatingAdmissionPolicy, bindings []*admi
 			strings.Join(missing, ", "))
 	}
 	if others := ofOthers(policies, account); len(others) > 0 {
-		return fmt.Sprintf("admission policy %s does not name this controller's account %s, so its writes to nodes are refused or not limited: put that name into deploy/30-policy-nodes.yaml and apply it",
+		return fmt.Sprintf("admission policy %s does not name this controller's account %s, so its writes are refused or not limited: put that name into deploy/30-policy-nodes.yaml and apply it",
 			strings.Join(others, ", "), account)
 	}
 	return ""
@@ -42,7 +43,7 @@ func ofOthers(policies []*admissionv1.ValidatingAdmissionPolicy, account string)
 		names := slices.ContainsFunc(p.Spec.MatchConditions, func(c admissionv1.MatchCondition) bool {
 			return strings.Contains(c.Expression, "'"+account+"'") || strings.Contains(c.Expression, `"`+account+`"`)
 		})
-		if !names && (p.Name == ControllerKeys || p.Name == ControllerLimits) {
+		if !names && (p.Name == ControllerKeys || p.Name == ControllerLimits || p.Name == ControllerClasses) {
 			others = append(others, p.Name)
 		}
 	}
@@ -54,7 +55,7 @@ func ofOthers(policies []*admissionv1.ValidatingAdmissionPolicy, account string)
 // failures, or have no binding that denies everywhere.
 func Missing(policies []*admissionv1.ValidatingAdmissionPolicy, bindings []*admissionv1.ValidatingAdmissionPolicyBinding) []string {
 	var missing []string
-	for _, name := range []string{AgentKeys, ControllerKeys, ControllerLimits} {
+	for _, name := range []string{AgentKeys, ControllerClasses, ControllerKeys, ControllerLimits} {
 		fails := slices.ContainsFunc(policies, func(p *admissionv1.ValidatingAdmissionPolicy) bool {
 			return p.Name == name && p.DeletionTimestamp == nil && len(p.Spec.Validations) > 0 &&
 				(p.Spec.FailurePolicy == nil || *p.Spec.FailurePolicy == admissionv1.Fail)

@@ -57,7 +57,7 @@ func TestPoliciesForAnotherAccountAreNamed(t *testing.T) {
 	for _, other := range []string{"system:serviceaccount:my-kata:kata-controller", "kubernetes-admin", "kata-controller", ""} {
 		p, b := shipped(t)
 		problem := policy.Problem(p, b, other)
-		assert.Contains(t, problem, policy.ControllerKeys+", "+policy.ControllerLimits+" does not name this controller's account "+other)
+		assert.Contains(t, problem, policy.ControllerClasses+", "+policy.ControllerKeys+", "+policy.ControllerLimits+" does not name this controller's account "+other)
 		assert.NotContains(t, problem, policy.AgentKeys)
 		assert.NotContains(t, problem, "is in force", "one problem at a time")
 	}
@@ -75,8 +75,8 @@ func TestPoliciesForAnotherAccountAreNamed(t *testing.T) {
 func TestWhatIsShippedIsInForce(t *testing.T) {
 	t.Parallel()
 	p, b := shipped(t)
-	require.Len(t, p, 3)
-	require.Len(t, b, 3)
+	require.Len(t, p, 4)
+	require.Len(t, b, 4)
 	assert.Empty(t, policy.Missing(p, b))
 	assert.Empty(t, policy.Problem(p, b, account))
 }
@@ -100,5 +100,5 @@ func TestWhatRefusesNothingIsMissing(t *testing.T) {
 		p, b := shipped(t)
 		assert.Equal(t, []string{policy.ControllerKeys}, policy.Missing(weaken(p, b)), name)
 	}
-	assert.Len(t, policy.Missing(nil, nil), 3)
+	assert.Len(t, policy.Missing(nil, nil), 4)
 }

@@ -61,7 +61,7 @@ func Desired(existing *nodev1.RuntimeClass, pools []selection.Pool, labelled boo
 	}
 	selector := map[string]string{node.ReadyLabel: node.ReadyValue}
 	if !live {
-		selector = map[string]string{WithdrawnLabel: node.ReadyValue}
+		selector = withdrawn()
 	}
 	return &nodev1.RuntimeClass{
 		ObjectMeta: metav1.ObjectMeta{Name: node.RuntimeClass, Labels: map[string]string{OwnerLabel: Owner}},
@@ -69,6 +69,10 @@ func Desired(existing *nodev1.RuntimeClass, pools []selection.Pool, labelled boo
 		Overhead:   &nodev1.Overhead{PodFixed: Overhead(pools)},
 		Scheduling: &nodev1.Scheduling{NodeSelector: selector, Tolerations: Tolerations(pools)},
 	}
+}
+
+func withdrawn() map[string]string {
+	return map[string]string{WithdrawnLabel: node.ReadyValue}
 }
 
 // removed is true for a KataConfig that is being deleted and of which no node has anything left.

@@ -75,6 +75,8 @@ func lineOf(in Input, t tally) line {
 		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonOverlappingSelector, message: lost}
 	case c.CatalogProblem != "":
 		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonCatalogUnreadable, message: c.CatalogProblem + "; " + t.progress()}
+	case c.AliasProblem != "":
+		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonRuntimeClassAliasConflict, message: c.AliasProblem + "; " + t.progress()}
 	case len(t.nodes) == 0:
 		return line{completed: true, reason: facts.ReasonNoMatchingNodes, message: "kataConfigPoolSelector matches no worker"}
 	case moving && c.Paused:

@@ -60,6 +60,11 @@ func TestABadKataConfigIsRefusedWithFieldAndRemedy(t *testing.T) {
 		"toleration's operator":   {config("tolerations: [{key: a, operator: Gt, value: '5'}]"), "config.tolerations[0].operator", `supported values: "Exists", "Equal"`},
 		"toleration's effect":     {config("tolerations: [{key: a, operator: Exists, effect: Never}]"), "config.tolerations[0].effect", `supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"`},
 		"too many tolerations":    {config("tolerations: [" + strings.Repeat("{key: a},", 17) + "]"), "config.tolerations", "at most 16 items"},
+		"an alias of our own":     {config("runtimeClassAliases: [kata-oc-proof]"), "config.runtimeClassAliases[0]", "such names are the controller's own, choose another one"},
+		"an alias in capitals":    {config("runtimeClassAliases: [Kata]"), "config.runtimeClassAliases[0]", "write small letters, digits, '-' and '.'"},
+		"an alias of nothing":     {config("runtimeClassAliases: ['']"), "config.runtimeClassAliases[0]", "write small letters, digits, '-' and '.'"},
+		"the same alias twice":    {config("runtimeClassAliases: [kata, kata]"), "config.runtimeClassAliases", "duplicate entries"},
+		"too many aliases":        {config("runtimeClassAliases: [a, b, c, d, e, f, g, h, i]"), "config.runtimeClassAliases", "at most 8 items"},
 		"no quantity":             {config("overhead: {podFixed: {memory: much}}"), "config.overhead.podFixed.memory", "should match"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,6 +95,9 @@ func TestEveryGoodKataConfigIsTaken(t *testing.T) {
 		"{config: {overhead: {}}}",
 		"{config: {tolerations: [{operator: Exists}, {key: example.com/sandboxes, value: only, effect: NoSchedule}, {key: a, operator: Exists, effect: NoExecute, tolerationSeconds: -1}]}}",
 		"{config: {tolerations: []}}",
+		"{config: {runtimeClassAliases: [kata, kata-qemu, 1.example]}}",
+		"{config: {runtimeClassAliases: []}}",
+		"{config: {runtimeClassAliases: null}}",
 		"{config: {tolerations: null}}",
 		"{config: {payloadImage: 'localhost/payload@sha256:" + strings.Repeat("0", 64) + "'}}",
 		"{config: {}}",
