@@ -60,7 +60,7 @@ func wire(root string) (*wiring, error) {
 	h := host.Host{
 		Files: tree, Services: systemd.Manager{}, Images: store,
 		Mounts: kernel, Sandboxes: cri, Processes: proc.Below(root),
-		Guests: guests.Builder{Path: tree.Path, Stream: tree.Stream},
+		Guests: guests.Builder{Path: tree.Path, Stream: tree.Stream, Label: label(guests.Label)},
 		Ostree: ostree.Below(root),
 		VMs:    qemu.Below(root),
 	}
@@ -68,7 +68,8 @@ func wire(root string) (*wiring, error) {
 	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil
 }
 
-// label is empty on hosts without SELinux, whose kernel refuses the mount option.
+// label is empty on hosts without SELinux, whose kernel refuses the mount option and ignores labels of
+// files.
 func label(context string) string {
 	if _, err := os.Stat("/sys/fs/selinux/enforce"); err != nil {
 		return ""

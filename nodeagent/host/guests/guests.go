@@ -38,6 +38,8 @@ type Builder struct {
 	Path func(path string) string
 	// Stream replaces a file with what a function writes, and returns once it is on disk.
 	Stream func(path string, content func(io.Writer) error, mode fs.FileMode) error
+	// Label is the SELinux label of what it makes, empty where SELinux is off.
+	Label string
 }
 
 // directory is a kernel's modules, as a path of this process.
@@ -134,8 +136,10 @@ func (b Builder) build(ctx context.Context, order host.GuestOrder) error {
 	if err != nil {
 		return err
 	}
-	if b.whole(ctx, order.Slot, recipe) {
-		return nil
+	if !b.whole(ctx, order.Slot, recipe) {
+		if err := b.write(ctx, order, s, recipe); err != nil {
+			return err
+		}
 	}
-	return b.write(ctx, order, s, recipe)
+	return b.label(order.Slot)
 }
