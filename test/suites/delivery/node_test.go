@@ -117,8 +117,9 @@ func TestAnAgentThatNeverGetsReadyHoldsCRIOUpForFifteenSecondsAtMost(t *testing.
 	waited := micros(t, crio, "ActiveEnterTimestampMonotonic") - micros(t, show(t, m, "basic.target"), "ActiveEnterTimestampMonotonic")
 	assert.Greater(t, waited, 10*time.Second, "CRI-O does wait for the agent")
 	// How much later CRI-O is up depends on the machine; whose limit ended the wait does not.
-	assert.Equal(t, "15s", show(t, m, "kata-node-agent.service")["TimeoutStartUSec"], "not systemd's own limit of 90 s")
-	journal, err := m.Journal(t.Context(), "kata-node-agent.service")
-	require.NoError(t, err)
-	assert.Contains(t, journal, "start operation timed out. Killing.")
+	agent := show(t, m, "kata-node-agent.service")
+	assert.Equal(t, "15s", agent["JobRunningTimeoutUSec"], "not the limit of a start")
+	assert.Equal(t, "activating", agent["ActiveState"], "an agent that is only slow gets ready later")
+	assert.Equal(t, "0", agent["NRestarts"])
+	assert.NotEqual(t, "0", agent["MainPID"])
 }

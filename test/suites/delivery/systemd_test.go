@@ -80,7 +80,9 @@ func TestNothingIsRequiredOfTheAgentAndCRIOWaitsForItBriefly(t *testing.T) {
 	t.Parallel()
 	found := directives(t, filepath.Join("../../../systemd", unit))
 	assert.Contains(t, strings.Fields(found["Before"]), "crio.service")
-	assert.Equal(t, "15s", found["TimeoutStartSec"])
+	assert.Equal(t, "15s", found["JobRunningTimeoutSec"])
+	assert.Equal(t, "5s", found["TimeoutStopSec"], "a restart is one job: without time left for it the start would not be made")
+	assert.Equal(t, "5min", found["TimeoutStartSec"])
 	assert.Equal(t, "kill", found["TimeoutStartFailureMode"])
 	for _, name := range []string{"RequiredBy", "ConditionFirstBoot", "ConditionPathExists", "RuntimeDirectory"} {
 		assert.NotContains(t, found, name)
