@@ -21,7 +21,7 @@ export GOFLAGS := -buildvcs=false -tags=$(TAGS)
 LDFLAGS  = -s -w -X main.version=$(1)
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags '$(call LDFLAGS,$(1))'
 GO_TEST  = CGO_ENABLED=1 go test -race
-MODULES := . ignition test test/shim test/critest
+MODULES := . ignition test test/shim test/critest test/alerts
 
 # Same sources, same bytes: times in packages and images are those of the last commit. Payloads have none unless it is set outside.
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
@@ -47,6 +47,8 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 	CGO_ENABLED=0 go test -count 1 -run TestEveryCluster ./controller/decide -seeds 1500
 	cd ignition && $(GO_TEST) -timeout 10m ./...
 	cd test/shim && $(GO_TEST) -timeout 10m ./...
+	# Not with the race detector: it would compile Prometheus a second time.
+	cd test/alerts && CGO_ENABLED=0 go test -vet=off -count 1 -timeout 10m ./...
 	# No vet, and no package without tests: both would compile all of Kubernetes once more. Two packages at a time: they mostly wait for nodes.
 	# Never cached: they run programs that Go does not track.
 	cd test && $(GO_TEST) -vet=off -p 2 -count 1 -timeout 40m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)

@@ -4,8 +4,6 @@ package controller_test
 
 import (
 	"context"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -22,20 +20,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/kata-node/kata-node/test/bed"
 )
 
 func TestKubectlAppliesDeployInOneGo(t *testing.T) {
 	t.Parallel()
 	c := control(t)
-	programs, err := c.workspace.Build(t.Context(), os.Stderr, bed.BuildOptions{Only: []string{"kubectl"}})
-	require.NoError(t, err)
-	kubectl := func(args ...string) string {
-		out, err := exec.CommandContext(t.Context(), programs.Path("kubectl"), append([]string{"--kubeconfig", c.Kubeconfig}, args...)...).CombinedOutput()
-		require.NoError(t, err, string(out))
-		return string(out)
-	}
+	kubectl := func(args ...string) string { return c.kubectl(t, "", args...) }
 	first := kubectl("apply", "-k", c.workspace.Path("deploy"))
 	assert.NotContains(t, first, "Warning", "nothing deprecated, and the pod security of the namespace is kept")
 	for line := range strings.Lines(kubectl("apply", "-k", c.workspace.Path("deploy"))) {
