@@ -44,11 +44,13 @@ func (c *Client) contain(ctx context.Context, id string, sandbox *cri.PodSandbox
 	if err != nil {
 		return said("asking for the image of the sandbox", err)
 	}
-	created, err := c.cri.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: id, Config: config, SandboxConfig: sandbox})
+	created, release, err := c.create(ctx, &cri.CreateContainerRequest{PodSandboxId: id, Config: config, SandboxConfig: sandbox})
+	defer release()
 	if err != nil {
 		return said("creating it", err)
 	}
-	err = c.run(ctx, created.GetContainerId())
+	err = c.run(ctx, created)
+	release()
 	if e, ok := errors.AsType[*exited](err); err == nil || ok && !e.killed() {
 		return err
 	}

@@ -76,6 +76,14 @@ func TestAContainerThatGoesOnIsKilledAndCounts(t *testing.T) {
 	assert.Equal(t, 1, f.counts("kill"))
 }
 
+func TestAKubeletStopsNoProofBetweenCreationAndEndOfItsContainer(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	_, err := dial(t, f).Prove(t.Context(), "kata-oc-proof", "p")
+	require.NoError(t, err, "there was a second request, and it was there until the end")
+	<-f.givenUp
+}
+
 func TestAKubeletMayStopAProofOnceItsContainerIsCreated(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]*fake{
@@ -93,7 +101,7 @@ func TestACRIOThatHangsEndsTheProof(t *testing.T) {
 	t.Parallel()
 	f := &fake{createHangs: true}
 	client := dial(t, f)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	id, err := client.Prove(ctx, "kata-oc-proof", "p")
 	require.ErrorContains(t, err, "creating it: CRI-O does not answer in time")

@@ -13,13 +13,33 @@ import (
 // pause is the container of the fake's sandboxes, as CRI-O 1.36 shows it in a verbose status.
 const pause = `"image":"registry.k8s.io/pause:3.10","runtimeSpec":{"process":{"args":["/pause","--all"]}`
 
+// CreateContainer ends when there is a second request for the same container, and lets that one wait
+// until its caller gives it up. Until then CRI-O lets nobody stop the sandbox.
 func (f *fake) CreateContainer(ctx context.Context, r *cri.CreateContainerRequest) (*cri.CreateContainerResponse, error) {
-	f.created = r
-	if f.createHangs {
+	second := f.request(r)
+	if second {
+		defer close(f.givenUp)
+	}
+	if f.createHangs || second {
 		<-ctx.Done()
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
+	select {
+	case <-f.repeated:
+	case <-ctx.Done():
+	}
 	return &cri.CreateContainerResponse{ContainerId: "container"}, f.note("create", r.GetPodSandboxId())
+}
+
+func (f *fake) request(r *cri.CreateContainerRequest) (second bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.created != nil {
+		close(f.repeated)
+		return true
+	}
+	f.created, f.repeated, f.givenUp = r, make(chan struct{}), make(chan struct{})
+	return false
 }
 
 func (f *fake) StartContainer(_ context.Context, r *cri.StartContainerRequest) (*cri.StartContainerResponse, error) {
@@ -33,6 +53,11 @@ func (f *fake) StartContainer(_ context.Context, r *cri.StartContainerRequest) (
 func (f *fake) ContainerStatus(_ context.Context, r *cri.ContainerStatusRequest) (*cri.ContainerStatusResponse, error) {
 	if f.container == nil {
 		f.container = &cri.ContainerStatus{State: cri.ContainerState_CONTAINER_EXITED, Reason: "Completed"}
+	}
+	select {
+	case <-f.givenUp:
+		return nil, status.Error(codes.Internal, "the kubelet stopped the sandbox")
+	default:
 	}
 	return &cri.ContainerStatusResponse{Status: f.container}, f.note("state", r.GetContainerId())
 }

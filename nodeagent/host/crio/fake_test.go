@@ -43,7 +43,9 @@ type fake struct {
 	created     *cri.CreateContainerRequest
 	container   *cri.ContainerStatus // none: it has ended well
 	createHangs bool
-	kubelet     bool // removes the sandbox as soon as its container is started
+	repeated    chan struct{} // closed when a second request for the container is there
+	givenUp     chan struct{} // closed when that one is given up
+	kubelet     bool          // removes the sandbox as soon as its container is started
 
 	slowStops int             // stops that reach their deadline
 	deadlines []time.Duration // left to each stop

@@ -139,7 +139,7 @@ func TestARemovedSandboxTakesItsContainersWithIt(t *testing.T) {
 }
 
 // The kubelet stops sandboxes that it does not know, and looks for them every 2 s.
-func TestAKubeletThatStopsAProofWaitsUntilItsContainerIsCreated(t *testing.T) {
+func TestAKubeletThatStopsAProofWaitsUntilItsContainerHasEnded(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	withKata(n, n)
@@ -158,5 +158,9 @@ func TestAKubeletThatStopsAProofWaitsUntilItsContainerIsCreated(t *testing.T) {
 	id, err := n.prove("a", time.Minute)
 	require.NoError(n, err)
 	require.NoError(n, <-stopped)
+	require.Len(n, n.containers, 1)
+	response, err := n.cri.ContainerStatus(n.Context(), &runtimeapi.ContainerStatusRequest{ContainerId: n.containers[0]})
+	require.NoError(n, err)
+	assert.Zero(n, response.GetStatus().GetExitCode(), "it was not killed")
 	n.requireRemoved(id)
 }
