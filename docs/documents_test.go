@@ -19,7 +19,9 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/ledger"
+	"github.com/kata-node/kata-node/nodeagent/check"
 	"github.com/kata-node/kata-node/nodeagent/handlers"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
@@ -152,4 +154,15 @@ func TestTheDropInOfTheProtocolIsWhatTheAgentWrites(t *testing.T) {
 	content, err := handlers.DropIn()
 	require.NoError(t, err)
 	assert.True(t, strings.HasPrefix(string(content), example[1]), "the document has\n%s\nthe agent writes\n%s", example[1], content)
+}
+
+func TestEveryItemOfTheHostCheckIsExplained(t *testing.T) {
+	t.Parallel()
+	operations := documents(t)["operations.md"]
+	_, table, _ := strings.Cut(operations, "### Host check")
+	table, _, _ = strings.Cut(table, "## By symptom")
+	for _, item := range check.Items(check.Facts{}) {
+		assert.Contains(t, table, "`"+item.Name+"`")
+	}
+	assert.Contains(t, table, "`"+host.ModulesFile+"`")
 }

@@ -55,6 +55,7 @@ const (
 	ReasonUnlayerPackagesFailed    = "UnlayerPackagesFailed"
 	ReasonWriteDropInFailed        = "WriteDropInFailed"
 	ReasonRestartCRIOFailed        = "RestartCRIOFailed"
+	ReasonLoadModulesFailed        = "LoadModulesFailed"
 	ReasonStartDependentsFailed    = "StartDependentsFailed"
 	ReasonPointProofFailed         = "PointProofFailed"
 	ReasonProvePayloadFailed       = "ProvePayloadFailed"

@@ -47,7 +47,7 @@ func printStatus(out io.Writer, sentence string, f plan.Facts) error {
 		{"proof", slotLine(f, f.Slots.Proof)},
 		{"drop-in", dropInLine(f)},
 		{"CRI-O", crioLine(f.Runtime)},
-		{"host", orElse(f.Host.Problem, "fit")},
+		{"host", orElse(f.Unfit(), "fit")},
 		{"packages", packagesLine(f)},
 		{"system", systemLine(f.Packages)},
 	} {

@@ -18,6 +18,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/files"
 	"github.com/kata-node/kata-node/nodeagent/host/guests"
 	"github.com/kata-node/kata-node/nodeagent/host/images"
+	"github.com/kata-node/kata-node/nodeagent/host/machine"
 	"github.com/kata-node/kata-node/nodeagent/host/mounts"
 	"github.com/kata-node/kata-node/nodeagent/host/ostree"
 	"github.com/kata-node/kata-node/nodeagent/host/proc"
@@ -25,6 +26,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/settings"
+	"github.com/kata-node/kata-node/nodeagent/vmm"
 )
 
 // wiring is the agent's host with the adapters that have a life of their own.
@@ -60,9 +62,10 @@ func wire(root string) (*wiring, error) {
 	h := host.Host{
 		Files: tree, Services: systemd.Manager{}, Images: store,
 		Mounts: kernel, Sandboxes: cri, Processes: proc.Below(root),
-		Guests: guests.Builder{Path: tree.Path, Stream: tree.Stream, Label: label(guests.Label)},
-		Ostree: ostree.Below(root),
-		VMs:    qemu.Below(root),
+		Guests:  guests.Builder{Path: tree.Path, Stream: tree.Stream, Label: label(guests.Label)},
+		Ostree:  ostree.Below(root),
+		VMs:     qemu.Below(root),
+		Machine: machine.Below(root, s.SELinuxContext, machine.Places{QEMU: vmm.QEMU(runtime.GOARCH).Candidates, Virtiofsd: vmm.Virtiofsd().Candidates}),
 	}
 	store.RuntimePolicy = observe.Observer{Host: h, Self: self}.SignaturePolicy
 	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil

@@ -176,7 +176,7 @@ func needs(r manifest.Requires) string {
 	for _, need := range []struct {
 		thing  string
 		needed bool
-	}{{"QEMU", r.QEMU}, {"virtiofsd", r.Virtiofsd}, {"a kernel", r.Kernel}} {
+	}{{"KVM", r.KVM}, {"QEMU", r.QEMU}, {"virtiofsd", r.Virtiofsd}, {"a kernel", r.Kernel}} {
 		if need.needed {
 			things = append(things, need.thing)
 		}

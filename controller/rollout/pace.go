@@ -38,7 +38,7 @@ func PaceOf(p selection.Pool, book *Book, limits Limits, now time.Time) Pace {
 // start chooses the members that get the wanted intent now. The first node of each payload goes
 // alone until one has proved it; altogether at most maxParallel nodes are moving. A bad payload
 // stops by itself: a failed node holds its place for a while, and with too many failures nothing is
-// started.
+// started. A node whose host is unfit is never the first one.
 func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 	c, failures, room := crews{}, 0, max(p.Config.MaxParallel, 1)
 	var queue []selection.Member
@@ -62,8 +62,12 @@ func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 			queue = append(queue, m)
 		}
 	}
+	held := 0
 	for _, m := range inOrder(queue) {
 		switch crew := c.of(m.Wanted.Payload); {
+		case unfit(m.Node) && !crew.proven && !judgedForAnother(m):
+			// It would prove nothing, and it says already why it cannot.
+			held++
 		case crew.halted(p, failures):
 			pace.Halted[m.Wanted.Payload] = true
 		case room > 0 && (crew.proven || crew.moving == 0):
@@ -72,7 +76,7 @@ func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 			room--
 		}
 	}
-	if len(queue) == 0 && room == max(p.Config.MaxParallel, 1) {
+	if len(queue) == held && room == max(p.Config.MaxParallel, 1) {
 		pace.fetch(p, limits, now)
 	}
 }

@@ -89,7 +89,20 @@ func TestAHostThatCannotRunKataHoldsNobody(t *testing.T) {
 
 func TestFitHostsGoFirst(t *testing.T) {
 	t.Parallel()
+	c := Config("c")
+	assert.Empty(t, said(plan(c, Worker("a", Idle, Unfit))), "an unfit one proves nothing")
+	assert.Empty(t, said(plan(c, Worker("a", Idle, Unfit), Worker("b", Wanted(c), Reports(node.PhaseInstalling)))))
+	assert.Equal(t, []string{"a KataInstall"}, said(plan(c, Worker("a", Idle, Unfit), Worker("b", Done(c)))), "it may be fit by the time that it looks")
 	assert.Equal(t, []string{"b KataInstall"}, said(plan(Config("c"), Worker("a", Idle, Unfit), Worker("b", Idle))))
+}
+
+// What keeps a host from one payload says nothing of the next one.
+func TestAHostThatWasUnfitForAnotherPayloadMayBeFirst(t *testing.T) {
+	t.Parallel()
+	c := Config("c", Payload(PayloadB))
+	unfit := Worker("a", Wanted(Config("c")), Reports(node.PhaseInstalling), Unfit)
+	assert.Equal(t, []string{"a KataInstall"}, said(plan(c, unfit)))
+	assert.Equal(t, []string{"b KataInstall"}, said(plan(c, unfit, Worker("b", Idle))), "where there is no other one")
 }
 
 func TestNoMoreThanMaxParallelNodesAreOnTheirWay(t *testing.T) {

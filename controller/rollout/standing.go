@@ -7,6 +7,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/selection"
 )
 
 // Limits say how long a node may do nothing, 0 for ever. All are by the controller's own clock.
@@ -58,6 +59,12 @@ func (l Limits) standing(n facts.Node, now time.Time) (is standing, until time.T
 // unfit is true where the host itself, or its architecture, rules the payload out.
 func unfit(n facts.Node) bool {
 	return n.Report != nil && (n.Report.HostCheck != "" || n.Answered() && n.Report.Error != nil && n.Report.Error.Reason == node.ReasonPayloadUnfit)
+}
+
+// judgedForAnother is true where what a member says of its host may be about another payload than the wanted
+// one.
+func judgedForAnother(m selection.Member) bool {
+	return m.Intent != nil && m.Intent.Payload != "" && m.Intent.Payload != m.Wanted.Payload
 }
 
 // expired returns moving until the limit has passed, and when that is. A node that was never seen

@@ -136,13 +136,15 @@ func TestEveryNodeIsInTheRightCount(t *testing.T) {
 		"error about an intent that nobody can read": {
 			Worker("w", Done(c), Fails("read intent", "not a JSON document"), func(n *facts.Node) { n.Intent = nil }), "0/0/0/1 of 1", "read intent: not a JSON document",
 		},
-		"error of old intent":  {Worker("w", Wanted(Config("c", Payload(PayloadB))), Reports(node.PhaseInstalling), Fails("x", "old"), Wanted(c)), "0/1/0/0 of 1", "working"},
-		"unfit host":           {Worker("w", Wanted(c), Reports(node.PhaseInstalling), Unfit), "0/0/0/1 of 1", "the host has no /dev/kvm"},
-		"kubelet knows not":    {Worker("w", Done(c), Serves("runc")), "0/1/0/0 of 1", "working"},
-		"kubelet knows":        {Worker("w", Done(c), Serves("runc", node.Handler)), "1/0/0/0 of 1", "1 of 1 nodes complete"},
-		"report of older boot": {Worker("w", Done(c), Rebooted), "0/1/0/0 of 1", "working"},
-		"label not yet":        {Worker("w", Wanted(c), Reports(node.PhaseInstalled)), "0/1/0/0 of 1", "working"},
-		"done with an error":   {Worker("w", Done(c), Fails("proof", "gone")), "0/0/0/1 of 1", "proof: gone"},
+		"error of old intent":   {Worker("w", Wanted(Config("c", Payload(PayloadB))), Reports(node.PhaseInstalling), Fails("x", "old"), Wanted(c)), "0/1/0/0 of 1", "working"},
+		"unfit host":            {Worker("w", Wanted(c), Reports(node.PhaseInstalling), Unfit), "0/0/0/1 of 1", "the host has no /dev/kvm"},
+		"unfit before its turn": {Worker("w", Idle, Unfit), "0/0/0/1 of 1", "the host has no /dev/kvm"},
+		"unfit and serving":     {Worker("w", Done(c), Unfit), "0/0/0/1 of 1", "the host has no /dev/kvm"},
+		"kubelet knows not":     {Worker("w", Done(c), Serves("runc")), "0/1/0/0 of 1", "working"},
+		"kubelet knows":         {Worker("w", Done(c), Serves("runc", node.Handler)), "1/0/0/0 of 1", "1 of 1 nodes complete"},
+		"report of older boot":  {Worker("w", Done(c), Rebooted), "0/1/0/0 of 1", "working"},
+		"label not yet":         {Worker("w", Wanted(c), Reports(node.PhaseInstalled)), "0/1/0/0 of 1", "working"},
+		"done with an error":    {Worker("w", Done(c), Fails("proof", "gone")), "0/0/0/1 of 1", "proof: gone"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

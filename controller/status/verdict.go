@@ -136,6 +136,8 @@ func (j judge) queued(m selection.Member) Verdict {
 		return Verdict{Class: Waiting, Reason: facts.ReasonPaused}
 	case m.Obstacle() != "":
 		return Verdict{Class: Waiting, Reason: m.Obstacle()}
+	case m.Report != nil && m.Report.HostCheck != "":
+		return failed(facts.ReasonHostUnfit, m.Report.HostCheck)
 	case m.Wanted != nil && j.halted[m.Wanted.Payload]:
 		return Verdict{Class: Waiting, Reason: facts.ReasonTooManyFailures}
 	default:

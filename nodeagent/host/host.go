@@ -22,6 +22,7 @@ type Host struct {
 	Guests    Guests
 	Ostree    Ostree
 	VMs       VMs
+	Machine   Machine
 }
 
 // Files is everything the agent does with files.
@@ -65,6 +66,8 @@ type Unit struct {
 	MainPID int
 	// Status is the sentence that the service last gave systemd.
 	Status string
+	// KillMode says which processes systemd ends with the service, see systemd.kill(5).
+	KillMode string
 }
 
 // Active reports whether the service is up.
@@ -202,6 +205,8 @@ type Sandboxes interface {
 	// not tell. Of two definitions of a handler the runtime takes one, and a proof of another
 	// handler does not say which.
 	Shim(ctx context.Context, handler string) (string, error)
+	// Version returns the version of the running runtime.
+	Version(ctx context.Context) (string, error)
 	// Remove stops and removes a sandbox; one that does not exist is no error.
 	Remove(ctx context.Context, id string) error
 }

@@ -63,4 +63,6 @@ func PayloadDir(id string) string { return path.Join(SlotDir(id), "payload") }
 func Target(id string) string { return path.Join(path.Base(SlotsDir), id) }
 
 // Leftovers are files of an installation that Clear deletes in addition to the store.
-func Leftovers() []string { return []string{ServedFile, RestartedFile, LacksFile, PendingReason} }
+func Leftovers() []string {
+	return []string{ServedFile, RestartedFile, LacksFile, PendingReason, ModulesFile}
+}

@@ -3,18 +3,21 @@
 package observe
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"strings"
 
+	"github.com/kata-node/kata-node/nodeagent/check"
 	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
-func (o Observer) host() (plan.Host, error) {
+func (o Observer) host() plan.Host {
 	h := plan.Host{BootID: o.Self.BootID, Architecture: o.Self.Architecture, Kernel: o.Self.Kernel}
 	fragments, err := Fragments(o.Host.Files)
 	if err != nil {
@@ -26,8 +29,7 @@ func (o Observer) host() (plan.Host, error) {
 		h.Settings += payloadKernel
 	}
 	h.Kernels = o.kernels()
-	h.Problem, err = o.unfit()
-	return h, err
+	return h
 }
 
 // liveSystem exists on a system booted from an ISO or over the network, firstBoot until a new
@@ -37,20 +39,18 @@ const (
 	firstBoot  = "/etc/ignition-machine-config-encapsulated.json"
 )
 
-// unfit says why this host cannot run Kata, if so.
-func (o Observer) unfit() (string, error) {
+// Check answers every question about the host. What a plan does with the answers depends on the
+// payload. With an error the agent's mount namespace is not known, and the rest is as it is.
+func (o Observer) Check(ctx context.Context, h *plan.Host, r plan.Runtime) error {
 	private, err := o.Host.Mounts.Private()
-	switch {
-	case err != nil:
-		return "", err
-	case private:
-		return "the agent runs in a mount namespace of its own, so CRI-O would not see its mounts: remove sandboxing directives from kata-node-agent.service", nil
-	case o.exists(liveSystem):
-		return "this is a live system, nothing would survive its end: install it to disk first", nil
-	case o.exists(firstBoot):
-		return "this node has not yet rebooted into its own OS image: the agent goes on after that reboot", nil
-	}
-	return "", nil
+	machine := o.Host.Machine.Examine(ctx)
+	h.Check = check.Items(check.Facts{
+		Machine: machine, Private: private, Live: o.exists(liveSystem), FirstBoot: o.exists(firstBoot),
+		CRIO: check.CRIO{Version: r.Version, KillMode: r.KillMode},
+	})
+	h.Modules = check.LoadableModules(machine)
+	h.Problem = check.Problem(check.For(h.Check, manifest.Requires{}))
+	return err
 }
 
 func (o Observer) exists(path string) bool {

@@ -25,11 +25,12 @@ func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, erro
 	f := plan.Facts{Cluster: seen(told)}
 	for _, look := range []func() error{
 		func() (err error) { f.Intent, err = o.intent(told); return },
-		func() (err error) { f.Host, err = o.host(); return },
+		func() error { f.Host = o.host(); return nil },
 		func() (err error) { f.Store, err = o.store(ctx); return },
 		func() (err error) { f.Runtime, err = o.runtime(ctx); return },
 		func() (err error) { f.Slots, err = o.slots(f.Runtime); return },
 		func() (err error) { f.Packages, err = o.packages(ctx, told, f.Slots); return },
+		func() error { return o.Check(ctx, &f.Host, f.Runtime) },
 	} {
 		if err := look(); err != nil {
 			return f, fmt.Errorf("observing the host: %w", err)

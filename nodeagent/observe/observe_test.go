@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/check"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -68,9 +69,12 @@ func TestAFreshNode(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
 	assert.Equal(t, plan.Facts{
-		Host:    plan.Host{BootID: bootID, Architecture: "amd64", Kernel: "6.12", Settings: handlers.Fingerprint(nil)},
+		Host: plan.Host{
+			BootID: bootID, Architecture: "amd64", Kernel: "6.12", Settings: handlers.Fingerprint(nil),
+			Check: check.Items(check.Facts{Machine: hosttest.Fit(), CRIO: check.CRIO{Version: "1.36.3"}}),
+		},
 		Intent:  plan.Intent{Kept: true},
-		Runtime: plan.Runtime{Active: true, Invocation: m.CRIO.Invocation, Answers: true},
+		Runtime: plan.Runtime{Active: true, Invocation: m.CRIO.Invocation, Answers: true, Version: "1.36.3"},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
 	}, look(t, m, cluster.Told{}))
 }

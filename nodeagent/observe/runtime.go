@@ -20,7 +20,7 @@ func (o Observer) runtime(ctx context.Context) (plan.Runtime, error) {
 	if err != nil {
 		return plan.Runtime{}, err
 	}
-	r := plan.Runtime{Active: unit.Active(), Invocation: unit.Invocation}
+	r := plan.Runtime{Active: unit.Active(), Invocation: unit.Invocation, KillMode: unit.KillMode}
 	if r.Restarted, err = record.LoadRestarted(o.Host.Files); err != nil {
 		return r, err
 	}
@@ -167,6 +167,7 @@ func (o Observer) sandboxes(ctx context.Context, r *plan.Runtime) {
 		return
 	}
 	r.Answers = true
+	r.Version, _ = o.Host.Sandboxes.Version(ctx) //nolint:errcheck // not known, then
 	for _, s := range sandboxes {
 		r.Sandboxes = append(r.Sandboxes, plan.Sandbox{ID: s.ID, Handler: s.Handler, Name: s.Namespace + "/" + s.Name, Ready: s.Ready, Unknown: s.Unknown})
 	}

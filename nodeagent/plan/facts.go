@@ -8,8 +8,10 @@ import (
 	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/check"
 	"github.com/kata-node/kata-node/nodeagent/packages"
 	"github.com/kata-node/kata-node/nodeagent/record"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 // Facts are everything a decision rests on, as observed at one moment.
@@ -27,8 +29,13 @@ type Facts struct {
 // Host is the machine.
 type Host struct {
 	BootID, Architecture string
-	// Problem is the sentence that says why this host cannot run Kata, empty when it can.
+	// Problem is the sentence that says why this host cannot run Kata, whatever the payload; empty
+	// when it can.
 	Problem string
+	// Check is what was found out about the host, and Modules are the kernel modules that are
+	// missing and can be loaded. Whether they matter depends on the payload.
+	Check   []check.Item
+	Modules []string
 	// Kernel and Settings are covered by a slot's id, as the payload is. SettingsProblem says which
 	// of the administrators' files cannot be read; Settings is empty then.
 	Kernel, Settings string
@@ -139,6 +146,37 @@ func (f Facts) idOn(kernel, payload string) string {
 		}
 	}
 	return ""
+}
+
+// Unfit returns the sentence that says why this host cannot run the wanted payload, empty where it
+// can, and while it is not known what the payload needs. Programs that the host lacks are no part of
+// it: they may come with packages.
+func (f Facts) Unfit() string {
+	requires, known := f.Requires()
+	if f.Host.Problem != "" || !known {
+		return f.Host.Problem
+	}
+	return f.unfitFor(requires.KVM)
+}
+
+func (f Facts) unfitFor(virtualMachines bool) string {
+	return check.Problem(check.For(f.Host.Check, manifest.Requires{KVM: virtualMachines}))
+}
+
+// Requires returns what the wanted payload needs of its host, where that is known.
+func (f Facts) Requires() (requires manifest.Requires, known bool) {
+	if f.Intent.Wanted == nil || f.Intent.Wanted.State != node.StateInstalled {
+		return requires, false
+	}
+	return f.requires(f.Intent.Wanted.Payload)
+}
+
+func (f Facts) requires(payload string) (requires manifest.Requires, known bool) {
+	slot, _ := f.Slots.find(f.id(payload))
+	if slot.Verified == nil {
+		return requires, false
+	}
+	return manifest.Requires{KVM: slot.Verified.VM, QEMU: slot.Verified.Needs.QEMU, Virtiofsd: slot.Verified.Needs.Virtiofsd}, true
 }
 
 // installed reports whether anything of an installation is on this host, or will be after its next

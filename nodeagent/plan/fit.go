@@ -12,7 +12,8 @@ import (
 const handlerType = "vm"
 
 // fits compares what a verified payload says of itself with this host, before anything outside the
-// agent's own directories is changed for it.
+// agent's own directories is changed for it. What keeps the host from running it is in the report's
+// hostCheck and no error: the payload that serves continues to serve.
 func (w *way) fits() bool {
 	slot, _ := w.facts.Slots.find(w.id)
 	if !slot.Mounted || slot.Verified == nil {
@@ -30,7 +31,15 @@ func (w *way) fits() bool {
 		return w.problem(Verify, node.ReasonPayloadUnfit,
 			fmt.Sprintf("payload %q offers handler %s with type %s: the agent configures type %s only", w.payload, node.Handler, v.HandlerType, handlerType))
 	}
-	return true
+	w.unfit = w.facts.unfitFor(v.VM) != ""
+	return !w.unfit
+}
+
+// modules loads what the payload's virtual machines need and can be loaded.
+func (w *way) modules() {
+	if requires, _ := w.facts.requires(w.payload); requires.KVM && len(w.facts.Host.Modules) > 0 {
+		w.do(LoadModules)
+	}
 }
 
 // reaches reports whether the payload's shim can reach all running sandboxes: CRI-O runs the

@@ -64,7 +64,7 @@ func (p *planner) nameStore() {
 // settle names the phase. What a plan waits for counts where no step of the way can be carried out.
 func (p *planner) settle(w *way) {
 	switch {
-	case p.plan.Problem != nil:
+	case p.plan.Problem != nil, w.unfit:
 	case len(w.steps) > 0:
 		p.plan.Wait = ""
 	case w.awaitsGrant:
@@ -82,6 +82,8 @@ type way struct {
 	prepared    bool
 	steps       []Step
 	awaitsGrant bool
+	// unfit is whether this host cannot run the payload.
+	unfit bool
 	// held is whether the way is that of a payload which was not asked for anew: CRI-O is not
 	// restarted for it.
 	held bool
@@ -89,7 +91,7 @@ type way struct {
 
 func (w *way) do(kind Kind) {
 	s := Step{Kind: kind, Payload: w.payload, Slot: w.id}
-	if kind == Keep || kind == WriteDropIn || kind == RestartCRIO {
+	if kind == Keep || kind == LoadModules || kind == WriteDropIn || kind == RestartCRIO {
 		s = Step{Kind: kind}
 	}
 	w.steps = append(w.steps, s)
@@ -103,6 +105,7 @@ func (w *way) plan() {
 	if !w.prepared {
 		w.steps = append(w.steps, w.prepare(w.payload, w.id)...)
 	}
+	w.modules()
 	if !w.handlers() {
 		return
 	}

@@ -16,7 +16,7 @@ func (m *model) event(hands bool) {
 	events := []func(){
 		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
 		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.installKernel, m.startOrEndOtherWork, m.goOrComeBack,
-		m.discard, m.workOnSystem, m.update, m.layerByHand,
+		m.discard, m.workOnSystem, m.update, m.layerByHand, m.loseOrGetKVM,
 	}
 	if hands {
 		events = append(events, m.editDropIn, m.deleteDropIn, m.softReboot, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence, m.deleteGuestByHand)
@@ -67,7 +67,14 @@ func (m *model) hardReboot() {
 	if m.random.IntN(3) == 0 {
 		m.kernel = m.kernels[m.random.IntN(len(m.kernels))]
 	}
+	m.lacking = !m.modules
 	m.note("EVENT reboot into %s", m.kernel)
+}
+
+// loseOrGetKVM is a setting of the hypervisor below the host.
+func (m *model) loseOrGetKVM() {
+	m.weak = !m.weak
+	m.note("EVENT without KVM %v", m.weak)
 }
 
 // softReboot keeps /run and the boot id. The agent starts before CRI-O and repairs its links before

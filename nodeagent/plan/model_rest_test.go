@@ -14,7 +14,7 @@ import (
 // rest lets everything be well: what is broken is fixed, the controller acts, nothing new happens.
 // It returns why the node does not get to where it is wanted.
 func (m *model) rest() string {
-	m.up, m.broken, m.refused, m.busy = true, false, false, false
+	m.up, m.broken, m.refused, m.busy, m.weak = true, false, false, false, false
 	m.system.others = false
 	if m.system.locked {
 		m.hardReboot()
@@ -111,6 +111,8 @@ func (m *model) wrong(f plan.Facts, p plan.Plan) string {
 		return "INSTALLED, and without " + wanted.Prefetch
 	case len(m.images) > m.mayKeep(f):
 		return "INSTALLED, and keeps images that nothing needs"
+	case m.lacking && startsVMs(digitOf(wanted.Payload)):
+		return "INSTALLED without a module"
 	case !m.crio.has || m.crio.foreign:
 		return "INSTALLED, and CRI-O does not have our handlers"
 	case !m.resolves(m.current) || !m.slots[m.current].intact:

@@ -102,6 +102,7 @@ func (m *model) unsound() string {
 	slot, serving := f.Serving()
 	bound := len(f.Cluster.BoundPods) > 0 && p.Phase == node.PhaseBlocked
 	_, here := m.images[servedDigit(m)]
+	here = here && !(m.weak && startsVMs(servedDigit(m)))
 	switch {
 	case serving && (!slot.Ready() || m.current != slot.ID):
 		return "SERVES a slot that is not ready"
@@ -111,6 +112,8 @@ func (m *model) unsound() string {
 		return "CLAIMS Installed for an intent that cannot be read"
 	case p.Phase == node.PhaseInstalled && f.Intent.Told && (!m.crio.has || m.crio.foreign):
 		return "CLAIMS Installed while CRI-O has not our handlers"
+	case p.Phase == node.PhaseInstalled && f.Unfit() != "":
+		return "CLAIMS Installed on a host that cannot run the payload"
 	case p.Phase == node.PhaseInstalled && !serving:
 		return "CLAIMS Installed and does not serve"
 	case p.Phase == node.PhaseAwaitingGrant && (m.busy || m.refused || m.crio.has && !m.crio.foreign):

@@ -34,6 +34,8 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 		return m.unlayer(f)
 	case plan.WriteDropIn:
 		m.dropIn = plan.DropIn{Exists: true, Right: true}
+	case plan.LoadModules:
+		return m.loadModules(f)
 	case plan.RestartCRIO:
 		return m.restart(f, fail)
 	case plan.StartDependents:
@@ -69,7 +71,7 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 				return "CLEAR with a mount of " + id
 			}
 		}
-		m.store, m.images, m.guests, m.served, m.restarted, m.lacks, m.used = false, map[string]bool{}, map[string]bool{}, nil, record.Restarted{}, "", 0
+		m.store, m.images, m.guests, m.served, m.restarted, m.lacks, m.used, m.modules = false, map[string]bool{}, map[string]bool{}, nil, record.Restarted{}, "", 0, false
 	default:
 		return m.carryOutOnSlot(s, fail)
 	}
@@ -119,6 +121,25 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 	return ""
 }
 
+func (m *model) loadModules(f plan.Facts) string {
+	needed := false
+	for _, digit := range []string{wantedDigit(f), servedDigit(m)} {
+		needed = needed || startsVMs(digit)
+	}
+	if !m.lacking || !needed {
+		return "LOADED modules that nothing needs"
+	}
+	m.lacking, m.modules = false, true
+	return ""
+}
+
+func wantedDigit(f plan.Facts) string {
+	if f.Intent.Wanted == nil || f.Intent.Wanted.Payload == "" {
+		return ""
+	}
+	return digitOf(f.Intent.Wanted.Payload)
+}
+
 func (m *model) mount(s plan.Step) string {
 	if s.Slot == "" {
 		return "MOUNT of no slot"
@@ -147,7 +168,9 @@ func (m *model) verify(s plan.Step, slot *modelSlot, mismatch bool) string {
 	}
 	digit := digitOf(s.Payload)
 	if slot.intact && !mismatch {
-		slot.Verified = &record.Verified{Architecture: architecture(digit), HandlerType: "vm", ShimCompatibility: compatibility(digit), Guest: asksForGuest(digit)}
+		slot.Verified = &record.Verified{
+			Architecture: architecture(digit), HandlerType: "vm", ShimCompatibility: compatibility(digit), Guest: asksForGuest(digit), VM: startsVMs(digit),
+		}
 		slot.Verified.Needs, slot.Verified.Packages = needs(digit)
 		return ""
 	}
@@ -167,6 +190,9 @@ func (m *model) prove(id string) string {
 		m.lacks = m.invocation()
 		m.note("  unknown handler")
 		return ""
+	}
+	if m.weak && startsVMs(m.slots[id].Image) {
+		return "PROOF of what this host cannot run"
 	}
 	m.slots[id].Proved, m.lacks, m.proved[id] = m.invocation(), "", true
 	return ""

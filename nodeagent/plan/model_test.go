@@ -84,11 +84,14 @@ type model struct {
 	system modelSystem
 	// conflict is what another file of CRI-O's configuration sets: nothing, a table or the default
 	// runtime.
-	conflict         string
-	refused, busy    bool
-	boot             int
-	kernel, settings string
-	kernels          []string
+	conflict      string
+	refused, busy bool
+	boot          int
+	// weak is whether the host has no /dev/kvm, lacking whether a module is missing, and modules
+	// whether our file names it for the next boot.
+	weak, lacking, modules bool
+	kernel, settings       string
+	kernels                []string
 
 	// What the model checks by.
 	proved map[string]bool // slots that were ever proved
@@ -108,7 +111,7 @@ func newModel(seed uint64) *model {
 	m := &model{
 		random: rand.New(rand.NewPCG(seed, 1)),
 		images: map[string]bool{}, guests: map[string]bool{}, slots: map[string]*modelSlot{}, current: plan.Pending, proof: plan.Pending,
-		up: true, crio: modelCRIO{active: true, answers: true, starts: 1}, boot: 1, kernel: "k1", kernels: []string{"k1", "k2"}, proved: map[string]bool{},
+		up: true, lacking: true, crio: modelCRIO{active: true, answers: true, starts: 1}, boot: 1, kernel: "k1", kernels: []string{"k1", "k2"}, proved: map[string]bool{},
 	}
 	return m
 }
@@ -128,7 +131,7 @@ func (m *model) facts() plan.Facts {
 		m.seen = &seen
 	}
 	f := plan.Facts{
-		Host:    plan.Host{BootID: m.bootID(), Architecture: "amd64", Kernel: m.kernel, Settings: m.settings, Kernels: m.otherKernels()},
+		Host:    m.hostFacts(),
 		Intent:  m.intentFacts(),
 		Runtime: m.runtimeFacts(),
 		Slots:   plan.Slots{Current: m.current, Proof: m.proof},
@@ -152,6 +155,20 @@ func (m *model) facts() plan.Facts {
 	}
 	m.storeFacts(&f.Store)
 	return f
+}
+
+// weakItems are computed once: a model observes millions of times.
+var weakItems = withoutKVM()
+
+func (m *model) hostFacts() plan.Host {
+	h := plan.Host{BootID: m.bootID(), Architecture: "amd64", Kernel: m.kernel, Settings: m.settings, Kernels: m.otherKernels()}
+	if m.weak {
+		h.Check = weakItems
+	}
+	if m.lacking {
+		h.Modules = []string{"vhost_vsock"}
+	}
+	return h
 }
 
 func (m *model) intentFacts() plan.Intent {
@@ -213,7 +230,7 @@ func (m *model) storeFacts(s *plan.Store) {
 	for _, id := range slices.Sorted(maps.Keys(m.guests)) {
 		s.Guests = append(s.Guests, plan.Guest{Slot: id, Whole: m.guests[id]})
 	}
-	if m.lacks != "" || m.restarted.Intent != "" || m.served != nil {
+	if m.lacks != "" || m.restarted.Intent != "" || m.served != nil || m.modules {
 		s.Leftovers = []string{"x"}
 	}
 	if m.broken {
@@ -252,5 +269,8 @@ func architecture(digit string) string {
 	}
 	return "amd64"
 }
+
+// startsVMs makes one payload start virtual machines.
+func startsVMs(digit string) bool { return digit == "b" }
 
 func tail(lines []string, n int) string { return strings.Join(lines[max(0, len(lines)-n):], "\n   ") }

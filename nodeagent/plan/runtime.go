@@ -11,6 +11,8 @@ import (
 type Runtime struct {
 	Active     bool
 	Invocation string
+	// Version and KillMode are what the host check looks at, empty while they are not known.
+	Version, KillMode string
 	// Lacks is the invocation that has answered that it does not know our handlers, empty where
 	// none has.
 	Lacks string

@@ -57,6 +57,8 @@ type world struct {
 	knows map[string]bool
 	// guests is whether payloads ask for a guest.
 	guests bool
+	// virtual is whether payloads start virtual machines.
+	virtual bool
 }
 
 // startCRIO is a start of CRI-O by whatever hand.
@@ -74,12 +76,12 @@ func booted(wanted *node.Intent) world {
 		Cluster: plan.Cluster{PodsKnown: true},
 		Runtime: plan.Runtime{Active: true, Invocation: "c1", Answers: true},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
-	}, map[string]bool{}, false}
+	}, map[string]bool{}, false, false}
 }
 
 // clone returns a world of its own in the same state.
 func (w *world) clone() world {
-	c := world{w.facts, maps.Clone(w.knows), w.guests}
+	c := world{w.facts, maps.Clone(w.knows), w.guests, w.virtual}
 	c.facts.Slots.All = slices.Clone(w.facts.Slots.All)
 	c.facts.Store.Guests = slices.Clone(w.facts.Store.Guests)
 	return c
@@ -111,7 +113,7 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 		v.Mounted, v.Payload, v.Image, v.Platform = true, s.Payload, node.Digest(s.Payload)[len("sha256:"):][:1], node.Digest(s.Payload)
 	case plan.Verify:
 		require.True(t, w.slot(s.Slot).Mounted, "only what is mounted can be verified")
-		w.slot(s.Slot).Verified = &record.Verified{HandlerType: "vm", Guest: w.guests}
+		w.slot(s.Slot).Verified = &record.Verified{HandlerType: "vm", Guest: w.guests, VM: w.virtual}
 	case plan.BuildGuest, plan.BuildAhead:
 		require.True(t, w.slot(s.Slot).Verified.Guest, "only where it is asked for")
 		guest := plan.Guest{Slot: s.Slot, Whole: true}
@@ -126,6 +128,9 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 	case plan.Configure:
 		require.NotNil(t, w.slot(s.Slot).Verified, "nothing is made from unverified bytes")
 		w.slot(s.Slot).Configured = true
+	case plan.LoadModules:
+		require.NotEmpty(t, f.Host.Modules)
+		f.Host.Modules = nil
 	case plan.WriteDropIn:
 		f.Runtime.DropIn.Exists, f.Runtime.DropIn.Right = true, true
 	case plan.RestartCRIO:

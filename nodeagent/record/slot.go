@@ -56,6 +56,8 @@ type Verified struct {
 	// layers packages.
 	Needs    Needs     `json:"needs,omitzero"`
 	Packages []Package `json:"packages,omitempty"`
+	// VM is whether the payload starts virtual machines.
+	VM bool `json:"vm,omitempty"`
 }
 
 // LoadVerified returns nil for a slot that is not verified.

@@ -22,6 +22,7 @@ func Reason(k plan.Kind) string {
 		plan.UnlayerPackages: node.ReasonUnlayerPackagesFailed,
 		plan.WriteDropIn:     node.ReasonWriteDropInFailed,
 		plan.RestartCRIO:     node.ReasonRestartCRIOFailed,
+		plan.LoadModules:     node.ReasonLoadModulesFailed,
 		plan.StartDependents: node.ReasonStartDependentsFailed,
 		plan.PointProof:      node.ReasonPointProofFailed,
 		plan.Prove:           node.ReasonProvePayloadFailed,

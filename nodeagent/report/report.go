@@ -42,7 +42,7 @@ func (f Failure) reason() string {
 func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now time.Time) node.Report {
 	r := node.Report{
 		Version: node.Version, Speaks: []int{node.Version},
-		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: f.Host.Problem, Phase: p.Phase,
+		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: f.Unfit(), Phase: p.Phase,
 		InUse:     inUse(f),
 		BoundPods: boundPods(f), Prefetched: f.Prefetched(),
 		Unguarded: f.Cluster.Unguarded, RebootRequired: p.Reboot,
@@ -112,7 +112,7 @@ func problem(f plan.Facts, p plan.Plan, failure *Failure) *node.Error {
 	switch {
 	case f.Intent.Problem != "":
 		return &node.Error{Step: "read intent", Reason: node.ReasonInvalidIntent, Message: f.Intent.Problem}
-	case f.Host.Problem != "":
+	case f.Unfit() != "":
 		return nil
 	case p.Problem != nil:
 		return &node.Error{Step: string(p.Problem.Step), Reason: p.Problem.Reason, Message: p.Problem.Message}

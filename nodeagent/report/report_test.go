@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/check"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
@@ -113,6 +114,19 @@ func TestReport(t *testing.T) {
 				t.Helper()
 				assert.Nil(t, r.Error)
 				assert.Equal(t, "this is a live system", r.HostCheck)
+			},
+		},
+		"a host that cannot run the payload is unfit for it, and serves what it served": {
+			change: func(f *plan.Facts) {
+				f.Slots.Current = plan.SlotID(digest("c"), "", "")
+				f.Slots.All[0].ID = f.Slots.Current
+				f.Slots.All[0].Verified.VM, f.Host.Check = true, check.Items(check.Facts{})
+			},
+			check: func(t *testing.T, r node.Report) {
+				t.Helper()
+				assert.Equal(t, "the host has no /dev/kvm: load kvm_intel or kvm_amd, or turn on virtualization in the firmware", r.HostCheck)
+				assert.NotEmpty(t, r.Payload)
+				assert.Equal(t, node.ReasonHostUnfit, report.MakeCondition(r, "").Reason)
 			},
 		},
 		"an intent that cannot be followed goes before all, and is answered": {

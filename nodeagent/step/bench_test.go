@@ -20,15 +20,16 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/step"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 const bootID = "1f0f9a2e"
 
 func one() hosttest.Payload { return hosttest.Payload{Version: "1.0.0", Shim: "#!/bin/true one"} }
 
-// two asks for a guest with modules of the host's kernel.
+// two asks for a guest with modules of the host's kernel, and starts virtual machines.
 func two() hosttest.Payload {
-	return hosttest.Payload{Version: "2.0.0", Shim: "#!/bin/true two", Modules: []string{"virtiofs"}}
+	return hosttest.Payload{Version: "2.0.0", Shim: "#!/bin/true two", Modules: []string{"virtiofs"}, Requires: manifest.Requires{KVM: true}}
 }
 
 // bench takes passes on a machine, as the agent does.
@@ -50,6 +51,7 @@ func newBench(t *testing.T) *bench {
 	for _, kernel := range m.Kernels {
 		require.NoError(t, m.Files.Write("/usr/lib/modules/"+kernel+"/vmlinuz", nil, 0o644))
 	}
+	m.Lack("/dev/vhost-vsock")
 	for _, p := range []hosttest.Payload{one(), two()} {
 		m.Registry[p.Reference()] = p
 	}

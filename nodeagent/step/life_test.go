@@ -52,6 +52,8 @@ func TestAWholeLife(t *testing.T) {
 	assert.Len(t, states[1].images, 2)
 	assert.Len(t, states[2].mounts, 1, "the old slot is unmounted with the update")
 	assert.Equal(t, "2.0.0", states[2].images[0].Version)
+	assert.NotContains(t, states[1].files, "etc/modules-load.d/kata-node-agent.conf")
+	assert.Contains(t, states[2].files, "etc/modules-load.d/kata-node-agent.conf", "payload two starts virtual machines")
 	assert.Equal(t, states[0].files["etc/crio/crio.conf.d/60-kata-agent.conf"], states[2].files["etc/crio/crio.conf.d/60-kata-agent.conf"], "an update never touches it")
 	running, next := host.GuestInitrd(states[2].slot()), host.GuestInitrd(plan.SlotID(two().Platform(), "6.13", handlers.Fingerprint(nil)))
 	assert.Equal(t, "a base6.12 [virtiofs]", states[2].files[running[1:]])
@@ -89,7 +91,7 @@ func TestEveryStepMayBeRepeated(t *testing.T) {
 			repeated[s.Kind] = true
 		}
 	}
-	assert.Len(t, repeated, 17, "%v", repeated)
+	assert.Len(t, repeated, 18, "%v", repeated)
 }
 
 // Each change of a whole life is once the last one of an agent's life, and once the one that it

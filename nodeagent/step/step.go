@@ -58,6 +58,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.configure(ctx, s)
 	case plan.LayerPackages, plan.UnlayerPackages:
 		return r.packages(ctx, s, f)
+	case plan.LoadModules:
+		return r.loadModules(ctx)
 	case plan.WriteDropIn:
 		return r.writeDropIn()
 	case plan.RestartCRIO:
@@ -68,10 +70,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.point(s)
 	case plan.Prove:
 		return r.prove(ctx, s)
-	case plan.Record:
-		return record.Served{Payload: s.Payload, Slot: s.Slot}.Save(r.Host.Files)
-	case plan.Withdraw:
-		return record.RemoveServed(r.Host.Files)
+	case plan.Record, plan.Withdraw:
+		return r.served(s)
 	case plan.Unmount:
 		return r.unmount(s.Slot)
 	case plan.DeleteImage:
@@ -91,6 +91,13 @@ func (r Runner) keep(s plan.Step, f plan.Facts) error {
 		return record.RemoveIntent(r.Host.Files)
 	}
 	return record.SaveIntent(r.Host.Files, *f.Intent.Wanted)
+}
+
+func (r Runner) served(s plan.Step) error {
+	if s.Kind == plan.Withdraw {
+		return record.RemoveServed(r.Host.Files)
+	}
+	return record.Served{Payload: s.Payload, Slot: s.Slot}.Save(r.Host.Files)
 }
 
 func (r Runner) point(s plan.Step) error {

@@ -33,3 +33,27 @@ func TestTheDefaultPayloadAsksNothingOfTheHost(t *testing.T) {
 		Config: "usr/share/kata-containers/defaults/configuration.toml",
 	}, h)
 }
+
+func TestWhatTheHostBringsIsForVirtualMachines(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	require.NoError(t, os.CopyFS(tree, os.DirFS("../../test/payload/tree")))
+	put(t, tree, shim, "any program", 0o755)
+	text, err := os.ReadFile("../../test/payload/payload.toml")
+	require.NoError(t, err)
+	d, err := assemble.ParseDescription(text)
+	require.NoError(t, err)
+	yes, no := true, false
+	for _, c := range []struct {
+		says *bool
+		qemu bool
+		want manifest.Requires
+	}{
+		{nil, true, manifest.Requires{KVM: true, QEMU: true}},
+		{&no, true, manifest.Requires{QEMU: true}},
+		{&yes, false, manifest.Requires{KVM: true}},
+	} {
+		d.Requires = assemble.Requires{KVM: c.says, QEMU: c.qemu}
+		assert.Equal(t, c.want, mustBuild(t, assemble.Input{Tree: tree, Description: d, WorkDir: t.TempDir()}).Manifest.Requires)
+	}
+}

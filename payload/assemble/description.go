@@ -43,9 +43,20 @@ type Description struct {
 
 // Requires says what the host must bring.
 type Requires struct {
-	QEMU      bool `toml:"qemu"`
-	Virtiofsd bool `toml:"virtiofsd"`
-	Kernel    bool `toml:"kernel"`
+	// KVM is whether the payload starts virtual machines. Left out, it does where the host has to
+	// bring anything.
+	KVM       *bool `toml:"kvm"`
+	QEMU      bool  `toml:"qemu"`
+	Virtiofsd bool  `toml:"virtiofsd"`
+	Kernel    bool  `toml:"kernel"`
+}
+
+func (r Requires) manifest() manifest.Requires {
+	m := manifest.Requires{QEMU: r.QEMU, Virtiofsd: r.Virtiofsd, Kernel: r.Kernel, KVM: r.QEMU || r.Virtiofsd || r.Kernel}
+	if r.KVM != nil {
+		m.KVM = *r.KVM
+	}
+	return m
 }
 
 // Guest says what the initrd of a guest is made of, as in manifest.Guest.
@@ -113,7 +124,7 @@ func (d Description) manifest() manifest.Manifest {
 	m := manifest.Manifest{
 		Version: manifest.Version, Name: d.Name, PayloadVersion: d.Version, Architecture: cmp.Or(d.Architecture, runtime.GOARCH),
 		Prefix: d.Prefix, ShimCompatibility: d.ShimCompatibility, OpenShift: d.OpenShift, Kubernetes: d.Kubernetes,
-		Requires: manifest.Requires(d.Requires), Guest: (*manifest.Guest)(d.Guest), Packages: d.Packages,
+		Requires: d.Requires.manifest(), Guest: (*manifest.Guest)(d.Guest), Packages: d.Packages,
 	}
 	for _, h := range d.Handlers {
 		m.Handlers = append(m.Handlers, manifest.Handler{

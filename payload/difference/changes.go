@@ -94,7 +94,7 @@ func needChanges(from, to manifest.Requires) (all []string) {
 		thing  string
 		before bool
 		after  bool
-	}{{"QEMU", from.QEMU, to.QEMU}, {"virtiofsd", from.Virtiofsd, to.Virtiofsd}, {"a kernel for the guest", from.Kernel, to.Kernel}} {
+	}{{"KVM", from.KVM, to.KVM}, {"QEMU", from.QEMU, to.QEMU}, {"virtiofsd", from.Virtiofsd, to.Virtiofsd}, {"a kernel for the guest", from.Kernel, to.Kernel}} {
 		switch {
 		case need.after && !need.before:
 			all = append(all, fmt.Sprintf("The host must bring %s from now on.", need.thing))

@@ -95,6 +95,9 @@ type Component struct {
 
 // Requires says what the payload does not bring and the host must have.
 type Requires struct {
+	// KVM is whether the payload starts virtual machines, for which the host needs a processor,
+	// devices and kernel modules.
+	KVM  bool `json:"kvm,omitzero"`
 	QEMU bool `json:"qemu"`
 	// Virtiofsd is the daemon that serves a sandbox's files to its guest.
 	Virtiofsd bool `json:"virtiofsd,omitzero"`

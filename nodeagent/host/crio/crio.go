@@ -34,8 +34,9 @@ type Client struct {
 
 // Limits of calls to a CRI-O that may hang.
 const (
-	listLimit   = 20 * time.Second
-	removeLimit = 2 * time.Minute
+	listLimit    = 20 * time.Second
+	removeLimit  = 2 * time.Minute
+	versionLimit = 5 * time.Second
 
 	// stopLimit is the deadline of one stop. CRI-O takes its whole seconds as the time that a
 	// sandbox's process has between SIGTERM and SIGKILL (stopTimeoutFromContext in server/utils.go
@@ -63,6 +64,17 @@ func Dial(socket string) (*Client, error) {
 
 // Close gives the connection up.
 func (c *Client) Close() error { return c.conn.Close() }
+
+// Version asks the running CRI-O.
+func (c *Client) Version(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+	defer cancel()
+	answer, err := c.cri.Version(ctx, &cri.VersionRequest{})
+	if err != nil {
+		return "", fmt.Errorf("asking for the version: %w", err)
+	}
+	return answer.GetRuntimeVersion(), nil
+}
 
 // List returns the sandboxes of these handlers. One that goes away meanwhile is left out. One whose
 // status the runtime refuses is listed without a handler, and Unknown says what the runtime

@@ -37,8 +37,8 @@ func (s services) Words(_ context.Context, _ string, but ...string) (string, err
 	return last, nil
 }
 
-func (s services) Dependents(context.Context, string) ([]string, error) {
-	if s.m.KubeletDown {
+func (s services) Dependents(_ context.Context, name string) ([]string, error) {
+	if s.m.KubeletDown || name == host.ModulesUnit {
 		return nil, nil
 	}
 	return []string{kubeletUnit}, nil
@@ -53,7 +53,11 @@ func (s services) Start(_ context.Context, name string) error {
 	return nil
 }
 
-func (s services) Restart(context.Context, string) error {
+func (s services) Restart(_ context.Context, name string) error {
+	if name == host.ModulesUnit {
+		s.m.loadModules()
+		return s.m.ModulesError
+	}
 	if s.m.RestartError != nil {
 		s.m.KubeletDown = true
 		return s.m.RestartError
@@ -105,6 +109,14 @@ func (r runtime) Prove(_ context.Context, handler, name string) (id string, err 
 		return name, errors.New("the container: the file pause was not found")
 	}
 	return name, nil
+}
+
+// Version is that of every CRI-O here.
+func (r runtime) Version(context.Context) (string, error) {
+	if r.m.Silent {
+		return "", errors.New("asking for the version: connection refused")
+	}
+	return "1.36.3", nil
 }
 
 // Shim is what the last start has read, or another file's.

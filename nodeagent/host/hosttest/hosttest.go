@@ -70,6 +70,12 @@ type Machine struct {
 	Unfinalized  string
 	// Booted is what comes of virtual machines, by program.
 	Booted map[string]host.Booted
+	// Facts are what an examination of the machine finds. Unloadable are modules that the kernel
+	// refuses to load.
+	Facts      host.MachineFacts
+	Unloadable []string
+	// ModulesError is how the service that loads modules ends, whatever it has loaded.
+	ModulesError error
 
 	// Changes counts changes, those that fail too. The agent dies just before change CrashBefore
 	// and just after change CrashAt; 0 is never.
@@ -81,7 +87,7 @@ type Machine struct {
 
 // New returns a machine after its boot, as tmpfiles leave it: CRI-O runs and has read no drop-in.
 func New(root string, files host.Files) (*Machine, error) {
-	m := &Machine{Root: root, Files: files, Registry: map[string]Payload{}, Busy: map[string]bool{}}
+	m := &Machine{Root: root, Files: files, Registry: map[string]Payload{}, Busy: map[string]bool{}, Facts: Fit()}
 	for _, link := range []string{host.CurrentLink, host.ProofLink} {
 		if err := files.Link(link, host.Target(host.Pending)); err != nil {
 			return nil, err
@@ -98,9 +104,10 @@ func New(root string, files host.Files) (*Machine, error) {
 func (m *Machine) Host() host.Host {
 	return seam.Wrap(host.Host{
 		Files: m.Files, Services: services{m}, Images: store{m}, Mounts: kernel{m}, Sandboxes: runtime{m}, Processes: processes{m},
-		Guests: guests{m},
-		Ostree: ostreed{m},
-		VMs:    vms{m},
+		Guests:  guests{m},
+		Ostree:  ostreed{m},
+		VMs:     vms{m},
+		Machine: hardware{m},
 	}, m.change)
 }
 

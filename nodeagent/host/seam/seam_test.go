@@ -23,10 +23,11 @@ func reads() map[string][]string {
 		"Services":  {"Check", "Dependents", "Unit", "Words"},
 		"Images":    {"Exists", "Layers", "List"},
 		"Mounts":    {"Below", "Private"},
-		"Sandboxes": {"List", "Shim"},
+		"Sandboxes": {"List", "Shim", "Version"},
 		"Processes": {"Holding", "Started", "Using"},
 		"Guests":    {"Image", "Kernels"},
 		"Ostree":    {"Status", "Unfinalized"},
+		"Machine":   {"Examine"},
 	}
 }
 

@@ -35,7 +35,7 @@ func unit(ctx context.Context, conn *dbus.Conn, name string) (host.Unit, error) 
 	if err != nil {
 		return host.Unit{}, fmt.Errorf("reading the state of %s: %w", name, err)
 	}
-	u := host.Unit{ActiveState: text(all["ActiveState"]), Status: text(all["StatusText"])}
+	u := host.Unit{ActiveState: text(all["ActiveState"]), Status: text(all["StatusText"]), KillMode: text(all["KillMode"])}
 	if id, ok := all["InvocationID"].([]byte); ok {
 		u.Invocation = hex.EncodeToString(id)
 	}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kata-node/kata-node/nodeagent/check"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/observe"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+// errUnfit is why a check ends with an exit status of 1: what has failed is printed before it.
+var errUnfit = errors.New("this host cannot run the payload: see what has failed")
+
+func checkCommand(root *string) *cobra.Command {
+	asJSON := false
+	c := &cobra.Command{
+		Use: "check", Short: "Show whether this host can run Kata, and what to do where it cannot", Args: cobra.NoArgs,
+		Long: `Show whether this host can run Kata, and what to do where it cannot.
+
+The items are for the payload that is wanted here, once it is mounted, and before that for one that
+starts virtual machines with the host's QEMU and virtiofsd. The exit status is 1 where one has failed.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			w, err := wire(*root)
+			if err != nil {
+				return err
+			}
+			observer := observe.Observer{Host: w.untouched(), Self: w.self}
+			facts, err := observer.Look(c.Context(), cluster.Told{})
+			if err != nil {
+				// A host without systemd or with a broken store can be checked all the same.
+				err = errors.Join(err, observer.Check(c.Context(), &facts.Host, facts.Runtime))
+				fmt.Fprintln(c.ErrOrStderr(), "not everything is known:", err)
+			}
+			return printCheck(c.OutOrStdout(), checked(facts), asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON document")
+	return c
+}
+
+// checked returns the items as they count for the wanted payload, and before that is known for one
+// as most are.
+func checked(f plan.Facts) []check.Item {
+	requires, known := f.Requires()
+	if !known {
+		requires = check.Usual()
+	}
+	return check.For(f.Host.Check, requires)
+}
+
+func printCheck(out io.Writer, items []check.Item, asJSON bool) error {
+	write := writeTable
+	if asJSON {
+		write = writeJSON
+	}
+	if err := write(out, items); err != nil {
+		return err
+	}
+	if check.Failed(items) {
+		return errUnfit
+	}
+	return nil
+}
+
+// writeJSON writes one object, so that more may be told of a check one day.
+func writeJSON(out io.Writer, items []check.Item) error {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(map[string][]check.Item{"items": items})
+}
+
+func writeTable(out io.Writer, items []check.Item) error {
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, i := range items {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", i.Result, i.Name, i.Line())
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
