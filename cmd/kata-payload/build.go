@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kata-node/kata-node/payload/assemble"
+	"github.com/kata-node/kata-node/payload/manifest"
 	"github.com/kata-node/kata-node/payload/stage"
 	"github.com/kata-node/kata-node/payload/transport"
 )
@@ -154,6 +156,9 @@ func (f *buildFlags) build(ctx context.Context, work string, progress io.Writer)
 			return nil, err
 		}
 		images = append(images, built{p, materials})
+	}
+	if slices.ContainsFunc(images, func(b built) bool { return b.Manifest.LeavesKernel() }) {
+		fmt.Fprintln(progress, "note:", manifest.KernelLeft)
 	}
 	return images, nil
 }

@@ -127,6 +127,9 @@ func printManifest(out io.Writer, m manifest.Manifest) error {
 	fmt.Fprintf(w, "shim compatibility\t%s\n", m.ShimCompatibility)
 	fmt.Fprintf(w, "made for\t%s\n", madeFor(m))
 	fmt.Fprintf(w, "host must bring\t%s\n", needs(m.Requires))
+	if m.LeavesKernel() {
+		fmt.Fprintf(w, "kernel\t%s\n", manifest.KernelLeft)
+	}
 	if m.Prefix != "" {
 		fmt.Fprintf(w, "configuration prefix\t%s\n", m.Prefix)
 	}

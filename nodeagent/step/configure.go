@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/handlers"
@@ -53,7 +55,7 @@ func (r Runner) configure(ctx context.Context, s plan.Step) error {
 		if rendered[name], err = render(); err != nil {
 			return err
 		}
-		if err := r.present(rendered[name]); err != nil {
+		if err := r.present(rendered[name], m); err != nil {
 			return err
 		}
 	}
@@ -89,12 +91,15 @@ func (r Runner) paths(m manifest.Manifest, slot string) (p handlers.Paths, err e
 	return p, err
 }
 
-// present returns which file a configuration names that is not there. The shim would find it out
-// once for each pod, after the pod was scheduled here.
-func (r Runner) present(configuration []byte) error {
+// present returns which file a configuration names that is not there, or lacks. The shim would find
+// it out once for each pod, after the pod was scheduled here.
+func (r Runner) present(configuration []byte, m manifest.Manifest) error {
 	files, err := handlers.FilesOf(configuration)
 	if err != nil {
 		return err
+	}
+	if m.LeavesKernel() && !slices.ContainsFunc(files, func(f handlers.Named) bool { return strings.HasSuffix(f.Key, ".kernel") }) {
+		return fmt.Errorf("configuration.toml names no kernel: %s", manifest.KernelLeft)
 	}
 	for _, f := range files {
 		_, err := r.Host.Files.Stat(f.Path)

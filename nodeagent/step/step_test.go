@@ -191,6 +191,22 @@ func TestAFileThatAConfigurationNamesHasToBeThere(t *testing.T) {
 	require.NoError(t, b.runner().Run(t.Context(), s, f))
 }
 
+func TestAKernelThatAPayloadLeavesToPeopleHasToBeNamed(t *testing.T) {
+	t.Parallel()
+	b, payload := newBench(t), one()
+	payload.Requires.Kernel = true
+	b.Registry[payload.Reference()] = payload
+	fragment := path.Join(host.ConfigDir, "kernel.toml")
+	require.NoError(t, b.Files.Write(fragment, []byte("[hypervisor.qemu]\nkernel = ''\n"), 0o600))
+	b.want(t, installing(payload))
+	s, f := b.until(t, plan.Configure)
+	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "configuration.toml names no kernel: this payload has no kernel for its guests")
+	require.NoError(t, b.Files.Write(fragment, []byte("[hypervisor.qemu]\nkernel = '/boot/vmlinux-guest'\n"), 0o600))
+	require.NoError(t, b.Files.Write("/boot/vmlinux-guest", []byte("x"), 0o644))
+	_, last := b.settle(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
+}
+
 func TestARestartThatFailsIsTold(t *testing.T) {
 	t.Parallel()
 	b, s, f := stopped(t, plan.RestartCRIO)

@@ -32,6 +32,14 @@ type Guest struct {
 	Kernel string `json:"kernel,omitempty"`
 }
 
+// KernelLeft is for people who build or look at a payload that leaves its kernel to people.
+const KernelLeft = "this payload has no kernel for its guests, and its initrd loads no modules: name a kernel with virtio, vsock, virtiofs and overlay built in, " +
+	"as hypervisor.qemu.kernel, in a file in /etc/kata-agent/config.d of each node, or use a payload that has one, such as of the profile host-qemu"
+
+// LeavesKernel reports whether a payload has no kernel and does not say how hosts make a guest for
+// theirs, so that an administrator has to name a kernel.
+func (m Manifest) LeavesKernel() bool { return m.Requires.Kernel && m.Guest == nil }
+
 func (m Manifest) validateGuest() error {
 	if m.Guest == nil {
 		return nil
