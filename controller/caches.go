@@ -96,7 +96,7 @@ func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) 
 	return nil
 }
 
-func (c *caches) read(now time.Time) (decide.Seen, error) {
+func (c *caches) read(now time.Time) decide.Seen {
 	out := decide.Seen{Unreadable: map[types.UID]error{}}
 	for _, object := range c.configs.GetStore().List() {
 		switch kc := object.(type) {
@@ -119,7 +119,7 @@ func (c *caches) read(now time.Time) (decide.Seen, error) {
 		out.OtherClasses = append(out.OtherClasses, class)
 	}
 	c.readCatalogue(&out)
-	return out, nil
+	return out
 }
 
 func (c *caches) readCatalogue(out *decide.Seen) {

@@ -101,10 +101,7 @@ func (c *Controller) sync(ctx context.Context) error {
 	now := c.settings.Now()
 	c.settings.Health.Steps(now)
 	defer c.settings.Health.Passed()
-	seen, err := c.caches.read(now)
-	if err != nil {
-		return err
-	}
+	seen := c.caches.read(now)
 	c.say(seen.PolicyProblem)
 	c.sayOfCatalog(seen)
 	decided := decide.Decide(seen, c.settings.Settings, now)

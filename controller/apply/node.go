@@ -16,8 +16,9 @@ import (
 	"github.com/kata-node/kata-node/controller/rollout"
 )
 
-// nodePatch has room for the controller's two keys and for what the decision was made from, and for
-// nothing else.
+// nodePatch has room for what the controller writes on a Node and for what the decision was made
+// from, and for nothing else. A list of taints is replaced as a whole; the version that the patch
+// names is the one whose taints are in it.
 type nodePatch struct {
 	Metadata struct {
 		UID             string             `json:"uid"`
@@ -25,6 +26,9 @@ type nodePatch struct {
 		Annotations     map[string]*string `json:"annotations,omitempty"`
 		Labels          map[string]*string `json:"labels,omitempty"`
 	} `json:"metadata"`
+	Spec *struct {
+		Taints []corev1.Taint `json:"taints"`
+	} `json:"spec,omitempty"`
 }
 
 // Node makes one change and returns the Node after it.
@@ -62,6 +66,11 @@ func encode(change rollout.Change) ([]byte, error) {
 		p.Metadata.Labels = map[string]*string{node.ReadyLabel: &ready}
 	case rollout.LabelCleared:
 		p.Metadata.Labels = map[string]*string{node.ReadyLabel: nil}
+	}
+	if change.Untaint {
+		p.Spec = &struct {
+			Taints []corev1.Taint `json:"taints"`
+		}{change.Node.Taints}
 	}
 	return json.Marshal(p)
 }

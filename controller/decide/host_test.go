@@ -68,6 +68,9 @@ func (h *host) register() {
 		Name: h.name, UID: h.w.uid(), Annotations: map[string]string{},
 		Labels: map[string]string{"node-role.kubernetes.io/worker": "", "pool": h.pool},
 	}}
+	if h.w.likely(30) {
+		n.Spec.Taints = []corev1.Taint{{Key: "other"}, {Key: node.StartupTaint}}
+	}
 	h.labelledByHand, h.pods = false, 0
 	h.store(n)
 }

@@ -50,6 +50,9 @@ func (w *world) lands(l *leader, h *host, c rollout.Change) {
 	if c.Label == rollout.LabelSet && (h.serving != c.Node.Intent.Payload || c.Node.BootID == h.bootID() && h.proved != h.serving) {
 		w.fails("the label is set on %s, which has not proved its payload: %+v", h.name, c.Node)
 	}
+	if c.Untaint && c.Label != rollout.LabelSet && !c.Node.Labelled() {
+		w.fails("%s loses its start-up taint before it is ready", h.name)
+	}
 	if c.Label == rollout.LabelCleared {
 		h.labelledByHand = false
 		if !c.Node.Answered() || c.Node.Intent.State != node.StateAbsent || c.Node.Report.BoundPods.Count > 0 {

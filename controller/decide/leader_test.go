@@ -221,6 +221,9 @@ func (l *leader) node(c rollout.Change) {
 			require.NoError(l.w.t, err)
 			n.Annotations[node.IntentAnnotation] = document
 		}
+		if c.Untaint {
+			n.Spec.Taints = c.Node.Taints
+		}
 		switch c.Label {
 		case rollout.LabelSet:
 			n.Labels[node.ReadyLabel], h.labelledByHand = node.ReadyValue, false

@@ -104,7 +104,7 @@ func (w *world) installed() {
 		for _, n := range p.Members {
 			switch h := w.named(n.Name); {
 			case h.broken != "":
-			case n.Wanted == nil || !n.Labelled() || h.serving != n.Wanted.Payload || !n.Settled() || n.Intent.Owner.UID != p.Config.UID:
+			case n.Wanted == nil || !n.Labelled() || n.Starting || h.serving != n.Wanted.Payload || !n.Settled() || n.Intent.Owner.UID != p.Config.UID:
 				w.fails("%s is not as %s wants it", n.Name, p.Config.Name)
 			default:
 				done++

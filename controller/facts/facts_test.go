@@ -71,6 +71,23 @@ func TestTrimmingLosesNoFact(t *testing.T) {
 	assert.NotContains(t, trimmed.Annotations, "other")
 }
 
+func TestTheTaintsOfANodeAreKeptWhileItHasTheStartUpTaint(t *testing.T) {
+	t.Parallel()
+	other := corev1.Taint{Key: "a", Value: "b", Effect: corev1.TaintEffectNoSchedule, TimeAdded: &metav1.Time{Time: factstest.Noon()}}
+	n := &corev1.Node{Spec: corev1.NodeSpec{Taints: []corev1.Taint{
+		{Key: node.StartupTaint, Effect: corev1.TaintEffectNoSchedule}, other, {Key: node.StartupTaint, Effect: corev1.TaintEffectNoExecute},
+	}}}
+	for _, n := range []*corev1.Node{n, facts.Trim(n)} {
+		read := facts.OfNode(n)
+		assert.True(t, read.Starting)
+		assert.Equal(t, []corev1.Taint{other}, read.Taints)
+		assert.Len(t, n.Spec.Taints, 3, "the object in the cache stays as it is")
+	}
+	n.Spec.Taints = []corev1.Taint{other}
+	assert.Empty(t, facts.Trim(n).Spec.Taints)
+	assert.False(t, facts.OfNode(n).Starting)
+}
+
 func TestWhatCannotBeReadIsAFactToo(t *testing.T) {
 	t.Parallel()
 	n := facts.OfNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{node.IntentAnnotation: "{", node.ReportAnnotation: "{"}}})

@@ -24,6 +24,10 @@ type Node struct {
 	Linux bool
 	// Virtual is true where the node carries the taint that virtual-kubelet gives to its Nodes.
 	Virtual bool
+	// Starting is true where the node carries the start-up taint. Taints are then those of other
+	// keys; without it they are not known.
+	Starting bool
+	Taints   []corev1.Taint
 	// Ready is the kubelet's own condition.
 	Ready bool
 	// Cordoned is spec.unschedulable.
@@ -66,6 +70,9 @@ func OfNode(n *corev1.Node) Node {
 		BootID:          n.Status.NodeInfo.BootID,
 		Runs:            runs(n),
 		Handlers:        handlers(n),
+	}
+	if out.Starting = slices.ContainsFunc(n.Spec.Taints, startup); out.Starting {
+		out.Taints = slices.DeleteFunc(slices.Clone(n.Spec.Taints), startup)
 	}
 	out.readIntent(n.Annotations)
 	out.readReport(n.Annotations)
@@ -156,6 +163,8 @@ func isLinux(n *corev1.Node) bool {
 
 // virtual is true for virtual-kubelet's taint, whatever provider its value names.
 func virtual(t corev1.Taint) bool { return t.Key == "virtual-kubelet.io/provider" }
+
+func startup(t corev1.Taint) bool { return t.Key == node.StartupTaint }
 
 func isReady(n *corev1.Node) bool {
 	for _, c := range n.Status.Conditions {

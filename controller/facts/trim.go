@@ -29,6 +29,9 @@ func Trim(n *corev1.Node) *corev1.Node {
 	if i := slices.IndexFunc(n.Spec.Taints, virtual); i >= 0 {
 		out.Spec.Taints = []corev1.Taint{{Key: n.Spec.Taints[i].Key}}
 	}
+	if slices.ContainsFunc(n.Spec.Taints, startup) {
+		out.Spec.Taints = n.Spec.Taints // The patch that removes one names all others.
+	}
 	info := n.Status.NodeInfo
 	out.Status.NodeInfo = corev1.NodeSystemInfo{
 		BootID: info.BootID, OperatingSystem: info.OperatingSystem, Architecture: info.Architecture,

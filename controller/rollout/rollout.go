@@ -31,6 +31,8 @@ type Change struct {
 	// ClearIntent removes the intent: the node answered its Absent.
 	ClearIntent bool
 	Label       Label
+	// Untaint removes the start-up taint.
+	Untaint bool
 	// Entered is true for a grant. It is not written before the ledger has its entry.
 	Entered bool
 	// Event is one word and Message one sentence for the node's events.
@@ -45,6 +47,7 @@ const (
 	EventGrant    = "KataRestartGranted"
 	EventPrefetch = "KataPrefetch"
 	EventReady    = "KataReady"
+	EventUntaint  = "KataTaintRemoved"
 	EventRemove   = "KataRemove"
 	EventWithdraw = "KataWithdrawn"
 	EventRemoved  = "KataRemoved"
@@ -79,7 +82,7 @@ func PlanUnowned(nodes []selection.Member, now time.Time) []Change {
 }
 
 func appendChange(changes []Change, c Change) []Change {
-	if c.Intent == nil && !c.ClearIntent && c.Label == LabelKept {
+	if c.Intent == nil && !c.ClearIntent && c.Label == LabelKept && !c.Untaint {
 		return changes
 	}
 	return append(changes, c)
@@ -94,7 +97,10 @@ func member(p selection.Pool, m selection.Member, pace Pace, now time.Time) Chan
 		change.Intent, change.Entered = withGrant(*m.Intent, m.Report.BootID), true
 		change.Event, change.Message = EventGrant, "CRI-O may be restarted once in this boot"
 	case proved(m.Node) && !m.Labelled() && !p.Config.Withheld:
-		change.Label, change.Event, change.Message = LabelSet, EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
+		change.Label, change.Untaint = LabelSet, m.Starting
+		change.Event, change.Message = EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
+	case proved(m.Node) && m.Starting && m.Labelled():
+		change.Untaint, change.Event, change.Message = true, EventUntaint, "taint "+node.StartupTaint+" is removed: the node is ready"
 	case pace.fetches[m.Name]:
 		change.Intent = withPrefetch(*m.Intent, ahead(p, m))
 		change.Event, change.Message = EventPrefetch, "nothing is to be fetched ahead of time any more"

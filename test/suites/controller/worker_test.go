@@ -42,9 +42,16 @@ func (c *cluster) worker(t *testing.T, name string, labels ...string) *worker {
 
 func (w *worker) register(t *testing.T, labels ...string) {
 	t.Helper()
+	w.registerWith(t, nil, labels...)
+}
+
+// registerWith is register of a kubelet that has registerWithTaints.
+func (w *worker) registerWith(t *testing.T, taints []corev1.Taint, labels ...string) {
+	t.Helper()
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.name, Labels: map[string]string{corev1.LabelOSStable: "linux", corev1.LabelHostname: w.name}}}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", Message: "simulated"}}
 	n.Status.NodeInfo.BootID = bootID
+	n.Spec.Taints = taints
 	made, err := w.kube.CoreV1().Nodes().Create(t.Context(), n, metav1.CreateOptions{})
 	require.NoError(t, err)
 	w.uid = made.UID
