@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,5 +67,25 @@ func TestAlertsAndDashboardUseMetricsThatExist(t *testing.T) {
 	}
 	for _, name := range known {
 		assert.True(t, used[name], "neither an alert nor the dashboard shows %s", name)
+	}
+}
+
+// Counts and a metric of its own stand for these.
+func otherwise() []string {
+	return []string{"`NodesFailed`", "`NoPayloadForVersion`", "`CatalogUnreadable`"}
+}
+
+func TestEveryFailureOfAKataConfigHasAnAlert(t *testing.T) {
+	t.Parallel()
+	rules, err := os.ReadFile("../deploy/monitoring/alerts.yaml")
+	require.NoError(t, err)
+	rows := regexp.MustCompile(`(?m)^\|[^|]+\|[^|]+\|[^|]+\| True \| (.*) \|$`).FindAllStringSubmatch(documents(t)["status.md"], -1)
+	require.NotEmpty(t, rows)
+	for _, row := range rows {
+		for _, reason := range regexp.MustCompile("`[A-Za-z]+`").FindAllString(row[1], -1) {
+			if !slices.Contains(otherwise(), reason) {
+				assert.Regexp(t, `reason=~?"[A-Za-z|]*\b`+strings.Trim(reason, "`")+`\b`, string(rules), "no alert is for %s", reason)
+			}
+		}
 	}
 }

@@ -75,6 +75,11 @@ func troubles() map[string]trouble {
 			quiet:  14 * time.Minute, late: 16 * time.Minute,
 			says: "KataConfig bad selects nodes that an older KataConfig owns",
 		},
+		"KataAliasConflict": {
+			series: condition + `RuntimeClassAliasConflict"} 1x600`,
+			quiet:  14 * time.Minute, late: 16 * time.Minute,
+			says: "KataConfig bad names an alias",
+		},
 		"KataNodesFailed": {
 			series: `kata_controller_nodes{namespace="kata-node",kataconfig="bad",state="failed"} 2x600`,
 			quiet:  14 * time.Minute, late: 16 * time.Minute,

@@ -9,10 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kata-node/kata-node/test/bed"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kata-node/kata-node/test/bed"
 )
 
 // kubectl runs kubectl as the administrator and returns what it prints.
@@ -48,7 +49,7 @@ func TestEveryComponentOfDeployIsTaken(t *testing.T) {
 	dir := c.overlay(t, "resources: [DEPLOY]\ncomponents: [DEPLOY/monitoring, DEPLOY/network-policy, DEPLOY/standby]\n")
 	var served []string
 	foreign := 0
-	for _, document := range strings.Split(c.kubectl(t, "", "kustomize", dir), "\n---\n") {
+	for document := range strings.SplitSeq(c.kubectl(t, "", "kustomize", dir), "\n---\n") {
 		if strings.HasPrefix(document, prometheusOperator) {
 			foreign++
 			continue
