@@ -56,3 +56,25 @@ var errRefused = errors.New("unmounting: no permission")
 type refusing struct{ host.Mounts }
 
 func (refusing) Unmount(string) error { return errRefused }
+
+func TestAVersionInUseStays(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(t, installing(one()))
+	b.settle(t)
+	b.Busy[b.Mounts[0]] = true
+	before := b.state(t)
+	err := b.runner().Run(t.Context(), plan.Step{Kind: plan.Unmount, Slot: b.look(t).Slots.Current}, plan.Facts{})
+	require.ErrorIs(t, err, unix.EBUSY)
+	assert.Equal(t, before, b.state(t))
+}
+
+func TestMountsInAndOnAPayloadGoFromTheLastToTheFirst(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(t, installing(one()))
+	b.settle(t)
+	b.Mounts = append(b.Mounts, b.Mounts[0], b.Mounts[0]+"/usr")
+	require.NoError(t, b.runner().Run(t.Context(), plan.Step{Kind: plan.Unmount, Slot: b.look(t).Slots.Current}, plan.Facts{}))
+	assert.Empty(t, b.Mounts)
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package step_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+)
+
+func TestARestartThatFailsIsTold(t *testing.T) {
+	t.Parallel()
+	b, s, f := stopped(t, plan.RestartCRIO)
+	b.RestartError = errors.New("restarting crio.service: job failed")
+	require.ErrorIs(t, b.runner().Run(t.Context(), s, f), b.RestartError)
+	assert.True(t, b.KubeletDown, "systemd stops it with CRI-O")
+	require.ErrorIs(t, b.runner().Run(t.Context(), s, b.look(t)), b.RestartError, "tried again")
+	b.RestartError = nil
+	_, last := b.settle(t)
+	assert.False(t, b.KubeletDown, "it is started again")
+	assert.Empty(t, last.Tidy, "once")
+	assert.Equal(t, node.PhaseInstalled, last.Phase, "the grant is not spent before CRI-O has restarted")
+	assert.Equal(t, 2, b.Starts)
+}
+
+func TestACRIOThatWouldNotStartAgainIsLeftRunning(t *testing.T) {
+	t.Parallel()
+	b, s, f := stopped(t, plan.RestartCRIO)
+	b.CheckError = errors.New("crio config: exit status 1: .half: no TOML")
+	starts := b.Starts
+	err := b.runner().Run(t.Context(), s, f)
+	require.ErrorIs(t, err, b.CheckError)
+	require.ErrorContains(t, err, "CRI-O is left running")
+	assert.Equal(t, starts, b.Starts)
+	assert.Empty(t, b.look(t).Runtime.Restarted, "the grant is not used")
+}
