@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"time"
 )
 
 // Host is the set of ports that the agent works through.
@@ -73,15 +74,24 @@ type Unit struct {
 // Active reports whether the service is up.
 func (u Unit) Active() bool { return u.ActiveState == "active" }
 
+// Journal has what services have printed.
+type Journal interface {
+	// Words returns what the program of a service printed last, but for the given invocations,
+	// empty where nothing is known. All of it is from one invocation.
+	Words(ctx context.Context, name string, but ...string) (string, error)
+	// Complaints returns the last warnings and errors of a service and of the shims that it starts,
+	// within a time span up to now: those about one of the given words, else those about nothing
+	// else. It is a few lines at most, and empty where nothing is known.
+	Complaints(ctx context.Context, name string, within time.Duration, about ...string) ([]string, error)
+}
+
 // Services reads and restarts systemd units.
 type Services interface {
+	Journal
 	Unit(ctx context.Context, name string) (Unit, error)
 	// Check returns why a service would refuse to start again, nil when nothing speaks against it.
 	// It changes nothing.
 	Check(ctx context.Context, name string) error
-	// Words returns what the program of a service printed last, but for the given invocations,
-	// empty where nothing is known. All of it is from one invocation.
-	Words(ctx context.Context, name string, but ...string) (string, error)
 	// Dependents returns the services that run and that systemd stops whenever it stops the named
 	// one.
 	Dependents(ctx context.Context, name string) ([]string, error)

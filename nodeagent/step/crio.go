@@ -90,7 +90,8 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	proof, cancel := context.WithTimeout(ctx, r.Self.ProofTimeout)
 	defer cancel()
 	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
-	id, err := r.Host.Sandboxes.Prove(proof, node.ProofHandler, proofName(s.Slot))
+	name := proofName(s.Slot)
+	id, err := r.Host.Sandboxes.Prove(proof, node.ProofHandler, name)
 	if id != "" {
 		// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the
 		// kubelet.
@@ -98,6 +99,9 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	}
 	if _, unknown := errors.AsType[*host.UnknownHandler](err); unknown {
 		return record.Lacks{Invocation: unit.Invocation}.Save(r.Host.Files)
+	}
+	if err != nil && proof.Err() != nil && ctx.Err() == nil {
+		err = r.meanwhile(ctx, err, name, id)
 	}
 	if err != nil && id == "" {
 		err = r.half(ctx, s.Slot, err)
@@ -107,6 +111,25 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 	}
 	return r.judge(ctx, s.Slot, unit.Invocation)
 }
+
+// meanwhile adds to the error of a proof that took too long what the runtime has complained of: it
+// answers nothing while it waits for a shim, but its journal has the shim's words at once.
+func (r Runner) meanwhile(ctx context.Context, err error, about ...string) error {
+	words, unread := r.Host.Services.Complaints(ctx, r.Self.CRIOUnit, r.Self.ProofTimeout, about...)
+	if unread != nil {
+		return fmt.Errorf("%w; %w", err, unread)
+	}
+	if len(words) == 0 {
+		return fmt.Errorf("%w, nor complains in its journal (proof_timeout is %s)", err, r.Self.ProofTimeout)
+	}
+	for i, line := range words {
+		words[i] = node.Shorten(line, maxComplaint)
+	}
+	return fmt.Errorf("%w; its journal: %s", err, strings.Join(words, " | "))
+}
+
+// maxComplaint is how many bytes of a line are shown.
+const maxComplaint = 200
 
 // judge makes sure that what was proved is what pods get: the proof ran another handler than
 // theirs. A CRI-O that was started with a foreign definition of it has to be restarted, also after

@@ -6,6 +6,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -141,4 +142,20 @@ func TestAPayloadThatCRIODoesNotSeeIsNotProved(t *testing.T) {
 	b.Hidden = true
 	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "does not see it")
 	assert.Empty(t, b.Sandboxes)
+}
+
+func TestAProofThatTakesTooLongSaysWhatTheRuntimeComplainsOf(t *testing.T) {
+	t.Parallel()
+	for want, complaints := range map[string][]string{
+		"CRI-O does not answer in time; its journal: level=warning msg=a | panic: b":         {"level=warning msg=a", "panic: b"},
+		"CRI-O does not answer in time, nor complains in its journal (proof_timeout is 1ms)": nil,
+	} {
+		b := newBench(t)
+		hanging := hosttest.Payload{Version: "6", Shim: hosttest.Hanging}
+		b.Registry[hanging.Reference()], b.Complaints, b.self.ProofTimeout = hanging, complaints, time.Millisecond
+		b.want(t, installing(hanging))
+		b.Handlers = []string{node.Handler, node.ProofHandler}
+		s, f := b.until(t, plan.Prove)
+		require.EqualError(t, b.runner().Run(t.Context(), s, f), `proving payload "`+hanging.Reference()+`": `+want)
+	}
 }

@@ -150,7 +150,7 @@ func (e *exited) killed() bool { return e.status.GetExitCode() == 143 || e.statu
 // said is the error of a call with the runtime's own words.
 func said(call string, err error) error {
 	if status.Code(err) == codes.DeadlineExceeded {
-		return fmt.Errorf("%s: CRI-O does not answer in time; its journal says what it waits for", call)
+		return fmt.Errorf("%s: CRI-O does not answer in time", call)
 	}
 	return fmt.Errorf("%s: %s", call, status.Convert(err).Message())
 }

@@ -153,9 +153,9 @@ func namespaces() *cri.NamespaceOption {
 const unknownHandler = "failed to find runtime handler"
 
 func explain(handler string, err error) error {
-	said := status.Convert(err).Message()
-	err = fmt.Errorf("starting a sandbox of handler %s: %s", handler, said)
-	if strings.HasPrefix(said, unknownHandler+" "+handler+" ") {
+	answer := status.Convert(err).Message()
+	err = said("starting a sandbox of handler "+handler, err)
+	if strings.HasPrefix(answer, unknownHandler+" "+handler+" ") {
 		return &host.UnknownHandler{Handler: handler, Err: err}
 	}
 	return err

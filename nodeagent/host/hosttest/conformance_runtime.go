@@ -48,6 +48,9 @@ func ConformServices(t *testing.T, services host.Services, name, dependent, word
 	said, err := services.Words(t.Context(), name, before.Invocation, after.Invocation)
 	require.NoError(t, err)
 	assert.Empty(t, said, "there was no other invocation")
+	complaints, err := services.Complaints(t.Context(), name, time.Minute, "no such request")
+	require.NoError(t, err)
+	assert.Empty(t, complaints, "what it printed is none")
 }
 
 // ConformSandboxes tells whether a runtime that knows our two handlers, and runs nothing, behaves

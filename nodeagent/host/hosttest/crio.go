@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -35,6 +36,11 @@ func (s services) Words(_ context.Context, _ string, but ...string) (string, err
 		}
 	}
 	return last, nil
+}
+
+// Complaints is what the test says.
+func (s services) Complaints(context.Context, string, time.Duration, ...string) ([]string, error) {
+	return s.m.Complaints, nil
 }
 
 func (s services) Dependents(_ context.Context, name string) ([]string, error) {
@@ -87,7 +93,7 @@ func (r runtime) List(_ context.Context, handlers ...string) ([]host.Sandbox, er
 }
 
 // Prove runs the shim that the proof link names. A name can be used once at a time, as in CRI-O.
-func (r runtime) Prove(_ context.Context, handler, name string) (id string, err error) {
+func (r runtime) Prove(ctx context.Context, handler, name string) (id string, err error) {
 	if !slices.Contains(r.m.Handlers, handler) {
 		return "", &host.UnknownHandler{Handler: handler, Err: fmt.Errorf("runtime handler %s is unknown", handler)}
 	}
@@ -100,6 +106,10 @@ func (r runtime) Prove(_ context.Context, handler, name string) (id string, err 
 	shim, err := os.ReadFile(r.m.path(host.ProofLink + "/" + handler + "/" + host.Shim))
 	if err != nil {
 		return "", err
+	}
+	if strings.Contains(string(shim), Hanging) {
+		<-ctx.Done()
+		return "", errors.New("CRI-O does not answer in time")
 	}
 	if strings.Contains(string(shim), Broken) {
 		return "", errors.New("the shim exited: exit status 1")

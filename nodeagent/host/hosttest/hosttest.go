@@ -33,6 +33,8 @@ type Machine struct {
 	// invocation.
 	Options, Environment []string
 	Words                map[string]string
+	// Complaints are warnings in CRI-O's journal.
+	Complaints []string
 	// Silent makes CRI-O not answer over CRI, RestartError fails restarts, CheckError says why it
 	// would not start.
 	Silent       bool

@@ -19,6 +19,9 @@ import (
 // Broken makes the sandboxes of a shim that contains it fail to start.
 const Broken = "exit 1"
 
+// Hanging makes CRI-O wait for the shims that contain it.
+const Hanging = "sleep infinity"
+
 // Hollow makes containers in the sandboxes of a shim that contains it fail to start.
 const Hollow = "exit 2"
 

@@ -75,7 +75,7 @@ const maxProblem = 16 << 10
 // decode believes only a program that ended with an exit code of its own: one that was killed says
 // nothing of the configuration.
 func decode(ctx context.Context, command, environment []string) error {
-	problem := &tail{}
+	problem := &tail{most: maxProblem}
 	c := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the program that the unit starts
 	c.Env = append(os.Environ(), environment...)
 	c.Stderr = problem
@@ -91,11 +91,14 @@ func decode(ctx context.Context, command, environment []string) error {
 }
 
 // tail keeps the end of what is written to it.
-type tail struct{ text []byte }
+type tail struct {
+	most int
+	text []byte
+}
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.text = append(t.text, p...)
-	t.text = t.text[max(0, len(t.text)-maxProblem):]
+	t.text = t.text[max(0, len(t.text)-t.most):]
 	return len(p), nil
 }
 

@@ -29,7 +29,7 @@ const (
 func (Manager) Words(ctx context.Context, name string, but ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, wordsLimit)
 	defer cancel()
-	said := &tail{}
+	said := &tail{most: maxProblem}
 	c := exec.CommandContext(ctx, "journalctl", "--no-pager", "--quiet", "--lines="+maxRead, //nolint:gosec // names of units
 		"--output=json", "--output-fields=MESSAGE,_SYSTEMD_INVOCATION_ID", "_SYSTEMD_UNIT="+name)
 	c.Stdout = said
