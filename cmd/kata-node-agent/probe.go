@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +26,7 @@ type probing struct {
 	slot    string
 	how     probe.How
 	timeout time.Duration
+	console bool
 }
 
 func probeCommand(root *string) *cobra.Command {
@@ -38,7 +41,7 @@ func probeCommand(root *string) *cobra.Command {
 				return err
 			}
 			p.how.CID = probe.CID(rand.Uint32()) //nolint:gosec // It only has to be free.
-			m, took, err := p.run(c.Context(), w)
+			m, took, err := p.run(c.Context(), w, c.OutOrStdout())
 			if err != nil {
 				return err
 			}
@@ -50,11 +53,12 @@ func probeCommand(root *string) *cobra.Command {
 	flags.StringVar(&p.slot, "slot", "", "the slot; the default is the one of the link proof, else current")
 	flags.BoolVar(&p.how.Emulate, "emulate", false, "start it without KVM, which takes minutes")
 	flags.StringVar(&p.how.ReadyLine, "ready-line", "", "wait for a line with this text on the console, not for vsock")
+	flags.BoolVar(&p.console, "console", false, "print all that the guest printed, whatever comes of it")
 	flags.DurationVar(&p.timeout, "timeout", p.timeout, "how long the guest may take")
 	return c
 }
 
-func (p probing) run(ctx context.Context, w *wiring) (m probe.Machine, took time.Duration, err error) {
+func (p probing) run(ctx context.Context, w *wiring, out io.Writer) (m probe.Machine, took time.Duration, err error) {
 	slots, err := observe.Observer{Host: w.untouched(), Self: w.self}.Linked()
 	if err != nil {
 		return m, 0, err
@@ -74,6 +78,9 @@ func (p probing) run(ctx context.Context, w *wiring) (m probe.Machine, took time
 	defer cancel()
 	began := time.Now()
 	booted, err := w.host.VMs.Boot(ctx, m.Boot(p.how))
+	if p.console && err == nil {
+		fmt.Fprintln(out, strings.Join(probe.Lines(booted.Console), "\n"))
+	}
 	if err == nil {
 		err = probe.Explain(booted, p.timeout)
 	}

@@ -18,7 +18,7 @@ import (
 
 // probed returns what the command prints on a host whose QEMU is a script, and which link leads to
 // the slot s.
-func probed(t *testing.T, script, link string) (string, error) {
+func probed(t *testing.T, script, link string, flags ...string) (string, error) {
 	t.Helper()
 	root := t.TempDir()
 	tree := files.Below(root)
@@ -28,7 +28,7 @@ func probed(t *testing.T, script, link string) (string, error) {
 	require.NoError(t, tree.Write(filepath.Join(host.SlotDir("s"), node.Handler, host.Configuration), []byte(configuration), 0o600))
 	var out bytes.Buffer
 	c := command()
-	c.SetArgs([]string{"--root", root, "probe", "--ready-line", "is ready"})
+	c.SetArgs(append([]string{"--root", root, "probe", "--ready-line", "is ready"}, flags...))
 	c.SetOut(&out)
 	err := c.ExecuteContext(t.Context())
 	left, readErr := os.ReadDir(root)
@@ -50,6 +50,16 @@ func TestAGuestThatDoesNotStartIsExplained(t *testing.T) {
 	t.Parallel()
 	_, err := probed(t, "echo 'Could not access KVM' >&2; exit 1", host.CurrentLink)
 	require.EqualError(t, err, "starting the guest of slot s: QEMU: exit status 1 Could not access KVM")
+}
+
+func TestAllThatAGuestPrintedIsShownOnRequest(t *testing.T) {
+	t.Parallel()
+	out, err := probed(t, `printf 'its kernel\033[2J\r\n\nis ready\n'; exec sleep 1000`, host.CurrentLink, "--console")
+	require.NoError(t, err)
+	assert.Regexp(t, `^its kernel\[2J\nis ready\nthe guest is ready after `, out)
+	out, err = probed(t, "echo its kernel; exit 1", host.CurrentLink, "--console")
+	require.Error(t, err)
+	assert.Equal(t, "its kernel\n", out)
 }
 
 func TestWithoutASlotThereIsNoGuest(t *testing.T) {

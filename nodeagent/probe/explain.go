@@ -90,15 +90,25 @@ func explain(b host.Booted) (part, problem string) {
 	return "agent", "the guest's ready line did not come"
 }
 
-// last returns the last lines that have something to show.
+// last returns the last lines, cut.
 func last(text string) []string {
+	lines := Lines(text)
+	lines = lines[max(0, len(lines)-lastLines):]
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), maxLine)]
+	}
+	return lines
+}
+
+// Lines returns the lines of a console that have something to show.
+func Lines(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(printable(line)); line != "" {
-			lines = append(lines, line[:min(len(line), maxLine)])
+			lines = append(lines, line)
 		}
 	}
-	return lines[max(0, len(lines)-lastLines):]
+	return lines
 }
 
 // printable leaves out what would move the reader's cursor.
