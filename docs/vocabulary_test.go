@@ -102,7 +102,7 @@ func everything(t *testing.T) string {
 func TestEveryReasonEventAndMetricIsDocumented(t *testing.T) {
 	t.Parallel()
 	text := everything(t)
-	for dir, prefix := range map[string]string{"../api/node": "Reason", "../controller/facts": "Reason", "../controller/rollout": "Event"} {
+	for dir, prefix := range map[string]string{"../api/node": "Reason", "../controller/facts": "Reason", "../controller/rollout": "Event", "../controller/apply": "Event"} {
 		for _, value := range constants(t, dir, prefix) {
 			assert.Contains(t, text, "`"+value+"`", "no document explains %s of %s", value, dir)
 		}
@@ -142,8 +142,8 @@ func TestEveryDocumentedReasonEventAndMetricExists(t *testing.T) {
 		}
 	}
 	text := everything(t)
-	events, names := constants(t, "../controller/rollout", "Event"), metrics(t)
-	for _, value := range regexp.MustCompile("`(Kata(?:Install|Update|Re|Withdraw)[A-Za-z]*)`").FindAllStringSubmatch(text, -1) {
+	events, names := append(constants(t, "../controller/rollout", "Event"), constants(t, "../controller/apply", "Event")...), metrics(t)
+	for _, value := range regexp.MustCompile("`(Kata(?:Install|Update|Re|Withdraw|Fail)[A-Za-z]*)`").FindAllStringSubmatch(text, -1) {
 		assert.Contains(t, events, value[1])
 	}
 	for _, value := range regexp.MustCompile("`(kata_[a-z_]+)").FindAllStringSubmatch(text, -1) {

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/rollout"
 )
 
@@ -41,7 +40,7 @@ func (w *Writer) Node(ctx context.Context, change rollout.Change) (*corev1.Node,
 	if err != nil {
 		return nil, fmt.Errorf("writing node %q: %w", change.Node.Name, err)
 	}
-	w.Events.Event(reference(change.Node), corev1.EventTypeNormal, change.Event, change.Message)
+	w.Events.Event(reference(change.Node.Name), corev1.EventTypeNormal, change.Event, change.Message)
 	w.Log.WithField("node", change.Node.Name).Infof("%s: %s", change.Event, change.Message)
 	return updated, nil
 }
@@ -77,6 +76,6 @@ func encode(change rollout.Change) ([]byte, error) {
 
 // reference names the Node as events about nodes do: by its name in place of its UID, which is how
 // kubectl describe finds them.
-func reference(n facts.Node) *corev1.ObjectReference {
-	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: n.Name, UID: types.UID(n.Name)}
+func reference(name string) *corev1.ObjectReference {
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID(name)}
 }

@@ -24,6 +24,9 @@ import (
 	"github.com/kata-node/kata-node/controller/runtimeclass"
 )
 
+// EventFailed is the event of a node that appears in status.failedNodes.
+const EventFailed = "KataFailed"
+
 // Writer makes changes and says so, in events and in the log.
 type Writer struct {
 	Kube kubernetes.Interface
@@ -47,7 +50,8 @@ func (w *Writer) Release(ctx context.Context, kc *v1.KataConfig) error {
 	return w.Configs.setFinalizers(ctx, kc, rest)
 }
 
-// Status writes the status where it differs, and an event for every condition that changed.
+// Status writes the status where it differs, and an event for every condition that changed and for
+// every node that failed.
 func (w *Writer) Status(ctx context.Context, kc *v1.KataConfig, status v1.KataConfigStatus) error {
 	if equality.Semantic.DeepEqual(kc.Status, status) {
 		return nil
@@ -58,7 +62,18 @@ func (w *Writer) Status(ctx context.Context, kc *v1.KataConfig, status v1.KataCo
 		return err
 	}
 	w.announce(kc, status.Conditions)
+	w.announceFailed(kc.Status.FailedNodes, status.FailedNodes)
 	return nil
+}
+
+// announceFailed writes an event on each node that was not among the failed ones before. What the
+// status does not name has none.
+func (w *Writer) announceFailed(before, now []v1.FailedNode) {
+	for _, n := range now {
+		if !slices.ContainsFunc(before, func(b v1.FailedNode) bool { return b.Name == n.Name }) {
+			w.Events.Event(reference(n.Name), corev1.EventTypeWarning, EventFailed, n.Error)
+		}
+	}
 }
 
 func (w *Writer) announce(kc *v1.KataConfig, conditions []metav1.Condition) {
