@@ -29,7 +29,7 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test bench lint generate verify payload man test-payload demo e2e rpm machineconfig images fuzz deps
+.PHONY: help build test bench lint generate verify payload man test-payload demo e2e e2e-kata rpm machineconfig images fuzz deps
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -101,6 +101,12 @@ demo: deps ## Show the whole story on three systemd nodes, as root [KEEP=1 leave
 
 e2e: deps ## Run tests of others with Kata on a systemd node, Kubernetes' and critest, and power cuts at more moments, as root [FOCUS=names ONLY=part ORDINARY=1 without Kata]
 	cd test && CGO_ENABLED=0 go run ./cmd/e2e --reports=$(abspath $(DIST))/e2e --focus='$(FOCUS)' --only='$(ONLY)' $(if $(ORDINARY),--ordinary)
+
+e2e-kata: ## Install, update and remove a real Kata, with virtual machines, on an emulated node, as root [KATA=directory with a build or a release of Kata]
+	@[ -d "$(KATA)" ] || { echo "KATA '$(KATA)' is no directory: make e2e-kata needs KATA=DIRECTORY with a release of Kata (kata-go-static-VERSION-ARCH.tar.zst, or opt/kata as it unpacks)," \
+	  "or with a build: the files containerd-shim-kata-v2 (the Go shim), kata-agent (static), configuration-qemu.toml and virtiofsd, at any depth" >&2; exit 1; }
+	@$(MAKE) --no-print-directory deps
+	cd test && CGO_ENABLED=0 go test -vet=off -count 1 -v -timeout 3h ./suites/kata -kata='$(abspath $(KATA))'
 
 RPM_DIR ?= $(DIST)
 RPM_ARCH := $(shell uname -m)

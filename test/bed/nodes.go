@@ -43,7 +43,10 @@ type NodeOptions struct {
 	Layers []string
 	// Files are written to the node's disk before it boots, mode 0644.
 	Files map[string]string
-	// Programs are further built programs by the path at which the node has them.
+	// Packages are further Debian packages. Nodes with the same ones share a tree, which takes
+	// minutes to make the first time.
+	Packages []string
+	// Programs are further programs of the host, static ones, by the path at which the node has them.
 	Programs map[string]string
 	// Preset are units for which `systemctl preset` decides, before the first boot, whether they
 	// are enabled.
@@ -61,7 +64,7 @@ type NodeOptions struct {
 // later. AddNode does it where it is not made yet; a caller who limits that call does it before.
 func (c *Cluster) PrepareNodes(ctx context.Context, options NodeOptions) error {
 	makeBase, _ := options.kind()
-	_, err := makeBase(ctx, c.workspace.cache(), c.options.Progress)
+	_, err := makeBase(ctx, c.workspace.cache(), c.options.Progress, options.Packages...)
 	if err == nil && !options.Bare {
 		_, err = c.imageStore(ctx)
 	}
@@ -72,7 +75,7 @@ func (c *Cluster) PrepareNodes(ctx context.Context, options NodeOptions) error {
 }
 
 type (
-	baseMaker    func(ctx context.Context, dir string, out io.Writer) (string, error)
+	baseMaker    func(ctx context.Context, dir string, out io.Writer, packages ...string) (string, error)
 	machineMaker func(ctx context.Context, home, name string, disk machine.Disk) (*machine.Machine, error)
 )
 
@@ -87,7 +90,7 @@ func (o NodeOptions) kind() (baseMaker, machineMaker) {
 // services may still be starting.
 func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions) (*Node, error) {
 	makeBase, makeMachine := options.kind()
-	base, err := makeBase(ctx, c.workspace.cache(), c.options.Progress)
+	base, err := makeBase(ctx, c.workspace.cache(), c.options.Progress, options.Packages...)
 	if err != nil {
 		return nil, fmt.Errorf("adding node %q: %w", name, err)
 	}

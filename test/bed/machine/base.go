@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -40,15 +41,16 @@ func maskedUnits() []string {
 }
 
 // Base returns the directory tree that all containers share, read-only by agreement. The first call
-// makes it with debootstrap and keeps it below dir as a tarball and unpacked; later calls find it
-// there.
-func Base(ctx context.Context, dir string, out io.Writer) (string, error) {
-	return base(ctx, dir, basePackages(), out)
+// makes it with debootstrap and keeps it below dir as a tarball and unpacked; later calls with the
+// same further packages find it there.
+func Base(ctx context.Context, dir string, out io.Writer, packages ...string) (string, error) {
+	return base(ctx, dir, append(basePackages(), packages...), out)
 }
 
-// EmulatedBase is [Base] for virtual machines: the same, with a kernel and a way in.
-func EmulatedBase(ctx context.Context, dir string, out io.Writer) (string, error) {
-	return base(ctx, dir, append(basePackages(), "linux-image-cloud-amd64", "openssh-server", "udev"), out)
+// EmulatedBase is [Base] for virtual machines: the same, with a kernel, a way in, and the packages
+// that the caller names.
+func EmulatedBase(ctx context.Context, dir string, out io.Writer, packages ...string) (string, error) {
+	return base(ctx, dir, slices.Concat(basePackages(), []string{"linux-image-cloud-amd64", "openssh-server", "udev"}, packages), out)
 }
 
 func base(ctx context.Context, dir string, packages []string, out io.Writer) (string, error) {

@@ -184,7 +184,7 @@ func emulated(t *testing.T, name string, layers ...string) *machine.Machine {
 	return assembled(t, name, machine.EmulatedBase, machine.NewEmulated, layers...)
 }
 
-func assembled(t *testing.T, name string, makeBase func(context.Context, string, io.Writer) (string, error), makeMachine func(context.Context, string, string, machine.Disk) (*machine.Machine, error), layers ...string) *machine.Machine {
+func assembled(t *testing.T, name string, makeBase func(context.Context, string, io.Writer, ...string) (string, error), makeMachine func(context.Context, string, string, machine.Disk) (*machine.Machine, error), layers ...string) *machine.Machine {
 	t.Helper()
 	if reasons := machine.Missing(); len(reasons) > 0 {
 		t.Skip(strings.Join(reasons, "; "))

@@ -30,7 +30,7 @@ func TestMakeAloneListsEveryCommand(t *testing.T) {
 	t.Parallel()
 	need(t, "make")
 	help := output(t, "make", "--no-print-directory", "-C", "../../..")
-	for _, command := range []string{"build", "test", "lint", "generate", "verify", "payload", "test-payload", "demo", "e2e", "rpm", "machineconfig", "images"} {
+	for _, command := range []string{"build", "test", "lint", "generate", "verify", "payload", "test-payload", "demo", "e2e", "e2e-kata", "rpm", "machineconfig", "images"} {
 		assert.Regexp(t, "(?m)^  make "+command+" +[A-Z]", help)
 	}
 }
@@ -40,6 +40,13 @@ func TestAMachineConfigWithoutADigestIsRefusedInOneSentence(t *testing.T) {
 	need(t, "make")
 	out := makeFails(t, "machineconfig", "AGENT_IMAGE=registry.example/agent:latest")
 	assert.Contains(t, out, `AGENT_IMAGE "registry.example/agent:latest" is not registry/repository@sha256:`)
+}
+
+func TestARealKataNeedsADirectory(t *testing.T) {
+	t.Parallel()
+	need(t, "make")
+	out := makeFails(t, "e2e-kata")
+	assert.Contains(t, out, "make e2e-kata needs KATA=DIRECTORY with a release of Kata")
 }
 
 // makeFails runs make and returns what it says, without make's own last line.
