@@ -124,6 +124,9 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 			delay = wrongBackoff(this.again)
 		}
 	}
+	if s.Kind == plan.Drain {
+		delay = min(delay, drainRetry)
+	}
 	this.next = now.Add(delay)
 	a[s] = this
 	return delay

@@ -38,6 +38,9 @@ const (
 	// wrongRetry is for a payload that is wrong in the registry or for this host, which no time
 	// mends: its name is that of its content. Another name is tried at once.
 	wrongRetry = time.Hour
+	// drainRetry is for evictions: a disruption budget allows the next one as soon as the pod before
+	// it has been replaced on another node.
+	drainRetry = 20 * time.Second
 )
 
 // backoff is the time from a failure to the next try, for everything that the agent tries again.
@@ -74,7 +77,7 @@ func (r *rests) next(found Result) time.Duration {
 	switch {
 	case found.Plan.Phase == "":
 		return min(blindRetry<<min(r.same-1, 8), restingLook)
-	case found.Plan.Wait != "" || found.Plan.Problem != nil || len(found.Plan.Tidy) > 0:
+	case found.Plan.Wait != "" || found.Plan.Problem != nil || found.Plan.Leaving != "" || len(found.Plan.Tidy) > 0:
 		return min(waitingLook<<min(r.same-1, 8), longWait)
 	case len(found.Facts.Slots.Held()) > 0:
 		return min(waitingLook<<min(r.same-1, 8), heldLook)

@@ -12,6 +12,12 @@ const (
 	// ReportAnnotation holds the Report. Writer: the agent on that node, with the kubelet's
 	// credential.
 	ReportAnnotation = "kataconfiguration.openshift.io/report"
+	// CordonAnnotation names the boot in which the agent of that node made it unschedulable, for a
+	// reboot. Only a node that carries it is made schedulable again. Writer: the agent.
+	CordonAnnotation = "kataconfiguration.openshift.io/cordoned"
+	// HoldAnnotation keeps a node as it is: nothing is started on it and nothing is granted to it.
+	// Writer: an administrator. Its value is for people.
+	HoldAnnotation = "kataconfiguration.openshift.io/hold"
 	// ReadyLabel selects nodes that may run kata pods. Writer: the controller. NodeRestriction
 	// keeps every kubelet credential from setting labels below node-restriction.kubernetes.io.
 	ReadyLabel = "node-restriction.kubernetes.io/kata-oc"

@@ -14,6 +14,8 @@ const (
 	ReasonCRIOConfigurationRefused = "CRIOConfigurationRefused"
 	// ReasonCRIONotRunning says that CRI-O does not run since the agent has restarted it.
 	ReasonCRIONotRunning = "CRIONotRunning"
+	// ReasonRebootInVain says that a reboot has not ended what it was for.
+	ReasonRebootInVain = "RebootInVain"
 	// ReasonPayloadUnfit says that the payload is not made for this host or for this agent.
 	ReasonPayloadUnfit = "PayloadUnfit"
 	// ReasonSettingsUnreadable says that an administrator's configuration fragment cannot be read.
@@ -68,5 +70,10 @@ const (
 	ReasonRemoveSandboxFailed      = "RemoveSandboxFailed"
 	ReasonRemoveDropInFailed       = "RemoveDropInFailed"
 	ReasonClearStoreAndStateFailed = "ClearStoreAndStateFailed"
+	ReasonCordonNodeFailed         = "CordonNodeFailed"
+	ReasonDrainNodeFailed          = "DrainNodeFailed"
+	ReasonRebootNodeFailed         = "RebootNodeFailed"
+	ReasonUncordonNodeFailed       = "UncordonNodeFailed"
+	ReasonForgetRebootFailed       = "ForgetRebootFailed"
 	ReasonForgetIntentFailed       = "ForgetIntentFailed"
 )

@@ -89,9 +89,10 @@ type Report struct {
 	// InUse lists the digests of older payloads that running sandboxes hold.
 	InUse []string `json:"inUse,omitempty"`
 	// BoundPods are the pods that a removal waits for; it is empty while nothing is to be removed.
-	BoundPods      BoundPods `json:"boundPods"`
-	Error          *Error    `json:"error,omitempty"`
-	RebootRequired bool      `json:"rebootRequired,omitempty"`
+	BoundPods BoundPods `json:"boundPods"`
+	Error     *Error    `json:"error,omitempty"`
+	// RebootRequired asks for a grant to reboot.
+	RebootRequired bool `json:"rebootRequired,omitempty"`
 	// Unguarded is whether the node has seen that the admission policies are not in force.
 	Unguarded bool `json:"unguarded,omitempty"`
 }

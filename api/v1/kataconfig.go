@@ -105,9 +105,10 @@ type KataInstallConfig struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self >= 1",message="maxParallel is below 1: allow at least one node at a time, or set paused to hold the rollout"
 	MaxParallel *int32 `json:"maxParallel,omitempty"`
-	// maxUnavailable is how many of the selected nodes may restart CRI-O at the same time: a number
-	// from 1, or a percentage from 1% to 100%, rounded down to at least 1. Nodes that are unavailable
-	// for another reason count as far as they exceed it. The default is 10%.
+	// maxUnavailable is how many of the selected nodes may restart CRI-O or reboot at the same time: a
+	// number from 1, or a percentage from 1% to 100%, rounded down to at least 1. Nodes that are
+	// unavailable for another reason count as far as they exceed it, and all of them before a reboot.
+	// The default is 10%.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="type(self) != int || (self >= 1 && self <= 2147483647)",message="maxUnavailable is not between 1 and 2147483647: allow at least one node, or set paused to hold the rollout"

@@ -84,7 +84,7 @@ func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus
 		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
 		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Hung: tell, Prune: w.store.Prune, Self: w.self, Renew: end,
 	}
-	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Tell: func(text string) { agent.Progressed(text); tell(text) }}
+	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Node: client, Tell: func(text string) { agent.Progressed(text); tell(text) }}
 	ticker := time.NewTicker(watchdogInterval())
 	defer ticker.Stop()
 	agent.Run(ctx, client.Changed(), ticker.C, func() { notify(log, systemd.Watchdog, "1") })

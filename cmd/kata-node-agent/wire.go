@@ -66,6 +66,7 @@ func wire(root string) (*wiring, error) {
 		Ostree:  ostree.Below(root),
 		VMs:     qemu.Below(root),
 		Machine: machine.Below(root, s.SELinuxContext, machine.Places{QEMU: vmm.QEMU(runtime.GOARCH).Candidates, Virtiofsd: vmm.Virtiofsd().Candidates}),
+		Power:   systemd.Manager{},
 	}
 	store.RuntimePolicy = observe.Observer{Host: h, Self: self}.SignaturePolicy
 	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil

@@ -161,7 +161,7 @@ func (w *world) fetchesLast(p selection.Pool, changes map[string]rollout.Change)
 		return
 	}
 	for _, m := range p.Members {
-		if c := changes[m.Name]; c.Intent != nil && c.Event != rollout.EventPrefetch || m.Carries() && w.moves(m.Node) {
+		if c := changes[m.Name]; c.Intent != nil && c.Event != rollout.EventPrefetch && c.Event != rollout.EventReboot || m.Carries() && w.moves(m.Node) {
 			w.fails("something is fetched for %s while %s is at work", p.Config.Name, m.Name)
 		}
 	}

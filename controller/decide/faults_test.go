@@ -36,6 +36,8 @@ func (w *world) accident() {
 		{"sees a KataConfig change", w.administers},
 		{"sees the broken host break", w.breaks},
 		{"loses the ledger", w.losesLedger},
+		{"has to be rebooted", w.needs},
+		{"has to be rebooted", w.needs},
 		{"is upgraded", w.upgrades},
 		{"sees the catalogue change", w.publishes},
 		{"sees its cluster desire a version", w.desires},

@@ -41,6 +41,8 @@ type host struct {
 	pods, podsAtWrite int    // podsAtWrite is what the last report said
 	permit            permit
 	labelledByHand    bool
+	needsReboot       bool
+	drains            int // rounds until what is to be evicted is gone
 
 	document string
 	last     node.Report
@@ -105,6 +107,7 @@ func (h *host) heartbeat() {
 // reboot keeps what is on disk. CRI-O starts with the drop-in that is there.
 func (h *host) reboot() {
 	h.boot, h.restarts, h.proved, h.permit = h.boot+1, 0, "", permit{}
+	h.needsReboot, h.drains = false, 0
 	h.knows = h.dropIn
 }
 
@@ -131,7 +134,11 @@ func (h *host) act() {
 	if h.broken == dead || h.broken == silent || h.restarts > 0 || h.paused > 0 {
 		return
 	}
+	if h.rebootsItself() {
+		return
+	}
 	report := h.report()
+	report.RebootRequired = h.needsReboot && h.wanted != nil && h.wanted.State == node.StateInstalled
 	report.Version, report.Speaks, report.BootID, report.Architecture = node.Version, []int{node.Version}, h.bootID(), "amd64"
 	if h.broken == unfit {
 		report.HostCheck = "the processor has no virtualization"

@@ -63,8 +63,8 @@ func (w *world) lands(l *leader, h *host, c rollout.Change) {
 		w.fails("the label is taken from %s while it reports pods", h.name)
 	}
 	switch {
-	case c.Event == rollout.EventGrant && c.Node.Available() && h.broken == "":
-		h.permit = permit{by: c.Intent.Owner.UID, boot: c.Intent.Grants.RestartCRIO}
+	case c.Entered && c.Node.Available() && h.broken == "":
+		h.permit = permit{by: c.Intent.Owner.UID, boot: c.Node.Report.BootID}
 		w.withinBudget()
 	case c.Intent != nil && c.Intent.Owner.UID != h.permit.by, c.Intent != nil && c.Intent.State == node.StateAbsent, c.ClearIntent:
 		h.permit = permit{}
@@ -82,7 +82,7 @@ func (w *world) withinBudget() {
 			}
 		}
 		if len(names) > rollout.Budget(p) {
-			w.fails("%s lets %v restart CRI-O, and may let %d", p.Config.Name, names, rollout.Budget(p))
+			w.fails("%s lets %v restart CRI-O or reboot, and may let %d", p.Config.Name, names, rollout.Budget(p))
 		}
 	}
 }
@@ -122,7 +122,7 @@ func (w *world) consistent(d decide.Decision, seen decide.Seen) {
 		}
 		changes[c.Node.Name] = c
 		begins := starts(c)
-		if w.unguarded && (begins || c.Event == rollout.EventGrant || c.Label == rollout.LabelSet) {
+		if w.unguarded && (begins || c.Entered || c.Label == rollout.LabelSet) {
 			w.fails("%s of %s without policies", c.Event, c.Node.Name)
 		}
 	}
@@ -138,6 +138,7 @@ func (w *world) consistent(d decide.Decision, seen decide.Seen) {
 			w.fails("the RuntimeClass is withdrawn while %s is there: %+v", p.Config.Name, d.Desired)
 		}
 	}
+	w.rebootsWithinBudget(d, seen)
 	for _, s := range d.Statuses {
 		st := s.Status
 		sum := st.CompletedNodesCount + st.InProgressNodesCount + st.WaitingNodesCount + st.FailedNodesCount
@@ -149,7 +150,7 @@ func (w *world) consistent(d decide.Decision, seen decide.Seen) {
 
 // starts is true for a change that gives a node something to install.
 func starts(c rollout.Change) bool {
-	return c.Intent != nil && c.Intent.State == node.StateInstalled && c.Event != rollout.EventGrant && c.Event != rollout.EventPrefetch
+	return c.Intent != nil && c.Intent.State == node.StateInstalled && !c.Entered && c.Event != rollout.EventPrefetch
 }
 
 // withinWidth holds for the nodes that one KataConfig begins to work on: none while it is paused,

@@ -32,6 +32,10 @@ type Node struct {
 	Ready bool
 	// Cordoned is spec.unschedulable.
 	Cordoned bool
+	// Held is an administrator's annotation.
+	Held bool
+	// Busy says what else works on the node, empty for nothing.
+	Busy string
 	// BootID is the kubelet's word on the current boot, empty where it has said nothing.
 	BootID string
 	// StaleSince is when the controller first saw that the report is from before the node's boot;
@@ -67,6 +71,7 @@ func OfNode(n *corev1.Node) Node {
 		Virtual:         slices.ContainsFunc(n.Spec.Taints, virtual),
 		Ready:           isReady(n),
 		Cordoned:        n.Spec.Unschedulable,
+		Busy:            node.Busy(n.Annotations),
 		BootID:          n.Status.NodeInfo.BootID,
 		Runs:            runs(n),
 		Handlers:        handlers(n),
@@ -74,6 +79,7 @@ func OfNode(n *corev1.Node) Node {
 	if out.Starting = slices.ContainsFunc(n.Spec.Taints, startup); out.Starting {
 		out.Taints = slices.DeleteFunc(slices.Clone(n.Spec.Taints), startup)
 	}
+	_, out.Held = n.Annotations[node.HoldAnnotation]
 	out.readIntent(n.Annotations)
 	out.readReport(n.Annotations)
 	return out
@@ -126,6 +132,12 @@ func (n Node) Settled() bool {
 // report what an older one made.
 func (n Node) Serves() bool {
 	return n.Answered() && n.Report.Phase == node.PhaseInstalled && n.Report.Payload == node.Digest(n.Intent.Payload)
+}
+
+// AsksReboot is true when the agent waits for a grant to reboot that its intent does not have for
+// this boot.
+func (n Node) AsksReboot() bool {
+	return n.Answered() && n.Intent.State == node.StateInstalled && n.Report.RebootRequired && n.SameBoot() && n.Intent.Grants.Reboot != n.Report.BootID
 }
 
 // Installation is true when the report speaks of something on the node that would have to be

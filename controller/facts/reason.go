@@ -74,6 +74,12 @@ const (
 	ReasonNodeNotReady Reason = "NodeNotReady"
 	// ReasonNodeCordoned is a node that takes no pods.
 	ReasonNodeCordoned Reason = "NodeCordoned"
+	// ReasonHeld is a node with the annotation that keeps it as it is.
+	ReasonHeld Reason = "Held"
+	// ReasonAwaitingReboot is a node that waits until it may reboot.
+	ReasonAwaitingReboot Reason = "AwaitingReboot"
+	// ReasonRebooting is a node that is drained and rebooted.
+	ReasonRebooting Reason = "Rebooting"
 	// ReasonQueued is a node whose turn has not come.
 	ReasonQueued Reason = "Queued"
 	// ReasonAwaitingGrant is a node that waits until it may restart CRI-O.
@@ -110,6 +116,8 @@ func (n Node) Obstacle() Reason {
 		return ReasonAgentMissing
 	case len(n.Report.Speaks) > 0 && !slices.Contains(n.Report.Speaks, node.Version):
 		return ReasonProtocolMismatch
+	case n.Held:
+		return ReasonHeld
 	case n.Cordoned:
 		return ReasonNodeCordoned
 	default:

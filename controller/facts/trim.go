@@ -11,6 +11,10 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
+// working stands for everything that the machine-config daemon says of a node at which it is at
+// work, or has given up.
+const working = "Working"
+
 // Trim returns a copy of the Node with nothing but what OfNode reads: a cache of thousands of whole
 // Nodes would cost ten times the memory.
 func Trim(n *corev1.Node) *corev1.Node {
@@ -20,10 +24,14 @@ func Trim(n *corev1.Node) *corev1.Node {
 		ResourceVersion: n.ResourceVersion,
 		Labels:          n.Labels,
 	}}
-	for _, key := range []string{node.IntentAnnotation, node.ReportAnnotation} {
+	kept := []string{node.IntentAnnotation, node.ReportAnnotation, node.HoldAnnotation}
+	for _, key := range kept {
 		if value, found := n.Annotations[key]; found {
 			metav1.SetMetaDataAnnotation(&out.ObjectMeta, key, value)
 		}
+	}
+	if node.Busy(n.Annotations) != "" {
+		metav1.SetMetaDataAnnotation(&out.ObjectMeta, node.MachineState, working)
 	}
 	out.Spec.Unschedulable = n.Spec.Unschedulable
 	if i := slices.IndexFunc(n.Spec.Taints, virtual); i >= 0 {

@@ -27,6 +27,7 @@ type Kind string
 // The kinds of entries.
 const (
 	RestartCRIO Kind = "RestartCRIO"
+	Reboot      Kind = "Reboot"
 )
 
 // Entry is the unavailability that one node may cause, once.

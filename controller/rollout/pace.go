@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/ledger"
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
 // Pace is who of a pool's members may do what now, and what holds the others.
 type Pace struct {
-	starts, grants, fetches map[string]bool
+	starts, fetches map[string]bool
+	grants          map[string]ledger.Kind
 	// Unavailable are the members that use up maxUnavailable, sorted by name.
 	Unavailable []string
 	// Halted are the payloads with which so many members have failed that nothing new is started.
@@ -24,7 +26,7 @@ type Pace struct {
 
 // PaceOf decides about a pool, and enters its grants into the book.
 func PaceOf(p selection.Pool, book *Book, limits Limits, now time.Time) Pace {
-	pace := Pace{starts: map[string]bool{}, grants: map[string]bool{}, fetches: map[string]bool{}, Halted: map[string]bool{}}
+	pace := Pace{starts: map[string]bool{}, grants: map[string]ledger.Kind{}, fetches: map[string]bool{}, Halted: map[string]bool{}}
 	if p.Config.Refused != nil {
 		return pace
 	}

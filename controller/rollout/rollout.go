@@ -10,6 +10,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/ledger"
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
@@ -45,6 +46,7 @@ const (
 	EventInstall  = "KataInstall"
 	EventUpdate   = "KataUpdate"
 	EventGrant    = "KataRestartGranted"
+	EventReboot   = "KataRebootGranted"
 	EventPrefetch = "KataPrefetch"
 	EventReady    = "KataReady"
 	EventUntaint  = "KataTaintRemoved"
@@ -93,9 +95,12 @@ func member(p selection.Pool, m selection.Member, pace Pace, now time.Time) Chan
 	switch {
 	case m.Wanted != nil && pace.starts[m.Name]:
 		change.Intent, change.Event, change.Message = begin(*m.Wanted, m.Node, now)
-	case pace.grants[m.Name]:
-		change.Intent, change.Entered = withGrant(*m.Intent, m.Report.BootID), true
+	case pace.grants[m.Name] == ledger.RestartCRIO:
+		change.Intent, change.Entered = withGrant(*m.Intent, func(g *node.Grants) { g.RestartCRIO = m.Report.BootID }), true
 		change.Event, change.Message = EventGrant, "CRI-O may be restarted once in this boot"
+	case pace.grants[m.Name] == ledger.Reboot:
+		change.Intent, change.Entered = withGrant(*m.Intent, func(g *node.Grants) { g.Reboot = m.Report.BootID }), true
+		change.Event, change.Message = EventReboot, "the node may be drained and rebooted once"
 	case proved(m.Node) && !m.Labelled() && !p.Config.Withheld:
 		change.Label, change.Untaint = LabelSet, m.Starting
 		change.Event, change.Message = EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
@@ -114,7 +119,10 @@ func member(p selection.Pool, m selection.Member, pace Pace, now time.Time) Chan
 func begin(wanted node.Intent, n facts.Node, now time.Time) (intent *node.Intent, event, message string) {
 	wanted.Issued = now
 	if n.Intent != nil && granted(n) && !n.Serves() {
-		wanted.Grants = n.Intent.Grants
+		wanted.Grants.RestartCRIO = n.Intent.Grants.RestartCRIO
+	}
+	if rebooting(n) {
+		wanted.Grants.Reboot = n.Intent.Grants.Reboot
 	}
 	if n.Labelled() {
 		return &wanted, EventUpdate, "to serve " + wanted.Payload
@@ -123,8 +131,8 @@ func begin(wanted node.Intent, n facts.Node, now time.Time) (intent *node.Intent
 }
 
 // withGrant leaves the time of issue as it is: the intent was answered, and its id does not change.
-func withGrant(intent node.Intent, bootID string) *node.Intent {
-	intent.Grants.RestartCRIO = bootID
+func withGrant(intent node.Intent, grant func(*node.Grants)) *node.Intent {
+	grant(&intent.Grants)
 	return &intent
 }
 

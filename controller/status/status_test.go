@@ -131,6 +131,11 @@ func TestEveryNodeIsInTheRightCount(t *testing.T) {
 		"asked long ago":      {Worker("w", Idle, Wanted(c), late), "0/0/0/1 of 1", "AgentNotReporting"},
 		"report deleted":      {Worker("w", Wanted(c), late), "0/0/0/1 of 1", "AgentNotReporting"},
 		"waits for a restart": {Worker("w", Wanted(c), Reports(node.PhaseAwaitingGrant)), "0/0/1/0 of 1", "AwaitingGrant"},
+		"waits for a reboot":  {Worker("w", Wanted(c), Reports(node.PhaseInstalling), NeedsReboot), "0/0/1/0 of 1", "AwaitingReboot"},
+		"waits for hours":     {Worker("w", Wanted(c), Reports(node.PhaseInstalling), NeedsReboot, Unchanged(9*time.Hour)), "0/0/1/0 of 1", "AwaitingReboot"},
+		"is rebooted":         {Worker("w", Wanted(c), Reports(node.PhaseInstalling), NeedsReboot, MayReboot), "0/1/0/0 of 1", "working"},
+		"serves meanwhile":    {Worker("w", Done(c), Ready, NeedsReboot), "1/0/0/0 of 1", "1 of 1"},
+		"is held":             {Worker("w", Idle, Held), "0/0/1/0 of 1", "Held"},
 		"restart is granted":  {Worker("w", Wanted(c), Granted, Reports(node.PhaseAwaitingGrant)), "0/1/0/0 of 1", "working"},
 		"error before work":   {Worker("w", Idle, Fails("reading intent", "state is unknown")), "0/0/0/1 of 1", "reading intent: state is unknown"},
 		"error about an intent that nobody can read": {

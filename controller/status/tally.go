@@ -129,6 +129,8 @@ func (t tally) waitsFor(reason facts.Reason) string {
 		return "the kubelet is not Ready"
 	case facts.ReasonNodeCordoned:
 		return "the node is cordoned"
+	case facts.ReasonHeld:
+		return "the annotation kataconfiguration.openshift.io/hold keeps the node as it is"
 	case facts.ReasonQueued:
 		return "other nodes go first"
 	case facts.ReasonAwaitingGrant:
@@ -136,6 +138,11 @@ func (t tally) waitsFor(reason facts.Reason) string {
 			return "CRI-O has to be restarted once"
 		}
 		return "CRI-O has to be restarted once, and maxUnavailable is used up by " + list(t.unavailable)
+	case facts.ReasonAwaitingReboot:
+		if len(t.unavailable) == 0 {
+			return "the node has to be rebooted"
+		}
+		return "the node has to be rebooted, and maxUnavailable is used up by " + list(t.unavailable)
 	case facts.ReasonTooManyFailures:
 		return "maxFailures nodes have failed: repair them, or name another payload"
 	case facts.ReasonKataPodsRunning:

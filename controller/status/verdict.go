@@ -172,6 +172,10 @@ func notReady(n facts.Node) string {
 
 func answered(n facts.Node) Verdict {
 	switch {
+	case n.Report.Phase != node.PhaseInstalled && n.AsksReboot():
+		return Verdict{Class: Waiting, Reason: facts.ReasonAwaitingReboot}
+	case n.Report.Phase != node.PhaseInstalled && n.Report.RebootRequired:
+		return Verdict{Class: InProgress, Reason: facts.ReasonRebooting}
 	case n.Report.Phase == node.PhaseAwaitingGrant && n.Intent.Grants.RestartCRIO != n.Report.BootID:
 		return Verdict{Class: Waiting, Reason: facts.ReasonAwaitingGrant}
 	case n.Report.HostCheck != "":

@@ -91,7 +91,7 @@ func unchangedSince(before, n facts.Node, now time.Time) time.Time {
 // progress is what changes when a node gets further. Texts are not part of it: an error that has
 // another port number in it at each try would never come to its deadline.
 type progress struct {
-	ready                       bool
+	ready, cordoned, reboot     bool
 	boot, unreadable            string
 	intent, prefetch            string
 	grants                      node.Grants
@@ -100,12 +100,13 @@ type progress struct {
 }
 
 func progressOf(n facts.Node) progress {
-	p := progress{ready: n.Ready, boot: n.BootID, unreadable: n.ReportProblem}
+	p := progress{ready: n.Ready, cordoned: n.Cordoned, boot: n.BootID, unreadable: n.ReportProblem}
 	if n.Intent != nil {
 		p.intent, p.prefetch, p.grants = n.Intent.ID, n.Intent.Prefetch, n.Intent.Grants
 	}
 	if r := n.Report; r != nil {
 		p.answers, p.phase, p.payload, p.reportedBoot = r.IntentID, string(r.Phase), r.Payload, r.BootID
+		p.reboot = r.RebootRequired
 		if r.Error != nil {
 			p.step, p.failure = r.Error.Step, r.Error.Reason
 		}

@@ -23,6 +23,18 @@ type API interface {
 	Publish(ctx context.Context, r node.Report, c Condition, now time.Time) error
 }
 
+// Drain takes a node out of service for a reboot, and back into it.
+type Drain interface {
+	// Cordon makes the Node unschedulable and marks it with the boot, in one write. One that is
+	// unschedulable already stays as it is, without a mark.
+	Cordon(ctx context.Context, boot string) error
+	// Uncordon makes a Node schedulable that carries the mark, and takes the mark away.
+	Uncordon(ctx context.Context) error
+	// Evict asks for the eviction of everything that a reboot must not end unasked. The error names
+	// the pods whose disruption budget, or anything else, forbids it at this moment.
+	Evict(ctx context.Context) error
+}
+
 // ErrUnknownNode is returned while the Node has not been seen: there is nothing to write to.
 var ErrUnknownNode = errors.New("the Node is not known yet")
 
@@ -47,6 +59,13 @@ type Told struct {
 	// says where it has given up.
 	Operated  bool
 	Complaint string
+	// Cordoned is whether the Node is unschedulable, and CordonedIn the boot in which this node's
+	// agent made it so, empty where it did not.
+	Cordoned   bool
+	CordonedIn string
+	// Evictable are the pods that a reboot has to evict first, and Ending those that are on their way
+	// out, as namespace/name. They count only when PodsKnown.
+	Evictable, Ending []string
 }
 
 // Condition is the Node condition that mirrors a report for people; schedulers and controllers do

@@ -24,6 +24,7 @@ type Host struct {
 	Ostree    Ostree
 	VMs       VMs
 	Machine   Machine
+	Power     Power
 }
 
 // Files is everything the agent does with files.

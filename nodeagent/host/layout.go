@@ -26,6 +26,12 @@ const (
 	// LayeredFile is what the agent has layered on the host's operating system. It stays until no
 	// deployment has it.
 	LayeredFile = StateDir + "/layered.json"
+	// RebootedFile is the last reboot that the agent asked for; it outlives the boot.
+	RebootedFile = StateDir + "/rebooted.json"
+	// RebootRequiredFile asks for a reboot of this host, when the controller grants one. Its first
+	// line says what for. It is written by an administrator or a program, and ends with the
+	// boot.
+	RebootRequiredFile = RunDir + "/reboot-required"
 	// RestartedFile is the invocation of CRI-O that was last restarted in this boot.
 	RestartedFile = RunDir + "/restarted"
 
@@ -64,5 +70,5 @@ func Target(id string) string { return path.Join(path.Base(SlotsDir), id) }
 
 // Leftovers are files of an installation that Clear deletes in addition to the store.
 func Leftovers() []string {
-	return []string{ServedFile, RestartedFile, LacksFile, PendingReason, ModulesFile}
+	return []string{ServedFile, RestartedFile, LacksFile, PendingReason, ModulesFile, RebootedFile}
 }

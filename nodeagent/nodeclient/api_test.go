@@ -51,7 +51,11 @@ type api struct {
 	mute      bool          // watches say nothing
 	hung      chan struct{} // reviews wait for it
 	patches   []string
-	asked     []string
+	// meddle is what another hand does to the Node just before the next patch of it.
+	meddle  func(*corev1.Node)
+	guarded map[string]bool // pods whose eviction is refused
+	evicted []string
+	asked   []string
 }
 
 func newAPI(t *testing.T, n *corev1.Node, pods ...corev1.Pod) *api {
@@ -64,6 +68,9 @@ func newAPI(t *testing.T, n *corev1.Node, pods ...corev1.Pod) *api {
 	mux.HandleFunc("GET /api/v1/pods", a.serve("Pod"))
 	mux.HandleFunc("GET /apis/node.k8s.io/v1/runtimeclasses", a.serve("RuntimeClass"))
 	mux.HandleFunc("PATCH /api/v1/nodes/"+nodeName+"/status", a.patch)
+	mux.HandleFunc("GET /api/v1/nodes/"+nodeName, a.get)
+	mux.HandleFunc("PATCH /api/v1/nodes/"+nodeName, a.modify)
+	mux.HandleFunc("POST /api/v1/namespaces/ns/pods/{pod}/eviction", a.evict)
 	a.server = httptest.NewServer(mux)
 	a.url = a.server.URL
 	t.Cleanup(func() { a.server.CloseClientConnections(); a.server.Close() })

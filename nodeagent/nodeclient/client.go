@@ -39,6 +39,8 @@ type Client struct {
 	changed    chan struct{}
 	rotation   time.Duration
 	asking     time.Duration
+	// draining is whether every pod's end is news.
+	draining atomic.Bool
 	// unguarded is whether the admission policies are known not to be in force.
 	unguarded atomic.Bool
 
@@ -77,13 +79,17 @@ func (c *Client) Told() cluster.Told {
 	told := cluster.Told{Unguarded: c.unguarded.Load()}
 	n := v.node()
 	if n != nil {
-		told.Known, told.Intent, told.Busy = true, n.Annotations[node.IntentAnnotation], Busy(n.Annotations)
-		told.Operated, told.Complaint = operated(n.Annotations)
+		told.Known, told.Intent, told.Busy = true, n.Annotations[node.IntentAnnotation], node.Busy(n.Annotations)
+		told.Operated, told.Complaint = node.Operated(n.Annotations)
 		told.Labelled = n.Labels[node.ReadyLabel] != ""
+	}
+	if latest := c.latest(); latest != nil {
+		told.Cordoned, told.CordonedIn = latest.Spec.Unschedulable, latest.Annotations[node.CordonAnnotation]
 	}
 	settled := c.settled(n, time.Now())
 	if known && v.alive() && settled {
 		told.Pods, told.PodsKnown = pods, true
+		told.Evictable, told.Ending = names(v.evictable(false)), names(v.evictable(true))
 	}
 	return told
 }

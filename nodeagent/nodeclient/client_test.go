@@ -40,7 +40,10 @@ func TestWhatTheNodeAndItsPodsSay(t *testing.T) {
 		pod("z", "kata-oc", corev1.PodRunning), pod("a", "kata-oc", corev1.PodPending), pod("unknown", "kata-oc", corev1.PodUnknown),
 		pod("done", "kata-oc", corev1.PodSucceeded), pod("broken", "kata-oc", corev1.PodFailed), pod("b", "alias", corev1.PodRunning), pod("c", "deleted-since", corev1.PodRunning), pod("other", "gvisor", corev1.PodRunning), pod("plain", "", corev1.PodRunning))
 	c := a.connect()
-	assert.Equal(t, cluster.Told{Known: true, Intent: "an intent", Pods: []string{"ns/a", "ns/b", "ns/c", "ns/unknown", "ns/z"}, PodsKnown: true}, c.Told())
+	assert.Equal(t, cluster.Told{
+		Known: true, Intent: "an intent", Pods: []string{"ns/a", "ns/b", "ns/c", "ns/unknown", "ns/z"}, PodsKnown: true,
+		Evictable: []string{"ns/a", "ns/b", "ns/c", "ns/other", "ns/plain", "ns/unknown", "ns/z"},
+	}, c.Told())
 	assert.ElementsMatch(t, []string{"Node metadata.name=worker-1", "Pod spec.nodeName=worker-1", "RuntimeClass "}, a.asked, "nothing but its own")
 
 	a.change(func(n *corev1.Node) {
@@ -95,29 +98,6 @@ func TestACredentialThatIsNotAKubeletsIsNamed(t *testing.T) {
 		out.mu.Unlock()
 		assert.False(t, c.Told().Known)
 	}
-}
-
-func TestBusy(t *testing.T) {
-	t.Parallel()
-	keys := func(state, current, desired, last, drain string) map[string]string {
-		const mco = "machineconfiguration.openshift.io/"
-		return map[string]string{mco + "state": state, mco + "currentConfig": current, mco + "desiredConfig": desired, mco + "lastAppliedDrain": last, mco + "desiredDrain": drain}
-	}
-	for name, c := range map[string]struct {
-		annotations map[string]string
-		busy        bool
-	}{
-		"no operator":      {nil, false},
-		"at rest":          {keys("Done", "a", "a", "uncordon-a", "uncordon-a"), false},
-		"at work":          {keys("Working", "a", "a", "u", "u"), true},
-		"degraded":         {keys("Degraded", "a", "a", "u", "u"), true},
-		"about to begin":   {keys("Done", "a", "b", "u", "u"), true},
-		"about to drain":   {keys("Done", "a", "a", "uncordon-a", "drain-b"), true},
-		"before its first": {map[string]string{"machineconfiguration.openshift.io/state": "Done"}, false},
-	} {
-		assert.Equal(t, c.busy, nodeclient.Busy(c.annotations) != "", name)
-	}
-	assert.Contains(t, nodeclient.Busy(keys("Degraded", "a", "a", "u", "u")), "given up on this node", "a person is needed")
 }
 
 func TestPodsAreNotKnownWhileTheAPIServerIsAway(t *testing.T) {

@@ -37,11 +37,11 @@ type watched struct {
 	health *health
 }
 
-func newView(api kubernetes.Interface, name string, changed func()) view {
+func newView(api kubernetes.Interface, name string, draining func() bool, changed func()) view {
 	v := view{api: api, name: name}
 	core, own := api.CoreV1().RESTClient(), fields.OneTermEqualSelector
 	v.nodes = v.watch(core, "nodes", own("metadata.name", name), &corev1.Node{}, unless(sameNode, changed), changed)
-	pods := cache.FilteringResourceEventHandler{FilterFunc: counts, Handler: unless(samePod, changed)}
+	pods := cache.FilteringResourceEventHandler{FilterFunc: func(o any) bool { return draining() || counts(o) }, Handler: unless(samePod, changed)}
 	v.pods = v.watch(core, "pods", own("spec.nodeName", name), &corev1.Pod{}, pods, changed)
 	v.classes = v.watch(api.NodeV1().RESTClient(), "runtimeclasses", fields.Everything(), &nodev1.RuntimeClass{}, unless(sameHandler, changed), changed)
 	return v
@@ -66,7 +66,8 @@ func unless(same func(before, after any) bool, changed func()) cache.ResourceEve
 func sameNode(before, after any) bool {
 	a, okA := before.(*corev1.Node)
 	b, okB := after.(*corev1.Node)
-	return okA && okB && maps.Equal(a.Annotations, b.Annotations) && a.Labels[node.ReadyLabel] == b.Labels[node.ReadyLabel] && same(a.Status.Conditions, conditionOf(b.Status.Conditions))
+	return okA && okB && maps.Equal(a.Annotations, b.Annotations) && a.Labels[node.ReadyLabel] == b.Labels[node.ReadyLabel] && same(a.Status.Conditions, conditionOf(b.Status.Conditions)) &&
+		a.Spec.Unschedulable == b.Spec.Unschedulable
 }
 
 func samePod(before, after any) bool {

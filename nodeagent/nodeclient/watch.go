@@ -63,7 +63,7 @@ func (c *Client) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v := newView(api, name, c.tell)
+	v := newView(api, name, c.draining.Load, c.tell)
 	var group wait.Group
 	group.StartWithContext(ctx, v.run)
 	group.StartWithContext(ctx, func(ctx context.Context) {

@@ -3,6 +3,7 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/check"
 	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -31,6 +33,22 @@ func (o Observer) host() plan.Host {
 	h.Kernels = o.kernels()
 	return h
 }
+
+// rebootRequired is what an administrator, or a program, wants this host to be rebooted for.
+func (o Observer) rebootRequired() (string, error) {
+	content, err := o.Host.Files.Read(host.RebootRequiredFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading why a reboot is required: %w", err)
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(string(content)), "\n")
+	return node.Line(cmp.Or(strings.TrimSpace(first), "the file "+host.RebootRequiredFile), maxReason), nil
+}
+
+// maxReason bounds what a person wrote into a file.
+const maxReason = 120
 
 // liveSystem exists on a system booted from an ISO or over the network, firstBoot until a new
 // OpenShift node has pivoted to its own OS image and rebooted.

@@ -11,6 +11,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // Observer looks.
@@ -26,6 +27,8 @@ func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, erro
 	for _, look := range []func() error{
 		func() (err error) { f.Intent, err = o.intent(told); return },
 		func() error { f.Host = o.host(); return nil },
+		func() (err error) { f.Host.RebootRequired, err = o.rebootRequired(); return },
+		func() (err error) { f.Rebooted, err = record.LoadRebooted(o.Host.Files); return },
 		func() (err error) { f.Store, err = o.store(ctx); return },
 		func() (err error) { f.Runtime, err = o.runtime(ctx); return },
 		func() (err error) { f.Slots, err = o.slots(f.Runtime); return },
@@ -40,5 +43,8 @@ func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, erro
 }
 
 func seen(told cluster.Told) plan.Cluster {
-	return plan.Cluster{BoundPods: told.Pods, PodsKnown: told.PodsKnown, Labelled: told.Labelled, Busy: told.Busy, Unguarded: told.Unguarded}
+	return plan.Cluster{
+		BoundPods: told.Pods, PodsKnown: told.PodsKnown, Labelled: told.Labelled, Busy: told.Busy, Unguarded: told.Unguarded,
+		Cordoned: told.Cordoned, CordonedIn: told.CordonedIn, Evictable: told.Evictable, Ending: told.Ending,
+	}
 }

@@ -24,6 +24,8 @@ type Facts struct {
 	Store   Store
 	// Packages are where the host's own programs come from.
 	Packages packages.Facts
+	// Rebooted is the last reboot that the agent asked for.
+	Rebooted record.Rebooted
 }
 
 // Host is the machine.
@@ -43,6 +45,9 @@ type Host struct {
 	// Kernels are the releases of other kernels on disk that the next boot may bring, most likely
 	// first. They are known where guests are made for kernels of the host.
 	Kernels []string
+	// RebootRequired says what for this host has to be rebooted, empty where it need not be. The same
+	// words after a reboot mean that it was in vain.
+	RebootRequired string
 }
 
 // Intent is what is wanted of this node.
@@ -77,6 +82,13 @@ type Cluster struct {
 	Unguarded bool
 	// Busy says what else works on this node, so that CRI-O is left alone.
 	Busy string
+	// Cordoned is whether the Node is unschedulable, and CordonedIn the boot in which this agent made
+	// it so, empty where it did not.
+	Cordoned   bool
+	CordonedIn string
+	// Evictable are the pods that a reboot has to evict first, and Ending those that are on their way
+	// out. They count only when PodsKnown.
+	Evictable, Ending []string
 }
 
 // Store is what an installation keeps on disk.

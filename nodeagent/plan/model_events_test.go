@@ -17,6 +17,7 @@ func (m *model) event(hands bool) {
 		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
 		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.installKernel, m.startOrEndOtherWork, m.goOrComeBack,
 		m.discard, m.workOnSystem, m.update, m.layerByHand, m.loseOrGetKVM,
+		m.needReboot, m.needReboot, m.cordonOrNot, m.startPod, m.guardOrNotPods,
 	}
 	if hands {
 		events = append(events, m.editDropIn, m.deleteDropIn, m.softReboot, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence, m.deleteGuestByHand)
@@ -26,6 +27,7 @@ func (m *model) event(hands bool) {
 
 func (m *model) want(i *node.Intent) {
 	m.api.intent, m.api.garbage, m.api.granted, m.used = i, false, false, 0
+	m.api.mayReboot = ""
 }
 
 func (m *model) wantSomething() {
@@ -64,6 +66,7 @@ func (m *model) hardReboot() {
 	m.boot++
 	m.slots, m.current, m.proof = map[string]*modelSlot{}, plan.Pending, plan.Pending
 	m.restarted, m.lacks, m.api.granted, m.used = record.Restarted{}, "", false, 0
+	m.need = ""
 	if m.random.IntN(3) == 0 {
 		m.kernel = m.kernels[m.random.IntN(len(m.kernels))]
 	}

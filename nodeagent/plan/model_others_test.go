@@ -24,7 +24,7 @@ func (m *model) others() {
 
 // schedule binds a pod, which the label alone allows.
 func (m *model) schedule() {
-	if !m.api.labelled || len(m.api.pods) > 3 {
+	if !m.api.labelled || m.api.cordoned || len(m.api.pods) > 3 {
 		return
 	}
 	m.api.pods = append(m.api.pods, modelPod{name: fmt.Sprintf("p%d", len(m.trace)), bound: true})
@@ -70,6 +70,7 @@ func (m *model) control() {
 	if r == nil || i == nil || r.id != i.ID {
 		return
 	}
+	m.grantReboot(r)
 	before := m.api.labelled
 	switch {
 	case i.State == node.StateInstalled && r.phase == node.PhaseAwaitingGrant && !m.api.granted:
@@ -93,7 +94,7 @@ func (m *model) publish(f plan.Facts, p plan.Plan) {
 	if !m.up {
 		return
 	}
-	r := &modelReport{id: f.Intent.ID, phase: p.Phase, bound: len(f.Cluster.BoundPods)}
+	r := &modelReport{id: f.Intent.ID, phase: p.Phase, bound: len(f.Cluster.BoundPods), reboot: p.Reboot != ""}
 	if r.id == "" && f.Intent.Wanted != nil {
 		r.id = f.Intent.Wanted.ID
 	}

@@ -3,6 +3,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -19,6 +20,7 @@ func (m *model) rest() string {
 	if m.system.locked {
 		m.hardReboot()
 	}
+	m.api.stuck = false
 	if m.conflict != "" {
 		m.conflict = ""
 		m.note("REST the conflict is resolved")
@@ -32,6 +34,10 @@ func (m *model) rest() string {
 	}
 	m.crio.answers = true
 	for range 300 {
+		if !m.crio.active { // After a reboot.
+			m.startCRIO()
+		}
+		m.crio.answers = true
 		f := m.facts()
 		p := plan.For(f)
 		m.publish(f, p)
@@ -64,12 +70,17 @@ func (m *model) helped(p plan.Plan) bool {
 	case m.api.intent == nil && m.kept == nil && p.Phase == node.PhaseInstalling:
 		m.want(absent())
 		m.note("REST the controller cleans what nobody wants")
-	case p.Reboot:
+	case p.Reboot != "" && (m.api.intent == nil || m.api.intent.State != node.StateInstalled):
 		m.hardReboot()
 		m.startCRIO()
 	case p.Problem != nil && p.Problem.Reason == node.ReasonLayeringLost:
 		m.note("REST a person deletes the record")
 		m.system.record = nil
+	case p.Problem != nil && p.Problem.Reason == node.ReasonRebootInVain:
+		m.note("REST a person does what the reboot was for")
+		m.need, m.rebooted = "", record.Rebooted{}
+	case p.Reboot != "":
+		m.control()
 	case p.Phase == node.PhaseAwaitingGrant:
 		m.control()
 	case p.Phase == node.PhaseBlocked && len(m.api.pods) > 0, strings.Contains(p.Wait, "cannot reach"):
@@ -90,6 +101,10 @@ func (m *model) wrong(f plan.Facts, p plan.Plan) string {
 	switch {
 	case ours && (wanted == nil || wanted.State == node.StateAbsent):
 		return "REMOVED, and keeps a record of packages"
+	case m.api.cordoned != m.byHand:
+		return fmt.Sprintf("cordoned %v, and by hand %v", m.api.cordoned, m.byHand)
+	case m.api.mark != "":
+		return "the mark stays"
 	case wanted == nil || wanted.State == node.StateAbsent:
 		if slices.ContainsFunc(m.system.booted, isQEMU) {
 			return "REMOVED, and leaves packages"

@@ -72,6 +72,9 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 			}
 		}
 		m.store, m.images, m.guests, m.served, m.restarted, m.lacks, m.used, m.modules = false, map[string]bool{}, map[string]bool{}, nil, record.Restarted{}, "", 0, false
+		m.rebooted, m.vain = record.Rebooted{}, ""
+	case plan.Cordon, plan.Drain, plan.RebootNode, plan.Uncordon, plan.ForgetReboot:
+		return m.carryOutReboot(s)
 	default:
 		return m.carryOutOnSlot(s, fail)
 	}

@@ -39,14 +39,21 @@ type apiState struct {
 	granted  bool
 	labelled bool
 	pods     []modelPod
-	report   *modelReport
+	// mayReboot is the boot of the grant. cordoned and mark are the Node's; plain counts pods that
+	// are no kata pods, which cannot be evicted while stuck.
+	mayReboot       string
+	cordoned, stuck bool
+	mark            string
+	plain           int
+	report          *modelReport
 }
 
 // modelReport is what the controller reads of a report.
 type modelReport struct {
-	id    string
-	phase node.Phase
-	bound int
+	id     string
+	phase  node.Phase
+	bound  int
+	reboot bool
 }
 
 func (a apiState) clone() apiState {
@@ -92,6 +99,8 @@ type model struct {
 	weak, lacking, modules bool
 	kernel, settings       string
 	kernels                []string
+
+	modelReboots
 
 	// What the model checks by.
 	proved map[string]bool // slots that were ever proved
@@ -147,6 +156,7 @@ func (m *model) facts() plan.Facts {
 			}
 		}
 	}
+	m.rebootFacts(&f)
 	if m.busy {
 		f.Cluster.Busy = "the machine-config daemon"
 	}
@@ -181,7 +191,7 @@ func (m *model) intentFacts() plan.Intent {
 		i.Cleared = true
 	default:
 		wanted := *m.seen.intent
-		wanted.Grants = node.Grants{}
+		wanted.Grants = node.Grants{Reboot: m.seen.mayReboot}
 		if m.seen.granted {
 			wanted.Grants.RestartCRIO = m.bootID()
 		}
@@ -230,7 +240,7 @@ func (m *model) storeFacts(s *plan.Store) {
 	for _, id := range slices.Sorted(maps.Keys(m.guests)) {
 		s.Guests = append(s.Guests, plan.Guest{Slot: id, Whole: m.guests[id]})
 	}
-	if m.lacks != "" || m.restarted.Intent != "" || m.served != nil || m.modules {
+	if m.rebooted.Boot != "" || m.lacks != "" || m.restarted.Intent != "" || m.served != nil || m.modules {
 		s.Leftovers = []string{"x"}
 	}
 	if m.broken {

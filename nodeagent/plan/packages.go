@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"fmt"
+
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/packages"
 	"github.com/kata-node/kata-node/nodeagent/record"
@@ -34,7 +36,10 @@ func (w *way) packages() bool {
 	case packages.Layer:
 		w.do(LayerPackages)
 	case packages.Wait:
-		w.planner.plan.Reboot = d.Reboot
+		if d.Reboot {
+			next, _ := f.Packages.System.Pending()
+			w.planner.plan.Reboot = fmt.Sprintf("packages of deployment %.12s", next.Checksum)
+		}
 		return w.waitFor(d.Sentence)
 	case packages.Refuse:
 		return w.problem(refusedStep(d.Mode), d.Reason, d.Problem())
@@ -79,8 +84,8 @@ func (p *planner) unlayer() {
 // forgetPackages names the reboot that ends what was uninstalled, and after it deletes the record.
 func (p *planner) forgetPackages() {
 	f := p.facts
-	if f.Packages.Leaving() {
-		p.plan.Reboot = true
+	if f.Packages.Leaving() && !p.serves() {
+		p.plan.Reboot = "packages that are uninstalled already"
 	}
 	decided := p.plan.Packages != nil && p.plan.Packages.Mode != node.HostPackagesLayered
 	left := !f.installed() && (f.Intent.Wanted == nil || f.Intent.Wanted.State == node.StateAbsent)

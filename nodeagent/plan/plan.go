@@ -21,8 +21,10 @@ type Plan struct {
 	Problem *Problem
 	// Packages is what was decided about the host's own programs, nil where that was no question.
 	Packages *packages.Decision
-	// Reboot is whether the node is to be rebooted for packages that were layered or uninstalled.
-	Reboot bool
+	// Reboot says what for this node has to be rebooted, when the controller grants it; empty where
+	// it need not be. Leaving says what the reboot waits for, empty where nothing holds it or it is
+	// not granted.
+	Reboot, Leaving string
 	// Wait says what the plan waits for at this moment, empty when nothing is.
 	Wait string
 }
@@ -60,6 +62,7 @@ func (p Plan) Next() []Step {
 func For(f Facts) Plan {
 	p := &planner{facts: f, linked: f.Slots}
 	p.repair()
+	p.urgent = len(p.plan.Lines)
 	if f.Runtime.Active && len(f.Runtime.Restarted.Dependents) > 0 {
 		p.tidy(Step{Kind: StartDependents})
 	}
@@ -79,6 +82,7 @@ func For(f Facts) Plan {
 		p.install()
 	}
 	p.forgetPackages()
+	p.reboot()
 	return p.plan
 }
 
@@ -97,6 +101,8 @@ type planner struct {
 	plan  Plan
 	// linked are the links as observed.
 	linked Slots
+	// urgent is how many lines come before a reboot.
+	urgent int
 }
 
 func (p *planner) line(steps ...Step) {

@@ -62,6 +62,15 @@ const (
 	RemoveDropIn Kind = "remove drop-in"
 	// Clear deletes store and records.
 	Clear Kind = "clear store and state"
+	// Cordon makes the node unschedulable for a reboot, and Drain evicts its pods.
+	Cordon Kind = "cordon node"
+	Drain  Kind = "drain node"
+	// RebootNode restarts the machine.
+	RebootNode Kind = "reboot node"
+	// Uncordon makes a node schedulable that the agent made unschedulable.
+	Uncordon Kind = "uncordon node"
+	// ForgetReboot deletes the record of a reboot that has done what it was for.
+	ForgetReboot Kind = "forget reboot"
 	// Forget deletes the intent from disk after the controller has taken it off the Node.
 	Forget Kind = "forget intent"
 )
@@ -70,7 +79,8 @@ const (
 type Step struct {
 	Kind Kind
 	// Payload is the image by digest; Slot the slot's id, empty while the payload is not in the
-	// store; Object a sandbox or image id, the slot of a guest, or the release of a kernel.
+	// store; Object a sandbox or image id, the slot of a guest, the release of a kernel, or
+	// what a reboot is for.
 	Payload, Slot, Object string
 }
 

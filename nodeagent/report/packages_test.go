@@ -18,12 +18,12 @@ import (
 
 func TestARebootThatIsRequiredIsReportedAndSaid(t *testing.T) {
 	t.Parallel()
-	waits := plan.Plan{Phase: node.PhaseInstalling, Wait: "a reboot", Reboot: true}
+	waits := plan.Plan{Phase: node.PhaseInstalling, Wait: "a reboot", Reboot: "packages of the host (Layered)"}
 	r := report.Make(plan.Facts{}, waits, nil, node.Report{}, time.Time{})
 	assert.True(t, r.RebootRequired)
 	assert.Equal(t, "waiting for a reboot; no payload serves", report.Sentence(r, waits))
-	gone := plan.Plan{Phase: node.PhaseAbsent, Reboot: true}
-	assert.Equal(t, "everything is removed; packages that are uninstalled already stay until this node reboots",
+	gone := plan.Plan{Phase: node.PhaseAbsent, Reboot: "packages that are uninstalled already"}
+	assert.Equal(t, "everything is removed; to be rebooted for packages that are uninstalled already",
 		report.Sentence(report.Make(plan.Facts{}, gone, nil, node.Report{}, time.Time{}), gone))
 }
 

@@ -35,6 +35,11 @@ func Reason(k plan.Kind) string {
 		plan.RemoveSandbox:   node.ReasonRemoveSandboxFailed,
 		plan.RemoveDropIn:    node.ReasonRemoveDropInFailed,
 		plan.Clear:           node.ReasonClearStoreAndStateFailed,
+		plan.Cordon:          node.ReasonCordonNodeFailed,
+		plan.Drain:           node.ReasonDrainNodeFailed,
+		plan.RebootNode:      node.ReasonRebootNodeFailed,
+		plan.Uncordon:        node.ReasonUncordonNodeFailed,
+		plan.ForgetReboot:    node.ReasonForgetRebootFailed,
 		plan.Forget:          node.ReasonForgetIntentFailed,
 	}[k]
 }

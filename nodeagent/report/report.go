@@ -45,7 +45,7 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: f.Unfit(), Phase: p.Phase,
 		InUse:     inUse(f),
 		BoundPods: boundPods(f), Prefetched: f.Prefetched(),
-		Unguarded: f.Cluster.Unguarded, RebootRequired: p.Reboot,
+		Unguarded: f.Cluster.Unguarded, RebootRequired: p.Reboot != "",
 		Error: problem(f, p, failure),
 	}
 	// A removal that takes away serves no new pod from its first step on.
@@ -133,19 +133,25 @@ func since(e node.Error, before *node.Error, now time.Time) time.Time {
 // unguarded is what a person has to know of a cluster without our policies, wherever a node stands.
 const unguarded = "; the admission policies of deploy/ are not in force: whoever may write Nodes decides what this node runs"
 
-// leaving is for a node that is where it is to be, with a system that is not yet what it will be.
-const leaving = "; packages that are uninstalled already stay until this node reboots"
-
 // Sentence says for a person where the node stands.
 func Sentence(r node.Report, p plan.Plan) string {
-	text := where(r, p)
-	if r.RebootRequired && p.Wait == "" {
-		text += leaving
-	}
+	text := where(r, p) + reboot(p)
 	if r.Unguarded {
 		text += unguarded
 	}
 	return text
+}
+
+// reboot is what else is ahead of a node, wherever it stands.
+func reboot(p plan.Plan) string {
+	switch {
+	case p.Reboot == "", p.Leaving == "" && p.Wait != "":
+		return ""
+	case p.Leaving != "":
+		return fmt.Sprintf("; the reboot for %s waits for %s", p.Reboot, p.Leaving)
+	default:
+		return "; to be rebooted for " + p.Reboot
+	}
 }
 
 func where(r node.Report, p plan.Plan) string {

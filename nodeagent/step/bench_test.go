@@ -40,6 +40,9 @@ type bench struct {
 	said []string
 	// layering are the numbers of the changes that steps about packages have made.
 	layering []int
+	// mayReboot is the boot that the intent's grant names, guarded why no pod is evicted.
+	mayReboot string
+	guarded   error
 }
 
 func newBench(t *testing.T) *bench {
@@ -62,7 +65,7 @@ func newBench(t *testing.T) *bench {
 func (b *bench) want(t *testing.T, i node.Intent) {
 	t.Helper()
 	i = i.Identify("node")
-	i.Grants.RestartCRIO = bootID
+	i.Grants.RestartCRIO, i.Grants.Reboot = bootID, b.mayReboot
 	document, err := i.Encode()
 	require.NoError(t, err)
 	b.told.Intent = document
@@ -73,7 +76,7 @@ func installing(p hosttest.Payload) node.Intent {
 }
 
 func (b *bench) runner() step.Runner {
-	return step.Runner{Host: b.Host(), Self: b.self, Tell: func(sentence string) { b.said = append(b.said, sentence) }}
+	return step.Runner{Host: b.Host(), Self: b.self, Node: drain{b}, Tell: func(sentence string) { b.said = append(b.said, sentence) }}
 }
 
 func (b *bench) look(t *testing.T) plan.Facts {
@@ -101,8 +104,8 @@ func (b *bench) until(t *testing.T, kind plan.Kind) (plan.Step, plan.Facts) {
 	return plan.Step{}, plan.Facts{}
 }
 
-// settle takes passes until nothing is left to do. A step that fails is tried again, and an agent
-// that dies comes back.
+// settle takes passes until nothing is left to do or the machine goes down. A step that fails is
+// tried again, and an agent that dies comes back.
 func (b *bench) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
 	t.Helper()
 	for range 100 {
@@ -128,6 +131,9 @@ func (b *bench) settle(t *testing.T) (done []plan.Kind, last plan.Plan) {
 		}
 		if b.Dead() {
 			b.Revive()
+		}
+		if b.GoingDown {
+			return done, last
 		}
 	}
 	t.Fatalf("the plan never ends: %v", done)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
@@ -18,6 +19,8 @@ import (
 type Runner struct {
 	Host host.Host
 	Self host.Identity
+	// Node takes this node out of service for a reboot, and back into it.
+	Node cluster.Drain
 	// Tell receives how far a long step has come, for people.
 	Tell func(sentence string)
 }
@@ -60,8 +63,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.packages(ctx, s, f)
 	case plan.LoadModules:
 		return r.loadModules(ctx)
-	case plan.WriteDropIn:
-		return r.writeDropIn()
+	case plan.WriteDropIn, plan.RemoveDropIn:
+		return r.dropIn(s)
 	case plan.RestartCRIO:
 		return r.restartCRIO(ctx, f)
 	case plan.StartDependents:
@@ -78,10 +81,10 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.Host.Images.Delete(ctx, s.Object)
 	case plan.RemoveSandbox:
 		return r.Host.Sandboxes.Remove(ctx, s.Object)
-	case plan.RemoveDropIn:
-		return r.Host.Files.Remove(host.DropIn)
 	case plan.Clear:
 		return r.clear(ctx)
+	case plan.Cordon, plan.Drain, plan.RebootNode, plan.Uncordon, plan.ForgetReboot:
+		return r.reboot(ctx, s)
 	}
 	return fmt.Errorf("step %q is unknown", s.Kind)
 }
@@ -91,6 +94,13 @@ func (r Runner) keep(s plan.Step, f plan.Facts) error {
 		return record.RemoveIntent(r.Host.Files)
 	}
 	return record.SaveIntent(r.Host.Files, *f.Intent.Wanted)
+}
+
+func (r Runner) dropIn(s plan.Step) error {
+	if s.Kind == plan.RemoveDropIn {
+		return r.Host.Files.Remove(host.DropIn)
+	}
+	return r.writeDropIn()
 }
 
 func (r Runner) served(s plan.Step) error {

@@ -129,6 +129,23 @@ func carries(c facts.Config, wanted func(facts.Config, facts.Node) *node.Intent)
 // Granted may restart CRI-O in the boot that it reported.
 func Granted(n *facts.Node) { n.Intent.Grants.RestartCRIO = "boot-1" }
 
+// NeedsReboot asks for a reboot.
+func NeedsReboot(n *facts.Node) { n.Report.RebootRequired = true }
+
+// MayReboot carries the grant of it.
+func MayReboot(n *facts.Node) { n.Intent.Grants.Reboot = "boot-1" }
+
+// Booted reports from the boot after it.
+func Booted(n *facts.Node) {
+	n.BootID, n.Report.BootID, n.Report.RebootRequired = "boot-2", "boot-2", false
+}
+
+// Held carries the annotation that keeps a node as it is.
+func Held(n *facts.Node) { n.Held = true }
+
+// Busy is a node at which the machine-config daemon works.
+func Busy(n *facts.Node) { n.Busy = "the machine-config daemon" }
+
 // Vanished has lost its intent.
 func Vanished(n *facts.Node) { n.HasIntent, n.Intent = false, nil }
 

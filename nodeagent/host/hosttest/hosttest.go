@@ -79,6 +79,10 @@ type Machine struct {
 	// ModulesError is how the service that loads modules ends, whatever it has loaded.
 	ModulesError error
 
+	// GoingDown is true from when a reboot was accepted until Boot; RebootError is why none is.
+	GoingDown   bool
+	RebootError error
+
 	// Changes counts changes, those that fail too. The agent dies just before change CrashBefore
 	// and just after change CrashAt; 0 is never.
 	Changes, CrashBefore, CrashAt int
@@ -90,16 +94,24 @@ type Machine struct {
 // New returns a machine after its boot, as tmpfiles leave it: CRI-O runs and has read no drop-in.
 func New(root string, files host.Files) (*Machine, error) {
 	m := &Machine{Root: root, Files: files, Registry: map[string]Payload{}, Busy: map[string]bool{}, Facts: Fit()}
-	for _, link := range []string{host.CurrentLink, host.ProofLink} {
-		if err := files.Link(link, host.Target(host.Pending)); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.MkdirAll(filepath.Join(root, host.SlotDir(host.Pending)), 0o755); err != nil {
+	if err := m.tmpfiles(); err != nil {
 		return nil, err
 	}
 	m.startCRIO()
 	return m, nil
+}
+
+// tmpfiles makes what is there before the agent starts.
+func (m *Machine) tmpfiles() error {
+	for _, link := range []string{host.CurrentLink, host.ProofLink} {
+		if err := m.Files.Link(link, host.Target(host.Pending)); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(m.Root, host.SlotDir(host.Pending)), 0o755); err != nil {
+		return err
+	}
+	return nil
 }
 
 // Host returns the machine's ports.
@@ -110,6 +122,7 @@ func (m *Machine) Host() host.Host {
 		Ostree:  ostreed{m},
 		VMs:     vms{m},
 		Machine: hardware{m},
+		Power:   power{m},
 	}, m.change)
 }
 

@@ -35,6 +35,7 @@ const (
 	Layer   Kind = "ostree.layer"
 	Live    Kind = "ostree.live"
 	Boot    Kind = "vms.boot"
+	Reboot  Kind = "power.reboot"
 )
 
 // Op is one change: what is done, and to which path, unit, image or sandbox.
@@ -58,6 +59,7 @@ func Wrap(h host.Host, around Around) host.Host {
 	h.Guests = guests{h.Guests, around}
 	h.Ostree = ostree{h.Ostree, around}
 	h.VMs = vms{h.VMs, around}
+	h.Power = power{h.Power, around}
 	return h
 }
 
@@ -176,4 +178,13 @@ func (v vms) Boot(ctx context.Context, boot host.Boot) (booted host.Booted, err 
 		return err
 	})
 	return booted, err
+}
+
+type power struct {
+	host.Power
+	around Around
+}
+
+func (p power) Reboot(ctx context.Context) error {
+	return p.around(Op{Reboot, "host"}, func() error { return p.Power.Reboot(ctx) })
 }

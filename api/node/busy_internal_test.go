@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package nodeclient
+package node
 
 import (
 	"testing"
@@ -10,12 +10,12 @@ import (
 
 func TestTheOperatorsComplaintIsHeardWhereItsDaemonHasGivenUp(t *testing.T) {
 	t.Parallel()
-	managed, complaint := operated(nil)
+	managed, complaint := Operated(nil)
 	assert.False(t, managed)
 	assert.Empty(t, complaint)
-	managed, complaint = operated(map[string]string{mcoState: mcoDone, mcoReason: "old"})
+	managed, complaint = Operated(map[string]string{mcoState: mcoDone, mcoReason: "old"})
 	assert.True(t, managed)
 	assert.Empty(t, complaint)
-	_, complaint = operated(map[string]string{mcoState: mcoDegraded, mcoReason: "error: Packages not found:\n kata-containers"})
+	_, complaint = Operated(map[string]string{mcoState: mcoDegraded, mcoReason: "error: Packages not found:\n kata-containers"})
 	assert.Equal(t, "error: Packages not found:; kata-containers", complaint)
 }

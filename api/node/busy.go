@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package nodeclient
-
-import "github.com/kata-node/kata-node/api/node"
+package node
 
 // Keys of the machine-config daemon on a Node (openshift/machine-config-operator,
 // pkg/daemon/constants).
@@ -21,8 +19,24 @@ const (
 	stuckMachine     = "the machine-config daemon, which has given up on this node: see its machine config pool"
 )
 
-// Busy says what a restart of CRI-O would disturb, empty when nothing. Nodes without the
-// machine-config operator carry none of its keys.
+// Operated reports whether the machine-config operator manages a node, and why its daemon has given
+// up, if it has.
+func Operated(annotations map[string]string) (managed bool, complaint string) {
+	state, managed := annotations[mcoState]
+	if state == mcoDegraded || state == mcoUnreconciled {
+		complaint = Line(annotations[mcoReason], maxComplaint)
+	}
+	return managed, complaint
+}
+
+// maxComplaint leaves room for the sentence around it.
+const maxComplaint = 240
+
+// MachineState is the key in which the machine-config daemon says what it does.
+const MachineState = mcoState
+
+// Busy says what a restart of CRI-O or a reboot would disturb, by a Node's annotations, empty when
+// nothing. Nodes without the machine-config operator carry none of its keys.
 func Busy(annotations map[string]string) string {
 	state, managed := annotations[mcoState]
 	if !managed {
@@ -37,16 +51,3 @@ func Busy(annotations map[string]string) string {
 	}
 	return busyMachineState
 }
-
-// operated reports whether the machine-config operator manages a node, and why its daemon has given
-// up, if it has.
-func operated(annotations map[string]string) (managed bool, complaint string) {
-	state, managed := annotations[mcoState]
-	if state == mcoDegraded || state == mcoUnreconciled {
-		complaint = node.Line(annotations[mcoReason], maxComplaint)
-	}
-	return managed, complaint
-}
-
-// maxComplaint leaves room for the sentence around it.
-const maxComplaint = 240

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeclient_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+)
+
+// modify takes a patch of the Node itself, which names the version that it was made from.
+func (a *api) modify(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // The client was stopped.
+	}
+	var named corev1.Node
+	a.check(json.Unmarshal(body, &named))
+	a.mu.Lock()
+	stale := named.ResourceVersion != a.node.ResourceVersion
+	if a.meddle != nil {
+		stale = true
+	}
+	a.mu.Unlock()
+	if stale {
+		if meddle := a.meddle; meddle != nil {
+			a.meddle = nil
+			a.change(meddle)
+		}
+		a.answer(w, http.StatusConflict, apierrors.NewConflict(schema.GroupResource{Resource: "nodes"}, nodeName, nil).ErrStatus)
+		return
+	}
+	a.change(func(n *corev1.Node) {
+		before, err := json.Marshal(n)
+		a.check(err)
+		after, err := strategicpatch.StrategicMergePatch(before, body, corev1.Node{})
+		a.check(err)
+		*n = corev1.Node{}
+		a.check(json.Unmarshal(after, n))
+	})
+	a.get(w, r)
+}
+
+func (a *api) get(w http.ResponseWriter, _ *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answer(w, http.StatusOK, a.node)
+}
+
+// evict refuses what a budget guards.
+func (a *api) evict(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	name := r.PathValue("pod")
+	a.evicted = append(a.evicted, name)
+	if a.guarded[name] {
+		refusal := apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 10).ErrStatus
+		w.Header().Set("Retry-After", "10")
+		refusal.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+		a.answer(w, http.StatusTooManyRequests, refusal)
+		return
+	}
+	a.answer(w, http.StatusCreated, metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess})
+}
+
+func TestOnlyWhatTheAgentCordonedItUncordons(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, &corev1.Node{})
+	c := a.connect()
+	require.NoError(t, c.Cordon(t.Context(), "boot-1"))
+	assert.True(t, c.Told().Cordoned, "it knows before the watch does")
+	assert.Equal(t, "boot-1", c.Told().CordonedIn)
+	require.NoError(t, c.Uncordon(t.Context()))
+	assert.False(t, c.Told().Cordoned)
+	assert.Empty(t, c.Told().CordonedIn)
+
+	a.change(func(n *corev1.Node) { n.Spec.Unschedulable = true })
+	for range 2 {
+		require.NoError(t, c.Cordon(t.Context(), "boot-1"))
+		require.NoError(t, c.Uncordon(t.Context()))
+	}
+	assert.True(t, c.Told().Cordoned, "another person wants it so")
+	assert.Empty(t, c.Told().CordonedIn)
+}
+
+func TestACordonThatAnotherHandWasFasterWithIsNotTheAgents(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, &corev1.Node{})
+	c := a.connect()
+	a.meddle = func(n *corev1.Node) { n.Spec.Unschedulable = true }
+	require.NoError(t, c.Cordon(t.Context(), "boot-1"))
+	assert.True(t, c.Told().Cordoned)
+	assert.Empty(t, c.Told().CordonedIn)
+}
+
+func TestWhatAnEvictionIsFor(t *testing.T) {
+	t.Parallel()
+	daemon, static, ending := pod("daemon", "", corev1.PodRunning), pod("static", "", corev1.PodRunning), pod("ending", "", corev1.PodRunning)
+	daemon.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "DaemonSet", Name: "d", UID: "u", Controller: new(true)}}
+	static.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "hash"}
+	ending.DeletionTimestamp = new(metav1.Now())
+	ending.Finalizers = []string{"example.com/f"}
+	a := newAPI(t, &corev1.Node{}, pod("kata", "kata-oc", corev1.PodRunning), pod("plain", "", corev1.PodPending), pod("guarded", "", corev1.PodRunning),
+		pod("done", "", corev1.PodSucceeded), pod("failed", "", corev1.PodFailed), daemon, static, ending)
+	a.guarded = map[string]bool{"guarded": true}
+	c := a.connect()
+	assert.Equal(t, []string{"ns/guarded", "ns/kata", "ns/plain"}, c.Told().Evictable)
+	assert.Equal(t, []string{"ns/ending"}, c.Told().Ending)
+	require.ErrorContains(t, c.Evict(t.Context()), "evicting pod ns/guarded: Cannot evict pod as it would violate the pod's disruption budget")
+	assert.Equal(t, []string{"guarded", "kata", "plain"}, a.evicted, "one that is guarded keeps no other, and is asked for once")
+}
