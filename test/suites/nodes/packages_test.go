@@ -14,6 +14,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kata-node/kata-node/test/bed/fixture"
 )
@@ -119,12 +121,14 @@ func TestPackagesOfAPayloadAreLayeredUpgradedAndTakenAway(t *testing.T) {
 	report := s.awaitReport("needs a reboot", func(r node.Report) bool { return r.RebootRequired })
 	assert.Equal(t, node.Digest(images[0]), report.Payload, "the older payload serves until then")
 	assert.Nil(t, report.Error)
-	assert.Equal(t, "44.2 "+strace+" "+ten, s.deployments()[0], "another's update stays")
-	s.reboot()
+	// The controller grants the reboot, and the agent evicts the pod and carries it out.
+	s.awaitBoot(report.BootID)
 	s.awaitCompleted()
+	assert.Equal(t, "44.2 "+strace+" "+ten, s.deployments()[0], "the foreign update stays")
 	assert.Contains(t, s.run(fixture.QEMU), "10.0.0")
+	_, err := s.cluster.Kube.CoreV1().Pods(metav1.NamespaceDefault).Get(t.Context(), s.pod("pod"), metav1.GetOptions{})
+	assert.True(t, apierrors.IsNotFound(err), "the pod was evicted: %v", err)
 
-	s.endPod("pod")
 	s.unwant()
 	report = s.awaitReport("needs a reboot", func(r node.Report) bool { return r.RebootRequired && r.Phase == node.PhaseIdle })
 	assert.Nil(t, report.Error)
