@@ -14,8 +14,9 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// former is a document that the codec of the first revision has written. Files are never changed; a
-// release that adds a field adds a document with it.
+// former is a document that the codec of the first revision has written, but for the id of
+// installed.json: what the id is computed from has changed since, before there was a release. Files
+// are never changed from now on; a release that adds a field adds a document with it.
 func former(t *testing.T, name string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("testdata", "former", name))

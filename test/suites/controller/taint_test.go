@@ -5,6 +5,7 @@ package controller_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"testing"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -75,9 +76,7 @@ func TestTheControllerMayRemoveNoOtherTaintAndChangeNothingElseWithIt(t *testing
 	changed.Value = "2"
 	patch := func(taints []corev1.Taint, more map[string]any) []byte {
 		spec := map[string]any{"taints": taints}
-		for key, value := range more {
-			spec[key] = value
-		}
+		maps.Copy(spec, more)
 		document, err := json.Marshal(map[string]any{"spec": spec})
 		require.NoError(t, err)
 		return document
