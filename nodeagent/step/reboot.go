@@ -12,14 +12,14 @@ import (
 
 // reboot takes the node out of service, reboots it, and puts it back into service.
 func (r Runner) reboot(ctx context.Context, s plan.Step) error {
-	switch {
-	case s.Kind == plan.Cordon:
+	switch s.Kind { //nolint:exhaustive // Run divides the kinds.
+	case plan.Cordon:
 		return r.Node.Cordon(ctx, r.Self.BootID)
-	case s.Kind == plan.Drain:
+	case plan.Drain:
 		return r.Node.Evict(ctx)
-	case s.Kind == plan.Uncordon:
+	case plan.Uncordon:
 		return r.Node.Uncordon(ctx)
-	case s.Kind == plan.ForgetReboot:
+	case plan.ForgetReboot:
 		return record.RemoveRebooted(r.Host.Files)
 	default:
 		return r.goDown(ctx, s.Object)
