@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -43,6 +44,13 @@ func condition(status string) string {
 	return merge(map[string]any{"status": map[string]any{"conditions": []any{map[string]any{"type": node.ReadyCondition, "status": status}}}})
 }
 
+func unschedulable(value string) string { return `{"spec":{"unschedulable":` + value + `}}` }
+
+// cordoned is the agent's own write: schedulability and mark in one.
+func cordoned(mark, unschedulable string) string {
+	return `{"metadata":{"annotations":{"` + node.CordonAnnotation + `":` + mark + `}},"spec":{"unschedulable":` + unschedulable + `}}`
+}
+
 func merge(patch map[string]any) string {
 	document, err := json.Marshal(patch)
 	if err != nil {
@@ -62,6 +70,8 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 			"another node's report":      {"two", subresource, annotate(node.ReportAnnotation, "x")},
 			"another node's condition":   {"two", "status", condition("True")},
 			"another node's intent":      {"two", subresource, annotate(node.IntentAnnotation, "x")},
+			"another node's cordon":      {"two", subresource, annotate(node.CordonAnnotation, "x")},
+			"another node's service":     {"two", "", unschedulable("true")},
 			"another node's ready label": {"two", subresource, labelled(node.ReadyLabel, "true")},
 			"its own ready label":        {"one", subresource, labelled(node.ReadyLabel, "true")},
 			"its own intent":             {"one", subresource, annotate(node.IntentAnnotation, "x")},
@@ -73,6 +83,26 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 	assert.NoError(t, attempt{"one", "", annotate(node.ReportAnnotation, "y")}.by(t.Context(), one.kube))
 	assert.NoError(t, attempt{"one", "status", condition("True")}.by(t.Context(), one.kube))
 	assert.NoError(t, attempt{"one", "status", `{"status":{"conditions":[{"type":"KataRuntimeReady","$patch":"delete"}]}}`}.by(t.Context(), one.kube))
+	assert.NoError(t, attempt{"one", "", cordoned(`"boot"`, "true")}.by(t.Context(), one.kube))
+	assert.NoError(t, attempt{"one", "", cordoned("null", "null")}.by(t.Context(), one.kube))
+}
+
+func TestANodeEvictsItsOwnPodsAlone(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	one, two := c.worker(t, "one"), c.worker(t, "two")
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "pod", Namespace: metav1.NamespaceDefault}, Spec: corev1.PodSpec{
+		NodeName: "two", Containers: []corev1.Container{{Name: "c", Image: "registry.kata.test/none"}},
+	}}
+	_, err := c.kube.CoreV1().Pods(pod.Namespace).Create(t.Context(), pod, metav1.CreateOptions{})
+	require.NoError(t, err)
+	evict := func(ctx context.Context, kube *kubernetes.Clientset) error {
+		return kube.PolicyV1().Evictions(pod.Namespace).Evict(ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: "pod", Namespace: pod.Namespace}})
+	}
+	eventually(t, func(t *assert.CollectT, ctx context.Context) {
+		assert.ErrorContains(t, evict(ctx, one.kube), "can only evict pods with spec.nodeName set to itself")
+	})
+	eventually(t, func(t *assert.CollectT, ctx context.Context) { assert.NoError(t, evict(ctx, two.kube)) })
 }
 
 // TestPoliciesNameTheOnlyWriterOfEachKey lets an administrator try what a node may not: the
@@ -92,6 +122,9 @@ func TestPoliciesNameTheOnlyWriterOfEachKey(t *testing.T) {
 		{attempt{"one", "", annotate(node.ReportAnnotation, "x")}, "written by the node itself alone"},
 		{attempt{"one", "status", annotate(node.ReportAnnotation, "x")}, "written by the node itself alone"},
 		{attempt{"one", "status", condition("True")}, "written by the node itself alone"},
+		{attempt{"one", "", annotate(node.CordonAnnotation, "x")}, "which nodes its agent makes schedulable again"},
+		{attempt{"one", "status", annotate(node.CordonAnnotation, "x")}, "which nodes its agent makes schedulable again"},
+		{attempt{"one", "", cordoned(`"x"`, "true")}, "which nodes its agent makes schedulable again"},
 	} {
 		assert.ErrorContains(t, x.attempt.by(t.Context(), c.kube), x.says)
 	}
@@ -185,6 +218,7 @@ func TestWhoMayDeleteThePolicyMayRemoveAKey(t *testing.T) {
 	mighty := c.as(t, rest.ImpersonationConfig{UserName: "system:serviceaccount:" + namespace + ":" + account, Groups: []string{"system:masters"}})
 	require.NoError(t, attempt{"one", "", annotate(node.IntentAnnotation, "x")}.by(t.Context(), mighty))
 	require.NoError(t, attempt{"one", "", labelled(node.ReadyLabel, "true")}.by(t.Context(), mighty))
+	require.NoError(t, attempt{"one", "", cordoned(`"boot"`, "true")}.by(t.Context(), one.kube))
 
 	require.NoError(t, c.apply(t, `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: edits-nodes}, rules: [{apiGroups: [""], resources: [nodes], verbs: [patch]}]}`))
 	require.NoError(t, c.apply(t, `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: edits-nodes}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edits-nodes}, subjects: [{kind: User, name: alice}]}`))
@@ -196,6 +230,7 @@ func TestWhoMayDeleteThePolicyMayRemoveAKey(t *testing.T) {
 		`{"metadata":{"annotations":{"kataconfiguration.openshift.io/intent":null}}}`,
 		`{"metadata":{"annotations":{"kataconfiguration.openshift.io/report":null}}}`,
 		`{"metadata":{"labels":{"node-restriction.kubernetes.io/kata-oc":null}}}`,
+		cordoned("null", "true"),
 	} {
 		require.ErrorContains(t, attempt{"one", "", patch}.by(t.Context(), alice), "denied request", patch)
 		assert.NoError(t, attempt{"one", "", patch}.by(t.Context(), c.kube), patch)
