@@ -19,14 +19,12 @@ import (
 	"github.com/kata-node/kata-node/controller"
 )
 
-// Limits of the client: a rollout stays below 20 requests per second, whatever the size of the
-// cluster.
-const (
-	requestsPerSecond = 20
-	requestsInBurst   = 40
-)
+// requestsPerSecond is how fast a rollout is unless the operator says otherwise, whatever the size
+// of the cluster. A burst may be twice that.
+const requestsPerSecond = 20
 
 type options struct {
+	requests   float32
 	kubeconfig string
 	listen     string
 	logLevel   string
@@ -67,6 +65,7 @@ func (o *options) register(cmd *cobra.Command) {
 	f.DurationVar(&o.settings.AgentDeadline, "agent-deadline", 5*time.Minute, "how long a node may leave an intent unanswered before it counts as failed")
 	f.DurationVar(&o.settings.ProgressDeadline, "progress-deadline", 30*time.Minute, "how long a node may stay as it is before it counts as failed")
 	f.DurationVar(&o.settings.FailureGrace, "failure-grace", 10*time.Minute, "how long a failed node holds its place in a rollout before another one is tried")
+	f.Float32Var(&o.requests, "requests-per-second", requestsPerSecond, "how many requests the API server gets, on average, and half of those that it gets at once")
 	f.DurationVar(&o.settings.Settle, "settle", 200*time.Millisecond, "how long a pass waits for further events")
 	f.StringVar(&o.election.Namespace, "namespace", "kata-node", "namespace of the controller, its lease and its ledger")
 	f.StringVar(&o.election.Identity, "leader-elect-identity", fmt.Sprintf("%s-%d", host, os.Getpid()), "this instance's name in the lease")
@@ -86,7 +85,7 @@ func run(ctx context.Context, o options, log *logrus.Logger) error {
 	if err := checkPayloads(o.settings.DefaultPayload, o.settings.AllowedPayloads); err != nil {
 		return err
 	}
-	config, err := clientConfig(o.kubeconfig)
+	config, err := clientConfig(o.kubeconfig, o.requests)
 	if err != nil {
 		return err
 	}
@@ -129,12 +128,12 @@ func checkPayloads(image string, allowed []string) error {
 	return nil
 }
 
-func clientConfig(kubeconfig string) (*rest.Config, error) {
+func clientConfig(kubeconfig string, requests float32) (*rest.Config, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading the credential: %w", err)
 	}
-	config.QPS, config.Burst = requestsPerSecond, requestsInBurst
+	config.QPS, config.Burst = requests, int(2*requests)
 	config.UserAgent = "kata-controller"
 	return config, nil
 }
