@@ -115,14 +115,17 @@ func between(from, to Image) (Difference, error) {
 	if err != nil {
 		return Difference{}, err
 	}
-	below := true
+	whole := shared(from, to)
+	again := slices.ContainsFunc(to.Layers[whole:], func(l Layer) bool { return l.Contents != nil && have.blobs[l.Digest] })
 	for i, layer := range to.Layers {
 		t := Transfer{Size: layer.Size}
-		below = below && i < len(from.Layers) && from.Layers[i].Digest == layer.Digest
-		if !below { // Otherwise the layer is there as a whole.
+		switch {
+		case i >= whole:
 			if t, err = have.transfer(layer, to.Manifest); err != nil {
 				return Difference{}, err
 			}
+		case again && layer.Contents != nil:
+			t.Fetched, t.WithoutClones = layer.Described, layer.Described
 		}
 		d.Total.add(t)
 		d.Components = append(d.Components, Component{
@@ -137,6 +140,17 @@ func between(from, to Image) (Difference, error) {
 		}
 	}
 	return d, nil
+}
+
+// shared is how many of the lowest layers both images have. A node has them as a whole. It asks for
+// their tables of contents all the same where a layer above a changed one is made again: the library
+// then takes no layer as it is (rebuilds in nodeagent/host/images).
+func shared(from, to Image) int {
+	n := 0
+	for n < len(from.Layers) && n < len(to.Layers) && from.Layers[n].Digest == to.Layers[n].Digest {
+		n++
+	}
+	return n
 }
 
 func version(m manifest.Manifest) Version {

@@ -116,6 +116,27 @@ func TestFilesThatAreThereAreLinked(t *testing.T) {
 	assert.Contains(t, d.Changes, "Component shim changes from version 1 to version 2.")
 }
 
+// A layer that lies on another one than before is made again, and then the library asks for the
+// tables of all layers.
+func TestTablesOfLayersBelowComeAgainWhereOneAboveIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	first := image(t, input("1"), content())
+	files := content()
+	files[shim] = noise(5, 300_000)
+	_, by := between(t, first, image(t, input("1"), files))
+	assert.Equal(t, first.Layers[0].Described, by["guest"].Fetched)
+	assert.Equal(t, first.Layers[0].Described, by["guest"].WithoutClones)
+	assert.Zero(t, by["guest"].Whole+by["guest"].Written)
+	assert.Zero(t, by["guest"].NewFiles+by["guest"].LinkedFiles)
+	assert.Equal(t, 1, by["config"].LinkedFiles, "it lies on another shim now")
+
+	files = content()
+	files[config] = "[hypervisor]\n"
+	d, by := between(t, first, image(t, input("1"), files))
+	assert.Zero(t, by["guest"].Fetched, "nothing that is there lies above the configuration")
+	assert.Less(t, d.Total.Fetched, int64(10_000))
+}
+
 func TestPartsOfAFileThatAreThereAreNotFetchedWhereTheyCanBeCloned(t *testing.T) {
 	t.Parallel()
 	files := content()
