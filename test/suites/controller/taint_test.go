@@ -27,6 +27,7 @@ func (c *cluster) tainted(t *testing.T, name string, taints ...corev1.Taint) *wo
 	require.NoError(t, err)
 	w := &worker{cluster: c, name: name, kube: kube}
 	w.registerWith(t, taints)
+	w.beat(t)
 	return w
 }
 

@@ -5,7 +5,9 @@ package controller_test
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
@@ -14,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/component-helpers/apimachinery/lease"
+	utilclock "k8s.io/utils/clock"
 )
 
 // bootID is the one boot of every simulated node.
@@ -37,7 +41,18 @@ func (c *cluster) worker(t *testing.T, name string, labels ...string) *worker {
 	require.NoError(t, err)
 	w := &worker{cluster: c, name: name, kube: kube}
 	w.register(t, labels...)
+	w.beat(t)
 	return w
+}
+
+// beat renews the node's lease as a kubelet does, with its code and times, until the test ends:
+// without it the control plane takes a node for lost after 50 s, however busy the machine is.
+func (w *worker) beat(t *testing.T) {
+	t.Helper()
+	beats := lease.NewController(utilclock.RealClock{}, w.kube, w.name, 40, nil, 10*time.Second, w.name, corev1.NamespaceNodeLease, nil)
+	var group sync.WaitGroup
+	group.Go(func() { beats.Run(t.Context()) })
+	t.Cleanup(group.Wait)
 }
 
 func (w *worker) register(t *testing.T, labels ...string) {
