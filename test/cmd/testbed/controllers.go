@@ -36,6 +36,7 @@ func startControllers(ctx context.Context, kubeconfig string, files credentials,
 	err = parse("kube-controller-manager", manager.Flags(known, disabled, aliases), []string{
 		"--kubeconfig=" + kubeconfig,
 		"--leader-elect=false",
+		"--use-service-account-credentials", // As in any cluster: policies look at who makes a pod.
 		"--secure-port=0",
 		"--controllers=" + strings.Join(controllers(), ","),
 		"--cluster-signing-cert-file=" + files.clientCA,

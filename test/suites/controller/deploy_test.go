@@ -31,6 +31,11 @@ func TestKubectlAppliesDeployInOneGo(t *testing.T) {
 	for line := range strings.Lines(kubectl("apply", "-k", c.workspace.Path("deploy"))) {
 		assert.Contains(t, line, "unchanged")
 	}
+	policies := kubectl("apply", "-k", c.workspace.Path("deploy", "policy"))
+	for _, file := range []string{"bind-users.yaml", "bind-namespaces.yaml", "default-class.yaml", "bind-default-class.yaml"} {
+		policies += kubectl("apply", "-f", c.workspace.Path("deploy", "policy", file))
+	}
+	assert.NotContains(t, policies, "Warning")
 	kubectl("apply", "-f", c.workspace.Path("deploy", "samples"))
 	assert.Contains(t, kubectl("get", "kc"), "install-kata-1.0")
 

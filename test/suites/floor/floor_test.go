@@ -52,35 +52,53 @@ func documents(t *testing.T, name string, read func(document []byte)) {
 
 func TestTheExpressionsOfPoliciesCompileInKubernetes130(t *testing.T) {
 	t.Parallel()
-	policies := 0
-	documents(t, "30-policy-nodes.yaml", func(document []byte) {
-		var p admissionv1.ValidatingAdmissionPolicy
-		if err := sigsyaml.UnmarshalStrict(document, &p); err != nil || p.Kind != "ValidatingAdmissionPolicy" {
-			return
-		}
-		policies++
-		compiler, err := cel.NewCompositedCompiler(floor())
-		require.NoError(t, err)
-		declared := cel.OptionalVariableDeclarations{HasAuthorizer: true}
-		compiles := func(expression cel.ExpressionAccessor) {
-			result := compiler.CompileCELExpression(expression, declared, environment.NewExpressions)
-			assert.Nil(t, result.Error, "%s: %s", p.Name, expression.GetExpression())
-		}
-		for _, v := range p.Spec.Variables {
-			result := compiler.CompileAndStoreVariable(&validating.Variable{Name: v.Name, Expression: v.Expression}, declared, environment.NewExpressions)
-			assert.Nil(t, result.Error, "%s: %s", p.Name, v.Name)
-		}
-		for _, m := range p.Spec.MatchConditions {
-			compiles(&matchconditions.MatchCondition{Name: m.Name, Expression: m.Expression})
-		}
-		for _, v := range p.Spec.Validations {
-			compiles(&validating.ValidationCondition{Expression: v.Expression})
-			if v.MessageExpression != "" {
-				compiles(&validating.MessageExpressionCondition{MessageExpression: v.MessageExpression})
+	for name, want := range map[string]int{"30-policy-nodes.yaml": 4, "policy/users.yaml": 1, "policy/namespaces.yaml": 2} {
+		policies := 0
+		documents(t, name, func(document []byte) {
+			var p admissionv1.ValidatingAdmissionPolicy
+			if err := sigsyaml.UnmarshalStrict(document, &p); err != nil || p.Kind != "ValidatingAdmissionPolicy" {
+				return
 			}
+			policies++
+			compilePolicy(t, p)
+		})
+		assert.Equal(t, want, policies, name)
+	}
+}
+
+func compilePolicy(t *testing.T, p admissionv1.ValidatingAdmissionPolicy) {
+	t.Helper()
+	compiler, err := cel.NewCompositedCompiler(floor())
+	require.NoError(t, err)
+	declared := cel.OptionalVariableDeclarations{HasAuthorizer: true, HasParams: p.Spec.ParamKind != nil}
+	compiles := func(expression cel.ExpressionAccessor, declared cel.OptionalVariableDeclarations) {
+		result := compiler.CompileCELExpression(expression, declared, environment.NewExpressions)
+		assert.Nil(t, result.Error, "%s: %s", p.Name, expression.GetExpression())
+	}
+	for _, v := range p.Spec.Variables {
+		result := compiler.CompileAndStoreVariable(&validating.Variable{Name: v.Name, Expression: v.Expression}, declared, environment.NewExpressions)
+		assert.Nil(t, result.Error, "%s: %s", p.Name, v.Name)
+	}
+	for _, m := range p.Spec.MatchConditions {
+		compiles(&matchconditions.MatchCondition{Name: m.Name, Expression: m.Expression}, declared)
+	}
+	for _, v := range p.Spec.Validations {
+		compiles(&validating.ValidationCondition{Expression: v.Expression}, declared)
+		if v.MessageExpression != "" {
+			compiles(&validating.MessageExpressionCondition{MessageExpression: v.MessageExpression}, cel.OptionalVariableDeclarations{HasParams: declared.HasParams})
 		}
-	})
-	assert.Equal(t, 4, policies)
+	}
+}
+
+// TestPoliciesForPodsAreOffUntilTheyAreBound looks into what an administrator applies first.
+func TestPoliciesForPodsAreOffUntilTheyAreBound(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"users.yaml", "namespaces.yaml", "default-class.yaml"} {
+		documents(t, "policy/"+name, func(document []byte) { assert.NotContains(t, string(document), "PolicyBinding") })
+	}
+	content, err := os.ReadFile(filepath.Join("..", "..", "..", "deploy", "policy", "kustomization.yaml"))
+	require.NoError(t, err)
+	assert.NotContains(t, string(content), "bind-")
 }
 
 // What came with 1.31 does not compile, so the other tests here would notice it.
