@@ -21,6 +21,10 @@ import (
 // nextKernel is one that the node has on disk and does not run.
 const nextKernel = "9.9.9-next"
 
+func nodesGuest() *assemble.Guest {
+	return &assemble.Guest{Initrd: "opt/kata/share/kata-containers/kata-test.image", Modules: []string{"fuse"}, OptionalModules: []string{"9p"}}
+}
+
 func TestAGuestIsMadeOfTheNodesKernelAndGoesWithTheInstallation(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "guest")
@@ -30,9 +34,7 @@ func TestAGuestIsMadeOfTheNodesKernelAndGoesWithTheInstallation(t *testing.T) {
 			" >kernel/fuse.ko && echo a kernel >vmlinuz")
 	}
 	before := s.traces()
-	image, err := s.cluster.Push(t.Context(), fixture.Payload{Version: "1.1.0", Guest: &assemble.Guest{
-		Initrd: "opt/kata/share/kata-containers/kata-test.image", Modules: []string{"fuse"}, OptionalModules: []string{"9p"},
-	}})
+	image, err := s.cluster.Push(t.Context(), fixture.Payload{Version: "1.1.0", Guest: nodesGuest()})
 	require.NoError(t, err)
 	s.want(map[string]any{"payloadImage": image})
 	s.awaitCompleted()
@@ -53,7 +55,32 @@ func TestAGuestIsMadeOfTheNodesKernelAndGoesWithTheInstallation(t *testing.T) {
 		return nil
 	})
 
+	s.assertConsoleIsShown()
 	s.unwant()
 	s.awaitReport("is idle", in(node.PhaseIdle))
 	assert.Empty(t, snapshot.Diff(before.files, s.traces().files))
+}
+
+// console is what a guest prints that lacks a module.
+const console = `Linux version 6.12
+Run /init as init process
+guestinit: loading virtiofs.ko: no such file or directory
+Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100
+`
+
+// assertConsoleIsShown updates to a payload whose proof fails, on a node whose QEMU prints what a
+// guest would that lacks a module.
+func (s *subject) assertConsoleIsShown() {
+	s.t.Helper()
+	require.NoError(s.t, s.node.WriteFile(fixture.QEMU, []byte("#!/bin/sh\ncat <<'END'\n"+console+"END\n"), 0o755))
+	image, err := s.cluster.Push(s.t.Context(), fixture.Payload{Version: "1.2.0", Fails: brokenSentence, Guest: nodesGuest(), QEMU: "9.0.0"})
+	require.NoError(s.t, err)
+	s.change("payloadImage", image)
+	s.awaitFailed(says("guestinit: loading virtiofs.ko: no such file or directory | Kernel panic"))
+	journal, err := s.node.Journal(s.t.Context(), agentUnit)
+	require.NoError(s.t, err)
+	assert.Contains(s.t, journal, "the guest alone does not start either: initrd: its init ended: Attempted to kill init!")
+	for line := range strings.Lines(console) {
+		assert.Contains(s.t, journal, strings.TrimSpace(line))
+	}
 }
