@@ -134,7 +134,7 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 
 // lasts tells of a failure that no time mends.
 func lasts(err error) bool {
-	_, unfit := errors.AsType[*host.Unfit](err)
+	unfit, refused := errors.AsType[*host.Unfit](err)
 	said, ok := errors.AsType[*host.OstreeError](err)
-	return unfit || ok && said.Lasting()
+	return refused && !unfit.Host || ok && said.Lasting()
 }

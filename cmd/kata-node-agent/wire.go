@@ -68,7 +68,8 @@ func wire(root string) (*wiring, error) {
 		Machine: machine.Below(root, s.SELinuxContext, machine.Places{QEMU: vmm.QEMU(runtime.GOARCH).Candidates, Virtiofsd: vmm.Virtiofsd().Candidates}),
 		Power:   systemd.Manager{},
 	}
-	store.RuntimePolicy = observe.Observer{Host: h, Self: self}.SignaturePolicy
+	observer := observe.Observer{Host: h, Self: self}
+	store.RuntimePolicy, store.Lacks = observer.SignaturePolicy, observer.Lacks
 	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil
 }
 

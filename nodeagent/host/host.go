@@ -143,6 +143,8 @@ type Images interface {
 // Unfit is the error of a pull of a payload that this host cannot use. No layer was fetched.
 type Unfit struct {
 	Problem string
+	// Host is whether it is the host that has to change: the payload itself is right.
+	Host bool
 	// Err is what the store's library said, if it was asked.
 	Err error
 }

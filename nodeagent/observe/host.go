@@ -71,6 +71,16 @@ func (o Observer) Check(ctx context.Context, h *plan.Host, r plan.Runtime) error
 	return err
 }
 
+// Lacks says why this host cannot run a payload that requires so much, empty where it can. Programs
+// are left out: they may come with the payload's packages.
+func (o Observer) Lacks(ctx context.Context, r manifest.Requires) string {
+	var h plan.Host
+	if err := o.Check(ctx, &h, plan.Runtime{}); err != nil {
+		return "" // the next observation returns the same error
+	}
+	return check.Problem(check.For(h.Check, manifest.Requires{KVM: r.KVM}))
+}
+
 func (o Observer) exists(path string) bool {
 	_, err := o.Host.Files.Read(path)
 	return err == nil

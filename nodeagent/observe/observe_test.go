@@ -23,6 +23,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 const bootID = "boot-1"
@@ -168,6 +169,17 @@ func TestAHostThatCannotRunKataSaysWhy(t *testing.T) {
 		change(t, m)
 		assert.Contains(t, look(t, m, cluster.Told{}).Host.Problem, says)
 	}
+}
+
+func TestWhatAHostLacksForAPayload(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	o := observe.Observer{Host: m.Host(), Self: host.Identity{BootID: bootID, CRIOUnit: "crio.service"}}
+	virtual := manifest.Requires{KVM: true, QEMU: true}
+	assert.Empty(t, o.Lacks(t.Context(), virtual))
+	m.Facts.KVM, m.Facts.QEMU = host.KVM{}, host.Program{}
+	assert.Equal(t, "the host has no /dev/kvm: load kvm_intel or kvm_amd, or turn on virtualization in the firmware", o.Lacks(t.Context(), virtual))
+	assert.Empty(t, o.Lacks(t.Context(), manifest.Requires{QEMU: true}), "packages may bring programs")
 }
 
 func TestRecordsAndLeftovers(t *testing.T) {

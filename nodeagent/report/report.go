@@ -6,6 +6,7 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,12 +38,24 @@ func (f Failure) reason() string {
 	return Reason(f.Step)
 }
 
+// unfit is the sentence of a pull that was refused because of this host, empty for any other
+// failure, and for one of what is only fetched ahead of time.
+func (f *Failure) unfit() string {
+	if f == nil || f.Step != plan.Pull {
+		return ""
+	}
+	if refused, ok := errors.AsType[*host.Unfit](f.Err); ok && refused.Host {
+		return refused.Problem
+	}
+	return ""
+}
+
 // Make returns the report. An error that was there before, at the same step for the same reason,
 // keeps its time.
 func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now time.Time) node.Report {
 	r := node.Report{
 		Version: node.Version, Speaks: []int{node.Version},
-		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: f.Unfit(), Phase: p.Phase,
+		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: cmp.Or(f.Unfit(), failure.unfit()), Phase: p.Phase,
 		InUse:     inUse(f),
 		BoundPods: boundPods(f), Prefetched: f.Prefetched(),
 		Unguarded: f.Cluster.Unguarded, RebootRequired: p.Reboot != "",
@@ -112,7 +125,7 @@ func problem(f plan.Facts, p plan.Plan, failure *Failure) *node.Error {
 	switch {
 	case f.Intent.Problem != "":
 		return &node.Error{Step: "read intent", Reason: node.ReasonInvalidIntent, Message: f.Intent.Problem}
-	case f.Unfit() != "":
+	case f.Unfit() != "", p.Problem == nil && failure.unfit() != "":
 		return nil
 	case p.Problem != nil:
 		return &node.Error{Step: string(p.Problem.Step), Reason: p.Problem.Reason, Message: p.Problem.Message}

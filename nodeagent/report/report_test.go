@@ -129,6 +129,22 @@ func TestReport(t *testing.T) {
 				assert.Equal(t, node.ReasonHostUnfit, report.MakeCondition(r, "").Reason)
 			},
 		},
+		"a pull that was refused because of the host is no error of the agent": {
+			failure: &report.Failure{Step: plan.Pull, Err: fmt.Errorf("pulling payload: %w", &host.Unfit{Problem: "the host has no /dev/kvm", Host: true})},
+			check: func(t *testing.T, r node.Report) {
+				t.Helper()
+				assert.Equal(t, "the host has no /dev/kvm", r.HostCheck)
+				assert.Nil(t, r.Error)
+			},
+		},
+		"a refused pull of what is only fetched ahead is an error, and the host fit for what serves": {
+			failure: &report.Failure{Step: plan.Prefetch, Err: fmt.Errorf("pulling payload: %w", &host.Unfit{Problem: "the host has no /dev/kvm", Host: true})},
+			check: func(t *testing.T, r node.Report) {
+				t.Helper()
+				assert.Empty(t, r.HostCheck)
+				assert.Equal(t, node.ReasonPayloadUnfit, r.Error.Reason)
+			},
+		},
 		"an intent that cannot be followed goes before all, and is answered": {
 			change: func(f *plan.Facts) {
 				f.Intent.Problem, f.Intent.ID, f.Host.Problem = "version 9 is unknown", "i9", "live"

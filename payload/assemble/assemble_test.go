@@ -98,6 +98,7 @@ func TestAnImagesLabelsNameTheManifest(t *testing.T) {
 	file, err := p.Image.ConfigFile()
 	require.NoError(t, err)
 	assert.Equal(t, manifest.Digest(document), file.Config.Labels[manifest.Label])
+	assert.JSONEq(t, `{"qemu":false,"kernel":false}`, file.Config.Labels[manifest.RequiresLabel])
 	assert.Equal(t, "1.0.0", file.Config.Labels["org.opencontainers.image.version"])
 	assert.Equal(t, "amd64", file.Architecture)
 	assert.Equal(t, "linux", file.OS)

@@ -3,6 +3,7 @@
 package assemble
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 
@@ -63,7 +64,9 @@ func (p Payload) finish(in Input, image v1.Image, document []byte) (Payload, err
 	config = config.DeepCopy()
 	config.Architecture, config.OS = p.Manifest.Architecture, "linux"
 	config.Created = v1.Time{Time: in.Time}
-	config.Config.Labels = labels(p.Manifest, document)
+	if config.Config.Labels, err = labels(p.Manifest, document); err != nil {
+		return Payload{}, err
+	}
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		return Payload{}, err
 	}
@@ -79,11 +82,16 @@ func (p Payload) finish(in Input, image v1.Image, document []byte) (Payload, err
 	return p, nil
 }
 
-func labels(m manifest.Manifest, document []byte) map[string]string {
+func labels(m manifest.Manifest, document []byte) (map[string]string, error) {
+	requires, err := json.Marshal(m.Requires)
+	if err != nil {
+		return nil, fmt.Errorf("writing label %s: %w", manifest.RequiresLabel, err)
+	}
 	return map[string]string{
 		manifest.Label:                         manifest.Digest(document),
+		manifest.RequiresLabel:                 string(requires),
 		"org.opencontainers.image.title":       m.Name,
 		"org.opencontainers.image.version":     m.PayloadVersion,
 		"org.opencontainers.image.description": "Kata Containers payload that kata-agent mounts on a node",
-	}
+	}, nil
 }

@@ -4,6 +4,7 @@ package images
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -49,7 +50,10 @@ func (s *Store) inspect(ctx context.Context, policy *signature.PolicyContext, so
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
 	layers := payload.LayerInfos()
-	return layers, s.fits(configuration, len(layers))
+	if err := s.fits(configuration, len(layers)); err != nil {
+		return nil, err
+	}
+	return layers, s.suffices(ctx, configuration.Labels)
 }
 
 // choose returns the image itself, or the one for this host that an index has. The library chooses
@@ -87,6 +91,23 @@ func (s *Store) fits(configuration *types.ImageInspectInfo, layers int) error {
 	}
 	if most := s.MostLayers(len(s.layerDir(strings.Repeat("0", layerID)))); layers > most {
 		return &host.Unfit{Problem: fmt.Sprintf("it has %d layers, and this kernel can mount %d at most: build it with fewer components", layers, most)}
+	}
+	return nil
+}
+
+// suffices compares what an image requires with this host. One without the label is judged by its
+// manifest, once that is mounted.
+func (s *Store) suffices(ctx context.Context, labels map[string]string) error {
+	label := labels[manifest.RequiresLabel]
+	if s.Lacks == nil || label == "" {
+		return nil
+	}
+	var requires manifest.Requires
+	if err := json.Unmarshal([]byte(label), &requires); err != nil {
+		return &host.Unfit{Problem: fmt.Sprintf("its label %s cannot be read: build it with a kata-payload of the agent's version", manifest.RequiresLabel), Err: err}
+	}
+	if problem := s.Lacks(ctx, requires); problem != "" {
+		return &host.Unfit{Problem: problem, Host: true}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package images_test
 
 import (
+	"context"
 	"net/http"
 	"path"
 	"runtime"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/payload/assemble"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 // foreign is an architecture that this machine is not.
@@ -56,13 +58,15 @@ func configuration(t *testing.T, image v1.Image) string {
 	return digest.String()
 }
 
-func assertUnfit(t *testing.T, n node, payload, sentence string) {
+// assertUnfit returns whether it is the host that has to change.
+func assertUnfit(t *testing.T, n node, payload, sentence string) bool {
 	t.Helper()
 	err := n.store.Pull(t.Context(), payload, func(host.Progress) {})
 	var unfit *host.Unfit
 	require.ErrorAs(t, err, &unfit)
 	require.ErrorContains(t, err, sentence)
 	assert.Empty(t, n.list(t))
+	return unfit.Host
 }
 
 func TestAPayloadForAnotherArchitectureIsRefusedBeforeItsLayers(t *testing.T) {
@@ -141,6 +145,55 @@ func TestMoreLayersThanTheHostCanMountAreRefusedBeforeThePull(t *testing.T) {
 	layers, err := n.store.Layers(t.Context(), n.list(t)[0].ID)
 	require.NoError(t, err)
 	assert.Len(t, layers[0], length, "the length of a layer's name is known before it is there")
+}
+
+func TestAPayloadThatNeedsMoreThanTheHostHasIsRefusedBeforeThePull(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	n := newNode(t, s)
+	yes := true
+	_, payload := s.build(t, assemble.Input{Tree: s.tree(t, map[string]string{shim: "a shim", config: "[runtime]\n"}), Description: assemble.Description{
+		Version: "1.0.0", Architecture: runtime.GOARCH, Requires: assemble.Requires{KVM: &yes}, Components: []assemble.Component{{Name: "shim"}},
+	}})
+	lacks := "the host has no /dev/kvm"
+	n.store.Lacks = func(_ context.Context, r manifest.Requires) string {
+		assert.Equal(t, manifest.Requires{KVM: true}, r)
+		return lacks
+	}
+	assert.True(t, assertUnfit(t, n, payload, lacks))
+	assert.Len(t, s.fetched(), 1)
+	lacks = ""
+	n.pull(t, payload)
+}
+
+// An older builder sets no label: what the payload requires is known once it is mounted.
+func TestAPayloadThatSaysNothingOfItsHostIsPulled(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	n := newNode(t, s)
+	n.store.Lacks = func(context.Context, manifest.Requires) string { return "it was asked" }
+	p, _ := s.publish(t, "1.0.0")
+	n.pull(t, s.relabel(t, p.Image, func(labels map[string]string) { delete(labels, manifest.RequiresLabel) }))
+	odd := s.relabel(t, p.Image, func(labels map[string]string) { labels[manifest.RequiresLabel] = "kvm" })
+	err := n.store.Pull(t.Context(), odd, func(host.Progress) {})
+	require.ErrorContains(t, err, "its label io.kata-node.payload.requires cannot be read")
+}
+
+// relabel publishes an image with other labels.
+func (s *source) relabel(t *testing.T, image v1.Image, change func(labels map[string]string)) string {
+	t.Helper()
+	file, err := image.ConfigFile()
+	require.NoError(t, err)
+	file = file.DeepCopy()
+	change(file.Config.Labels)
+	other, err := mutate.ConfigFile(image, file)
+	require.NoError(t, err)
+	at, err := name.ParseReference(s.address()+"/kata/payload:relabelled", name.Insecure)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(at, other, remote.WithContext(t.Context())))
+	digest, err := other.Digest()
+	require.NoError(t, err)
+	return repository + "@" + digest.String()
 }
 
 func TestARegistryThatIsSilentAboutTheConfigurationIsGivenUp(t *testing.T) {

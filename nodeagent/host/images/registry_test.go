@@ -133,16 +133,21 @@ func (s *source) publishFor(t *testing.T, version, architecture string) (assembl
 
 func (s *source) publishTree(tb testing.TB, version, architecture string, files map[string]string) (assemble.Payload, string) {
 	tb.Helper()
+	return s.build(tb, assemble.Input{Tree: s.tree(tb, files), Description: assemble.Description{
+		Version: version, Architecture: architecture,
+		Components: []assemble.Component{{Name: "guest", Version: "1", Paths: []string{"usr/share/guest"}}, {Name: "shim"}},
+	}})
+}
+
+func (s *source) tree(tb testing.TB, files map[string]string) string {
+	tb.Helper()
 	tree := tb.TempDir()
 	for file, content := range files {
 		path := filepath.Join(tree, file)
 		require.NoError(tb, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(tb, os.WriteFile(path, []byte(content), 0o755))
 	}
-	return s.build(tb, assemble.Input{Tree: tree, Description: assemble.Description{
-		Version: version, Architecture: architecture,
-		Components: []assemble.Component{{Name: "guest", Version: "1", Paths: []string{"usr/share/guest"}}, {Name: "shim"}},
-	}})
+	return tree
 }
 
 // build builds and publishes what is staged.

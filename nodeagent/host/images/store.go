@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 // stallLimit is long enough for a registry that looks for a blob on a slow disk.
@@ -47,6 +48,9 @@ type Store struct {
 	// MostLayers returns how many layers this host can mount at once, when the name of each has so
 	// many bytes. Nil means any number.
 	MostLayers func(name int) int
+	// Lacks says why this host cannot run a payload that requires so much, empty where it can. Nil
+	// accepts every payload.
+	Lacks func(ctx context.Context, requires manifest.Requires) string
 	// Stall is how long a pull may go without a byte, one minute unless it is set.
 	Stall time.Duration
 
