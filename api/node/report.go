@@ -76,7 +76,10 @@ type Report struct {
 	Architecture string `json:"architecture"`
 	// HostCheck is empty when the host can run Kata, else the sentence that says why not.
 	HostCheck string `json:"hostCheck,omitempty"`
-	Phase     Phase  `json:"phase"`
+	// HostWarning is why this host cannot run payloads that start virtual machines, while none is
+	// wanted here; empty where it can, and next to a hostCheck.
+	HostWarning string `json:"hostWarning,omitempty"`
+	Phase       Phase  `json:"phase"`
 	// Payload is the digest that new pods get, empty while they get none.
 	Payload string `json:"payload,omitempty"`
 	// Platform is the digest of the image's manifest for this node's architecture: another one than
@@ -155,7 +158,10 @@ func (r Report) bounded() Report {
 	r.Speaks = r.Speaks[:min(len(r.Speaks), maxVersions)]
 	r.IntentID, r.BootID = Line(r.IntentID, maxShortText), Line(r.BootID, maxShortText)
 	r.Architecture = Line(r.Architecture, maxWord)
-	r.HostCheck = Line(r.HostCheck, maxHostCheck)
+	r.HostCheck, r.HostWarning = Line(r.HostCheck, maxHostCheck), Line(r.HostWarning, maxHostCheck)
+	if r.HostCheck != "" {
+		r.HostWarning = ""
+	}
 	r.PayloadVersion = Line(r.PayloadVersion, maxWord)
 	r.Payload, r.Platform, r.Prefetched = Line(r.Payload, maxDigest), Line(r.Platform, maxDigest), Line(r.Prefetched, maxDigest)
 	r.InUse = cutEach(r.InUse[:min(len(r.InUse), maxVersions)], maxDigest)

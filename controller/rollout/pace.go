@@ -122,7 +122,8 @@ func count(is bool) int {
 const unprovenFailures = 3
 
 // inOrder sorts the queue: nodes that are stuck with an older payload, then sound ones, then those
-// with an error of their own, then unfit hosts; among equals by name.
+// with an error of their own, then hosts without virtualization, then unfit ones; among equals by
+// name.
 func inOrder(queue []selection.Member) []selection.Member {
 	slices.SortStableFunc(queue, func(a, b selection.Member) int {
 		return cmp.Or(cmp.Compare(rank(a.Node), rank(b.Node)), cmp.Compare(a.Name, b.Name))
@@ -133,6 +134,8 @@ func inOrder(queue []selection.Member) []selection.Member {
 func rank(n facts.Node) int {
 	switch {
 	case unfit(n):
+		return 4
+	case n.Report.HostWarning != "":
 		return 3
 	case n.Report.Error != nil && slices.Contains(payloadSteps(), n.Report.Error.Step):
 		return 0

@@ -96,6 +96,13 @@ func TestFitHostsGoFirst(t *testing.T) {
 	assert.Equal(t, []string{"b KataInstall"}, said(plan(Config("c"), Worker("a", Idle, Unfit), Worker("b", Idle))))
 }
 
+func TestHostsWithoutVirtualizationGoLast(t *testing.T) {
+	t.Parallel()
+	warns := func(n *facts.Node) { n.Report.HostWarning = "the host has no /dev/kvm" }
+	assert.Equal(t, []string{"b KataInstall"}, said(plan(Config("c"), Worker("a", Idle, warns), Worker("b", Idle))))
+	assert.Equal(t, []string{"a KataInstall"}, said(plan(Config("c"), Worker("a", Idle, warns))), "the payload may need none")
+}
+
 // What keeps a host from one payload says nothing of the next one.
 func TestAHostThatWasUnfitForAnotherPayloadMayBeFirst(t *testing.T) {
 	t.Parallel()

@@ -95,18 +95,6 @@ func For(items []Item, r manifest.Requires) []Item {
 	return out
 }
 
-// Undecided returns the items as they count while no payload is known: what only some payloads need
-// is a warning.
-func Undecided(items []Item) []Item {
-	out := slices.Clone(items)
-	for i := range out {
-		if out[i].need != always && out[i].Result == Fail {
-			out[i].Result = Warn
-		}
-	}
-	return out
-}
-
 // Failed reports whether an item has failed.
 func Failed(items []Item) bool { return Problem(items) != "" }
 

@@ -171,6 +171,15 @@ func (f Facts) Unfit() string {
 	return f.unfitFor(requires.KVM)
 }
 
+// Warning returns the sentence that says why this host cannot run payloads that start virtual
+// machines, while none is wanted here.
+func (f Facts) Warning() string {
+	if f.Intent.Wanted != nil && f.Intent.Wanted.State == node.StateInstalled {
+		return ""
+	}
+	return f.unfitFor(true)
+}
+
 func (f Facts) unfitFor(virtualMachines bool) string {
 	return check.Problem(check.For(f.Host.Check, manifest.Requires{KVM: virtualMachines}))
 }

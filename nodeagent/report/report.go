@@ -55,7 +55,7 @@ func (f *Failure) unfit() string {
 func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now time.Time) node.Report {
 	r := node.Report{
 		Version: node.Version, Speaks: []int{node.Version},
-		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: cmp.Or(f.Unfit(), failure.unfit()), Phase: p.Phase,
+		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: cmp.Or(f.Unfit(), failure.unfit()), HostWarning: f.Warning(), Phase: p.Phase,
 		InUse:     inUse(f),
 		BoundPods: boundPods(f), Prefetched: f.Prefetched(),
 		Unguarded: f.Cluster.Unguarded, RebootRequired: p.Reboot != "",
@@ -186,7 +186,7 @@ func where(r node.Report, p plan.Plan) string {
 func standing(r node.Report, serving string) string {
 	switch r.Phase {
 	case node.PhaseIdle:
-		return "nothing is installed and nothing is wanted: no KataConfig selects this node"
+		return "nothing is installed and nothing is wanted: no KataConfig selects this node" + warning(r)
 	case node.PhaseInstalling, node.PhaseAwaitingGrant:
 		return "installing; " + serving
 	case node.PhaseInstalled:
@@ -197,6 +197,13 @@ func standing(r node.Report, serving string) string {
 		return "everything is removed"
 	}
 	return serving
+}
+
+func warning(r node.Report) string {
+	if r.HostWarning == "" {
+		return ""
+	}
+	return "; most payloads could not run here: " + r.HostWarning
 }
 
 func older(r node.Report) string {

@@ -145,6 +145,15 @@ func TestReport(t *testing.T) {
 				assert.Equal(t, node.ReasonPayloadUnfit, r.Error.Reason)
 			},
 		},
+		"a host without virtualization warns before anything is wanted": {
+			change: func(f *plan.Facts) { f.Intent.Wanted, f.Host.Check = nil, check.Items(check.Facts{}) },
+			check: func(t *testing.T, r node.Report) {
+				t.Helper()
+				assert.Contains(t, r.HostWarning, "the host has no /dev/kvm")
+				assert.Empty(t, r.HostCheck)
+				assert.Contains(t, report.Sentence(node.Report{Phase: node.PhaseIdle, HostWarning: r.HostWarning}, plan.Plan{}), "most payloads could not run here: the host has no /dev/kvm")
+			},
+		},
 		"an intent that cannot be followed goes before all, and is answered": {
 			change: func(f *plan.Facts) {
 				f.Intent.Problem, f.Intent.ID, f.Host.Problem = "version 9 is unknown", "i9", "live"
