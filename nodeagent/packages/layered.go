@@ -181,10 +181,12 @@ func (f Facts) ours() bool {
 // Ours is ours, for other packages.
 func (f Facts) Ours() bool { return f.ours() }
 
-// running reports whether the booted deployment has any of them.
+// running reports whether the running system has any of them, or may have some files of them: of a
+// live application that was interrupted, no record says how far it came.
 func (f Facts) running() bool {
 	runs, _ := f.System.Booted()
-	return slices.ContainsFunc(runs.Local, f.recorded) || f.Layered != nil && runs.LiveReplaced != ""
+	live := runs.LiveReplaced != "" || runs.LiveInProgress != ""
+	return slices.ContainsFunc(runs.Local, f.recorded) || f.Layered != nil && live
 }
 
 // Leaving reports whether packages of ours run, and not after the next boot: the reboot that ends

@@ -265,6 +265,10 @@ func TestPackagesAreLayeredUntilTheRunningSystemHasThem(t *testing.T) {
 			facts:   packages.Facts{System: system(staged(having(one())), running()), Layered: refused},
 			verdict: packages.Wait, says: "a reboot, which the layered packages", reboot: true,
 		},
+		"applied live, and interrupted in it": {
+			facts:   packages.Facts{System: system(staged(having(one())), running(func(d *host.Deployment) { d.LiveInProgress = "2" })), Layered: layered(one(), 1), QEMU: "/q", Virtiofsd: "/v"},
+			verdict: packages.Layer,
+		},
 		"booted": {facts: packages.Facts{System: system(running(having(one()))), Layered: layered(one(), 1), QEMU: "/q", Virtiofsd: "/v"}},
 		"booted below a foreign update": {
 			facts: packages.Facts{System: system(staged(having(one())), running(having(one()))), Layered: layered(one(), 1), QEMU: "/q", Virtiofsd: "/v"},
@@ -338,6 +342,17 @@ func TestAChangeTouchesOursAndNothingElse(t *testing.T) {
 	f.Layered = nil
 	assert.Equal(t, host.Layering{}, packages.Change(nil, f), "without a record nothing is ours")
 	assert.Empty(t, packages.Recorded(one(), "b2", f).Packages, "what another hand has layered does not become ours")
+}
+
+// Files of packages that are uninstalled may be in the running system: only a reboot ends that.
+func TestAnInterruptedLiveApplicationThatIsUninstalledNeedsAReboot(t *testing.T) {
+	t.Parallel()
+	f := packages.Facts{System: system(running(func(d *host.Deployment) { d.LiveInProgress = "2" })), Layered: layered(one(), 1)}
+	assert.True(t, f.Leaving())
+	assert.False(t, f.Forgettable())
+	f.System = system(running())
+	assert.False(t, f.Leaving())
+	assert.True(t, f.Forgettable())
 }
 
 func TestARecordIsForgottenOnceNoDeploymentInUseHasAnyOfIt(t *testing.T) {

@@ -163,6 +163,41 @@ func TestWhereALiveApplicationIsRefusedARebootIsRequired(t *testing.T) {
 	assert.Empty(t, last.Reboot)
 }
 
+// rpm-ostree remembers the target of a live application that was interrupted, and accepts no other
+// one until the next boot.
+func TestAnInterruptedLiveApplicationIsRepeatedAndOneOfAnotherTargetNeedsAReboot(t *testing.T) {
+	t.Parallel()
+	for name, foreign := range map[string]bool{"our own": false, "another target": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := coreOS(t)
+			b.want(t, installing(needy("9.1")))
+			s, f := b.until(t, plan.LayerPackages)
+			require.NoError(t, b.runner().Run(t.Context(), s, f))
+			runs, next := &b.OSTree.Deployments[1], b.OSTree.Deployments[0]
+			require.True(t, runs.Booted)
+			runs.LiveReplaced, runs.LiveInProgress = "", next.Checksum
+			if foreign {
+				runs.LiveInProgress = "f00"
+			}
+			require.NoError(t, os.Remove(filepath.Join(b.Root, "/usr/libexec/virtiofsd")))
+
+			done, last := b.settle(t)
+			assert.Contains(t, done, plan.LayerPackages)
+			if foreign {
+				assert.Equal(t, "a reboot, which the layered packages of the payload need", last.Wait)
+				assert.NotEmpty(t, last.Reboot)
+				b.reboots(t)
+				_, last = b.settle(t)
+			}
+			assert.Equal(t, node.PhaseInstalled, last.Phase)
+			assert.Empty(t, last.Reboot)
+			running, _ := b.OSTree.Booted()
+			assert.Empty(t, running.LiveInProgress)
+		})
+	}
+}
+
 func TestAForeignTransactionIsWaitedForAndTheRestGoesOn(t *testing.T) {
 	t.Parallel()
 	b := coreOS(t)

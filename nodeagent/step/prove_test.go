@@ -136,12 +136,18 @@ func (r restless) Prove(ctx context.Context, handler, name string) (string, erro
 	return r.Sandboxes.Prove(ctx, handler, name)
 }
 
-func TestAPayloadThatCRIODoesNotSeeIsNotProved(t *testing.T) {
+// A mount may arrive in the mount namespace of CRI-O some time after it was made.
+func TestAPayloadThatCRIODoesNotSeeYetIsNotProvedBefore(t *testing.T) {
 	t.Parallel()
 	b, s, f := stopped(t, plan.Prove)
 	b.Hidden = true
 	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "does not see it")
 	assert.Empty(t, b.Sandboxes)
+	assert.Equal(t, plan.Pending, b.look(t).Slots.Current)
+
+	b.Hidden = false
+	_, last := b.settle(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase, "it is proved as soon as CRI-O sees it")
 }
 
 func TestAProofThatTakesTooLongSaysWhatTheRuntimeComplainsOf(t *testing.T) {

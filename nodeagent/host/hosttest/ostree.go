@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -91,6 +92,9 @@ func checksum(base string, local []string) string {
 func (o ostreed) ApplyLive(context.Context) error {
 	at := slices.IndexFunc(o.m.OSTree.Deployments, func(d host.Deployment) bool { return d.Booted })
 	runs, next := &o.m.OSTree.Deployments[at], o.m.OSTree.Deployments[0]
+	if target := runs.LiveInProgress; target != "" && target != next.Checksum {
+		return &host.OstreeError{Class: host.OstreeLiveRefused, Err: fmt.Errorf("Previously interrupted while targeting commit %s, cannot change target to %s", target, next.Checksum)} //nolint:staticcheck // rpm-ostree's own words
+	}
 	for _, nevra := range runs.Local {
 		if !slices.Contains(next.Local, nevra) {
 			return &host.OstreeError{Class: host.OstreeLiveRefused, Err: errors.New("packages would be removed: 1, allow replacement to override")}
@@ -99,7 +103,7 @@ func (o ostreed) ApplyLive(context.Context) error {
 	if o.m.NeverLive {
 		return &host.OstreeError{Class: host.OstreeLiveRefused, Err: errors.New("packages would be changed: 1, allow replacement to override")}
 	}
-	runs.LiveReplaced, runs.Unlocked = next.Checksum, "transient"
+	runs.LiveReplaced, runs.LiveInProgress, runs.Unlocked = next.Checksum, "", "transient"
 	return o.m.install(next.Local)
 }
 
