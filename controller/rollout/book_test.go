@@ -113,6 +113,21 @@ func TestAGrantIsEnteredForTheNodeThatWasSeen(t *testing.T) {
 	})
 }
 
+// A leader may die between its entry and its grant, and another node may go before the next one
+// leads.
+func TestAnEnteredGrantWaitsWhileTooMuchIsUnavailable(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	a := Worker("a", Done(c), Ready, NeedsReboot, version("5"))
+	entry := entered("5", time.Second)
+	entry.Kind = ledger.Reboot
+	l := ledger.Ledger{Version: "1", Entries: map[string]ledger.Entry{"a": entry}}
+	_, done := decideBy(l, a, Worker("b", Idle))
+	assert.Contains(t, done, "a KataRebootGranted")
+	_, done = decideBy(l, a, Worker("b", Idle, NotReady))
+	assert.NotContains(t, done, "a KataRebootGranted")
+}
+
 func TestAFullLedgerTakesNoMore(t *testing.T) {
 	t.Parallel()
 	c := Config("c")

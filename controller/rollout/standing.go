@@ -49,7 +49,7 @@ func (l Limits) standing(n facts.Node, now time.Time) (is standing, until time.T
 		return expired(n.Intent.Issued, l.Answer, now, excused)
 	case n.Report.Error != nil:
 		return expired(n.Since, l.Grace, now, failing)
-	case n.AsksReboot(), n.Report.Phase == node.PhaseAwaitingGrant && !granted(n):
+	case n.AsksReboot(), n.Report.Phase == node.PhaseAwaitingGrant && !granted(n) && !rebooting(n):
 		return moving, time.Time{}
 	default:
 		return expired(n.Since, l.Progress, now, failing)
