@@ -18,7 +18,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// tainted is worker with taints.
+// tainted is worker with taints. The API server adds one to each new Node, not-ready, that the node
+// lifecycle controller takes away.
 func (c *cluster) tainted(t *testing.T, name string, taints ...corev1.Taint) *worker {
 	t.Helper()
 	config, err := c.NodeUser(name)
@@ -28,6 +29,9 @@ func (c *cluster) tainted(t *testing.T, name string, taints ...corev1.Taint) *wo
 	w := &worker{cluster: c, name: name, kube: kube}
 	w.registerWith(t, taints)
 	w.beat(t)
+	eventually(t, func(t *assert.CollectT, ctx context.Context) {
+		assert.Len(t, c.taints(ctx, t, name), len(taints))
+	})
 	return w
 }
 
