@@ -38,8 +38,8 @@ const (
 	// wrongRetry is for a payload that is wrong in the registry or for this host, which no time
 	// mends: its name is that of its content. Another name is tried at once.
 	wrongRetry = time.Hour
-	// drainRetry is for evictions: a disruption budget allows the next one as soon as the pod before
-	// it has been replaced on another node.
+	// drainRetry is for evictions: a disruption budget allows the next one as soon as the pod
+	// before it has been replaced on another node.
 	drainRetry = 20 * time.Second
 )
 

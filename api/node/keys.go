@@ -24,8 +24,8 @@ const (
 	// ReadyValue is the only value ReadyLabel ever has.
 	ReadyValue = "true"
 	// StartupTaint keeps pods from a new node until Kata is ready there. Writer: whoever makes the
-	// node sets it, the controller removes it together with setting ReadyLabel. The prefix is that by
-	// which the cluster autoscaler knows taints of nodes that are still starting.
+	// node sets it, the controller removes it together with setting ReadyLabel. The prefix is that
+	// by which the cluster autoscaler knows taints of nodes that are still starting.
 	StartupTaint = "startup-taint.cluster-autoscaler.kubernetes.io/kata-oc"
 	// ReadyCondition is the Node condition that mirrors the report for people. Writer: the agent.
 	ReadyCondition = "KataRuntimeReady"

@@ -28,8 +28,8 @@ const (
 	// installed, ReasonExtensionUnavailable that this build of the operating system has none.
 	ReasonExtensionMissing     = "ExtensionMissing"
 	ReasonExtensionUnavailable = "ExtensionUnavailable"
-	// ReasonLayeringRefused says that packages are not layered on this host, ReasonLayeringLost that
-	// they were, and that each time the deployment was gone before it ran.
+	// ReasonLayeringRefused says that packages are not layered on this host, ReasonLayeringLost
+	// that they were, and that each time the deployment was deleted before it ran.
 	ReasonLayeringRefused = "LayeringRefused"
 	ReasonLayeringLost    = "LayeringLost"
 	// ReasonLayeringLocked says that the system's configuration forbids layering, and

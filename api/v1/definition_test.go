@@ -109,7 +109,7 @@ func (s *schema) changed(path string, to *schema) []string {
 	case s == nil:
 		return nil
 	case to == nil:
-		return []string{path + ": the field is gone"}
+		return []string{path + ": the field is deleted"}
 	}
 	var out []string
 	for problem, is := range map[string]bool{
@@ -175,11 +175,11 @@ func TestAnUpgradeThatIsUnsafeIsNoticed(t *testing.T) {
 	}
 	one := 1.0
 	for want, spoil := range map[string]func(definition) definition{
-		"group, scope or names have changed":       func(d definition) definition { d.Spec.Scope = "Namespaced"; return d },
-		"v1 is not served any more":                func(d definition) definition { d.Spec.Versions[0].Served = false; return d },
-		"v1.spec.config.paused: the field is gone": func(d definition) definition { delete(config(d), "paused"); return d },
-		"v1.spec.config.paused: another type":      func(d definition) definition { config(d)["paused"].Type = "string"; return d },
-		"v1.spec.config.paused: another default":   func(d definition) definition { config(d)["paused"].Default = true; return d },
+		"group, scope or names have changed":          func(d definition) definition { d.Spec.Scope = "Namespaced"; return d },
+		"v1 is not served any more":                   func(d definition) definition { d.Spec.Versions[0].Served = false; return d },
+		"v1.spec.config.paused: the field is deleted": func(d definition) definition { delete(config(d), "paused"); return d },
+		"v1.spec.config.paused: another type":         func(d definition) definition { config(d)["paused"].Type = "string"; return d },
+		"v1.spec.config.paused: another default":      func(d definition) definition { config(d)["paused"].Default = true; return d },
 		"v1.spec.config.payloadImage: another pattern": func(d definition) definition {
 			config(d)["payloadImage"].Pattern = "^x$"
 			return d
@@ -208,7 +208,7 @@ func TestAnUpgradeThatIsUnsafeIsNoticed(t *testing.T) {
 			top(d).Properties["status"].Properties["conditions"].ListMapKeys = []string{"reason"}
 			return d
 		},
-		"v1.spec.kataConfigPoolSelector.matchExpressions[].key: the field is gone": func(d definition) definition {
+		"v1.spec.kataConfigPoolSelector.matchExpressions[].key: the field is deleted": func(d definition) definition {
 			delete(top(d).Properties["spec"].Properties["kataConfigPoolSelector"].Properties["matchExpressions"].Items.Properties, "key")
 			return d
 		},

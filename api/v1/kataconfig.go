@@ -49,8 +49,8 @@ type KataConfigList struct {
 // Its objects may be null: that is what server-side apply makes of one whose last field was taken
 // away.
 type KataConfigSpec struct {
-	// kataConfigPoolSelector chooses among the cluster's workers by their labels. Absent or empty, it
-	// chooses all of them.
+	// kataConfigPoolSelector chooses among the cluster's workers by their labels. Absent or empty,
+	// it chooses all of them.
 	//
 	// +optional
 	// +nullable
@@ -82,17 +82,18 @@ type KataInstallConfig struct {
 	// +optional
 	// +nullable
 	Overhead *Overhead `json:"overhead,omitempty"`
-	// tolerations become part of RuntimeClass kata-oc, together with those of every other KataConfig:
-	// kata pods get them in addition to their own, so that they can be scheduled to tainted nodes.
+	// tolerations become part of RuntimeClass kata-oc, together with those of every other
+	// KataConfig: kata pods get them in addition to their own, so that they can be scheduled to
+	// tainted nodes.
 	//
 	// +optional
 	// +nullable
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Tolerations []Toleration `json:"tolerations,omitempty"`
-	// runtimeClassAliases are further RuntimeClasses, equal to kata-oc in everything but their name, for
-	// tools that look for another one, such as kata. One that another owner has made is left alone, and
-	// named in the status. All of them are deleted with the last KataConfig.
+	// runtimeClassAliases are further RuntimeClasses, equal to kata-oc in everything but their
+	// name, for tools that look for another one, such as kata. One that another owner has made is
+	// left alone, and named in the status. All of them are deleted with the last KataConfig.
 	//
 	// +optional
 	// +nullable
@@ -105,18 +106,18 @@ type KataInstallConfig struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self >= 1",message="maxParallel is below 1: allow at least one node at a time, or set paused to hold the rollout"
 	MaxParallel *int32 `json:"maxParallel,omitempty"`
-	// maxUnavailable is how many of the selected nodes may restart CRI-O or reboot at the same time: a
-	// number from 1, or a percentage from 1% to 100%, rounded down to at least 1. Nodes that are
-	// unavailable for another reason count as far as they exceed it, and all of them before a reboot.
-	// The default is 10%.
+	// maxUnavailable is how many of the selected nodes may restart CRI-O or reboot at the same
+	// time: a number from 1, or a percentage from 1% to 100%, rounded down to at least 1. Nodes
+	// that are unavailable for another reason count as far as they exceed it, and all of them
+	// before a reboot. The default is 10%.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="type(self) != int || (self >= 1 && self <= 2147483647)",message="maxUnavailable is not between 1 and 2147483647: allow at least one node, or set paused to hold the rollout"
 	// +kubebuilder:validation:XValidation:rule="type(self) != string || self.matches('^([1-9][0-9]?|100)%$')",message="maxUnavailable is neither a number nor a percentage from 1% to 100%: write 2 or 10%"
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
-	// maxFailures is how many of the selected nodes may fail before nothing new is started: a number
-	// from 1, or a percentage from 1% to 100% of them, at least 3. While no node has proved a payload,
-	// at most 3 may fail with it. The default is 10%.
+	// maxFailures is how many of the selected nodes may fail before nothing new is started: a
+	// number from 1, or a percentage from 1% to 100% of them, at least 3. While no node has proved
+	// a payload, at most 3 may fail with it. The default is 10%.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="type(self) != int || (self >= 1 && self <= 2147483647)",message="maxFailures is not between 1 and 2147483647: a rollout stops at its first failed node with 1"

@@ -72,7 +72,7 @@ func printCheck(out io.Writer, items []check.Item, asJSON bool) error {
 	return nil
 }
 
-// writeJSON writes one object, so that more may be told of a check one day.
+// writeJSON writes one object, so that a later version can add fields.
 func writeJSON(out io.Writer, items []check.Item) error {
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)

@@ -73,8 +73,8 @@ func wire(root string) (*wiring, error) {
 	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil
 }
 
-// label is empty on hosts without SELinux, whose kernel refuses the mount option and ignores labels of
-// files.
+// label is empty on hosts without SELinux, whose kernel refuses the mount option and ignores labels
+// of files.
 func label(context string) string {
 	if _, err := os.Stat("/sys/fs/selinux/enforce"); err != nil {
 		return ""

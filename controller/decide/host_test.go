@@ -42,7 +42,7 @@ type host struct {
 	permit            permit
 	labelledByHand    bool
 	needsReboot       bool
-	drains            int // rounds until what is to be evicted is gone
+	drains            int // rounds until what is to be evicted has ended
 
 	document string
 	last     node.Report

@@ -61,8 +61,8 @@ func unfit(n facts.Node) bool {
 	return n.Report != nil && (n.Report.HostCheck != "" || n.Answered() && n.Report.Error != nil && n.Report.Error.Reason == node.ReasonPayloadUnfit)
 }
 
-// judgedForAnother is true where what a member says of its host may be about another payload than the wanted
-// one.
+// judgedForAnother is true where what a member says of its host may be about another payload than
+// the wanted one.
 func judgedForAnother(m selection.Member) bool {
 	return m.Intent != nil && m.Intent.Payload != "" && m.Intent.Payload != m.Wanted.Payload
 }

@@ -40,7 +40,7 @@ type thing struct {
 	ended bool
 }
 
-// New returns a display of things that are all done the same way: verb says how. bars tells that
+// New returns a display of things that are all done the same way: verb says how. bars says that
 // out is a terminal.
 func New(out io.Writer, bars bool, verb string) *Display {
 	d := &Display{out: out, verb: verb, things: map[string]*thing{}}

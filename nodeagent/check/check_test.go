@@ -63,7 +63,7 @@ func TestWhatAHostLacks(t *testing.T) {
 		"no module tun":                    {"/dev/net/tun", check.Fail, lack("/dev/net/tun", none)},
 		"no QEMU":                          {"qemu", check.Fail, func(f *check.Facts) { f.Machine.QEMU = host.Program{} }},
 		"QEMU is version 5.2.0":            {"qemu", check.Warn, func(f *check.Facts) { f.Machine.QEMU.Version = "5.2.0" }},
-		"does not tell its version":        {"qemu", check.Warn, func(f *check.Facts) { f.Machine.QEMU.Problem = "exit status 127" }},
+		"does not print its version":       {"qemu", check.Warn, func(f *check.Facts) { f.Machine.QEMU.Problem = "exit status 127" }},
 		"no virtiofsd":                     {"virtiofsd", check.Fail, func(f *check.Facts) { f.Machine.Virtiofsd = host.Program{} }},
 		"control groups are version 1":     {"cgroups", check.Warn, func(f *check.Facts) { f.Machine.CgroupVersion = 1 }},
 		"has only 0.1 GB":                  {"space", check.Warn, func(f *check.Facts) { f.Machine.StoreFree = 100e6 }},

@@ -44,7 +44,7 @@ func system(f Facts) []Item {
 			when(f.Private, Fail, "the agent runs in a mount namespace of its own, so CRI-O would not see its mounts", "remove sandboxing directives from kata-node-agent.service"),
 		about("system", always, "the system is installed on disk").
 			when(f.Live, Fail, "this is a live system, nothing would survive its end", "install it to disk first").
-			when(f.FirstBoot, Fail, "this node has not yet rebooted into its own OS image", "the agent goes on after that reboot"),
+			when(f.FirstBoot, Fail, "this node has not yet rebooted into its own OS image", "the agent continues after that reboot"),
 		about("clock", always, orUnknown(clock.Known, "the clock is synchronised", "whether the clock is synchronised is not known to this process")).
 			when(!clock.Now.IsZero() && clock.Now.Year() < earliest, Fail, fmt.Sprintf("the clock shows the year %d, in which no certificate is valid", clock.Now.Year()), "set it, and enable chronyd").
 			when(clock.Known && !clock.Synchronised, Warn, "the clock is not synchronised", "enable chronyd or systemd-timesyncd"),
@@ -110,7 +110,7 @@ func programs(m host.MachineFacts) []Item {
 func program(name, called string, need need, p host.Program, oldest, pkg string) *judged {
 	return about(name, need, fmt.Sprintf("%s is %s, version %s", called, p.Path, p.Version)).
 		when(p.Path == "", Fail, "the host has no "+called, fmt.Sprintf("install %s; on OpenShift, the extension sandboxed-containers", pkg)).
-		when(p.Problem != "", Warn, fmt.Sprintf("%s (%s) does not tell its version: %s", called, p.Path, p.Problem), "run it with --version").
+		when(p.Problem != "", Warn, fmt.Sprintf("%s (%s) does not print its version: %s", called, p.Path, p.Problem), "run it with --version").
 		when(older(p.Version, oldest), Warn, fmt.Sprintf("%s is version %s", called, p.Version), "Kata is tested with "+oldest+" and later")
 }
 

@@ -63,8 +63,8 @@ type Told struct {
 	// agent made it so, empty where it did not.
 	Cordoned   bool
 	CordonedIn string
-	// Evictable are the pods that a reboot has to evict first, and Ending those that are on their way
-	// out, as namespace/name. They count only when PodsKnown.
+	// Evictable are the pods that a reboot has to evict first, and Ending those that are on their
+	// way out, as namespace/name. They count only when PodsKnown.
 	Evictable, Ending []string
 }
 

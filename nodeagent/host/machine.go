@@ -87,7 +87,7 @@ type SELinux struct {
 // Clock is what the host's clock shows.
 type Clock struct {
 	Now time.Time
-	// Known is whether the kernel tells if the clock is synchronised.
+	// Known is whether the kernel reports if the clock is synchronised.
 	Known, Synchronised bool
 }
 

@@ -87,7 +87,7 @@ func (q question) layer() Decision {
 		return held
 	}
 	if l := q.facts.Layered; l != nil && l.Attempts >= mostAttempts && l.Covers(q.Packages) && !q.facts.running() {
-		sentence := fmt.Sprintf("packages were layered %d times, and each time the deployment was gone before it ran", l.Attempts)
+		sentence := fmt.Sprintf("packages were layered %d times, and each time the deployment was deleted before it ran", l.Attempts)
 		if q.facts.Lost != "" {
 			sentence += ": " + q.facts.Lost
 		}

@@ -316,7 +316,7 @@ func TestAStagedDeploymentThatVanishedIsStagedAgainAFewTimes(t *testing.T) {
 			facts: packages.Facts{System: system(running()), Layered: layered(one(), attempts), Lost: "error: No space left on device"},
 		}
 		if verdict == packages.Refuse {
-			r.reason, r.says = node.ReasonLayeringLost, "3 times, and each time the deployment was gone before it ran: error: No space left on device"
+			r.reason, r.says = node.ReasonLayeringLost, "3 times, and each time the deployment was deleted before it ran: error: No space left on device"
 		}
 		r.check(t, "lost")
 	}

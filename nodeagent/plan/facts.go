@@ -45,8 +45,8 @@ type Host struct {
 	// Kernels are the releases of other kernels on disk that the next boot may bring, most likely
 	// first. They are known where guests are made for kernels of the host.
 	Kernels []string
-	// RebootRequired says what for this host has to be rebooted, empty where it need not be. The same
-	// words after a reboot mean that it was in vain.
+	// RebootRequired says what for this host has to be rebooted, empty where it need not be. The
+	// same words after a reboot mean that it was in vain.
 	RebootRequired string
 }
 
@@ -82,12 +82,12 @@ type Cluster struct {
 	Unguarded bool
 	// Busy says what else works on this node, so that CRI-O is left alone.
 	Busy string
-	// Cordoned is whether the Node is unschedulable, and CordonedIn the boot in which this agent made
-	// it so, empty where it did not.
+	// Cordoned is whether the Node is unschedulable, and CordonedIn the boot in which this agent
+	// made it so, empty where it did not.
 	Cordoned   bool
 	CordonedIn string
-	// Evictable are the pods that a reboot has to evict first, and Ending those that are on their way
-	// out. They count only when PodsKnown.
+	// Evictable are the pods that a reboot has to evict first, and Ending those that are on their
+	// way out. They count only when PodsKnown.
 	Evictable, Ending []string
 }
 
@@ -161,8 +161,8 @@ func (f Facts) idOn(kernel, payload string) string {
 }
 
 // Unfit returns the sentence that says why this host cannot run the wanted payload, empty where it
-// can, and while it is not known what the payload needs. Programs that the host lacks are no part of
-// it: they may come with packages.
+// can, and while it is not known what the payload needs. Programs that the host lacks are no part
+// of it: they may come with packages.
 func (f Facts) Unfit() string {
 	requires, known := f.Requires()
 	if f.Host.Problem != "" || !known {

@@ -30,8 +30,8 @@ const (
 	LayerPackages Kind = "layer packages"
 	// UnlayerPackages uninstalls exactly what LayerPackages has installed.
 	UnlayerPackages Kind = "unlayer packages"
-	// LoadModules loads the kernel modules that the payload's virtual machines need, now and at each
-	// boot.
+	// LoadModules loads the kernel modules that the payload's virtual machines need, now and at
+	// each boot.
 	LoadModules Kind = "load modules"
 	// WriteDropIn tells CRI-O about our handlers, at its next start.
 	WriteDropIn Kind = "write drop-in"

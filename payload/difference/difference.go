@@ -143,8 +143,8 @@ func between(from, to Image) (Difference, error) {
 }
 
 // shared is how many of the lowest layers both images have. A node has them as a whole. It asks for
-// their tables of contents all the same where a layer above a changed one is made again: the library
-// then takes no layer as it is (rebuilds in nodeagent/host/images).
+// their tables of contents all the same where a layer above a changed one is made again: the
+// library then takes no layer as it is (rebuilds in nodeagent/host/images).
 func shared(from, to Image) int {
 	n := 0
 	for n < len(from.Layers) && n < len(to.Layers) && from.Layers[n].Digest == to.Layers[n].Digest {

@@ -20,8 +20,8 @@ const (
 	// as sha256:hex.
 	Label = "io.kata-node.payload.manifest"
 
-	// RequiresLabel is the label that has the document's Requires as JSON, so that an unfit host can
-	// refuse the image before any layer is fetched.
+	// RequiresLabel is the label that has the document's Requires as JSON, so that an unfit host
+	// can refuse the image before any layer is fetched.
 	RequiresLabel = "io.kata-node.payload.requires"
 	// MaxSize is the largest document that Decode reads, in bytes.
 	MaxSize = 16 << 20

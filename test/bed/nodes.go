@@ -46,7 +46,8 @@ type NodeOptions struct {
 	// Packages are further Debian packages. Nodes with the same ones share a tree, which takes
 	// minutes to make the first time.
 	Packages []string
-	// Programs are further programs of the host, static ones, by the path at which the node has them.
+	// Programs are further programs of the host, static ones, by the path at which the node has
+	// them.
 	Programs map[string]string
 	// Preset are units for which `systemctl preset` decides, before the first boot, whether they
 	// are enabled.

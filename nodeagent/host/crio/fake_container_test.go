@@ -13,8 +13,8 @@ import (
 // pause is the container of the fake's sandboxes, as CRI-O 1.36 shows it in a verbose status.
 const pause = `"image":"registry.k8s.io/pause:3.10","runtimeSpec":{"process":{"args":["/pause","--all"]}`
 
-// CreateContainer ends when there is a second request for the same container, and lets that one wait
-// until its caller gives it up. Until then CRI-O lets nobody stop the sandbox.
+// CreateContainer ends when there is a second request for the same container, and lets that one
+// wait until its caller gives it up. Until then CRI-O holds every stop of the sandbox.
 func (f *fake) CreateContainer(ctx context.Context, r *cri.CreateContainerRequest) (*cri.CreateContainerResponse, error) {
 	second := f.request(r)
 	if second {

@@ -19,8 +19,8 @@ const Label = "system_u:object_r:container_ro_file_t:s0"
 // xattr is where the kernel keeps a label.
 const xattr = "security.selinux"
 
-// label labels the guest of a slot where SELinux is on. Files that are made later in the directories
-// inherit the label.
+// label labels the guest of a slot where SELinux is on. Files that are made later in the
+// directories inherit the label.
 func (b Builder) label(slot string) error {
 	if b.Label == "" {
 		return nil

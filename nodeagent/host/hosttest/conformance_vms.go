@@ -12,7 +12,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// ConformVMs tells whether machines start as the port says. Program ready prints the line and
+// ConformVMs tests that machines start as the port demands. Program ready prints the line and
 // stays, ends prints to both outputs and ends with status 3.
 func ConformVMs(t *testing.T, vms host.VMs, ready, ends, line string) {
 	t.Helper()

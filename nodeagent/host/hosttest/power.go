@@ -21,7 +21,7 @@ func (p power) Reboot(context.Context) error {
 	return nil
 }
 
-// Boot starts the machine anew: what is below /run, every mount and every sandbox is gone.
+// Boot starts the machine anew: what is below /run, every mount and every sandbox is lost.
 func (m *Machine) Boot() error {
 	m.GoingDown = false
 	m.Mounts, m.Sandboxes, m.Busy, m.Processes, m.Holding = nil, nil, map[string]bool{}, nil, nil

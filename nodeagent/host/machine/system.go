@@ -15,7 +15,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
-// cgroupVersion tells by the file that only the root of a unified hierarchy has.
+// cgroupVersion looks for the file that only the root of a unified hierarchy has.
 func (e *Examiner) cgroupVersion() int {
 	const hierarchy = "/sys/fs/cgroup"
 	switch {
@@ -109,7 +109,7 @@ const (
 	mountFields = 6
 )
 
-// clock asks the kernel, which keeps what the program that synchronises it has told it.
+// clock asks the kernel, which keeps what the program that synchronises it has reported.
 func (e *Examiner) clock() host.Clock {
 	c := host.Clock{Now: e.now()}
 	var t unix.Timex

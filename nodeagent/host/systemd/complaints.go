@@ -27,8 +27,8 @@ const (
 )
 
 // Complaints returns the last warnings and errors that a service and Kata's shims have put into the
-// journal within a time span. Those of requests that name one of the given words come first; if there
-// are none, those that belong to no request of another.
+// journal within a time span. Those of requests that name one of the given words come first; if
+// there are none, those that belong to no request of another.
 func (Manager) Complaints(ctx context.Context, name string, within time.Duration, about ...string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, wordsLimit)
 	defer cancel()
@@ -61,11 +61,12 @@ func messages(journal []byte) []string {
 var (
 	// request is what CRI-O puts at the end of each line that belongs to a call over CRI.
 	request = regexp.MustCompile(` id=([0-9a-f]{8}-[0-9a-f-]{27}) name=\S+$`)
-	// harmless is a line of logrus that is no complaint. What has no level, such as a panic, is one.
+	// harmless is a line of logrus that is no complaint. What has no level, such as a panic, is
+	// one.
 	harmless = regexp.MustCompile(`^level="?(info|debug|trace)\b`)
 )
 
-// complaints finds those about some words. CRI-O names a pod when a request begins, and gives the
+// complaints finds those about some words. CRI-O names a pod when a request starts, and gives the
 // request an id; the lines of a shim, which it passes on, have the id of the sandbox only.
 func complaints(lines, about []string) []string {
 	var theirs, nobodys, requests []string

@@ -19,7 +19,7 @@ const (
 	notActivated = "org.freedesktop.DBus.Error.ServiceUnknown"
 )
 
-// Reboot asks logind, as systemctl does: it tells those that delay a shutdown, such as a kubelet
+// Reboot asks logind, as systemctl does: it informs those that delay a shutdown, such as a kubelet
 // that ends its pods in good order. A host without logind is rebooted by systemd itself.
 func (Manager) Reboot(ctx context.Context) error {
 	conn, err := bus.ConnectSystemBus(bus.WithContext(ctx))

@@ -107,7 +107,8 @@ func TestADeletionEndsWhenNodesAndRuntimeClassAreDeletedAlready(t *testing.T) {
 	c.awaitRuntimeClass(t, "")
 }
 
-// Whoever deletes the definition deletes every KataConfig with it; it stays until they are released.
+// Whoever deletes the definition deletes every KataConfig with it; it stays until they are
+// released.
 func TestDeletingTheDefinitionRemovesKataFromTheNodesFirst(t *testing.T) {
 	t.Parallel()
 	c, _, workers := installed(t, "w")

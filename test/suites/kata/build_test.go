@@ -29,8 +29,8 @@ const prefix = "opt/kata"
 type build struct {
 	// version is Kata's.
 	version string
-	// release is an archive with the Go shim, or the directory that one was unpacked in. The rest is
-	// empty then.
+	// release is an archive with the Go shim, or the directory that one was unpacked in. The rest
+	// is empty then.
 	release string
 	// The others are files of a build.
 	shim, agent, config, virtiofsd string
@@ -177,8 +177,8 @@ func (b build) stage(t *testing.T, version string) []string {
 	return []string{"--from=" + tree, "--describe=" + file}
 }
 
-// configuration is Kata's own one as in the profile minimal, but for virtiofsd, which Debian 12 does
-// not have.
+// configuration is Kata's own one as in the profile minimal, but for virtiofsd, which Debian 12
+// does not have.
 func (b build) configuration(t *testing.T) []byte {
 	t.Helper()
 	p, err := profile.For("minimal", runtime.GOARCH, b.version)

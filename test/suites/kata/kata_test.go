@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kata_test runs a real Kata on an emulated node with KVM: real virtual machines, real CRI-O
-// and kubelet, a payload that kata-payload builds.
+// Package kata_test runs a real Kata on an emulated node with KVM: real virtual machines, real
+// CRI-O and kubelet, a payload that kata-payload builds.
 package kata_test
 
 import (
@@ -33,11 +33,13 @@ const what = "%s must have a release of Kata (kata-go-static-VERSION-amd64.tar.z
 
 const (
 	name = "kata"
-	// patience is how long any one thing may take: virtual machines in an emulated machine are slow.
+	// patience is how long any one thing may take: virtual machines in an emulated machine are
+	// slow.
 	patience = 45 * time.Minute
 )
 
-// fragment is what a virtual machine needs in an emulated machine with one processor and no io_uring.
+// fragment is what a virtual machine needs in an emulated machine with one processor and no
+// io_uring.
 const fragment = `[hypervisor.qemu]
 default_memory = 512
 default_maxvcpus = 1
