@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,18 +29,12 @@ const (
 // journal within a time span. Those of requests that name one of the given words come first; if
 // there are none, those that belong to no request of another.
 func (Manager) Complaints(ctx context.Context, name string, within time.Duration, about ...string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, wordsLimit)
-	defer cancel()
-	said := &tail{most: maxJournal}
-	c := exec.CommandContext(ctx, "journalctl", "--no-pager", "--quiet", "--lines="+maxSearched, //nolint:gosec // names of units
-		fmt.Sprintf("--since=-%ds", int(within.Seconds())+1),
-		"--output=json", "--output-fields=MESSAGE", "_SYSTEMD_UNIT="+name, "+", "SYSLOG_IDENTIFIER="+shims)
-	c.Stdout = said
-	c.WaitDelay = time.Second
-	if err := c.Run(); err != nil {
-		return nil, fmt.Errorf("reading the journal of %s: %w", name, err)
+	said, err := journal(ctx, name, maxJournal, "--lines="+maxSearched, fmt.Sprintf("--since=-%ds", int(within.Seconds())+1),
+		"--output-fields=MESSAGE", "_SYSTEMD_UNIT="+name, "+", "SYSLOG_IDENTIFIER="+shims)
+	if err != nil {
+		return nil, err
 	}
-	return complaints(messages(said.text), about), nil
+	return complaints(messages(said), about), nil
 }
 
 // messages are the lines of a journal in JSON. What was cut, or is no text, is passed over.

@@ -6,17 +6,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 const (
-	// wordsLimit is for a journal on a slow disk.
-	wordsLimit = 10 * time.Second
 	// maxWords is how many lines are returned: a program's last one mostly says why it ended.
 	maxWords = 2
 	// maxRead is how many lines are read to find them.
@@ -27,17 +22,11 @@ const (
 // starts, the last one that wrote any, but for those with the given invocations. What systemd says
 // of the service is not among them.
 func (Manager) Words(ctx context.Context, name string, but ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, wordsLimit)
-	defer cancel()
-	said := &tail{most: maxProblem}
-	c := exec.CommandContext(ctx, "journalctl", "--no-pager", "--quiet", "--lines="+maxRead, //nolint:gosec // names of units
-		"--output=json", "--output-fields=MESSAGE,_SYSTEMD_INVOCATION_ID", "_SYSTEMD_UNIT="+name)
-	c.Stdout = said
-	c.WaitDelay = time.Second
-	if err := c.Run(); err != nil {
-		return "", fmt.Errorf("reading the journal of %s: %w", name, err)
+	said, err := journal(ctx, name, maxProblem, "--lines="+maxRead, "--output-fields=MESSAGE,_SYSTEMD_INVOCATION_ID", "_SYSTEMD_UNIT="+name)
+	if err != nil {
+		return "", err
 	}
-	return untimed(strings.Join(lastWords(said.text, but), "\n")), nil
+	return untimed(strings.Join(lastWords(said, but), "\n")), nil
 }
 
 // lastWords finds them in a journal in JSON, one entry per line. A line that was cut, or a message
