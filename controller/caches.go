@@ -6,12 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
@@ -46,26 +46,18 @@ type caches struct {
 func newCaches(kube kubernetes.Interface, configs cache.SharedIndexInformer, account, namespace string) (*caches, error) {
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	c := &caches{
-		nodes:    factory.Core().V1().Nodes().Informer(),
 		classes:  factory.Node().V1().RuntimeClasses().Informer(),
 		configs:  configs,
 		policies: factory.Admissionregistration().V1().ValidatingAdmissionPolicies().Informer(),
 		account:  account,
 		bindings: factory.Admissionregistration().V1().ValidatingAdmissionPolicyBindings().Informer(),
 	}
-	if err := c.nodes.SetTransform(trim); err != nil {
-		return nil, fmt.Errorf("watching nodes: %w", err)
-	}
 	var err error
+	if c.nodes, err = watchNodes(kube); err != nil {
+		return nil, err
+	}
 	c.book.informer, err = watchLedger(kube, namespace)
 	return c, err
-}
-
-func trim(object any) (any, error) {
-	if n, ok := object.(*corev1.Node); ok {
-		return facts.Trim(n), nil
-	}
-	return object, nil
 }
 
 // start fills the caches, and returns when they have everything: on half a cluster, any decision is
@@ -107,7 +99,7 @@ func (c *caches) read(now time.Time) decide.Seen {
 			out.Unreadable[kc.UID] = kc.Problem
 		}
 	}
-	out.Nodes = c.view.Read(all[*corev1.Node](c.nodes), now)
+	out.Nodes = c.view.Read(all[*facts.Node](c.nodes), now)
 	out.Ledger = c.book.read()
 	out.PolicyProblem = policy.Problem(
 		all[*admissionv1.ValidatingAdmissionPolicy](c.policies), all[*admissionv1.ValidatingAdmissionPolicyBinding](c.bindings), c.account)
@@ -153,12 +145,12 @@ func heartbeat(before, after any) bool {
 	if _, isVersion := after.(*unstructured.Unstructured); isVersion {
 		return desiredVersion(before) == desiredVersion(after)
 	}
-	old, isNode := before.(*corev1.Node)
-	n, stillNode := after.(*corev1.Node)
+	old, isNode := before.(*facts.Node)
+	n, stillNode := after.(*facts.Node)
 	if !isNode || !stillNode {
 		return false
 	}
 	same := *old
 	same.ResourceVersion = n.ResourceVersion
-	return equality.Semantic.DeepEqual(&same, n)
+	return reflect.DeepEqual(&same, n)
 }

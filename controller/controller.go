@@ -6,9 +6,11 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/kata-node/kata-node/controller/apply"
 	"github.com/kata-node/kata-node/controller/decide"
+	"github.com/kata-node/kata-node/controller/rollout"
 )
 
 // Settings are what the operator of the controller chooses.
@@ -51,6 +54,8 @@ type Controller struct {
 	// policyProblem and catalogProblem are what the log last said of the admission policies and of
 	// the catalogue; for the one goroutine that takes passes.
 	policyProblem, catalogProblem string
+	// refused are the nodes whose write failed in the last pass; for the same goroutine.
+	refused map[string]bool
 }
 
 // Run works until the context ends. It returns an error only when it could not begin.
@@ -152,11 +157,33 @@ func (c *Controller) apply(ctx context.Context, d decide.Decision) error {
 	for _, alias := range d.Aliases {
 		errs = append(errs, c.writer.RuntimeClass(ctx, alias.Existing, alias.Desired))
 	}
+	for _, s := range d.Statuses {
+		errs = append(errs, c.writer.Status(ctx, s.Config, s.Status))
+		c.settings.Health.Steps(c.settings.Now())
+	}
 	entered, err := c.enter(ctx, d)
-	errs = append(errs, err)
-	for _, change := range d.Changes {
+	errs = append(errs, err, c.change(ctx, d.Changes, entered))
+	for _, kc := range d.Release {
+		errs = append(errs, c.writer.Release(ctx, kc))
+	}
+	return errors.Join(errs...)
+}
+
+// passTime is how long a pass changes nodes, so that none acts on what was seen long ago. The next
+// one begins at once where there is more to do.
+const passTime = 2 * time.Second
+
+// change writes to nodes, grants only where they are entered.
+func (c *Controller) change(ctx context.Context, changes []rollout.Change, entered bool) error {
+	var errs []error
+	end, refused := c.settings.Now().Add(passTime), map[string]bool{}
+	for i, change := range inOrder(changes, c.refused) {
 		if change.Entered && !entered {
 			continue
+		}
+		if i > 0 && c.settings.Now().After(end) {
+			c.queue.Add(key)
+			break
 		}
 		updated, err := c.writer.Node(ctx, change)
 		c.metrics.Wrote(err)
@@ -164,16 +191,32 @@ func (c *Controller) apply(ctx context.Context, d decide.Decision) error {
 		if err == nil {
 			c.caches.view.Wrote(updated)
 		}
+		refused[change.Node.Name] = err != nil
 		errs = append(errs, err)
 	}
-	for _, s := range d.Statuses {
-		errs = append(errs, c.writer.Status(ctx, s.Config, s.Status))
-		c.settings.Health.Steps(c.settings.Now())
-	}
-	for _, kc := range d.Release {
-		errs = append(errs, c.writer.Release(ctx, kc))
-	}
+	c.refused = refused
 	return errors.Join(errs...)
+}
+
+// inOrder puts first what must not wait, and last the nodes whose write was refused in the pass
+// before, so that they keep no other one waiting.
+func inOrder(changes []rollout.Change, refused map[string]bool) []rollout.Change {
+	rank := func(c rollout.Change) int {
+		switch {
+		case refused[c.Node.Name]:
+			return 4
+		case c.Label == rollout.LabelCleared:
+			return 0
+		case c.Entered:
+			return 1
+		case c.Label == rollout.LabelSet:
+			return 2
+		default:
+			return 3
+		}
+	}
+	slices.SortStableFunc(changes, func(a, b rollout.Change) int { return cmp.Compare(rank(a), rank(b)) })
+	return changes
 }
 
 // outdated is true when every part of the error says that an object has changed since it was read:

@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 
 	v1 "github.com/kata-node/kata-node/api/v1"
@@ -21,7 +22,7 @@ const crdPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/" + v1.
 // operator defines the same group and kind, and two controllers on one kind would undo each other's
 // work.
 func own(ctx context.Context, kube kubernetes.Interface) error {
-	body, err := kube.Discovery().RESTClient().Get().AbsPath(crdPath).DoRaw(ctx)
+	body, err := kube.Discovery().RESTClient().Get().AbsPath(crdPath).SetHeader("Accept", runtime.ContentTypeJSON).DoRaw(ctx)
 	switch {
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("CustomResourceDefinition %q does not exist: apply deploy/ first", v1.CRD)

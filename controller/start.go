@@ -34,9 +34,9 @@ const component = "kata-controller"
 
 // begin wires a Controller and fills its caches.
 func begin(ctx context.Context, config *rest.Config, settings Settings, metrics *Metrics, log logrus.FieldLogger) (*Controller, error) {
-	kube, err := kubernetes.NewForConfig(config)
+	kube, aside, err := clients(config)
 	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
+		return nil, err
 	}
 	configs, err := apply.NewConfigs(config)
 	if err != nil {
@@ -49,7 +49,11 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 	if err != nil {
 		return nil, err
 	}
-	events, err := recorder(ctx, kube)
+	events, err := recorder(ctx, aside)
+	if err != nil {
+		return nil, err
+	}
+	ofNodes, err := recorder(ctx, aside)
 	if err != nil {
 		return nil, err
 	}
@@ -66,13 +70,38 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 	}
 	c := &Controller{
 		settings: settings,
-		writer:   &apply.Writer{Kube: kube, Namespace: settings.Namespace, Configs: configs, Events: events, Log: log},
+		writer:   &apply.Writer{Kube: kube, Namespace: settings.Namespace, Configs: configs, Events: events, NodeEvents: ofNodes, Log: log},
 		caches:   watched,
 		queue:    workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry)),
 		metrics:  metrics,
 		log:      log,
 	}
 	return c, watched.start(ctx, c.wake())
+}
+
+// eventShare is the part of the requests that events may make up. They must not slow a rollout
+// down: those of Nodes that are too many are dropped.
+const eventShare = 0.25
+
+// clients returns one for everything but events, and one for events. They share the limits of the
+// configuration, and take what is built into Kubernetes in protobuf, which costs a third of JSON.
+func clients(config *rest.Config) (kube, events kubernetes.Interface, err error) {
+	client := func(share float32) (kubernetes.Interface, error) {
+		own := rest.CopyConfig(config)
+		own.ContentType = runtime.ContentTypeProtobuf
+		own.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+		own.QPS, own.Burst = config.QPS*share, int(float32(config.Burst)*share)
+		made, err := kubernetes.NewForConfig(own)
+		if err != nil {
+			return nil, fmt.Errorf("making a client: %w", err)
+		}
+		return made, nil
+	}
+	if kube, err = client(1 - eventShare); err != nil {
+		return nil, nil, err
+	}
+	events, err = client(eventShare)
+	return kube, events, err
 }
 
 // addCatalogue watches the catalogue where one is named, and the cluster's version where there is
@@ -107,7 +136,7 @@ func unreadable(events record.EventRecorder, log logrus.FieldLogger, u *apply.Un
 	events.Event(&v1.KataConfig{ObjectMeta: u.ObjectMeta}, corev1.EventTypeWarning, EventUnreadable, problem)
 }
 
-// recorder sends events until the context ends.
+// recorder sends events until the context ends. It drops those that come while a thousand wait.
 func recorder(ctx context.Context, kube kubernetes.Interface) (record.EventRecorder, error) {
 	scheme := runtime.NewScheme()
 	if err := corev1.AddToScheme(scheme); err != nil {

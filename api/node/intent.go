@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -70,12 +71,13 @@ type Intent struct {
 // time of issue and what is fetched ahead of time are no part of it: they change without the wanted
 // content changing.
 func (i Intent) Identify(nodeUID string) Intent {
-	h := sha256.New()
+	text := make([]byte, 0, 512)
 	for _, field := range []string{nodeUID, i.Owner.UID, string(i.State), i.Payload, noPrefetch, string(i.HostPackages)} {
-		fmt.Fprintf(h, "%d:%s,", len(field), field)
+		text = append(append(append(strconv.AppendInt(text, int64(len(field)), 10), ':'), field...), ',')
 	}
+	hash := sha256.Sum256(text)
 	i.Version = Version
-	i.ID = hex.EncodeToString(h.Sum(nil))[:16]
+	i.ID = hex.EncodeToString(hash[:8])
 	return i
 }
 

@@ -40,7 +40,7 @@ func (w *Writer) Node(ctx context.Context, change rollout.Change) (*corev1.Node,
 	if err != nil {
 		return nil, fmt.Errorf("writing node %q: %w", change.Node.Name, err)
 	}
-	w.Events.Event(reference(change.Node.Name), corev1.EventTypeNormal, change.Event, change.Message)
+	w.NodeEvents.Event(reference(change.Node.Name), corev1.EventTypeNormal, change.Event, change.Message)
 	w.Log.WithField("node", change.Node.Name).Infof("%s: %s", change.Event, change.Message)
 	return updated, nil
 }

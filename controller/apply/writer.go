@@ -33,8 +33,9 @@ type Writer struct {
 	// Namespace is the ledger's.
 	Namespace string
 	Configs   *Configs
-	Events    record.EventRecorder
-	Log       logrus.FieldLogger
+	// NodeEvents are many, and must not push out the Events about KataConfigs.
+	NodeEvents, Events record.EventRecorder
+	Log                logrus.FieldLogger
 }
 
 // Accept puts the finalizer on a KataConfig.
@@ -71,7 +72,7 @@ func (w *Writer) Status(ctx context.Context, kc *v1.KataConfig, status v1.KataCo
 func (w *Writer) announceFailed(before, now []v1.FailedNode) {
 	for _, n := range now {
 		if !slices.ContainsFunc(before, func(b v1.FailedNode) bool { return b.Name == n.Name }) {
-			w.Events.Event(reference(n.Name), corev1.EventTypeWarning, EventFailed, n.Error)
+			w.NodeEvents.Event(reference(n.Name), corev1.EventTypeWarning, EventFailed, n.Error)
 		}
 	}
 }

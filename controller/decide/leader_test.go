@@ -84,7 +84,7 @@ func (w *world) settings() decide.Settings {
 }
 
 func (l *leader) seen() decide.Seen {
-	s := decide.Seen{Configs: l.configs.list(), Nodes: l.view.Read(l.nodes.list(), l.w.now), RuntimeClass: l.classes.has[node.RuntimeClass]}
+	s := decide.Seen{Configs: l.configs.list(), Nodes: l.view.Read(factstest.Cached(l.nodes.list()...), l.w.now), RuntimeClass: l.classes.has[node.RuntimeClass]}
 	if l.w.unguarded {
 		s.PolicyProblem = "a policy is missing"
 	}

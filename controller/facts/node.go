@@ -54,6 +54,8 @@ type Node struct {
 	HasIntent bool
 	// Intent is nil when the node has none, or one that cannot be read.
 	Intent *node.Intent
+	// content is the id of the intent's content, once it was computed.
+	content string
 	// Report is nil when the node has none, or one that cannot be read.
 	Report *node.Report
 	// ReportProblem says why the report cannot be read.
@@ -89,8 +91,17 @@ func (n *Node) readIntent(annotations map[string]string) {
 	document, found := annotations[node.IntentAnnotation]
 	n.HasIntent = found
 	if intent, err := node.DecodeIntent(document); found && err == nil {
-		n.Intent = &intent
+		n.Intent, n.content = &intent, intent.Identify(n.UID).ID
 	}
+}
+
+// Content is the id that the content of the intent has on this node, empty without an intent. It
+// differs from the id in the intent where that was edited.
+func (n Node) Content() string {
+	if n.Intent != nil && n.content == "" {
+		return n.Intent.Identify(n.UID).ID
+	}
+	return n.content
 }
 
 func (n *Node) readReport(annotations map[string]string) {
@@ -154,7 +165,7 @@ func (n Node) HandlerServed() bool {
 // SameBoot is false when kubelet and agent name different boots: the report is from before a
 // reboot.
 func (n Node) SameBoot() bool {
-	if n.BootID == "" || n.Report == nil {
+	if n.BootID == "" || n.Report == nil || n.BootID == n.Report.BootID {
 		return true
 	}
 	return plain(n.BootID) == plain(n.Report.BootID)

@@ -15,13 +15,17 @@ type Member struct {
 	// Wanted has neither a time of issue, nor grants, nor what is fetched ahead of time. It is nil
 	// where nothing is wanted: no payload is known, or there is nothing to remove.
 	Wanted *node.Intent
+
+	carries bool
+}
+
+func newMember(n facts.Node, wanted *node.Intent) Member {
+	return Member{n, wanted, wanted != nil && n.Intent != nil && n.Intent.ID == wanted.ID && n.Content() == wanted.ID}
 }
 
 // Carries is true when the node has the wanted intent, whatever its grants. The id alone is not
 // believed: content that was edited gets another one.
-func (m Member) Carries() bool {
-	return m.Wanted != nil && m.Intent != nil && m.Intent.ID == m.Wanted.ID && m.Intent.Identify(m.UID).ID == m.Wanted.ID
-}
+func (m Member) Carries() bool { return m.carries }
 
 // Resumes is true when the agent already works on the wanted intent, whatever became of the
 // annotation: giving it back starts nothing.
@@ -39,8 +43,7 @@ func Install(c facts.Config, n facts.Node) *node.Intent {
 	if payload == "" {
 		return nil
 	}
-	intent := node.Intent{Owner: ownerOf(c), State: node.StateInstalled, Payload: payload, HostPackages: c.HostPackages}.Identify(n.UID)
-	return &intent
+	return identified(node.Intent{Owner: ownerOf(c), State: node.StateInstalled, Payload: payload, HostPackages: c.HostPackages}, n)
 }
 
 // Remove is the intent for a node that a KataConfig owned.
@@ -49,8 +52,22 @@ func Remove(c facts.Config, n facts.Node) *node.Intent { return absent(ownerOf(c
 func ownerOf(c facts.Config) node.Owner { return node.Owner{Name: c.Name, UID: c.UID} }
 
 func absent(owner node.Owner, n facts.Node) *node.Intent {
-	intent := node.Intent{Owner: owner, State: node.StateAbsent}.Identify(n.UID)
-	return &intent
+	return identified(node.Intent{Owner: owner, State: node.StateAbsent}, n)
+}
+
+// identified gives an intent its id. Where the node has the same content already, which most nodes
+// have at most times, its id is known.
+func identified(wanted node.Intent, n facts.Node) *node.Intent {
+	if n.Intent != nil {
+		same := wanted
+		same.Version, same.ID, same.Prefetch, same.Issued, same.Grants = n.Intent.Version, n.Intent.ID, n.Intent.Prefetch, n.Intent.Issued, n.Intent.Grants
+		if same == *n.Intent {
+			wanted.Version, wanted.ID = node.Version, n.Content()
+			return &wanted
+		}
+	}
+	wanted = wanted.Identify(n.UID)
+	return &wanted
 }
 
 // clean is the intent for a node that no KataConfig owns or owned, nil where there is nothing to

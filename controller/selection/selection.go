@@ -53,7 +53,10 @@ type Division struct {
 // Divide gives every node its place. Where selectors overlap, the oldest KataConfig owns the node.
 func Divide(configs []facts.Config, nodes []facts.Node) Division {
 	d := divider{isWorker: workers(nodes), pools: pools(configs)}
-	for _, n := range slices.SortedFunc(slices.Values(nodes), byName) {
+	if !slices.IsSortedFunc(nodes, byName) {
+		nodes = slices.SortedFunc(slices.Values(nodes), byName)
+	}
+	for _, n := range nodes {
 		d.place(n)
 	}
 	return Division{Pools: d.pools, Unowned: d.unowned}
@@ -86,7 +89,7 @@ func (d *divider) place(n facts.Node) {
 		d.leave(n)
 		return
 	}
-	owner.Members = append(owner.Members, Member{n, Install(owner.Config, n)})
+	owner.Members = append(owner.Members, newMember(n, Install(owner.Config, n)))
 	if !d.isWorker(n) && d.stays(n) {
 		owner.Kept = append(owner.Kept, n.Name)
 	}
@@ -153,10 +156,10 @@ func (d *divider) leave(n facts.Node) {
 		}
 	}
 	if p == nil {
-		d.unowned = append(d.unowned, Member{n, clean(n)})
+		d.unowned = append(d.unowned, newMember(n, clean(n)))
 		return
 	}
-	p.Leaving = append(p.Leaving, Member{n, Remove(p.Config, n)})
+	p.Leaving = append(p.Leaving, newMember(n, Remove(p.Config, n)))
 }
 
 func (p *Pool) overlap(other string, owns bool, name string) {

@@ -35,9 +35,11 @@ func target(p selection.Pool) string {
 func payloads(in Input) []v1.PayloadStatus {
 	names := imageNames(in)
 	served := map[string]int32{}
-	for _, n := range slices.Concat(in.Pool.Members, in.Pool.Leaving) {
-		if n.Report != nil && n.Report.Payload != "" {
-			served[cmp.Or(names[n.Report.Payload], n.Report.Payload)]++
+	for _, part := range [][]selection.Member{in.Pool.Members, in.Pool.Leaving} {
+		for i := range part {
+			if r := part[i].Report; r != nil && r.Payload != "" {
+				served[cmp.Or(names[r.Payload], r.Payload)]++
+			}
 		}
 	}
 	out := make([]v1.PayloadStatus, 0, len(served))
@@ -51,8 +53,12 @@ func payloads(in Input) []v1.PayloadStatus {
 }
 
 func imageNames(in Input) map[string]string {
-	names := map[string]string{}
+	names, last := map[string]string{}, ""
 	learn := func(image string) {
+		if image == last {
+			return
+		}
+		last = image
 		if digest := node.Digest(image); digest != "" {
 			names[digest] = image
 		}
@@ -61,14 +67,16 @@ func imageNames(in Input) map[string]string {
 		learn(p.Image)
 	}
 	learn(in.Previous.KataImage)
-	for _, n := range slices.Concat(in.Pool.Members, in.Pool.Leaving) {
-		if n.Intent != nil {
-			learn(n.Intent.Payload)
+	for _, part := range [][]selection.Member{in.Pool.Members, in.Pool.Leaving} {
+		for i := range part {
+			if part[i].Intent != nil {
+				learn(part[i].Intent.Payload)
+			}
 		}
 	}
-	for _, m := range in.Pool.Members {
-		if m.Wanted != nil {
-			learn(m.Wanted.Payload)
+	for i := range in.Pool.Members {
+		if wanted := in.Pool.Members[i].Wanted; wanted != nil {
+			learn(wanted.Payload)
 		}
 	}
 	learn(in.Pool.Config.Payload)

@@ -21,7 +21,9 @@ type judged struct {
 
 // tally is every node of a pool with its verdict, sorted by name.
 type tally struct {
-	nodes       []judged
+	nodes []judged
+	// by are the nodes of each class.
+	by          [Failed + 1][]judged
 	next        time.Time
 	unavailable []string
 	// kept are members that are no workers any more.
@@ -31,13 +33,20 @@ type tally struct {
 func newTally(in Input) tally {
 	j := judge{config: in.Pool.Config, deadline: in.Deadline, progress: in.Progress, halted: in.Halted, now: in.Now}
 	t := tally{unavailable: in.Unavailable, kept: in.Pool.Kept}
+	t.nodes = make([]judged, 0, len(in.Pool.Members)+len(in.Pool.Leaving))
 	for _, n := range in.Pool.Members {
 		t.add(n.Name, j.member(n))
 	}
 	for _, n := range in.Pool.Leaving {
 		t.add(n.Name, j.leaver(n))
 	}
-	slices.SortFunc(t.nodes, func(a, b judged) int { return cmp.Compare(a.name, b.name) })
+	byName := func(a, b judged) int { return cmp.Compare(a.name, b.name) }
+	if !slices.IsSortedFunc(t.nodes, byName) {
+		slices.SortFunc(t.nodes, byName)
+	}
+	for _, n := range t.nodes {
+		t.by[n.Class] = append(t.by[n.Class], n)
+	}
 	return t
 }
 
@@ -48,15 +57,7 @@ func (t *tally) add(name string, v Verdict) {
 	}
 }
 
-func (t tally) of(c Class) []judged {
-	var out []judged
-	for _, n := range t.nodes {
-		if n.Class == c {
-			out = append(out, n)
-		}
-	}
-	return out
-}
+func (t tally) of(c Class) []judged { return t.by[c] }
 
 // failure is the one reason of a pool whose nodes fail for nothing but the lack of a payload.
 func (t tally) failure() facts.Reason {

@@ -6,7 +6,9 @@
 package view
 
 import (
+	"cmp"
 	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,41 +22,86 @@ import (
 type Nodes struct {
 	// written are Nodes that this instance wrote: without them, a pass could spend the same
 	// unavailability twice.
-	written map[string]*corev1.Node
-	// known are the facts of the last pass: only what changed is read again.
-	known map[string]facts.Node
+	written map[string]*facts.Node
+	// known are the Nodes of the last pass, and order is them by name.
+	known map[string]*known
+	order []*known
+}
+
+// known is one Node at the last pass.
+type known struct {
+	// of is what the cache had, or what this instance wrote.
+	of *facts.Node
+	// stale and since are the Node's StaleSince and Since.
+	stale, since time.Time
+	// seen is true during a pass that has met the Node.
+	seen bool
+}
+
+func (k *known) node() facts.Node {
+	n := *k.of
+	n.StaleSince, n.Since = k.stale, k.since
+	return n
 }
 
 // Wrote remembers a Node as this instance has written it.
 func (v *Nodes) Wrote(n *corev1.Node) {
 	if v.written == nil {
-		v.written = map[string]*corev1.Node{}
+		v.written = map[string]*facts.Node{}
 	}
-	v.written[n.Name] = facts.Trim(n)
+	written := facts.OfNode(n)
+	v.written[n.Name] = &written
 }
 
-// Read returns the facts of the Nodes that the cache has.
-func (v *Nodes) Read(cached []*corev1.Node, now time.Time) []facts.Node {
-	nodes, known := make([]facts.Node, 0, len(cached)), make(map[string]facts.Node, len(cached))
-	for _, c := range cached {
-		newest := v.newest(c)
-		n, found := v.known[newest.Name]
-		if !found || n.UID != string(newest.UID) || n.ResourceVersion != newest.ResourceVersion {
-			before := n
-			n = facts.OfNode(newest)
-			n.StaleSince, n.Since = staleSince(before, n, now), unchangedSince(before, n, now)
-		}
-		known[n.Name] = n
-		nodes = append(nodes, n)
+// Read returns the Nodes that the cache has by name, with since when each has been as it is.
+func (v *Nodes) Read(cached []*facts.Node, now time.Time) []facts.Node {
+	if v.known == nil {
+		v.known = map[string]*known{}
 	}
-	v.known = known
-	maps.DeleteFunc(v.written, func(name string, _ *corev1.Node) bool { _, found := known[name]; return !found })
+	for _, c := range cached {
+		v.read(v.newest(c), now).seen = true
+	}
+	if len(v.known) > len(cached) {
+		v.forget()
+	}
+	if len(v.order) != len(v.known) {
+		v.order = slices.SortedFunc(maps.Values(v.known), func(a, b *known) int { return cmp.Compare(a.of.Name, b.of.Name) })
+	}
+	nodes := make([]facts.Node, 0, len(v.order))
+	for _, k := range v.order {
+		k.seen = false
+		nodes = append(nodes, k.node())
+	}
+	maps.DeleteFunc(v.written, func(name string, _ *facts.Node) bool { return v.known[name] == nil })
 	return nodes
+}
+
+// forget drops the Nodes that this pass has not seen.
+func (v *Nodes) forget() {
+	maps.DeleteFunc(v.known, func(_ string, k *known) bool { return !k.seen })
+	v.order = nil
+}
+
+func (v *Nodes) read(newest *facts.Node, now time.Time) *known {
+	k, found := v.known[newest.Name]
+	switch {
+	case !found:
+		k = &known{of: newest, since: now}
+		if !newest.SameBoot() {
+			k.stale = now
+		}
+		v.known[newest.Name] = k
+		v.order = nil
+	case k.of != newest:
+		before := k.node()
+		k.of, k.stale, k.since = newest, staleSince(before, *newest, now), unchangedSince(before, *newest, now)
+	}
+	return k
 }
 
 // newest returns the cached Node, or what this instance wrote after it, and forgets the latter once
 // the cache has caught up.
-func (v *Nodes) newest(cached *corev1.Node) *corev1.Node {
+func (v *Nodes) newest(cached *facts.Node) *facts.Node {
 	written, found := v.written[cached.Name]
 	if !found {
 		return cached

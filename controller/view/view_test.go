@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts/factstest"
 	"github.com/kata-node/kata-node/controller/view"
 )
 
@@ -32,9 +33,9 @@ func TestWhatWasWrittenIsSeenUntilTheCacheHasIt(t *testing.T) {
 	t.Parallel()
 	var v view.Nodes
 	v.Wrote(stored("8", map[string]string{"a": "written"}))
-	assert.Equal(t, "written", v.Read([]*corev1.Node{stored("7", nil)}, noon)[0].Labels["a"])
-	assert.Equal(t, "later", v.Read([]*corev1.Node{stored("9", map[string]string{"a": "later"})}, noon)[0].Labels["a"])
-	assert.Empty(t, v.Read([]*corev1.Node{stored("7", nil)}, noon)[0].Labels, "and is forgotten then")
+	assert.Equal(t, "written", v.Read(factstest.Cached(stored("7", nil)), noon)[0].Labels["a"])
+	assert.Equal(t, "later", v.Read(factstest.Cached(stored("9", map[string]string{"a": "later"})), noon)[0].Labels["a"])
+	assert.Empty(t, v.Read(factstest.Cached(stored("7", nil)), noon)[0].Labels, "and is forgotten then")
 }
 
 func TestWhatWasWrittenToANodeThatWasMadeAgainIsNotSeen(t *testing.T) {
@@ -43,17 +44,17 @@ func TestWhatWasWrittenToANodeThatWasMadeAgainIsNotSeen(t *testing.T) {
 	v.Wrote(stored("8", map[string]string{"a": "written"}))
 	again := stored("7", nil)
 	again.UID = types.UID("other")
-	assert.Empty(t, v.Read([]*corev1.Node{again}, noon)[0].Labels)
+	assert.Empty(t, v.Read(factstest.Cached(again), noon)[0].Labels)
 	v.Wrote(stored("8", map[string]string{"a": "written"}))
 	assert.Empty(t, v.Read(nil, noon))
-	assert.Empty(t, v.Read([]*corev1.Node{stored("7", nil)}, noon)[0].Labels, "a Node that is gone takes it along")
+	assert.Empty(t, v.Read(factstest.Cached(stored("7", nil)), noon)[0].Labels, "a Node that is gone takes it along")
 }
 
 func TestSinceMovesWithWhatMattersAlone(t *testing.T) {
 	t.Parallel()
 	var v view.Nodes
 	read := func(n *corev1.Node, at time.Duration) time.Time {
-		return v.Read([]*corev1.Node{n}, noon.Add(at))[0].Since
+		return v.Read(factstest.Cached(n), noon.Add(at))[0].Since
 	}
 	assert.Equal(t, noon, read(ready(stored("1", nil), "b"), 0))
 	assert.Equal(t, noon, read(ready(stored("2", map[string]string{"x": "y"}), "b"), time.Minute), "a label is not progress")
@@ -73,6 +74,6 @@ func TestATextThatChangesIsNoProgress(t *testing.T) {
 		n.Annotations = map[string]string{node.ReportAnnotation: document}
 		return n
 	}
-	v.Read([]*corev1.Node{failing("1", "dial 10.0.0.1:40001")}, noon)
-	assert.Equal(t, noon, v.Read([]*corev1.Node{failing("2", "dial 10.0.0.1:40002")}, noon.Add(time.Hour))[0].Since)
+	v.Read(factstest.Cached(failing("1", "dial 10.0.0.1:40001")), noon)
+	assert.Equal(t, noon, v.Read(factstest.Cached(failing("2", "dial 10.0.0.1:40002")), noon.Add(time.Hour))[0].Since)
 }

@@ -7,6 +7,7 @@ package factstest
 import (
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -52,6 +53,16 @@ func With(key, value string) State {
 // Without is a label taken away.
 func Without(key string) State {
 	return func(n *facts.Node) { delete(n.Labels, key) }
+}
+
+// Cached is what a cache of the controller has of Nodes.
+func Cached(nodes ...*corev1.Node) []*facts.Node {
+	out := make([]*facts.Node, 0, len(nodes))
+	for _, n := range nodes {
+		read := facts.OfNode(facts.Trim(n))
+		out = append(out, &read)
+	}
+	return out
 }
 
 // Ready carries the ready label.

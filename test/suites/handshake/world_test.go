@@ -12,6 +12,7 @@ import (
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/decide"
 	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/facts/factstest"
 	"github.com/kata-node/kata-node/controller/release"
 	"github.com/kata-node/kata-node/controller/rollout"
 	"github.com/kata-node/kata-node/controller/view"
@@ -99,7 +100,7 @@ func (w *world) controller() {
 	for _, m := range w.machines {
 		nodes = append(nodes, m.object(m.controllers.of(m, w.controllerBehind)))
 	}
-	d := decide.Decide(decide.Seen{Configs: w.configs, Nodes: w.view.Read(nodes, w.clock), RuntimeClass: w.class, Catalog: w.catalog, Desired: w.desired}, decide.Settings{
+	d := decide.Decide(decide.Seen{Configs: w.configs, Nodes: w.view.Read(factstest.Cached(nodes...), w.clock), RuntimeClass: w.class, Catalog: w.catalog, Desired: w.desired}, decide.Settings{
 		AgentDeadline: 5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute,
 	}, w.clock)
 	for _, kc := range d.Accept {

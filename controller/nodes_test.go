@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller //nolint:testpackage // informer and order of writes have no other way in
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/rollout"
+)
+
+// An API server that streams no list is asked for pages, and never for its whole cache.
+func TestNodesAreListedInPages(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var queries []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if q.URL.Query().Get("sendInitialEvents") != "" {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			assert.NoError(t, json.NewEncoder(w).Encode(metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonInvalid, Code: http.StatusUnprocessableEntity}))
+			return
+		}
+		if q.URL.Query().Get("watch") != "" {
+			<-q.Context().Done()
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		queries = append(queries, fmt.Sprintf("%q %q %q", q.URL.Query().Get("resourceVersion"), q.URL.Query().Get("limit"), q.URL.Query().Get("continue")))
+		list := corev1.NodeList{ListMeta: metav1.ListMeta{ResourceVersion: "9"}, Items: []corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "a", ResourceVersion: "7"}}}}
+		if q.URL.Query().Get("continue") == "" {
+			list.Continue, list.Items[0].Name = "next", "b"
+		}
+		assert.NoError(t, json.NewEncoder(w).Encode(list))
+	}))
+	t.Cleanup(server.Close) // After the context of the test has ended, and with it the watch.
+	kube, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	require.NoError(t, err)
+	informer, err := watchNodes(kube)
+	require.NoError(t, err)
+	go informer.RunWithContext(t.Context())
+	require.True(t, cache.WaitForCacheSync(t.Context().Done(), informer.HasSynced))
+	nodes := all[*facts.Node](informer)
+	require.Len(t, nodes, 2)
+	assert.Equal(t, "7", nodes[0].ResourceVersion)
+	mu.Lock()
+	defer mu.Unlock()
+	assert.Equal(t, []string{`"" "250" ""`, `"" "250" "next"`}, queries)
+}
+
+func TestAHeartbeatIsANewVersionWithNothingNew(t *testing.T) {
+	t.Parallel()
+	before := &facts.Node{Name: "n", ResourceVersion: "1", Ready: true}
+	later := *before
+	later.ResourceVersion = "2"
+	assert.True(t, heartbeat(before, &later))
+	later.Ready = false
+	assert.False(t, heartbeat(before, &later))
+}
+
+func TestWhatMustNotWaitIsWrittenFirstAndWhatWasRefusedLast(t *testing.T) {
+	t.Parallel()
+	change := func(name string, of rollout.Change) rollout.Change {
+		of.Node.Name = name
+		return of
+	}
+	var names []string
+	for _, c := range inOrder([]rollout.Change{
+		change("refused", rollout.Change{Label: rollout.LabelCleared}), change("starts", rollout.Change{}), change("proved", rollout.Change{Label: rollout.LabelSet}),
+		change("granted", rollout.Change{Entered: true}), change("emptied", rollout.Change{Label: rollout.LabelCleared}), change("starts too", rollout.Change{}),
+	}, map[string]bool{"refused": true, "starts": false}) {
+		names = append(names, c.Node.Name)
+	}
+	assert.Equal(t, []string{"emptied", "granted", "proved", "starts", "starts too", "refused"}, names)
+}
