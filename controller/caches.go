@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -36,6 +35,8 @@ type caches struct {
 
 	// account is this controller's user name.
 	account string
+
+	changes changes
 
 	// view, book and catalogue belong to the one goroutine that takes passes.
 	view      view.Nodes
@@ -75,7 +76,11 @@ func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) 
 		go c.version.RunWithContext(ctx)
 	}
 	for _, informer := range watched {
-		registration, err := informer.AddEventHandler(handler)
+		heard := handler
+		if informer == c.nodes {
+			heard = c.changes.noting(handler)
+		}
+		registration, err := informer.AddEventHandler(heard)
 		if err != nil {
 			return fmt.Errorf("watching the cluster: %w", err)
 		}
@@ -88,7 +93,8 @@ func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) 
 	return nil
 }
 
-func (c *caches) read(now time.Time) decide.Seen {
+// read returns everything but the Nodes.
+func (c *caches) read() decide.Seen {
 	out := decide.Seen{Unreadable: map[types.UID]error{}}
 	for _, object := range c.configs.GetStore().List() {
 		switch kc := object.(type) {
@@ -99,7 +105,6 @@ func (c *caches) read(now time.Time) decide.Seen {
 			out.Unreadable[kc.UID] = kc.Problem
 		}
 	}
-	out.Nodes = c.view.Read(all[*facts.Node](c.nodes), now)
 	out.Ledger = c.book.read()
 	out.PolicyProblem = policy.Problem(
 		all[*admissionv1.ValidatingAdmissionPolicy](c.policies), all[*admissionv1.ValidatingAdmissionPolicyBinding](c.bindings), c.account)

@@ -16,7 +16,6 @@ import (
 	"github.com/sirupsen/logrus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/kata-node/kata-node/controller/apply"
@@ -39,7 +38,7 @@ type Settings struct {
 	Health *Health
 }
 
-// key is the only one in the queue: every pass looks at the whole cluster.
+// key is the only one in the queue: every pass decides about the whole cluster.
 const key = "cluster"
 
 // Controller is one running instance. Only the leader may run.
@@ -51,8 +50,12 @@ type Controller struct {
 	metrics  *Metrics
 	log      logrus.FieldLogger
 
+	// cluster has the Nodes of the last pass, and audit is when a pass looks at all of them again;
+	// for the one goroutine that takes passes.
+	cluster decide.Cluster
+	audit   time.Time
 	// policyProblem and catalogProblem are what the log last said of the admission policies and of
-	// the catalogue; for the one goroutine that takes passes.
+	// the catalogue; for the same goroutine.
 	policyProblem, catalogProblem string
 	// refused are the nodes whose write failed in the last pass; for the same goroutine.
 	refused map[string]bool
@@ -106,10 +109,10 @@ func (c *Controller) sync(ctx context.Context) error {
 	now := c.settings.Now()
 	c.settings.Health.Steps(now)
 	defer c.settings.Health.Passed()
-	seen := c.caches.read(now)
+	seen := c.caches.read()
 	c.say(seen.PolicyProblem)
 	c.sayOfCatalog(seen)
-	decided := decide.Decide(seen, c.settings.Settings, now)
+	decided := c.decide(seen, now)
 	c.metrics.Observe(decided)
 	if !decided.Next.IsZero() {
 		c.queue.AddAfter(key, decided.Next.Sub(now))
@@ -232,19 +235,4 @@ func outdated(err error) bool {
 		}
 	}
 	return true
-}
-
-// wake asks for a pass when things have settled. Heartbeats, which are most of what happens to
-// Nodes, start no pass.
-func (c *Controller) wake() cache.ResourceEventHandlerFuncs {
-	soon := func() { c.queue.AddAfter(key, c.settings.Settle) }
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { soon() },
-		UpdateFunc: func(before, after any) {
-			if !heartbeat(before, after) {
-				soon()
-			}
-		},
-		DeleteFunc: func(any) { soon() },
-	}
 }

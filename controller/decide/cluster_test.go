@@ -68,16 +68,18 @@ type informer[T metav1.Object] struct {
 	of  *store[T]
 	at  int
 	has map[string]T
+	// changed are the names of what has changed since a pass looked.
+	changed map[string]bool
 }
 
 // follow takes in the changes up to the given one.
 func (i *informer[T]) follow(to int) {
 	if i.has == nil {
-		i.has = map[string]T{}
+		i.has, i.changed = map[string]T{}, map[string]bool{}
 	}
 	for ; i.at < to; i.at++ {
 		c := i.of.log[i.at]
-		i.has[c.name] = c.object
+		i.has[c.name], i.changed[c.name] = c.object, true
 		if c.gone {
 			delete(i.has, c.name)
 		}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package decide turns what is in the cluster into everything that one pass of the controller
-// writes. It is pure: no clock, no client, nothing remembered between calls.
+// writes. Decide is pure: no clock, no client, nothing remembered between calls. A Cluster makes the
+// same decisions by what has changed.
 package decide
 
 import (
@@ -50,8 +51,12 @@ func (s Settings) limits() rollout.Limits {
 type Seen struct {
 	Configs []*v1.KataConfig
 	// Unreadable says why one of Configs has nothing but its metadata.
-	Unreadable   map[types.UID]error
-	Nodes        []facts.Node
+	Unreadable map[types.UID]error
+	// Nodes are all of them, for Decide.
+	Nodes []facts.Node
+	// Changed are those that have changed since the last decision, by name, nil for deleted ones;
+	// for a Cluster.
+	Changed      map[string]*facts.Node
 	RuntimeClass *nodev1.RuntimeClass
 	// OtherClasses are all RuntimeClasses of other names.
 	OtherClasses []*nodev1.RuntimeClass
@@ -96,8 +101,12 @@ type Status struct {
 
 // Decide returns the same decision for the same cluster at the same time.
 func Decide(s Seen, settings Settings, now time.Time) Decision {
-	division := selection.Divide(configFacts(s, settings), release.Resolve(s.Catalog, s.Desired, s.Nodes))
-	d := Decision{Existing: s.RuntimeClass, Desired: runtimeclass.Desired(s.RuntimeClass, division.Pools, slices.ContainsFunc(s.Nodes, draws))}
+	return decide(s, selection.Divide(configFacts(s, settings), release.Resolve(s.Catalog, s.Desired, s.Nodes)), settings, now)
+}
+
+// decide needs no more Nodes than those that are in the ledger.
+func decide(s Seen, division selection.Division, settings Settings, now time.Time) Decision {
+	d := Decision{Existing: s.RuntimeClass, Desired: runtimeclass.Desired(s.RuntimeClass, division.Pools, division.Draws())}
 	d.Aliases = runtimeclass.Aliases(s.OtherClasses, d.Existing, d.Desired, division.Pools)
 	d.Unreadable, d.CatalogProblem = len(s.Unreadable), s.CatalogProblem != ""
 	byUID := map[string]*v1.KataConfig{}
@@ -124,13 +133,6 @@ func Decide(s Seen, settings Settings, now time.Time) Decision {
 	d.wake(book.Next)
 	d.Changes = append(d.Changes, rollout.PlanUnowned(division.Unowned, now)...)
 	return d
-}
-
-// draws is true for a node with an agent that kata pods may be bound to: it is labelled, or reports
-// an installation, which others may have taken the label from. A report that cannot be read is one
-// of an agent, too.
-func draws(n facts.Node) bool {
-	return n.Installation() || n.Labelled() && (n.Report != nil || n.ReportProblem != "")
 }
 
 // configFacts reads the KataConfigs. None of them starts anything while another owner has a

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -110,6 +111,14 @@ func (w *world) classGoes(l *leader) {
 func (w *world) bound(h *host) {
 	if h.serving == "" && !h.labelledByHand {
 		w.fails("a pod is bound to %s, where nothing serves it", h.name)
+	}
+}
+
+// same holds because a Cluster leaves out nothing that a decision depends on.
+func (w *world) same(d, whole decide.Decision) {
+	w.t.Helper()
+	if !assert.Equal(w.t, whole, d) {
+		w.fails("what is decided by changes differs from what is decided by all Nodes")
 	}
 }
 

@@ -27,6 +27,9 @@ import (
 type leader struct {
 	w       *world
 	view    view.Nodes
+	cluster decide.Cluster
+	// whole is a view that is read anew in each pass.
+	whole   view.Nodes
 	nodes   informer[*corev1.Node]
 	configs informer[*v1.KataConfig]
 	classes informer[*nodev1.RuntimeClass]
@@ -55,27 +58,6 @@ func (w *world) lead() {
 	w.leader = l
 }
 
-func (l *leader) catchUp() {
-	l.nodes.follow(len(l.w.nodes.log))
-	l.configs.follow(len(l.w.configs.log))
-	l.classes.follow(len(l.w.classes.log))
-	l.ledgers.follow(len(l.w.ledgers.log))
-}
-
-// watch takes in some of what has happened, of each kind for itself.
-func (l *leader) watch() {
-	some := func(behind int) int {
-		if behind == 0 || l.w.likely(60) {
-			return behind
-		}
-		return l.w.rnd.IntN(behind + 1)
-	}
-	l.nodes.follow(l.nodes.at + some(l.nodes.behind()))
-	l.configs.follow(l.configs.at + some(l.configs.behind()))
-	l.classes.follow(l.classes.at + some(l.classes.behind()))
-	l.ledgers.follow(l.ledgers.at + some(l.ledgers.behind()))
-}
-
 func (w *world) settings() decide.Settings {
 	return decide.Settings{
 		DefaultPayload: factstest.PayloadA,
@@ -84,7 +66,7 @@ func (w *world) settings() decide.Settings {
 }
 
 func (l *leader) seen() decide.Seen {
-	s := decide.Seen{Configs: l.configs.list(), Nodes: l.view.Read(factstest.Cached(l.nodes.list()...), l.w.now), RuntimeClass: l.classes.has[node.RuntimeClass]}
+	s := decide.Seen{Configs: l.configs.list(), Nodes: l.whole.Read(factstest.Cached(l.nodes.list()...), l.w.now), Changed: l.view.Update(l.changed(), l.w.now), RuntimeClass: l.classes.has[node.RuntimeClass]}
 	if l.w.unguarded {
 		s.PolicyProblem = "a policy is missing"
 	}
@@ -97,7 +79,8 @@ func (l *leader) seen() decide.Seen {
 // between them.
 func (l *leader) pass() {
 	seen := l.seen()
-	d := decide.Decide(seen, l.w.settings(), l.w.now)
+	d := l.cluster.Decide(seen, l.w.settings(), l.w.now)
+	l.w.same(d, decide.Decide(seen, l.w.settings(), l.w.now))
 	l.w.consistent(d, seen)
 	writes := l.writes(d)
 	for i, write := range writes {
@@ -234,6 +217,7 @@ func (l *leader) node(c rollout.Change) {
 	})
 	if l.w.calm || l.w.likely(97) { // Else the answer is lost.
 		l.view.Wrote(h.object())
+		l.whole.Wrote(h.object())
 	}
 }
 

@@ -157,6 +157,13 @@ func (n Node) Installation() bool {
 	return n.Report != nil && n.Report.Phase != node.PhaseIdle && n.Report.Phase != node.PhaseAbsent
 }
 
+// Draws is true for a node with an agent that kata pods may be bound to: it is labelled, or reports
+// an installation, which others may have taken the label from. A report that cannot be read is one
+// of an agent, too.
+func (n Node) Draws() bool {
+	return n.Installation() || n.Labelled() && (n.Report != nil || n.ReportProblem != "")
+}
+
 // HandlerServed is true when the kubelet lists the handler, or is too old to list any.
 func (n Node) HandlerServed() bool {
 	return len(n.Handlers) == 0 || slices.Contains(n.Handlers, node.Handler)

@@ -28,32 +28,42 @@ func Resolve(c *catalog.Catalog, desired Desired, nodes []facts.Node) []facts.No
 	if c == nil {
 		return nodes
 	}
-	r := resolver{catalog: c, known: map[catalog.Target]answer{}}
+	r := New(c, desired)
 	out := slices.Clone(nodes)
 	for i := range out {
-		out[i].Release = r.release(out[i], desired)
+		out[i].Release = r.Release(out[i])
 	}
 	return out
 }
 
 type answer struct{ payload, problem string }
 
-// resolver asks once for nodes that run the same.
-type resolver struct {
+// Resolver asks once for nodes that run the same. It is for one goroutine at a time.
+type Resolver struct {
 	catalog *catalog.Catalog
+	desired Desired
 	known   map[catalog.Target]answer
 }
 
-func (r resolver) release(n facts.Node, desired Desired) facts.Release {
+// New returns a Resolver for a catalogue, nil for none.
+func New(c *catalog.Catalog, desired Desired) *Resolver {
+	return &Resolver{catalog: c, desired: desired, known: map[catalog.Target]answer{}}
+}
+
+// Release is the catalogue's answer for a node.
+func (r *Resolver) Release(n facts.Node) facts.Release {
+	if r.catalog == nil {
+		return facts.Release{}
+	}
 	target := catalog.Target(n.Runs)
 	now := r.resolve(target)
 	out := facts.Release{Payload: now.payload, Problem: now.problem}
 	switch {
-	case !desired.Known && n.Intent != nil:
+	case !r.desired.Known && n.Intent != nil:
 		out.Prefetch = n.Intent.Prefetch
-	case desired.Version == "" || target.OpenShift == "" || !r.catalog.Has(catalog.OpenShift):
+	case r.desired.Version == "" || target.OpenShift == "" || !r.catalog.Has(catalog.OpenShift):
 	default:
-		target.OpenShift = desired.Version
+		target.OpenShift = r.desired.Version
 		out.Prefetch = r.resolve(target).payload
 	}
 	if out.Prefetch == out.Payload {
@@ -62,7 +72,7 @@ func (r resolver) release(n facts.Node, desired Desired) facts.Release {
 	return out
 }
 
-func (r resolver) resolve(t catalog.Target) answer {
+func (r *Resolver) resolve(t catalog.Target) answer {
 	found, asked := r.known[t]
 	if !asked {
 		e, err := r.catalog.Resolve(t)

@@ -15,31 +15,18 @@ import (
 func (pace *Pace) fetch(p selection.Pool, limits Limits, now time.Time) {
 	room := max(p.Config.MaxParallel, 1)
 	for _, m := range p.Members {
-		if fetching(m) {
+		if m.Fetching() {
 			is, until := expired(m.Since, limits.Progress, now, excused)
 			pace.wake(until)
 			room -= count(is == moving)
 		}
 	}
 	for _, m := range p.Members {
-		if room > 0 && m.Carries() && m.Settled() && m.SameBoot() && m.Obstacle() == "" && m.Intent.Prefetch != ahead(p, m) {
+		if room > 0 && m.Carries() && m.Settled() && m.SameBoot() && m.Obstacle() == "" && m.Intent.Prefetch != selection.Ahead(p.Config, m.Node) {
 			pace.fetches[m.Name] = true
 			room--
 		}
 	}
-}
-
-// fetching is true while the agent has not reported that it has the image.
-func fetching(m selection.Member) bool {
-	return m.Carries() && m.Intent.Prefetch != "" && (m.Report == nil || m.Report.Prefetched != node.Digest(m.Intent.Prefetch))
-}
-
-// ahead is the image that a member should have ahead of time, empty for none.
-func ahead(p selection.Pool, m selection.Member) string {
-	if !p.Config.Catalogued {
-		return ""
-	}
-	return m.Release.Prefetch
 }
 
 // withPrefetch leaves the time of issue as it is: the intent was answered, and its id does not

@@ -72,7 +72,7 @@ func (pace *Pace) again(n facts.Node, kinds []ledger.Kind, book *Book, left map[
 }
 
 // Budget is maxUnavailable in nodes: a percentage is rounded down, and never below one.
-func Budget(p selection.Pool) int { return scaled(p.Config.MaxUnavailable, len(p.Members), 1) }
+func Budget(p selection.Pool) int { return scaled(p.Config.MaxUnavailable, p.Size(), 1) }
 
 func scaled(value intstr.IntOrString, of, least int) int {
 	n, err := intstr.GetScaledValueFromIntOrPercent(&value, of, false)

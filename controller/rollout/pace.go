@@ -43,8 +43,12 @@ func PaceOf(p selection.Pool, book *Book, limits Limits, now time.Time) Pace {
 // started. A node whose host is unfit is never the first one.
 func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 	c, failures, room := crews{}, 0, max(p.Config.MaxParallel, 1)
-	var queue []selection.Member
-	for _, m := range p.Members {
+	for served := range p.Done {
+		c.of(served.Payload).proven = true
+	}
+	var queue []*selection.Member
+	for i := range p.Members {
+		m := &p.Members[i]
 		if m.Settled() {
 			c.of(m.Intent.Payload).proven = true
 		}
@@ -67,7 +71,7 @@ func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 	held := 0
 	for _, m := range inOrder(queue) {
 		switch crew := c.of(m.Wanted.Payload); {
-		case unfit(m.Node) && !crew.proven && !judgedForAnother(m):
+		case unfit(m.Node) && !crew.proven && !judgedForAnother(*m):
 			// It would prove nothing, and it says already why it cannot.
 			held++
 		case crew.halted(p, failures):
@@ -101,7 +105,7 @@ func (c crews) of(payload string) *crew {
 // halted is true with maxFailures failed members, whatever their payload, and with a few that
 // failed with a payload that none has proved.
 func (c *crew) halted(p selection.Pool, failures int) bool {
-	limit := scaled(p.Config.MaxFailures, len(p.Members), unprovenFailures)
+	limit := scaled(p.Config.MaxFailures, p.Size(), unprovenFailures)
 	return failures >= limit || !c.proven && c.failures >= min(limit, unprovenFailures)
 }
 
@@ -124,8 +128,8 @@ const unprovenFailures = 3
 // inOrder sorts the queue: nodes that are stuck with an older payload, then sound ones, then those
 // with an error of their own, then hosts without virtualization, then unfit ones; among equals by
 // name.
-func inOrder(queue []selection.Member) []selection.Member {
-	slices.SortStableFunc(queue, func(a, b selection.Member) int {
+func inOrder(queue []*selection.Member) []*selection.Member {
+	slices.SortStableFunc(queue, func(a, b *selection.Member) int {
 		return cmp.Or(cmp.Compare(rank(a.Node), rank(b.Node)), cmp.Compare(a.Name, b.Name))
 	})
 	return queue

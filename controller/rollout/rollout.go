@@ -107,7 +107,7 @@ func member(p selection.Pool, m selection.Member, pace Pace, now time.Time) Chan
 	case proved(m.Node) && m.Starting && m.Labelled():
 		change.Untaint, change.Event, change.Message = true, EventUntaint, "taint "+node.StartupTaint+" is removed: the node is ready"
 	case pace.fetches[m.Name]:
-		change.Intent = withPrefetch(*m.Intent, ahead(p, m))
+		change.Intent = withPrefetch(*m.Intent, selection.Ahead(p.Config, m.Node))
 		change.Event, change.Message = EventPrefetch, "nothing is to be fetched ahead of time any more"
 		if image := change.Intent.Prefetch; image != "" {
 			change.Message = "to fetch ahead of time, and not to serve yet: " + image

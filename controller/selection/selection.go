@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package selection decides which KataConfig owns which node, and which intent the node should
-// have. It is a pure function of what is in the cluster; nothing is remembered between calls.
+// have. Divide is a pure function of what is in the cluster; a Fleet remembers what that was, and
+// gives every node the place that Divide gives it.
 package selection
 
 import (
@@ -26,8 +27,10 @@ type Overlap struct {
 // Pool is one KataConfig and its nodes, both sorted by name.
 type Pool struct {
 	Config facts.Config
-	// Members are selected and belong to this KataConfig.
+	// Members are selected and belong to this KataConfig. A Fleet leaves out those in Done.
 	Members []Member
+	// Done are further members, which need nothing.
+	Done Done
 	// Kept are the names of members that are no workers any more: a role label on some other node
 	// has changed what a worker is in this cluster.
 	Kept []string
@@ -39,27 +42,31 @@ type Pool struct {
 // Clean is true when nothing on any node has to be removed on behalf of this KataConfig. Nodes that
 // another KataConfig took over do not count.
 func (p Pool) Clean() bool {
-	return len(p.Members) == 0 && len(p.Leaving) == 0
+	return p.Size() == 0 && len(p.Leaving) == 0
 }
+
+// Size is how many members there are.
+func (p Pool) Size() int { return len(p.Members) + p.Done.Count() }
 
 // Division is every node's place.
 type Division struct {
 	// Pools are in order of age: the first one is the oldest.
 	Pools []Pool
-	// Unowned are nodes that belong to no KataConfig that exists.
+	// Unowned are nodes that belong to no KataConfig that exists. A Fleet leaves out those that need
+	// nothing.
 	Unowned []Member
 }
 
 // Divide gives every node its place. Where selectors overlap, the oldest KataConfig owns the node.
 func Divide(configs []facts.Config, nodes []facts.Node) Division {
-	d := divider{isWorker: workers(nodes), pools: pools(configs)}
+	d := divider{isWorker: workers(slices.ContainsFunc(nodes, isNamedWorker)), pools: pools(configs)}
 	if !slices.IsSortedFunc(nodes, byName) {
 		nodes = slices.SortedFunc(slices.Values(nodes), byName)
 	}
 	for _, n := range nodes {
-		d.place(n)
+		d.add(d.place(n))
 	}
-	return Division{Pools: d.pools, Unowned: d.unowned}
+	return d.division()
 }
 
 func byName(a, b facts.Node) int { return cmp.Compare(a.Name, b.Name) }
@@ -77,50 +84,96 @@ func pools(configs []facts.Config) []Pool {
 	return out
 }
 
+// divider knows the rules, and collects nodes by their places.
 type divider struct {
 	isWorker func(facts.Node) bool
 	pools    []Pool
 	unowned  []Member
 }
 
-func (d *divider) place(n facts.Node) {
-	owner := d.owner(n)
-	if owner == nil {
-		d.leave(n)
-		return
+// none is where no pool is.
+const none = -1
+
+// place is where a node belongs. It depends on the node and on the rules, and on no other node.
+type place struct {
+	Member
+	// pool owns the node, or has to clean it, which is leaving; or it is none.
+	pool          int
+	leaving, kept bool
+	// overlaps are further pools that select the node.
+	overlaps []int
+}
+
+func (d *divider) place(n facts.Node) place {
+	pool := d.owner(n)
+	if pool == none {
+		return d.leave(n)
 	}
-	owner.Members = append(owner.Members, newMember(n, Install(owner.Config, n)))
-	if !d.isWorker(n) && d.stays(n) {
-		owner.Kept = append(owner.Kept, n.Name)
-	}
-	for i := range d.pools {
-		if other := &d.pools[i]; other != owner && d.selects(other, n) {
-			owner.overlap(other.Config.Name, true, n.Name)
-			other.overlap(owner.Config.Name, false, n.Name)
+	p := place{Member: newMember(n, Install(d.pools[pool].Config, n)), pool: pool, kept: !d.isWorker(n) && d.stays(n)}
+	for other := range d.pools {
+		if other != pool && d.selects(other, n) {
+			p.overlaps = append(p.overlaps, other)
 		}
 	}
+	return p
+}
+
+// add takes nodes by name.
+func (d *divider) add(p place) {
+	if p.pool == none {
+		d.unowned = append(d.unowned, p.Member)
+		return
+	}
+	owner := &d.pools[p.pool]
+	if p.leaving {
+		owner.Leaving = append(owner.Leaving, p.Member)
+		return
+	}
+	owner.Members = append(owner.Members, p.Member)
+	if p.kept {
+		owner.Kept = append(owner.Kept, p.Name)
+	}
+	for _, i := range p.overlaps {
+		other := &d.pools[i]
+		owner.overlap(other.Config.Name, true, p.Name)
+		other.overlap(owner.Config.Name, false, p.Name)
+	}
+}
+
+func (d *divider) division() Division { return Division{Pools: d.pools, Unowned: d.unowned} }
+
+// Draws is true while kata pods may be bound to some node with an agent.
+func (d Division) Draws() bool {
+	draws := func(m Member) bool { return m.Draws() }
+	for _, p := range d.Pools {
+		if p.Done.Count() > 0 || slices.ContainsFunc(p.Members, draws) || slices.ContainsFunc(p.Leaving, draws) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(d.Unowned, draws)
 }
 
 // owner is the pool that the node belongs to. A KataConfig whose selector cannot be read keeps the
 // nodes it has: an unreadable selector must not trigger a removal.
-func (d *divider) owner(n facts.Node) *Pool {
-	if former := d.former(n); former != nil && former.Config.Selector == nil && !former.Config.Deleting {
+func (d *divider) owner(n facts.Node) int {
+	if former := d.former(n); former != none && d.pools[former].Config.Selector == nil && !d.pools[former].Config.Deleting {
 		return former
 	}
 	for i := range d.pools {
-		if d.selects(&d.pools[i], n) {
-			return &d.pools[i]
+		if d.selects(i, n) {
+			return i
 		}
 	}
-	return nil
+	return none
 }
 
-func (d *divider) selects(p *Pool, n facts.Node) bool {
-	return !p.Config.Deleting && d.matches(p, n)
+func (d *divider) selects(pool int, n facts.Node) bool {
+	return !d.pools[pool].Config.Deleting && d.matches(pool, n)
 }
 
-func (d *divider) matches(p *Pool, n facts.Node) bool {
-	return p.Config.Selector != nil && (d.isWorker(n) || d.stays(n)) && p.Config.Selector.Matches(labels.Set(n.Labels))
+func (d *divider) matches(pool int, n facts.Node) bool {
+	selector := d.pools[pool].Config.Selector
+	return selector != nil && (d.isWorker(n) || d.stays(n)) && selector.Matches(labels.Set(n.Labels))
 }
 
 // stays is true for a node without any role that a KataConfig installed: the first role label on
@@ -128,38 +181,32 @@ func (d *divider) matches(p *Pool, n facts.Node) bool {
 // were chosen before.
 func (d *divider) stays(n facts.Node) bool {
 	former := d.former(n)
-	return former != nil && !former.Config.Deleting && n.Intent.State == node.StateInstalled && plain(n)
+	return former != none && !d.pools[former].Config.Deleting && n.Intent.State == node.StateInstalled && plain(n)
 }
 
-// former is the pool whose intent the node carries, nil when it has none or when that KataConfig
-// was deleted.
-func (d *divider) former(n facts.Node) *Pool {
+// former is the pool whose intent the node carries, none when it has no intent or when that
+// KataConfig was deleted.
+func (d *divider) former(n facts.Node) int {
 	if n.Intent == nil {
-		return nil
+		return none
 	}
-	for i := range d.pools {
-		if d.pools[i].Config.UID == n.Intent.Owner.UID {
-			return &d.pools[i]
-		}
-	}
-	return nil
+	return slices.IndexFunc(d.pools, func(p Pool) bool { return p.Config.UID == n.Intent.Owner.UID })
 }
 
 // leave puts a node that no KataConfig owns into the pool that has to clean it: the one whose
 // intent it carries, or, where the intent vanished from a node that reports an installation, a
 // KataConfig on its way out that selected it.
-func (d *divider) leave(n facts.Node) {
-	p := d.former(n)
+func (d *divider) leave(n facts.Node) place {
+	pool := d.former(n)
 	for i := range d.pools {
-		if p == nil && !n.HasIntent && n.Installation() && d.pools[i].Config.Deleting && d.matches(&d.pools[i], n) {
-			p = &d.pools[i]
+		if pool == none && !n.HasIntent && n.Installation() && d.pools[i].Config.Deleting && d.matches(i, n) {
+			pool = i
 		}
 	}
-	if p == nil {
-		d.unowned = append(d.unowned, newMember(n, clean(n)))
-		return
+	if pool == none {
+		return place{Member: newMember(n, clean(n)), pool: none}
 	}
-	p.Leaving = append(p.Leaving, newMember(n, Remove(p.Config, n)))
+	return place{Member: newMember(n, Remove(d.pools[pool].Config, n)), pool: pool, leaving: true}
 }
 
 func (p *Pool) overlap(other string, owns bool, name string) {

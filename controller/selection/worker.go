@@ -3,7 +3,6 @@
 package selection
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/kata-node/kata-node/controller/facts"
@@ -21,12 +20,14 @@ const rolePrefix = "node-role.kubernetes.io/"
 
 // workers returns what makes a node a worker in this cluster: Linux and the role label, or, where
 // no node has that label, Linux and no role label at all.
-func workers(nodes []facts.Node) func(facts.Node) bool {
-	if slices.ContainsFunc(nodes, func(n facts.Node) bool { return has(n, RoleWorker) }) {
-		return func(n facts.Node) bool { return n.Linux && !virtual(n) && has(n, RoleWorker) }
+func workers(named bool) func(facts.Node) bool {
+	if named {
+		return func(n facts.Node) bool { return n.Linux && !virtual(n) && isNamedWorker(n) }
 	}
 	return plain
 }
+
+func isNamedWorker(n facts.Node) bool { return has(n, RoleWorker) }
 
 // plain is a Linux node without any role.
 func plain(n facts.Node) bool {

@@ -66,7 +66,7 @@ func lineOf(in Input, t tally) line {
 	lost := lostNodes(in)
 	switch {
 	case c.Deleting:
-		return line{inProgress: moving, failed: t.count(Failed) > 0, reason: facts.ReasonRemoving, message: t.details(fmt.Sprintf("%d nodes left to clean", len(t.nodes)))}
+		return line{inProgress: moving, failed: t.count(Failed) > 0, reason: facts.ReasonRemoving, message: t.details(fmt.Sprintf("%d nodes left to clean", t.total()))}
 	case c.Refused != nil:
 		return line{failed: true, reason: c.Refused.Reason, message: c.Refused.Message}
 	case t.count(Failed) > 0:
@@ -77,7 +77,7 @@ func lineOf(in Input, t tally) line {
 		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonCatalogUnreadable, message: c.CatalogProblem + "; " + t.progress()}
 	case c.AliasProblem != "":
 		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonRuntimeClassAliasConflict, message: c.AliasProblem + "; " + t.progress()}
-	case len(t.nodes) == 0:
+	case t.total() == 0:
 		return line{completed: true, reason: facts.ReasonNoMatchingNodes, message: "kataConfigPoolSelector matches no worker"}
 	case moving && c.Paused:
 		return line{reason: facts.ReasonPaused, message: "paused; " + t.progress()}
@@ -94,11 +94,15 @@ func movingReason(in Input, t tally) facts.Reason {
 	switch {
 	case t.count(InProgress) == 0:
 		return facts.ReasonWaiting
-	case slices.ContainsFunc(in.Pool.Members, selection.Member.Labelled) && servesOther(in):
+	case anyLabelled(in.Pool) && servesOther(in):
 		return facts.ReasonUpdating
 	default:
 		return facts.ReasonInstalling
 	}
+}
+
+func anyLabelled(p selection.Pool) bool {
+	return p.Done.Count() > 0 || slices.ContainsFunc(p.Members, func(m selection.Member) bool { return m.Labelled() })
 }
 
 func servesOther(in Input) bool {
@@ -123,19 +127,19 @@ func lostNodes(in Input) string {
 
 // progress counts, and names what is stuck.
 func (t tally) progress() string {
-	return t.details(fmt.Sprintf("%d of %d nodes complete", t.count(Completed), len(t.nodes)))
+	return t.details(fmt.Sprintf("%d of %d nodes complete", t.count(Completed), t.total()))
 }
 
 // details begins with what all nodes have in common.
 func (t tally) details(parts ...string) string {
 	if working := t.of(InProgress); len(working) > 0 {
-		parts = append(parts, "working: "+names(working))
+		parts = append(parts, "working: "+names(working, len(working)))
 	}
 	for _, w := range t.waiting() {
 		parts = append(parts, fmt.Sprintf("waiting (%s): %s", w.Reason, w.Message))
 	}
 	if broken := t.of(Failed); len(broken) > 0 {
-		parts = append(parts, fmt.Sprintf("failed: %s, see status.failedNodes", names(broken)))
+		parts = append(parts, fmt.Sprintf("failed: %s, see status.failedNodes", names(broken, len(broken))))
 	}
 	if len(t.kept) > 0 {
 		parts = append(parts, fmt.Sprintf("kept although they lack label %s, which workers need since another node has it: %s (give them the label, or deselect them)", selection.RoleWorker, list(t.kept)))

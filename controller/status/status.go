@@ -72,7 +72,7 @@ func conflicts(overlaps []selection.Overlap) []v1.Conflict {
 		out = append(out, v1.Conflict{
 			KataConfig: o.Other,
 			Owns:       o.Owns,
-			NodesCount: count32(o.Nodes),
+			NodesCount: bounded(len(o.Nodes)),
 			Nodes:      o.Nodes[:min(len(o.Nodes), maxNames)],
 		})
 	}

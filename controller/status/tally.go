@@ -19,11 +19,13 @@ type judged struct {
 	Verdict
 }
 
-// tally is every node of a pool with its verdict, sorted by name.
+// tally has the verdicts of a pool's nodes, sorted by name.
 type tally struct {
 	nodes []judged
 	// by are the nodes of each class.
-	by          [Failed + 1][]judged
+	by [Failed + 1][]judged
+	// done are complete nodes that are not in nodes.
+	done        int
 	next        time.Time
 	unavailable []string
 	// kept are members that are no workers any more.
@@ -32,7 +34,7 @@ type tally struct {
 
 func newTally(in Input) tally {
 	j := judge{config: in.Pool.Config, deadline: in.Deadline, progress: in.Progress, halted: in.Halted, now: in.Now}
-	t := tally{unavailable: in.Unavailable, kept: in.Pool.Kept}
+	t := tally{done: in.Pool.Done.Count(), unavailable: in.Unavailable, kept: in.Pool.Kept}
 	t.nodes = make([]judged, 0, len(in.Pool.Members)+len(in.Pool.Leaving))
 	for _, n := range in.Pool.Members {
 		t.add(n.Name, j.member(n))
@@ -43,6 +45,13 @@ func newTally(in Input) tally {
 	byName := func(a, b judged) int { return cmp.Compare(a.name, b.name) }
 	if !slices.IsSortedFunc(t.nodes, byName) {
 		slices.SortFunc(t.nodes, byName)
+	}
+	var sizes [Failed + 1]int
+	for i := range t.nodes {
+		sizes[t.nodes[i].Class]++
+	}
+	for c := range t.by {
+		t.by[c] = make([]judged, 0, sizes[c])
 	}
 	for _, n := range t.nodes {
 		t.by[n.Class] = append(t.by[n.Class], n)
@@ -67,9 +76,16 @@ func (t tally) failure() facts.Reason {
 	return facts.ReasonNoPayloadForVersion
 }
 
-func (t tally) count(c Class) int32 { return count32(t.of(c)) }
+func (t tally) count(c Class) int32 {
+	if c == Completed {
+		return bounded(len(t.of(c)) + t.done)
+	}
+	return bounded(len(t.of(c)))
+}
 
-func count32[T any](of []T) int32 { return int32(min(len(of), math.MaxInt32)) }
+func (t tally) total() int { return len(t.nodes) + t.done }
+
+func bounded(count int) int32 { return int32(min(count, math.MaxInt32)) } //nolint:gosec // it is bounded
 
 // failedNodes shortens the sentences before it leaves out nodes: what a node reports is not trusted
 // to be short.
@@ -93,24 +109,26 @@ func failures(nodes []judged, limit int) []v1.FailedNode {
 
 // waiting sums up by reason, in the order of the reasons' names.
 func (t tally) waiting() []v1.WaitingNodes {
-	byReason := map[facts.Reason][]judged{}
+	counts, first := map[facts.Reason]int{}, map[facts.Reason][]judged{}
 	for _, n := range t.of(Waiting) {
-		byReason[n.Reason] = append(byReason[n.Reason], n)
+		if counts[n.Reason]++; counts[n.Reason] <= maxNames {
+			first[n.Reason] = append(first[n.Reason], n)
+		}
 	}
-	out := make([]v1.WaitingNodes, 0, len(byReason))
-	for reason, nodes := range byReason {
+	out := make([]v1.WaitingNodes, 0, len(counts))
+	for reason, total := range counts {
 		out = append(out, v1.WaitingNodes{
 			Reason:  string(reason),
-			Message: fmt.Sprintf("%s: %s", t.waitsFor(reason), names(nodes)),
-			Nodes:   count32(nodes),
+			Message: fmt.Sprintf("%s: %s", t.waitsFor(reason), names(first[reason], total)),
+			Nodes:   bounded(total),
 		})
 	}
 	slices.SortFunc(out, func(a, b v1.WaitingNodes) int { return cmp.Compare(a.Reason, b.Reason) })
 	return out
 }
 
-// names lists the first nodes, each with what it has to say for itself.
-func names(nodes []judged) string {
+// names lists the first of total nodes, each with what it has to say for itself.
+func names(nodes []judged, total int) string {
 	var out []string
 	for _, n := range nodes[:min(len(nodes), maxNames)] {
 		if n.Sentence != "" && n.Class == Waiting {
@@ -119,7 +137,7 @@ func names(nodes []judged) string {
 		}
 		out = append(out, n.name)
 	}
-	return joined(out, len(nodes))
+	return joined(out, total)
 }
 
 func (t tally) waitsFor(reason facts.Reason) string {

@@ -7,7 +7,6 @@ package view
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -23,19 +22,26 @@ type Nodes struct {
 	// written are Nodes that this instance wrote: without them, a pass could spend the same
 	// unavailability twice.
 	written map[string]*facts.Node
-	// known are the Nodes of the last pass, and order is them by name.
+	// fresh are the names of those that Update has not returned yet.
+	fresh map[string]bool
+	// known are the Nodes of the last pass.
 	known map[string]*known
-	order []*known
 }
 
 // known is one Node at the last pass.
 type known struct {
-	// of is what the cache had, or what this instance wrote.
-	of *facts.Node
+	// cached is what the cache had, and of is that or what this instance wrote after it.
+	cached, of *facts.Node
 	// stale and since are the Node's StaleSince and Since.
 	stale, since time.Time
-	// seen is true during a pass that has met the Node.
-	seen bool
+}
+
+// last is what the cache had of a Node, nil for one that is not known.
+func (k *known) last() *facts.Node {
+	if k == nil {
+		return nil
+	}
+	return k.cached
 }
 
 func (k *known) node() facts.Node {
@@ -47,56 +53,84 @@ func (k *known) node() facts.Node {
 // Wrote remembers a Node as this instance has written it.
 func (v *Nodes) Wrote(n *corev1.Node) {
 	if v.written == nil {
-		v.written = map[string]*facts.Node{}
+		v.written, v.fresh = map[string]*facts.Node{}, map[string]bool{}
 	}
 	written := facts.OfNode(n)
-	v.written[n.Name] = &written
+	v.written[n.Name], v.fresh[n.Name] = &written, true
+}
+
+// Update takes in what the cache has of Nodes that have changed there, nil for deleted ones. It
+// returns those that are not as they were, with since when each is as it is, and nil for deleted
+// ones.
+func (v *Nodes) Update(cached map[string]*facts.Node, now time.Time) map[string]*facts.Node {
+	changed := map[string]*facts.Node{}
+	for name, c := range cached {
+		v.update(name, c, now, changed)
+	}
+	for name := range v.fresh {
+		if _, done := cached[name]; !done {
+			v.update(name, v.known[name].last(), now, changed)
+		}
+	}
+	clear(v.fresh)
+	return changed
+}
+
+// Refresh does the same with everything that the cache has.
+func (v *Nodes) Refresh(cached []*facts.Node, now time.Time) map[string]*facts.Node {
+	all := make(map[string]*facts.Node, len(cached))
+	for name := range v.known {
+		all[name] = nil
+	}
+	for _, c := range cached {
+		all[c.Name] = c
+	}
+	return v.Update(all, now)
 }
 
 // Read returns the Nodes that the cache has by name, with since when each has been as it is.
 func (v *Nodes) Read(cached []*facts.Node, now time.Time) []facts.Node {
-	if v.known == nil {
-		v.known = map[string]*known{}
-	}
-	for _, c := range cached {
-		v.read(v.newest(c), now).seen = true
-	}
-	if len(v.known) > len(cached) {
-		v.forget()
-	}
-	if len(v.order) != len(v.known) {
-		v.order = slices.SortedFunc(maps.Values(v.known), func(a, b *known) int { return cmp.Compare(a.of.Name, b.of.Name) })
-	}
-	nodes := make([]facts.Node, 0, len(v.order))
-	for _, k := range v.order {
-		k.seen = false
+	v.Refresh(cached, now)
+	return v.All()
+}
+
+// All returns the known Nodes by name.
+func (v *Nodes) All() []facts.Node {
+	nodes := make([]facts.Node, 0, len(v.known))
+	for _, k := range v.known {
 		nodes = append(nodes, k.node())
 	}
-	maps.DeleteFunc(v.written, func(name string, _ *facts.Node) bool { return v.known[name] == nil })
+	slices.SortFunc(nodes, func(a, b facts.Node) int { return cmp.Compare(a.Name, b.Name) })
 	return nodes
 }
 
-// forget drops the Nodes that this pass has not seen.
-func (v *Nodes) forget() {
-	maps.DeleteFunc(v.known, func(_ string, k *known) bool { return !k.seen })
-	v.order = nil
-}
-
-func (v *Nodes) read(newest *facts.Node, now time.Time) *known {
-	k, found := v.known[newest.Name]
-	switch {
-	case !found:
-		k = &known{of: newest, since: now}
-		if !newest.SameBoot() {
-			k.stale = now
+func (v *Nodes) update(name string, cached *facts.Node, now time.Time, changed map[string]*facts.Node) {
+	k := v.known[name]
+	if cached == nil {
+		delete(v.written, name)
+		if k != nil {
+			delete(v.known, name)
+			changed[name] = nil
 		}
-		v.known[newest.Name] = k
-		v.order = nil
-	case k.of != newest:
-		before := k.node()
-		k.of, k.stale, k.since = newest, staleSince(before, *newest, now), unchangedSince(before, *newest, now)
+		return
 	}
-	return k
+	newest := v.newest(cached)
+	if k != nil && k.of == newest {
+		k.cached = cached
+		return
+	}
+	next := &known{cached: cached, of: newest, since: now}
+	switch {
+	case k != nil:
+		next.stale, next.since = staleSince(k.node(), *newest, now), unchangedSince(k.node(), *newest, now)
+	case !newest.SameBoot():
+		next.stale = now
+	}
+	if v.known == nil {
+		v.known = map[string]*known{}
+	}
+	n := next.node()
+	v.known[name], changed[name] = next, &n
 }
 
 // newest returns the cached Node, or what this instance wrote after it, and forgets the latter once

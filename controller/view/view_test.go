@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/facts/factstest"
 	"github.com/kata-node/kata-node/controller/view"
 )
@@ -76,4 +77,41 @@ func TestATextThatChangesIsNoProgress(t *testing.T) {
 	}
 	v.Read(factstest.Cached(failing("1", "dial 10.0.0.1:40001")), noon)
 	assert.Equal(t, noon, v.Read(factstest.Cached(failing("2", "dial 10.0.0.1:40002")), noon.Add(time.Hour))[0].Since)
+}
+
+func TestWhatHasChangedIsReturnedOnce(t *testing.T) {
+	t.Parallel()
+	var v view.Nodes
+	cached := func(nodes ...*corev1.Node) map[string]*facts.Node {
+		out := map[string]*facts.Node{}
+		for _, n := range factstest.Cached(nodes...) {
+			out[n.Name] = n
+		}
+		return out
+	}
+	first := cached(stored("7", nil))
+	assert.Equal(t, noon, v.Update(first, noon)["n"].Since)
+	assert.Empty(t, v.Update(first, noon.Add(time.Hour)))
+
+	v.Wrote(stored("8", map[string]string{"a": "written"}))
+	assert.Equal(t, "written", v.Update(nil, noon.Add(time.Hour))["n"].Labels["a"])
+	assert.Empty(t, v.Update(nil, noon))
+	assert.Empty(t, v.Update(cached(stored("7", nil)), noon), "the cache is behind")
+	later := v.Update(cached(stored("9", map[string]string{"a": "later"})), noon)["n"]
+	assert.Equal(t, "later", later.Labels["a"])
+	assert.Equal(t, noon, later.Since)
+
+	assert.Equal(t, map[string]*facts.Node{"n": nil}, v.Update(map[string]*facts.Node{"n": nil, "never seen": nil}, noon))
+	v.Wrote(stored("10", nil))
+	assert.Empty(t, v.Update(nil, noon), "it was deleted")
+	assert.Empty(t, v.All())
+}
+
+func TestARefreshFindsWhatWasDeleted(t *testing.T) {
+	t.Parallel()
+	var v view.Nodes
+	all := factstest.Cached(stored("7", nil))
+	v.Refresh(all, noon)
+	assert.Empty(t, v.Refresh(all, noon))
+	assert.Equal(t, map[string]*facts.Node{"n": nil}, v.Refresh(nil, noon))
 }
