@@ -21,8 +21,9 @@ import (
 type book struct {
 	informer cache.SharedIndexInformer
 	written  *corev1.ConfigMap
-	// made is true from when this instance has made the object until the cache has seen it.
-	made bool
+	// ahead is true from when this instance has made the object, or read it from the API server,
+	// until the cache has seen one.
+	ahead bool
 }
 
 func watchLedger(kube kubernetes.Interface, namespace string) (cache.SharedIndexInformer, error) {
@@ -49,10 +50,10 @@ func (b *book) read() ledger.Ledger {
 	}
 	switch {
 	case b.written == nil:
-	case newest == nil && b.made:
+	case newest == nil && b.ahead:
 		return ledger.Of(b.written) // The cache does not have it yet.
 	case newest != nil:
-		b.made = false
+		b.ahead = false
 		if order, err := resourceversion.CompareResourceVersion(b.written.ResourceVersion, newest.ResourceVersion); err == nil && order > 0 {
 			return ledger.Of(b.written)
 		}
@@ -60,17 +61,29 @@ func (b *book) read() ledger.Ledger {
 	return ledger.Of(newest)
 }
 
-// enter writes the ledger where it is to be changed. It reports whether what is entered in it may
-// be carried out.
+// enter writes the ledger where it is to be changed, and restores one that is lost. It reports
+// whether what is entered in it may be carried out.
 func (c *Controller) enter(ctx context.Context, d decide.Decision) (bool, error) {
-	if d.Ledger == nil {
+	if d.Ledger == nil && !d.RestoreLedger {
 		return true, nil
 	}
-	written, err := c.writer.Ledger(ctx, *d.Ledger)
-	c.settings.Health.Steps(c.settings.Now())
-	if err != nil {
-		return false, err
+	book := &c.caches.book
+	var written *corev1.ConfigMap
+	var err error
+	if d.RestoreLedger {
+		written, err = c.writer.RestoreLedger(ctx)
+		if book.ahead = err == nil; book.ahead {
+			c.queue.Add(key) // The next pass gives what waits for it.
+		}
+	} else {
+		written, err = c.writer.Ledger(ctx, *d.Ledger)
 	}
-	c.caches.book.written, c.caches.book.made = written, c.caches.book.made || d.Ledger.Version == ""
-	return true, nil
+	c.settings.Health.Steps(c.settings.Now())
+	switch {
+	case err == nil:
+		book.written = written
+	case outdated(err):
+		book.written, book.ahead = nil, false
+	}
+	return err == nil, err
 }

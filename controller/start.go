@@ -70,7 +70,7 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 	}
 	c := &Controller{
 		settings: settings,
-		writer:   &apply.Writer{Kube: kube, Namespace: settings.Namespace, Configs: configs, Events: events, NodeEvents: ofNodes, Log: log},
+		writer:   &apply.Writer{Kube: kube, Namespace: settings.Namespace, Configs: configs, Events: events, NodeEvents: ofNodes, Log: log, Now: settings.Now},
 		caches:   watched,
 		queue:    workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry)),
 		metrics:  metrics,

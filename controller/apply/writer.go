@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
@@ -36,6 +37,7 @@ type Writer struct {
 	// NodeEvents are many, and must not push out the Events about KataConfigs.
 	NodeEvents, Events record.EventRecorder
 	Log                logrus.FieldLogger
+	Now                func() time.Time
 }
 
 // Accept puts the finalizer on a KataConfig.

@@ -82,9 +82,11 @@ type Decision struct {
 	Aliases []runtimeclass.Pair
 	// Ledger replaces the one that was seen, before any change that is entered in it is made; nil
 	// where it stays as it is.
-	Ledger   *ledger.Ledger
-	Changes  []rollout.Change
-	Statuses []Status
+	Ledger *ledger.Ledger
+	// RestoreLedger is true where a grant waits for a ledger that is lost.
+	RestoreLedger bool
+	Changes       []rollout.Change
+	Statuses      []Status
 	// Unreadable counts KataConfigs that cannot be decoded.
 	Unreadable int
 	// CatalogProblem is true while the present catalogue cannot be used.
@@ -129,7 +131,7 @@ func decide(s Seen, division selection.Division, settings Settings, now time.Tim
 			Now:         now,
 		})
 	}
-	d.Ledger = book.Changed()
+	d.Ledger, d.RestoreLedger = book.Changed(), book.Restore
 	d.wake(book.Next)
 	d.Changes = append(d.Changes, rollout.PlanUnowned(division.Unowned, now)...)
 	return d

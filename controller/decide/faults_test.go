@@ -36,6 +36,8 @@ func (w *world) accident() {
 		{"sees a KataConfig change", w.administers},
 		{"sees the broken host break", w.breaks},
 		{"loses the ledger", w.losesLedger},
+		{"is worked on by the machine-config operator, or not any more", w.configures},
+		{"sees the leader's watches end", w.relists},
 		{"has to be rebooted", w.needs},
 		{"has to be rebooted", w.needs},
 		{"is upgraded", w.upgrades},
@@ -177,7 +179,7 @@ func (w *world) repair() {
 		if h.object() == nil {
 			h.register()
 		}
-		h.edit(func(n *corev1.Node) { n.Spec.Unschedulable = false })
+		h.edit(func(n *corev1.Node) { n.Spec.Unschedulable = false; delete(n.Annotations, node.MachineState) })
 	}
 	for _, name := range sorted(w.configs.now) {
 		kc := w.configs.now[name].DeepCopy()

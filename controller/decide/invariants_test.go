@@ -48,6 +48,7 @@ func (w *world) fails(format string, args ...any) {
 // lands judges a change of a Node at the moment at which the API server takes it.
 func (w *world) lands(l *leader, h *host, c rollout.Change) {
 	w.tells("%s of %s", c.Event, h.name)
+	w.sparesMachineConfig(c)
 	if c.Label == rollout.LabelSet && (h.serving != c.Node.Intent.Payload || c.Node.BootID == h.bootID() && h.proved != h.serving) {
 		w.fails("the label is set on %s, which has not proved its payload: %+v", h.name, c.Node)
 	}
@@ -177,6 +178,7 @@ func (w *world) withinWidth(p selection.Pool, changes map[string]rollout.Change)
 		if b > 0 && !proven && b+m > 1 {
 			w.fails("%s starts %s on %d nodes while %d work, and none has proved it: %+v", c.Name, payload, b, m, changes)
 		}
+		w.stopsAtFailures(p, payload, b, proven)
 		begun, moving = begun+b, moving+m
 	}
 	if begun > 0 && begun+moving > c.MaxParallel {

@@ -48,6 +48,7 @@ type leader struct {
 	left   []func()
 	frozen int // rounds until it goes on
 	waited int
+	extra  int // passes that it takes after another instance has begun to lead
 	stale  bool
 }
 
@@ -86,35 +87,26 @@ func (l *leader) pass() {
 	for i, write := range writes {
 		switch {
 		case !l.w.calm && l.w.likely(2):
-			l.w.tells("the leader dies")
-			l.w.lead()
+			l.w.tells("a leader dies")
+			if l.extra = 0; !l.stale {
+				l.w.lead()
+			}
 			return
 		case !l.w.calm && l.w.likely(2):
-			l.w.tells("the leader freezes")
+			l.w.tells("a leader freezes")
 			l.left, l.frozen = writes[i:], 1+l.w.rnd.IntN(10)
 			return
 		}
-		write()
+		if l.w.ends(write) {
+			return
+		}
+		l.w.step()
 		if !l.w.calm && l.w.likely(10) {
 			l.w.host().act()
 			l.w.accident()
+			l.w.step()
 		}
 	}
-}
-
-// lease is for how many rounds no other instance takes over from a frozen one.
-const lease = 4
-
-// thaws goes on with a pass that was frozen. Once another instance may lead, apply.Fence lets no
-// write pass; where one was on its way already, the versions that every write names have to do.
-func (l *leader) thaws() {
-	if l.frozen--; l.frozen > 0 {
-		return
-	}
-	for _, write := range l.left {
-		write()
-	}
-	l.left = nil
 }
 
 func (l *leader) writes(d decide.Decision) []func() {
@@ -126,7 +118,10 @@ func (l *leader) writes(d decide.Decision) []func() {
 		out = append(out, func() { l.class(d.Existing, d.Desired) })
 	}
 	l.refused = false
-	if d.Ledger != nil {
+	switch {
+	case d.RestoreLedger:
+		out = append(out, l.restores()...)
+	case d.Ledger != nil:
 		out = append(out, func() { l.enter(*d.Ledger) })
 	}
 	for _, c := range d.Changes {
@@ -193,6 +188,7 @@ func (l *leader) node(c rollout.Change) {
 		return
 	}
 	h := l.w.named(c.Node.Name)
+	before := n
 	l.w.lands(l, h, c)
 	l.w.busy = true
 	h.edit(func(n *corev1.Node) {
@@ -215,21 +211,9 @@ func (l *leader) node(c rollout.Change) {
 		case rollout.LabelKept:
 		}
 	})
-	if l.w.calm || l.w.likely(97) { // Else the answer is lost.
+	l.w.changed(h, before)
+	if l.w.answered() { // Else the answer is lost.
 		l.view.Wrote(h.object())
 		l.whole.Wrote(h.object())
 	}
-}
-
-// thawsInTime goes on while nobody else leads; after the lease, another instance does.
-func (l *leader) thawsInTime() {
-	if l.waited++; l.waited <= lease {
-		l.thaws()
-		return
-	}
-	l.stale = true
-	if l.w.late {
-		l.w.frozen = append(l.w.frozen, l)
-	}
-	l.w.lead()
 }

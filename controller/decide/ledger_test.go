@@ -8,7 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/ledger"
+	"github.com/kata-node/kata-node/controller/rollout"
 )
 
 // ledger is the newest that this instance knows of, as package controller reads it.
@@ -38,18 +40,50 @@ func (l *leader) enter(entries ledger.Ledger) {
 	l.w.busy = true
 	l.w.ledgers.put(object, l.w.next())
 	l.entered = nil
-	if l.w.calm || l.w.likely(97) { // Else the answer is lost, and with it the right to go on.
+	if l.w.answered() { // Else the answer is lost, and with it the right to go on.
 		l.entered = object
 		return
 	}
 	l.refused = true
 }
 
-// losesLedger deletes the object, as a person may: which nodes may be unavailable is on the nodes
-// alone then.
+// restores reads the Nodes at one time and writes the ledger at another one.
+func (l *leader) restores() []func() {
+	restored := ledger.Ledger{Entries: map[string]ledger.Entry{}}
+	found := true
+	return []func(){
+		func() {
+			var present *corev1.ConfigMap
+			if present, found = l.w.ledgers.now[ledger.Name]; found && !ledger.Of(present).Lost {
+				l.entered = present
+				return
+			}
+			found = false
+			if present != nil {
+				restored.Version = present.ResourceVersion
+			}
+			for _, name := range sorted(l.w.nodes.now) {
+				rollout.Restore(restored, facts.OfNode(l.w.nodes.now[name]), l.w.now)
+			}
+		},
+		func() {
+			if !found {
+				l.enter(restored)
+			}
+		},
+	}
+}
+
+// losesLedger deletes or spoils the object, as a person may.
 func (w *world) losesLedger(*host) {
-	if _, found := w.ledgers.now[ledger.Name]; found {
+	present, found := w.ledgers.now[ledger.Name]
+	switch {
+	case !found:
+	case w.likely(70):
 		w.ledgers.remove(ledger.Name)
-		w.moved()
+	default:
+		spoiled := present.DeepCopy()
+		spoiled.Data = map[string]string{"w0": "{"}
+		w.ledgers.put(spoiled, w.next())
 	}
 }

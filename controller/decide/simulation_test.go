@@ -5,8 +5,11 @@ package decide_test
 import (
 	"flag"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/selection"
@@ -15,6 +18,7 @@ import (
 var (
 	seeds = flag.Uint64("seeds", 100, "how many random clusters to simulate")
 	first = flag.Uint64("first-seed", 1, "the first of them")
+	least = flag.Int64("steps", 0, "fail where the clusters of a test take fewer steps")
 )
 
 const (
@@ -40,11 +44,18 @@ func TestEveryClusterSurvivesTheWritesOfAFormerLeader(t *testing.T) {
 func everySeed(t *testing.T, late bool) {
 	t.Helper()
 	workers := uint64(runtime.GOMAXPROCS(0))
+	var steps atomic.Int64
+	t.Cleanup(func() {
+		t.Logf("%d steps in %d clusters", steps.Load(), *seeds)
+		require.GreaterOrEqual(t, steps.Load(), *least)
+	})
 	for worker := range workers {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
 			for seed := *first + worker; seed < *first+*seeds; seed += workers {
-				newWorld(t, seed, late).live()
+				w := newWorld(t, seed, late)
+				w.live()
+				steps.Add(int64(w.steps))
 			}
 		})
 	}

@@ -43,6 +43,8 @@ type world struct {
 	calm, ending bool // without accidents, without new KataConfigs
 	unguarded    bool // whether the admission policies are missing
 	busy         bool // whether anything changed in this round
+	steps        int
+	kill         *kill
 
 	verbose bool
 	story   []string // what happened, if verbose
@@ -88,11 +90,14 @@ func (w *world) round() {
 	for _, i := range w.rnd.Perm(len(w.hosts)) {
 		w.hosts[i].act()
 		w.hosts[i].schedule()
+		w.step()
 	}
 	if !w.calm && w.likely(30) {
 		w.accident()
+		w.step()
 	}
 	w.leads()
+	w.step()
 }
 
 // leads lets the leader take a pass, and those that only believe to be one.
@@ -100,7 +105,7 @@ func (w *world) leads() {
 	for _, l := range w.frozen {
 		l.thaws()
 	}
-	w.frozen = slices.DeleteFunc(w.frozen, func(l *leader) bool { return l.frozen <= 0 })
+	w.frozen = slices.DeleteFunc(w.frozen, func(l *leader) bool { return l.frozen <= -l.extra })
 	switch l := w.leader; {
 	case l.frozen > 0 && l.left != nil:
 		l.thawsInTime()

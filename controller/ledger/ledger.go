@@ -49,21 +49,25 @@ type Ledger struct {
 	// Version is the resource version of the object that was read, empty while there is none.
 	Version string
 	Entries map[string]Entry
+	// Lost is true where there is no object, or an entry in it that cannot be read. It may have had
+	// entries whose grants no Node shows yet, so that no other one is made before it is restored.
+	Lost bool
 }
 
-// Of reads the object, nil where there is none. What cannot be read of it is no entry: such grants
-// are still seen on the nodes that have them.
+// Of reads the object, nil where there is none.
 func Of(m *corev1.ConfigMap) Ledger {
-	l := Ledger{Entries: map[string]Entry{}}
+	l := Ledger{Entries: map[string]Entry{}, Lost: m == nil}
 	if m == nil {
 		return l
 	}
 	l.Version = m.ResourceVersion
 	for name, document := range m.Data {
 		var e Entry
-		if err := json.Unmarshal([]byte(document), &e); err == nil {
-			l.Entries[name] = e
+		if err := json.Unmarshal([]byte(document), &e); err != nil {
+			l.Lost = true
+			continue
 		}
+		l.Entries[name] = e
 	}
 	return l
 }

@@ -34,13 +34,15 @@ func TestTheObjectHasWhatTheLedgerHas(t *testing.T) {
 	assert.JSONEq(t, `{"kind":"RestartCRIO","uid":"8f14e45f-ceea-4672-9e3b-1b6f3a2d9c07","boot":"5b8f7c9e-2d41-4c0a-9f3e-6a1b2c3d4e5f","nodeVersion":"12345678901","since":"2026-03-01T12:00:00Z"}`, object.Data["w"])
 }
 
-func TestWhatCannotBeReadIsNoEntry(t *testing.T) {
+func TestALedgerThatCannotBeReadIsLost(t *testing.T) {
 	t.Parallel()
 	good := `{"kind":"RestartCRIO","boot":"b","later":true}`
 	l := ledger.Of(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "9"}, Data: map[string]string{"a": "{", "b": good, "c": ""}})
 	assert.Equal(t, "9", l.Version)
 	assert.Equal(t, map[string]ledger.Entry{"b": {Kind: ledger.RestartCRIO, Boot: "b"}}, l.Entries)
-	assert.Empty(t, ledger.Of(nil).Version)
+	assert.True(t, l.Lost)
+	assert.Equal(t, ledger.Ledger{Entries: map[string]ledger.Entry{}, Lost: true}, ledger.Of(nil))
+	assert.False(t, ledger.Of(&corev1.ConfigMap{Data: map[string]string{"b": good}}).Lost)
 }
 
 // The API server refuses objects of more than 1.5 MiB, and ConfigMaps of more than 1 MiB.

@@ -17,6 +17,8 @@ type Book struct {
 	read, entries ledger.Ledger
 	// Next is when an entry ends although nothing else happens; zero if none does.
 	Next time.Time
+	// Restore is true where a grant waits for a ledger that is lost.
+	Restore bool
 }
 
 // Open keeps the entries that may still make a node unavailable.
@@ -44,9 +46,18 @@ func (b *Book) wake(at time.Time) {
 	}
 }
 
+// Restore enters a Node into a ledger that takes the place of a lost one, where the lost one may
+// have had a grant for it that is still on its way: where it asks for one. A grant for an earlier
+// version of the Node is refused. The Node has to be read after the ledger was found lost.
+func Restore(l ledger.Ledger, n facts.Node, now time.Time) {
+	if kinds := asks(n); len(kinds) > 0 {
+		(&Book{entries: l}).enter(n, kinds[0], now)
+	}
+}
+
 // Changed returns the ledger that is to be written, nil where it stays as it is.
 func (b *Book) Changed() *ledger.Ledger {
-	if b.entries.Same(b.read) {
+	if b.read.Lost || b.entries.Same(b.read) {
 		return nil
 	}
 	return &ledger.Ledger{Version: b.entries.Version, Entries: maps.Clone(b.entries.Entries)}
@@ -91,8 +102,12 @@ func (b *Book) pending(n facts.Node, kind ledger.Kind) bool {
 	return b.spent(n) && e.Kind == kind && e.Boot == n.Report.BootID && e.Version == n.ResourceVersion
 }
 
-// enter makes an entry, unless the ledger is full.
+// enter makes an entry, unless the ledger is full or lost.
 func (b *Book) enter(n facts.Node, kind ledger.Kind, now time.Time) bool {
+	if b.read.Lost {
+		b.Restore = true
+		return false
+	}
 	if len(b.entries.Entries) >= ledger.Most {
 		return false
 	}

@@ -3,6 +3,8 @@
 package rollout_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -126,6 +128,33 @@ func TestAnEnteredGrantWaitsWhileTooMuchIsUnavailable(t *testing.T) {
 	assert.Contains(t, done, "a KataRebootGranted")
 	_, done = decideBy(l, a, Worker("b", Idle, NotReady))
 	assert.NotContains(t, done, "a KataRebootGranted")
+}
+
+// A former leader may have entered a grant for each Node that asks for one.
+func TestALostLedgerIsRestoredBeforeAnythingIsGranted(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	a := Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant), version("5"))
+	b := Worker("b", Wanted(c), Reports(node.PhaseAwaitingGrant), version("6"))
+	l, done := decideBy(ledger.Of(nil), a, b)
+	assert.Nil(t, l)
+	assert.Empty(t, done)
+
+	restored := ledger.Ledger{Version: "1", Entries: map[string]ledger.Entry{}}
+	for _, n := range []facts.Node{a, b, Worker("c", Idle), Worker("d", Done(c), Granted, Ready)} {
+		rollout.Restore(restored, n, Noon())
+	}
+	assert.Equal(t, []string{"a", "b"}, slices.Sorted(maps.Keys(restored.Entries)))
+	assert.Equal(t, entered("5", 0), restored.Entries["a"])
+	l, done = decideBy(restored, a, b)
+	assert.Nil(t, l)
+	assert.Empty(t, done, "each may have a grant already")
+
+	b.ResourceVersion = "7"
+	l, done = decideBy(restored, a, b)
+	require.NotNil(t, l)
+	assert.NotContains(t, l.Entries, "b", "its grant would be refused")
+	assert.Equal(t, []string{"a KataRestartGranted"}, done)
 }
 
 func TestAFullLedgerTakesNoMore(t *testing.T) {
