@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 )
 
 // below returns an examiner of a host that has these files.
@@ -119,7 +120,7 @@ func TestVersionsAsProgramsPrintThem(t *testing.T) {
 func TestAProgramPrintsItsVersion(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "program")
-	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\n[ \"$*\" = --version ] && echo version 3.4.5\n"), 0o700))
+	hosttest.Program(t, program, []byte("#!/bin/sh\n[ \"$*\" = --version ] && echo version 3.4.5\n"))
 	version, err := askVersion(t.Context(), program)
 	require.NoError(t, err)
 	assert.Equal(t, "3.4.5", version)

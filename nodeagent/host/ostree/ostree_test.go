@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/nodeagent/host/ostree"
 )
 
@@ -47,7 +48,7 @@ func newSystem(t *testing.T, fixture string) *system {
 	}
 	s.write(t, "run/ostree-booted", "")
 	s.write(t, "ostree/deploy/x", "")
-	s.write(t, "usr/bin/rpm-ostree", script)
+	hosttest.Program(t, filepath.Join(root, "usr/bin/rpm-ostree"), []byte(script))
 	s.show(t, fixture)
 	return s
 }
@@ -56,7 +57,7 @@ func (s *system) write(t *testing.T, name, content string) {
 	t.Helper()
 	file := filepath.Join(s.root, name)
 	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	require.NoError(t, os.WriteFile(file, []byte(content), 0o755))
+	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
 }
 
 // show makes a document the status.

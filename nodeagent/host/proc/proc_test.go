@@ -8,13 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/nodeagent/host/proc"
 )
 
@@ -47,12 +47,7 @@ func installed(t *testing.T, root, path string) string {
 	program, err := os.ReadFile(cat)
 	require.NoError(t, err)
 	file := filepath.Join(root, path)
-	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	// A program that another test starts meanwhile would inherit the open file until its execve,
-	// and a file open for writing cannot be executed (ETXTBSY).
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	require.NoError(t, os.WriteFile(file, program, 0o755))
+	hosttest.Program(t, file, program)
 	return file
 }
 

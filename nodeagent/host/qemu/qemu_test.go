@@ -23,7 +23,7 @@ import (
 // program puts a script below a root.
 func program(t *testing.T, root, name, script string) {
 	t.Helper()
-	require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte("#!/bin/sh\n"+script), 0o700))
+	hosttest.Program(t, filepath.Join(root, name), []byte("#!/bin/sh\n"+script))
 }
 
 func TestMachinesConform(t *testing.T) {

@@ -5,7 +5,6 @@ package systemd_test
 import (
 	"context"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
 )
 
@@ -37,7 +37,7 @@ func TestWhatTheProgramSaysOfItsConfiguration(t *testing.T) {
 	t.Parallel()
 	scripted := func(script string) []string {
 		file := filepath.Join(t.TempDir(), "crio")
-		require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n"+script), 0o700))
+		hosttest.Program(t, file, []byte("#!/bin/sh\n"+script))
 		return []string{file, "config"}
 	}
 	require.NoError(t, systemd.Decode(t.Context(), scripted("exit 0"), nil))
@@ -52,9 +52,9 @@ func TestWhatTheProgramSaysOfItsConfiguration(t *testing.T) {
 func TestAProgramThatWasKilledIsNotJudged(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "crio")
-	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\nkill -SYS $$"), 0o700))
+	hosttest.Program(t, file, []byte("#!/bin/sh\nkill -SYS $$"))
 	require.NoError(t, systemd.Decode(t.Context(), []string{file, "config"}, nil))
-	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n[ \"$CONTAINER_CONF\" = x ]"), 0o700))
+	hosttest.Program(t, file, []byte("#!/bin/sh\n[ \"$CONTAINER_CONF\" = x ]"))
 	require.NoError(t, systemd.Decode(t.Context(), []string{file, "config"}, []string{"CONTAINER_CONF=x"}))
 }
 
