@@ -260,6 +260,9 @@ type Processes interface {
 	// where no process does any of that. It looks at every process of the host, for some seconds at
 	// most, so it is for a mount that has turned out to be busy.
 	Holding(dir string, most int) ([]Process, error)
+	// Sees returns nil where a path leads to something in the mount namespace of a process, which
+	// may be another one than the agent's. The error is fs.ErrNotExist where it leads to nothing.
+	Sees(pid int, path string) error
 	// Started returns the arguments of a process, and the variables whose names begin with a
 	// prefix.
 	Started(pid int, prefix string) (Process, error)

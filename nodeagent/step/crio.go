@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -85,6 +87,9 @@ func (r Runner) prove(ctx context.Context, s plan.Step) error {
 		return err
 	}
 	if err := r.configure(ctx, s); err != nil {
+		return err
+	}
+	if err := r.reachable(s.Slot, unit); err != nil {
 		return err
 	}
 	proof, cancel := context.WithTimeout(ctx, r.Self.ProofTimeout)
@@ -176,4 +181,33 @@ func (r Runner) visible(slot string, unit host.Unit) error {
 		return fmt.Errorf("%s is mounted but CRI-O (process %d) does not see it: its mount namespace gets no mounts from the host", host.PayloadDir(slot), unit.MainPID)
 	}
 	return nil
+}
+
+// reachable makes sure that CRI-O sees every file that the configuration of a slot names: packages
+// that were applied to the running system are mounted on /usr, and a service may still have the one
+// without them.
+func (r Runner) reachable(slot string, unit host.Unit) error {
+	configuration, err := r.Host.Files.Read(path.Join(host.SlotDir(slot), node.ProofHandler, host.Configuration))
+	if err != nil {
+		return fmt.Errorf("reading the configuration of the proof: %w", err)
+	}
+	files, err := handlers.FilesOf(configuration)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := r.Host.Processes.Sees(unit.MainPID, f.Path); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s in configuration.toml names %q, which this host has but CRI-O (process %d) does not see: its mount namespace has an older %s; restart %s, which gives it the host's",
+				f.Key, f.Path, unit.MainPID, top(f.Path), r.Self.CRIOUnit)
+		} else if err != nil {
+			return fmt.Errorf("looking through CRI-O (process %d) at what %s in configuration.toml names: %w", unit.MainPID, f.Key, err)
+		}
+	}
+	return nil
+}
+
+// top is the directory below the root that a path leads into.
+func top(file string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path.Clean(file), "/"), "/")
+	return "/" + first
 }

@@ -198,6 +198,26 @@ func TestAnInterruptedLiveApplicationIsRepeatedAndOneOfAnotherTargetNeedsAReboot
 	}
 }
 
+// CRI-O may run in a mount namespace of its own, which does not get what is mounted on /usr.
+func TestPackagesThatCRIODoesNotSeeAreNotProvedBefore(t *testing.T) {
+	t.Parallel()
+	b := coreOS(t)
+	b.want(t, installing(needy("9.1")))
+	b.Handlers = []string{node.Handler, node.ProofHandler}
+	b.until(t, plan.LayerPackages)
+	require.NoError(t, b.Freeze(t.TempDir()))
+	s, f := b.until(t, plan.Prove)
+	err := b.runner().Run(t.Context(), s, f)
+	require.EqualError(t, err, "hypervisor.qemu.path in configuration.toml names \"/usr/libexec/qemu-kvm\", which this host has but CRI-O (process 1001) does not see: "+
+		"its mount namespace has an older /usr; restart crio.service, which gives it the host's")
+	assert.Empty(t, b.Sandboxes, "no sandbox was started")
+	assert.Equal(t, plan.Pending, b.look(t).Slots.Current)
+
+	require.NoError(t, b.Host().Services.Restart(t.Context(), "crio.service"))
+	_, last := b.settle(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase, "the next CRI-O sees them")
+}
+
 func TestAForeignTransactionIsWaitedForAndTheRestGoesOn(t *testing.T) {
 	t.Parallel()
 	b := coreOS(t)

@@ -137,6 +137,8 @@ func ConformProcesses(t *testing.T, processes host.Processes, start func(path st
 			assert.Equal(t, host.Process{PID: pid, Name: "shim"}, p)
 		}
 	}
+	require.NoError(t, processes.Sees(pid, "/slots/1/payload/shim"))
+	require.ErrorIs(t, processes.Sees(pid, "/slots/2/payload/shim"), fs.ErrNotExist)
 	end()
 	assert.Empty(t, pids("/slots"))
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -76,7 +77,7 @@ func (s services) Restart(_ context.Context, name string) error {
 func (m *Machine) startCRIO() {
 	m.Starts++
 	m.CRIO = host.Unit{ActiveState: "active", Invocation: fmt.Sprintf("%032x", m.Starts), MainPID: 1000 + m.Starts}
-	m.Handlers, m.ForeignShim = nil, ""
+	m.Handlers, m.ForeignShim, m.CRIORoot = nil, "", ""
 	if m.exists(host.DropIn) {
 		m.Handlers = []string{node.Handler, node.ProofHandler}
 	}
@@ -156,6 +157,15 @@ func (p processes) Started(pid int, _ string) (host.Process, error) {
 		return host.Process{}, fmt.Errorf("looking at process %d: %w", pid, fs.ErrNotExist)
 	}
 	return host.Process{PID: pid, Args: append([]string{"/usr/bin/crio"}, p.m.Options...), Environment: p.m.Environment}, nil
+}
+
+func (p processes) Sees(pid int, path string) error {
+	root := p.m.Root
+	if pid == p.m.CRIO.MainPID && p.m.CRIORoot != "" {
+		root = p.m.CRIORoot
+	}
+	_, err := os.Stat(filepath.Join(root, path))
+	return err
 }
 
 func (p processes) Using(dir string) ([]host.Process, error) {

@@ -51,10 +51,12 @@ type Machine struct {
 	Images   []host.Image
 
 	// Mounts are mount points in order, Busy those with a running process. Hidden are invisible to
-	// CRI-O.
+	// CRI-O. CRIORoot is the root directory that CRI-O sees until its next start, where it is not
+	// Root.
 	Mounts    []string
 	Busy      map[string]bool
 	Hidden    bool
+	CRIORoot  string
 	Private   bool
 	Processes []host.Process
 	// Holding are processes that only have files or directories open, which are their Paths.

@@ -41,6 +41,7 @@ func TestTheProcessesConform(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
 	hosttest.ConformProcesses(t, m.Host().Processes, func(path string) (int, func()) {
+		require.NoError(t, m.Files.Write(path, nil, 0o755))
 		m.Processes = append(m.Processes, host.Process{PID: 7, Args: []string{path}, Paths: []string{path}, Name: "shim"})
 		return 7, func() { m.Processes = slices.Delete(m.Processes, 0, 1) }
 	})

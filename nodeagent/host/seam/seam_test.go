@@ -24,7 +24,7 @@ func reads() map[string][]string {
 		"Images":    {"Exists", "Layers", "List"},
 		"Mounts":    {"Below", "Private"},
 		"Sandboxes": {"List", "Shim", "Version"},
-		"Processes": {"Holding", "Started", "Using"},
+		"Processes": {"Holding", "Sees", "Started", "Using"},
 		"Guests":    {"Image", "Kernels"},
 		"Ostree":    {"Status", "Unfinalized"},
 		"Machine":   {"Examine"},
