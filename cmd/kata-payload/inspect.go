@@ -184,6 +184,9 @@ func needs(r manifest.Requires) string {
 			things = append(things, need.thing)
 		}
 	}
+	if r.OldestKernel != "" {
+		things = append(things, "Linux "+r.OldestKernel+" or later")
+	}
 	return cmp.Or(strings.Join(things, ", "), "nothing")
 }
 

@@ -5,6 +5,7 @@
 package check
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -30,6 +31,9 @@ type Item struct {
 	Remedy string `json:"remedy,omitempty"`
 	// need says which payloads the item counts for.
 	need need
+	// kernel is the release of the running kernel, in the item about it alone: which ones suffice
+	// depends on the payload.
+	kernel string
 }
 
 // need is what a payload must require for an item to count.
@@ -60,6 +64,8 @@ func (n need) of(r manifest.Requires) bool {
 // Facts are what the items are about.
 type Facts struct {
 	Machine host.MachineFacts
+	// Kernel is the release of the running kernel.
+	Kernel string
 	// Private is whether the agent's mounts would stay invisible to CRI-O, Live whether the system
 	// is one that ends with this boot, FirstBoot whether the node has not pivoted to its own system
 	// yet.
@@ -75,7 +81,7 @@ type CRIO struct {
 
 // Usual is what most payloads require: virtual machines of the host's QEMU.
 func Usual() manifest.Requires {
-	return manifest.Requires{KVM: true, QEMU: true, Virtiofsd: true, Kernel: true}
+	return manifest.Requires{KVM: true, QEMU: true, Virtiofsd: true, Kernel: true, OldestKernel: "5.14"}
 }
 
 // Items answers every question, in the order in which they are worth asking.
@@ -90,6 +96,10 @@ func For(items []Item, r manifest.Requires) []Item {
 		if !out[i].need.of(r) {
 			out[i].Result, out[i].Remedy = Pass, ""
 			out[i].Sentence += " (not needed by this payload)"
+		}
+		if out[i].kernel != "" && olderKernel(out[i].kernel, r.OldestKernel) {
+			out[i].Result, out[i].Remedy = Fail, "update the operating system, or use a payload for older kernels"
+			out[i].Sentence = fmt.Sprintf("the running kernel is %s, and the payload needs Linux %s or later", out[i].kernel, r.OldestKernel)
 		}
 	}
 	return out

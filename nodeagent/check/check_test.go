@@ -20,7 +20,7 @@ import (
 const maxHostCheck = 200
 
 func fit() check.Facts {
-	return check.Facts{Machine: hosttest.Fit(), CRIO: check.CRIO{Version: "1.36.3", KillMode: "process"}}
+	return check.Facts{Machine: hosttest.Fit(), Kernel: "5.14.0-570.21.1.el9_6.x86_64", CRIO: check.CRIO{Version: "1.36.3", KillMode: "process"}}
 }
 
 func TestEveryPayloadRunsOnAFitHost(t *testing.T) {
@@ -54,6 +54,7 @@ func TestWhatAHostLacks(t *testing.T) {
 		"not yet rebooted":                 {"system", check.Fail, func(f *check.Facts) { f.FirstBoot = true }},
 		"the year 1970":                    {"clock", check.Fail, func(f *check.Facts) { f.Machine.Clock.Now = time.Unix(0, 0).UTC() }},
 		"not synchronised":                 {"clock", check.Warn, func(f *check.Facts) { f.Machine.Clock.Synchronised = false }},
+		"needs Linux 5.14 or later":        {"kernel", check.Fail, func(f *check.Facts) { f.Kernel = "4.18.0-553.el8.x86_64" }},
 		"neither vmx nor svm":              {"processor", check.Fail, func(f *check.Facts) { f.Machine.Extensions = nil }},
 		"does not show sie":                {"processor", check.Fail, func(f *check.Facts) { f.Machine.Architecture, f.Machine.Extensions = "s390x", nil }},
 		"no /dev/kvm":                      {"kvm", check.Fail, func(f *check.Facts) { f.Machine.KVM = host.KVM{} }},
@@ -125,6 +126,31 @@ func TestWhatAPayloadDoesNotNeedDoesNotFail(t *testing.T) {
 		assert.Contains(t, failed, name)
 		assert.Equal(t, requires.KVM, slices.Contains(failed, "kvm"))
 		assert.Equal(t, requires.QEMU, slices.Contains(failed, "qemu"))
+	}
+}
+
+func TestAKernelIsComparedByItsLeadingNumbers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		release, oldest string
+		fails           bool
+	}{
+		{"5.14.0-570.el9.x86_64", "5.14", false},
+		{"5.14.0-570.el9.x86_64", "5.14.0", false},
+		{"5.14.0-570.el9.x86_64", "5.14.1", true},
+		{"5.9.16-arch1-1", "5.14", true},
+		{"6.12.48+deb13-amd64", "6.12.48", false},
+		{"6.18-rc1", "6.18", false},
+		{"10.0.1", "9.9", false},
+		{"4.4.0", "", false},
+		{"unknown", "5.14", false},
+		{"", "5.14", false},
+	} {
+		f := fit()
+		f.Kernel = c.release
+		items := check.Items(f)
+		assert.Equal(t, c.fails, check.Failed(check.For(items, manifest.Requires{OldestKernel: c.oldest})), "%+v", c)
+		assert.False(t, check.Failed(items), "it depends on the payload")
 	}
 }
 

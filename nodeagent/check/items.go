@@ -4,6 +4,7 @@ package check
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -39,7 +40,10 @@ const earliest = 2026
 
 func system(f Facts) []Item {
 	clock := f.Machine.Clock
+	kernel := about("kernel", always, "the running kernel is "+orElse(f.Kernel, "not known"))
+	kernel.kernel = f.Kernel
 	return collect(
+		kernel,
 		about("mount namespace", always, "the agent's mounts are visible to CRI-O").
 			when(f.Private, Fail, "the agent runs in a mount namespace of its own, so CRI-O would not see its mounts", "remove sandboxing directives from kata-node-agent.service"),
 		about("system", always, "the system is installed on disk").
@@ -120,6 +124,12 @@ func older(version, than string) bool {
 	limit, errLimit := semver.NewVersion(than)
 	return err == nil && errLimit == nil && v.LessThan(limit)
 }
+
+// leading are the numbers at the beginning of a kernel's release. What follows them, as in
+// 5.14.0-570.el9.x86_64, is the distribution's, and no pre-release.
+var leading = regexp.MustCompile(`^[0-9]+(\.[0-9]+){1,2}`)
+
+func olderKernel(release, than string) bool { return older(leading.FindString(release), than) }
 
 const gigabyte = 1 << 30
 

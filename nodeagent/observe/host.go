@@ -63,7 +63,7 @@ func (o Observer) Check(ctx context.Context, h *plan.Host, r plan.Runtime) error
 	private, err := o.Host.Mounts.Private()
 	machine := o.Host.Machine.Examine(ctx)
 	h.Check = check.Items(check.Facts{
-		Machine: machine, Private: private, Live: o.exists(liveSystem), FirstBoot: o.exists(firstBoot),
+		Machine: machine, Kernel: o.Self.Kernel, Private: private, Live: o.exists(liveSystem), FirstBoot: o.exists(firstBoot),
 		CRIO: check.CRIO{Version: r.Version, KillMode: r.KillMode},
 	})
 	h.Modules = check.LoadableModules(machine)
@@ -78,7 +78,7 @@ func (o Observer) Lacks(ctx context.Context, r manifest.Requires) string {
 	if err := o.Check(ctx, &h, plan.Runtime{}); err != nil {
 		return "" // the next observation returns the same error
 	}
-	return check.Problem(check.For(h.Check, manifest.Requires{KVM: r.KVM}))
+	return check.Problem(check.For(h.Check, manifest.Requires{KVM: r.KVM, OldestKernel: r.OldestKernel}))
 }
 
 func (o Observer) exists(path string) bool {

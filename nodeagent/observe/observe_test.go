@@ -72,7 +72,7 @@ func TestAFreshNode(t *testing.T) {
 	assert.Equal(t, plan.Facts{
 		Host: plan.Host{
 			BootID: bootID, Architecture: "amd64", Kernel: "6.12", Settings: handlers.Fingerprint(nil),
-			Check: check.Items(check.Facts{Machine: hosttest.Fit(), CRIO: check.CRIO{Version: "1.36.3"}}),
+			Check: check.Items(check.Facts{Machine: hosttest.Fit(), Kernel: "6.12", CRIO: check.CRIO{Version: "1.36.3"}}),
 		},
 		Intent:  plan.Intent{Kept: true},
 		Runtime: plan.Runtime{Active: true, Invocation: m.CRIO.Invocation, Answers: true, Version: "1.36.3"},
@@ -180,6 +180,9 @@ func TestWhatAHostLacksForAPayload(t *testing.T) {
 	m.Facts.KVM, m.Facts.QEMU = host.KVM{}, host.Program{}
 	assert.Equal(t, "the host has no /dev/kvm: load kvm_intel or kvm_amd, or turn on virtualization in the firmware", o.Lacks(t.Context(), virtual))
 	assert.Empty(t, o.Lacks(t.Context(), manifest.Requires{QEMU: true}), "packages may bring programs")
+	o.Self.Kernel = "4.18.0-553.el8.x86_64"
+	assert.Equal(t, "the running kernel is 4.18.0-553.el8.x86_64, and the payload needs Linux 5.14 or later: update the operating system, or use a payload for older kernels",
+		o.Lacks(t.Context(), manifest.Requires{OldestKernel: "5.14"}))
 }
 
 func TestRecordsAndLeftovers(t *testing.T) {

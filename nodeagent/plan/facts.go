@@ -168,7 +168,7 @@ func (f Facts) Unfit() string {
 	if f.Host.Problem != "" || !known {
 		return f.Host.Problem
 	}
-	return f.unfitFor(requires.KVM)
+	return f.unfitFor(requires)
 }
 
 // Warning returns the sentence that says why this host cannot run payloads that start virtual
@@ -177,11 +177,11 @@ func (f Facts) Warning() string {
 	if f.Intent.Wanted != nil && f.Intent.Wanted.State == node.StateInstalled {
 		return ""
 	}
-	return f.unfitFor(true)
+	return f.unfitFor(manifest.Requires{KVM: true})
 }
 
-func (f Facts) unfitFor(virtualMachines bool) string {
-	return check.Problem(check.For(f.Host.Check, manifest.Requires{KVM: virtualMachines}))
+func (f Facts) unfitFor(r manifest.Requires) string {
+	return check.Problem(check.For(f.Host.Check, manifest.Requires{KVM: r.KVM, OldestKernel: r.OldestKernel}))
 }
 
 // Requires returns what the wanted payload needs of its host, where that is known.
@@ -197,7 +197,8 @@ func (f Facts) requires(payload string) (requires manifest.Requires, known bool)
 	if slot.Verified == nil {
 		return requires, false
 	}
-	return manifest.Requires{KVM: slot.Verified.VM, QEMU: slot.Verified.Needs.QEMU, Virtiofsd: slot.Verified.Needs.Virtiofsd}, true
+	v := slot.Verified
+	return manifest.Requires{KVM: v.VM, QEMU: v.Needs.QEMU, Virtiofsd: v.Needs.Virtiofsd, OldestKernel: v.OldestKernel}, true
 }
 
 // installed reports whether anything of an installation is on this host, or will be after its next

@@ -31,7 +31,8 @@ func (w *way) fits() bool {
 		return w.problem(Verify, node.ReasonPayloadUnfit,
 			fmt.Sprintf("payload %q offers handler %s with type %s: the agent configures type %s only", w.payload, node.Handler, v.HandlerType, handlerType))
 	}
-	w.unfit = w.facts.unfitFor(v.VM) != ""
+	requires, _ := w.facts.requires(w.payload)
+	w.unfit = w.facts.unfitFor(requires) != ""
 	return !w.unfit
 }
 

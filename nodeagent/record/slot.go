@@ -58,6 +58,8 @@ type Verified struct {
 	Packages []Package `json:"packages,omitempty"`
 	// VM is whether the payload starts virtual machines.
 	VM bool `json:"vm,omitempty"`
+	// OldestKernel is the oldest kernel that the host may run, empty where any does.
+	OldestKernel string `json:"oldestKernel,omitempty"`
 }
 
 // LoadVerified returns nil for a slot that is not verified.

@@ -101,7 +101,7 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	handler, _ := m.Handler(node.Handler)
 	return record.Verified{
 		Architecture: m.Architecture, HandlerType: string(handler.Type), ShimCompatibility: m.ShimCompatibility, Guest: m.Guest != nil,
-		Needs: record.Needs{QEMU: m.Requires.QEMU, Virtiofsd: m.Requires.Virtiofsd}, Packages: packagesOf(m), VM: m.Requires.KVM,
+		Needs: record.Needs{QEMU: m.Requires.QEMU, Virtiofsd: m.Requires.Virtiofsd}, Packages: packagesOf(m), VM: m.Requires.KVM, OldestKernel: m.Requires.OldestKernel,
 	}.Save(r.Host.Files, s.Slot)
 }
 

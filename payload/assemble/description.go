@@ -49,10 +49,12 @@ type Requires struct {
 	QEMU      bool  `toml:"qemu"`
 	Virtiofsd bool  `toml:"virtiofsd"`
 	Kernel    bool  `toml:"kernel"`
+	// OldestKernel is the oldest kernel that the host may run, as in manifest.Requires.
+	OldestKernel string `toml:"oldestKernel"`
 }
 
 func (r Requires) manifest() manifest.Requires {
-	m := manifest.Requires{QEMU: r.QEMU, Virtiofsd: r.Virtiofsd, Kernel: r.Kernel, KVM: r.QEMU || r.Virtiofsd || r.Kernel}
+	m := manifest.Requires{QEMU: r.QEMU, Virtiofsd: r.Virtiofsd, Kernel: r.Kernel, OldestKernel: r.OldestKernel, KVM: r.QEMU || r.Virtiofsd || r.Kernel}
 	if r.KVM != nil {
 		m.KVM = *r.KVM
 	}

@@ -102,6 +102,9 @@ func needChanges(from, to manifest.Requires) (all []string) {
 			all = append(all, fmt.Sprintf("The host need not bring %s any more.", need.thing))
 		}
 	}
+	if from.OldestKernel != to.OldestKernel {
+		all = append(all, fmt.Sprintf("The oldest kernel that the host may run changes from %s to %s.", cmp.Or(from.OldestKernel, "any"), cmp.Or(to.OldestKernel, "any")))
+	}
 	return all
 }
 

@@ -193,7 +193,7 @@ func TestAllElseThatChangesIsSaid(t *testing.T) {
 	m := &second.Manifest
 	m.Name, m.PayloadVersion, m.ShimCompatibility, m.Prefix = "kata", "2", "test-2", "/opt/kata"
 	m.OpenShift, m.Kubernetes = ">=4.17", ">=1.30"
-	m.Requires.QEMU = true
+	m.Requires.QEMU, m.Requires.OldestKernel = true, "5.14"
 	first.Manifest.Requires.Kernel = true
 	m.Components[0].Version = ""
 	m.Components[2].Name = "settings"
@@ -218,6 +218,7 @@ func TestAllElseThatChangesIsSaid(t *testing.T) {
 		`Shim compatibility changes from "test-1" to "test-2": the new shim cannot reach sandboxes that run, and a node keeps the old payload current until they have ended.`,
 		"The host must bring QEMU from now on.",
 		"The host need not bring a kernel for the guest any more.",
+		"The oldest kernel that the host may run changes from any to 5.14.",
 		"The versions of OpenShift that it is made for change from any to >=4.17.",
 		"The versions of Kubernetes that it is made for change from any to >=1.30.",
 		"The prefix of the base configuration changes from none to /opt/kata.",

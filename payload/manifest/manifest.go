@@ -105,7 +105,11 @@ type Requires struct {
 	QEMU bool `json:"qemu"`
 	// Virtiofsd is the daemon that serves a sandbox's files to its guest.
 	Virtiofsd bool `json:"virtiofsd,omitzero"`
-	Kernel    bool `json:"kernel"`
+	// Kernel is whether the host brings the kernel of the guest.
+	Kernel bool `json:"kernel"`
+	// OldestKernel is the oldest version of the kernel that the host may run, such as 5.14. Empty
+	// means any.
+	OldestKernel string `json:"oldestKernel,omitempty"`
 }
 
 // File is a regular file, or a symbolic link when Link is set.

@@ -31,7 +31,7 @@ func valid() manifest.Manifest {
 			{Name: "shim", Version: "1.0.0", Paths: []string{"usr/bin"}},
 			{Name: "config", Version: "1.0.0"},
 		},
-		Requires: manifest.Requires{QEMU: true}, OpenShift: ">=4.17 <4.20", Kubernetes: ">=1.30",
+		Requires: manifest.Requires{QEMU: true, OldestKernel: "5.14"}, OpenShift: ">=4.17 <4.20", Kubernetes: ">=1.30",
 		Files: []manifest.File{
 			{Path: shim, Mode: 0o755, Size: 5, SHA256: strings.Repeat("ab", 32)},
 			{Path: config, Mode: 0o644, SHA256: strings.Repeat("cd", 32)},

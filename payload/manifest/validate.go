@@ -18,6 +18,8 @@ const (
 	handlerForm      = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
 	// shimForm is what CRI-O demands of the base name of a runtime_path of type vm.
 	shimForm = `^containerd-shim-[a-zA-Z0-9\-\+]+$`
+	// kernelForm is the part of a kernel's release that every distribution counts in the same way.
+	kernelForm = `^([1-9][0-9]{0,3}\.[0-9]{1,4}(\.[0-9]{1,4})?)?$`
 )
 
 // Validate tells the first thing that makes the manifest unfit to be served, in one sentence that
@@ -43,6 +45,7 @@ func (m Manifest) validateHead() error {
 		validatePrefix(m.Prefix),
 		oneLine("openshift", m.OpenShift),
 		oneLine("kubernetes", m.Kubernetes),
+		form("requires.oldestKernel", m.Requires.OldestKernel, kernelForm),
 	)
 }
 

@@ -27,6 +27,7 @@ func TestValidateNamesTheFirstDefect(t *testing.T) {
 		"the root as prefix":      {func(m *manifest.Manifest) { m.Prefix = "/" }, `prefix "/" is not a clean absolute path`},
 		"unclean prefix":          {func(m *manifest.Manifest) { m.Prefix = "/opt/kata/" }, `prefix "/opt/kata/" is not a clean absolute path`},
 		"range":                   {func(m *manifest.Manifest) { m.OpenShift = "4\n" }, `openshift "4\n" has control characters`},
+		"kernel's release":        {func(m *manifest.Manifest) { m.Requires.OldestKernel = "5.14.0-570.el9" }, `requires.oldestKernel "5.14.0-570.el9" does not have the form`},
 		"no handlers":             {func(m *manifest.Manifest) { m.Handlers = nil }, "no handlers"},
 		"handler twice":           {func(m *manifest.Manifest) { m.Handlers = append(m.Handlers, m.Handlers[0]) }, `handler "kata-oc" is listed twice`},
 		"handler name":            {handler(func(h *manifest.Handler) { h.Name = "a/b" }), `name "a/b" does not have the form`},

@@ -235,7 +235,7 @@ func TestTheBaseConfigurationNamesWhatIsThere(t *testing.T) {
 		assert.Equal(t, "/opt/kata/share/kata-containers/kata-containers-initrd.img", qemu["initrd"], h.Name)
 		assert.Empty(t, qemu["image"], h.Name)
 	}
-	assert.Equal(t, manifest.Requires{KVM: true, QEMU: true, Virtiofsd: true}, p.Manifest.Requires)
+	assert.Equal(t, manifest.Requires{KVM: true, QEMU: true, Virtiofsd: true, OldestKernel: "5.14"}, p.Manifest.Requires)
 }
 
 func TestTheSameSourcesGiveTheSameImage(t *testing.T) {

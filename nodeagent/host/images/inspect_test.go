@@ -153,11 +153,11 @@ func TestAPayloadThatNeedsMoreThanTheHostHasIsRefusedBeforeThePull(t *testing.T)
 	n := newNode(t, s)
 	yes := true
 	_, payload := s.build(t, assemble.Input{Tree: s.tree(t, map[string]string{shim: "a shim", config: "[runtime]\n"}), Description: assemble.Description{
-		Version: "1.0.0", Architecture: runtime.GOARCH, Requires: assemble.Requires{KVM: &yes}, Components: []assemble.Component{{Name: "shim"}},
+		Version: "1.0.0", Architecture: runtime.GOARCH, Requires: assemble.Requires{KVM: &yes, OldestKernel: "5.14"}, Components: []assemble.Component{{Name: "shim"}},
 	}})
 	lacks := "the host has no /dev/kvm"
 	n.store.Lacks = func(_ context.Context, r manifest.Requires) string {
-		assert.Equal(t, manifest.Requires{KVM: true}, r)
+		assert.Equal(t, manifest.Requires{KVM: true, OldestKernel: "5.14"}, r)
 		return lacks
 	}
 	assert.True(t, assertUnfit(t, n, payload, lacks))
