@@ -79,7 +79,10 @@ type Report struct {
 	// HostWarning is why this host cannot run payloads that start virtual machines, while none is
 	// wanted here; empty where it can, and next to a hostCheck.
 	HostWarning string `json:"hostWarning,omitempty"`
-	Phase       Phase  `json:"phase"`
+	// UpdateBlocked is why updates of this host's operating system fail because of packages that the
+	// agent has layered; empty where they do not, and next to a hostCheck or hostWarning.
+	UpdateBlocked string `json:"updateBlocked,omitempty"`
+	Phase         Phase  `json:"phase"`
 	// Payload is the digest that new pods get, empty while they get none.
 	Payload string `json:"payload,omitempty"`
 	// Platform is the digest of the image's manifest for this node's architecture: another one than
@@ -158,9 +161,12 @@ func (r Report) bounded() Report {
 	r.Speaks = r.Speaks[:min(len(r.Speaks), maxVersions)]
 	r.IntentID, r.BootID = Line(r.IntentID, maxShortText), Line(r.BootID, maxShortText)
 	r.Architecture = Line(r.Architecture, maxWord)
-	r.HostCheck, r.HostWarning = Line(r.HostCheck, maxHostCheck), Line(r.HostWarning, maxHostCheck)
-	if r.HostCheck != "" {
-		r.HostWarning = ""
+	r.HostCheck, r.HostWarning, r.UpdateBlocked = Line(r.HostCheck, maxHostCheck), Line(r.HostWarning, maxHostCheck), Line(r.UpdateBlocked, maxHostCheck)
+	switch {
+	case r.HostCheck != "":
+		r.HostWarning, r.UpdateBlocked = "", ""
+	case r.HostWarning != "":
+		r.UpdateBlocked = ""
 	}
 	r.PayloadVersion = Line(r.PayloadVersion, maxWord)
 	r.Payload, r.Platform, r.Prefetched = Line(r.Payload, maxDigest), Line(r.Platform, maxDigest), Line(r.Prefetched, maxDigest)

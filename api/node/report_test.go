@@ -83,7 +83,7 @@ func hostile(text string, times int) node.Report {
 		many[i] = text
 	}
 	return node.Report{
-		Version: node.Version, Speaks: make([]int, times), IntentID: text, BootID: text, Architecture: text, HostCheck: text, HostWarning: text, Phase: node.PhaseAwaitingGrant,
+		Version: node.Version, Speaks: make([]int, times), IntentID: text, BootID: text, Architecture: text, HostCheck: text, HostWarning: text, UpdateBlocked: text, Phase: node.PhaseAwaitingGrant,
 		Payload: text, Platform: text, PayloadVersion: text, Prefetched: text, Unguarded: true, InUse: many, BoundPods: node.BoundPods{Count: times, Names: many}, RebootRequired: true,
 		Error: &node.Error{Step: text, Reason: text, Message: text, Since: time.Date(2026, 1, 2, 3, 4, 5, 678_901_234, time.FixedZone("far", 12*3600+45*60))},
 	}

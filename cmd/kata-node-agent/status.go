@@ -50,6 +50,7 @@ func printStatus(out io.Writer, sentence string, f plan.Facts) error {
 		{"host", orElse(f.Unfit(), "fit")},
 		{"packages", packagesLine(f)},
 		{"system", systemLine(f.Packages)},
+		{"update", f.Packages.UpdateBlocked()},
 	} {
 		if row[1] != "" {
 			fmt.Fprintf(table, "%s:\t%s\n", row[0], row[1])

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
@@ -65,6 +66,18 @@ func TestStatusOfDropInAndCRIO(t *testing.T) {
 	}
 	assert.Equal(t, "not running", crioLine(plan.Runtime{}))
 	assert.Equal(t, "running, does not answer over CRI", crioLine(plan.Runtime{Active: true}))
+}
+
+func TestStatusNamesPackagesThatBlockUpdatesOfTheSystem(t *testing.T) {
+	t.Parallel()
+	const qemu = "qemu-kvm-core-10.1.0-1.el9.x86_64"
+	f := updated()
+	f.Packages.Layered = &record.Layered{Packages: []record.Package{{Name: "qemu-kvm-core", NEVRA: qemu}}}
+	f.Packages.System.Deployments = []host.Deployment{{Booted: true, Local: []string{qemu}}}
+	f.Packages.Transactions = []string{"Txn Deploy on /x failed: Could not depsolve transaction; 1 problem detected"}
+	var out strings.Builder
+	require.NoError(t, printStatus(&out, "active", f))
+	assert.Regexp(t, `(?m)^update: +updates of this system fail because of the layered packages qemu-kvm-core `, out.String())
 }
 
 func TestAPlanIsPrintedInItsOrder(t *testing.T) {

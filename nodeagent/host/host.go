@@ -84,6 +84,10 @@ type Journal interface {
 	// within a time span up to now: those about one of the given words, else those about nothing
 	// else. It is a few lines at most, and empty where nothing is known.
 	Complaints(ctx context.Context, name string, within time.Duration, about ...string) ([]string, error)
+	// Messages returns what a service has printed within a time span up to now, of all boots and
+	// oldest first: the messages that contain one of the words. They are whole, with all their
+	// lines.
+	Messages(ctx context.Context, name string, within time.Duration, words ...string) ([]string, error)
 }
 
 // Services reads and restarts systemd units.

@@ -5,6 +5,7 @@ package observe
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/packages"
@@ -16,6 +17,13 @@ import (
 // operatorConfig is what the machine-config daemon keeps on its node. The API server may not be
 // there.
 const operatorConfig = "/etc/machine-config-daemon/currentconfig"
+
+// ostreed carries out all transactions of rpm-ostree, and prints how they end. An update that failed
+// longer ago than updateSpan is not tried any more: Zincati tries again within minutes.
+const (
+	ostreed    = "rpm-ostreed.service"
+	updateSpan = 24 * time.Hour
+)
 
 // packages asks rpm-ostree, whose daemon may have to be started for it, only where an answer
 // counts: the agent has layered something, or a payload needs programs of its host. Where it does
@@ -35,6 +43,9 @@ func (o Observer) packages(ctx context.Context, told cluster.Told, slots plan.Sl
 		if f.Lost, err = o.Host.Ostree.Unfinalized(ctx); err != nil {
 			return f, err
 		}
+	}
+	if f.Layered != nil && !f.Operated {
+		f.Transactions, _ = o.Host.Services.Messages(ctx, ostreed, updateSpan, packages.TransactionWords()...) //nolint:errcheck // for a warning only: not known, then
 	}
 	if f.System, err = o.Host.Ostree.Status(ctx); err != nil {
 		f.Problem = err.Error()

@@ -28,6 +28,9 @@ type Facts struct {
 	// could not be finalized when the previous boot ended.
 	Layered *record.Layered
 	Lost    string
+	// Transactions are what rpm-ostree's daemon has printed of the last transactions, whoever asked
+	// for them, oldest first; see TransactionWords.
+	Transactions []string
 }
 
 // Order is what a payload asks of its host.

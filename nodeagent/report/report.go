@@ -58,7 +58,8 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: cmp.Or(f.Unfit(), failure.unfit()), HostWarning: f.Warning(), Phase: p.Phase,
 		InUse:     inUse(f),
 		BoundPods: boundPods(f), Prefetched: f.Prefetched(),
-		Unguarded: f.Cluster.Unguarded, RebootRequired: p.Reboot != "",
+		UpdateBlocked: f.Packages.UpdateBlocked(),
+		Unguarded:     f.Cluster.Unguarded, RebootRequired: p.Reboot != "",
 		Error: problem(f, p, failure),
 	}
 	// A removal that takes away serves no new pod from its first step on.
@@ -149,6 +150,9 @@ const unguarded = "; the admission policies of deploy/ are not in force: whoever
 // Sentence says for a person where the node stands.
 func Sentence(r node.Report, p plan.Plan) string {
 	text := where(r, p) + reboot(p)
+	if r.UpdateBlocked != "" {
+		text += "; " + r.UpdateBlocked
+	}
 	if r.Unguarded {
 		text += unguarded
 	}

@@ -56,6 +56,23 @@ func TestReport(t *testing.T) {
 		failure *report.Failure
 		check   func(t *testing.T, r node.Report)
 	}{
+		"updates that fail because of layered packages": {
+			change: func(f *plan.Facts) {
+				const qemu = "qemu-kvm-core-10.1.0-1.el9.x86_64"
+				f.Packages.Layered = &record.Layered{Packages: []record.Package{{Name: "qemu-kvm-core", NEVRA: qemu}}}
+				f.Packages.System.Deployments = []host.Deployment{{Booted: true, Local: []string{qemu}}}
+				f.Packages.Transactions = []string{"Txn Deploy on /x failed: Could not depsolve transaction; 1 problem detected:\n Problem: nothing provides y needed by " + qemu}
+			},
+			check: func(t *testing.T, r node.Report) {
+				t.Helper()
+				const says = "updates of this system fail because of the layered packages qemu-kvm-core (journalctl -u rpm-ostreed): use a payload whose packages fit the new system, or one that brings QEMU"
+				assert.Contains(t, r.UpdateBlocked, says)
+				assert.Contains(t, report.Sentence(r, plan.Plan{}), "; "+says)
+				document, err := r.Encode()
+				require.NoError(t, err)
+				assert.Contains(t, document, says, "the remedy is not cut")
+			},
+		},
 		"what was fetched ahead of time": {
 			change: func(f *plan.Facts) {
 				f.Intent.Wanted.Prefetch, f.Store.Images = payload("c"), []plan.Image{{ID: "c", Digests: []string{digest("c")}}}

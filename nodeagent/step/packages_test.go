@@ -230,6 +230,21 @@ func TestAForeignTransactionIsWaitedForAndTheRestGoesOn(t *testing.T) {
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 }
 
+// rpm-ostree's status has nothing of an update that failed; its journal has.
+func TestAnUpdateThatFailsBecauseOfLayeredPackagesIsAWarning(t *testing.T) {
+	t.Parallel()
+	b := coreOS(t)
+	b.Messages = map[string][]string{"rpm-ostreed.service": {
+		"Txn Deploy on /org/projectatomic/rpmostree1/fedora_coreos failed: Could not depsolve transaction; 1 problem detected:\n Problem: nothing provides x needed by qemu-kvm-core-9.1-1.x86_64",
+	}}
+	b.want(t, installing(needy("9.1")))
+	_, last := b.settle(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase, "nothing is held up by it")
+	assert.Contains(t, b.look(t).Packages.UpdateBlocked(), "because of the layered packages qemu-kvm-core (")
+	b.Messages = nil
+	assert.Empty(t, b.look(t).Packages.UpdateBlocked())
+}
+
 func TestASilentRpmOstreeKeepsNothingFromServing(t *testing.T) {
 	t.Parallel()
 	b := coreOS(t)

@@ -51,6 +51,12 @@ func ConformServices(t *testing.T, services host.Services, name, dependent, word
 	complaints, err := services.Complaints(t.Context(), name, time.Minute, "no such request")
 	require.NoError(t, err)
 	assert.Empty(t, complaints, "what it printed is none")
+	printed, err := services.Messages(t.Context(), name, time.Minute, "no such word", words[len(words)-3:])
+	require.NoError(t, err)
+	assert.Contains(t, printed, words)
+	printed, err = services.Messages(t.Context(), name, time.Minute, "no such word")
+	require.NoError(t, err)
+	assert.Empty(t, printed)
 }
 
 // ConformSandboxes tells whether a runtime that knows our two handlers, and runs nothing, behaves

@@ -44,6 +44,12 @@ func (s services) Complaints(context.Context, string, time.Duration, ...string) 
 	return s.m.Complaints, nil
 }
 
+func (s services) Messages(_ context.Context, name string, _ time.Duration, words ...string) ([]string, error) {
+	return slices.DeleteFunc(slices.Clone(s.m.Messages[name]), func(message string) bool {
+		return !slices.ContainsFunc(words, func(word string) bool { return strings.Contains(message, word) })
+	}), nil
+}
+
 func (s services) Dependents(_ context.Context, name string) ([]string, error) {
 	if s.m.KubeletDown || name == host.ModulesUnit {
 		return nil, nil

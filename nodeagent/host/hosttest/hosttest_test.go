@@ -51,6 +51,7 @@ func TestTheServicesConform(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
 	m.Words = map[string]string{fmt.Sprintf("%032x", m.Starts+1): "hello"}
+	m.Messages = map[string][]string{"crio.service": {"hello"}}
 	hosttest.ConformServices(t, m.Host().Services, "crio.service", "kubelet.service", "hello")
 }
 

@@ -29,12 +29,25 @@ const (
 // journal within a time span. Those of requests that name one of the given words come first; if
 // there are none, those that belong to no request of another.
 func (Manager) Complaints(ctx context.Context, name string, within time.Duration, about ...string) ([]string, error) {
-	said, err := journal(ctx, name, maxJournal, "--lines="+maxSearched, fmt.Sprintf("--since=-%ds", int(within.Seconds())+1),
-		"--output-fields=MESSAGE", "_SYSTEMD_UNIT="+name, "+", "SYSLOG_IDENTIFIER="+shims)
-	if err != nil {
-		return nil, err
-	}
-	return complaints(messages(said), about), nil
+	said, err := search(ctx, name, within, "+", "SYSLOG_IDENTIFIER="+shims)
+	return complaints(said, about), err
+}
+
+// Messages returns those of a service that contain one of the words. What a program has sent to the
+// journal as one message is one, whatever its lines.
+func (Manager) Messages(ctx context.Context, name string, within time.Duration, words ...string) ([]string, error) {
+	said, err := search(ctx, name, within)
+	return slices.DeleteFunc(said, func(message string) bool {
+		return !slices.ContainsFunc(words, func(word string) bool { return strings.Contains(message, word) })
+	}), err
+}
+
+// search returns the last messages of a service, and of what the further matches find.
+func search(ctx context.Context, name string, within time.Duration, matches ...string) ([]string, error) {
+	said, err := journal(ctx, name, maxJournal, append([]string{
+		"--lines=" + maxSearched, fmt.Sprintf("--since=-%ds", int(within.Seconds())+1), "--output-fields=MESSAGE", "_SYSTEMD_UNIT=" + name,
+	}, matches...)...)
+	return messages(said), err
 }
 
 // messages are the lines of a journal in JSON. What was cut, or is no text, is passed over.
