@@ -146,7 +146,10 @@ func printManifest(out io.Writer, m manifest.Manifest) error {
 		files, size := contents(m, c.Name)
 		fmt.Fprintf(w, "component %s\t%s, %s in %d files\n", c.Name, cmp.Or(c.Version, "no version"), units.HumanSize(float64(size)), files)
 	}
-	for _, p := range m.Packages {
+	for i, p := range m.Packages {
+		if i == 0 || m.Packages[i-1].Set != p.Set {
+			fmt.Fprintf(w, "RPM set %s\tfor %s\n", p.Set, manifest.Names(m.SystemsOf(p.Set)))
+		}
 		fmt.Fprintf(w, "RPM of set %s\t%s\n", p.Set, p.NEVRA())
 	}
 	return w.Flush()

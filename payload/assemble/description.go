@@ -39,6 +39,8 @@ type Description struct {
 	Components []Component `toml:"components"`
 	// Packages are the RPM packages among the staged files.
 	Packages []manifest.Package `toml:"packages"`
+	// PackageSets say which hosts the sets of packages are for.
+	PackageSets []manifest.PackageSet `toml:"packageSets"`
 }
 
 // Requires says what the host must bring.
@@ -126,7 +128,7 @@ func (d Description) manifest() manifest.Manifest {
 	m := manifest.Manifest{
 		Version: manifest.Version, Name: d.Name, PayloadVersion: d.Version, Architecture: cmp.Or(d.Architecture, runtime.GOARCH),
 		Prefix: d.Prefix, ShimCompatibility: d.ShimCompatibility, OpenShift: d.OpenShift, Kubernetes: d.Kubernetes,
-		Requires: d.Requires.manifest(), Guest: (*manifest.Guest)(d.Guest), Packages: d.Packages,
+		Requires: d.Requires.manifest(), Guest: (*manifest.Guest)(d.Guest), Packages: d.Packages, PackageSets: d.PackageSets,
 	}
 	for _, h := range d.Handlers {
 		m.Handlers = append(m.Handlers, manifest.Handler{

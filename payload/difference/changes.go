@@ -142,6 +142,13 @@ func packageChanges(from, to manifest.Manifest) (all []string) {
 	if len(removed) > 0 {
 		all = append(all, fmt.Sprintf("RPM packages are removed: %s.", strings.Join(removed, ", ")))
 	}
+	for i, p := range to.Packages {
+		known := slices.ContainsFunc(from.Packages, func(old manifest.Package) bool { return old.Set == p.Set })
+		first := !slices.ContainsFunc(to.Packages[:i], func(other manifest.Package) bool { return other.Set == p.Set })
+		if before, after := from.SystemsOf(p.Set), to.SystemsOf(p.Set); known && first && !slices.Equal(before, after) {
+			all = append(all, fmt.Sprintf("RPM set %s changes from one for %s to one for %s.", p.Set, manifest.Names(before), manifest.Names(after)))
+		}
+	}
 	return all
 }
 

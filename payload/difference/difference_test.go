@@ -205,6 +205,7 @@ func TestAllElseThatChangesIsSaid(t *testing.T) {
 	first.Manifest.Packages = []manifest.Package{rpm}
 	rpm.Release = "2.el9"
 	m.Packages = []manifest.Package{rpm}
+	m.PackageSets = []manifest.PackageSet{{Name: "host", Systems: []manifest.System{{ID: "rhel", Version: "9"}, {ID: "rhcos", Version: "4.18"}}}}
 	d, by := between(t, first, second)
 	assert.Equal(t, []string{
 		"The payload's name changes from kata-test to kata.",
@@ -224,6 +225,7 @@ func TestAllElseThatChangesIsSaid(t *testing.T) {
 		"The prefix of the base configuration changes from none to /opt/kata.",
 		"RPM packages are added: qemu-kvm-core-17:10.1.0-2.el9.x86_64 (set host).",
 		"RPM packages are removed: qemu-kvm-core-17:10.1.0-1.el9.x86_64 (set host).",
+		"RPM set host changes from one for every system to one for rhel 9, rhcos 4.18.",
 	}, d.Changes)
 	assert.Equal(t, difference.Component{Name: "config", From: "1"}, by["config"])
 }

@@ -65,7 +65,9 @@ type Manifest struct {
 	Components []Component `json:"components"`
 	// Packages are the RPM packages among the files, for hosts that layer packages; see Package.
 	Packages []Package `json:"packages,omitempty"`
-	Requires Requires  `json:"requires"`
+	// PackageSets say which hosts the sets of packages are for.
+	PackageSets []PackageSet `json:"packageSets,omitempty"`
+	Requires    Requires     `json:"requires"`
 	// Guest is nil where the base configuration names kernel and initrd.
 	Guest *Guest `json:"guest,omitempty"`
 	// OpenShift and Kubernetes are the version ranges that the payload is made for. Empty means

@@ -22,7 +22,7 @@ const (
 // Package is an RPM package that the payload holds and a host may layer. Its digest is that of the
 // file at Path.
 type Package struct {
-	// Set is the name of the packages that are installed together.
+	// Set is the name of the packages that are installed together; see PackageSet.
 	Set     string `json:"set"`
 	Name    string `json:"name"`
 	Epoch   int    `json:"epoch,omitzero"`
@@ -63,7 +63,7 @@ func (m Manifest) validatePackages() error {
 		}
 		names[name], paths[p.Path] = p.NEVRA(), true
 	}
-	return nil
+	return m.validateSets()
 }
 
 func (m Manifest) validatePackage(p Package) error {

@@ -63,10 +63,20 @@ type Archive struct {
 
 // RPMSet is a set of packages that hosts layer together.
 type RPMSet struct {
-	Set          string     `toml:"set"`
+	Set string `toml:"set"`
+	// Systems are the hosts that it is for, by their os-release, as in manifest.System. Empty means
+	// every one.
+	Systems      []System   `toml:"systems"`
 	Architecture string     `toml:"architecture"`
 	Profiles     []string   `toml:"profiles"`
 	Packages     []Location `toml:"packages"`
+}
+
+// System is an operating system.
+type System struct {
+	ID      string `toml:"id"`
+	Version string `toml:"version"`
+	Variant string `toml:"variant"`
 }
 
 // Directory is a directory staged as the image's root, which becomes one component.

@@ -86,12 +86,14 @@ func TestSetsAndDirectoriesAreForProfilesAndArchitectures(t *testing.T) {
 set = "host"
 architecture = "amd64"
 profiles = ["host-qemu"]
+systems = [{ id = "fedora", version = "42", variant = "coreos" }]
 packages = [{ file = "a.rpm" }]
 [[directories]]
 component = "extra"
 directory = "extra"
 `))
 	require.NoError(t, err)
+	assert.Equal(t, []source.System{{ID: "fedora", Version: "42", Variant: "coreos"}}, s.RPMs[0].Systems)
 	for _, test := range []struct {
 		profile, architecture string
 		sets, dirs            int

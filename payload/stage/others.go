@@ -41,6 +41,18 @@ func (s *stager) stageDirectory(ctx context.Context, d source.Directory) error {
 	return d.CheckPin(digest)
 }
 
+// declared returns which hosts the sets are for, as the manifest has it.
+func declared(sets []source.RPMSet) (all []manifest.PackageSet) {
+	for _, set := range sets {
+		one := manifest.PackageSet{Name: set.Set}
+		for _, s := range set.Systems {
+			one.Systems = append(one.Systems, manifest.System(s))
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
 // stageSet takes the packages of an RPM set, as one component.
 func (s *stager) stageSet(ctx context.Context, set source.RPMSet) error {
 	c := s.addComponent(setComponent(set), s.version())

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/kata-node/kata-node/payload/assemble"
 	"github.com/kata-node/kata-node/payload/manifest"
@@ -91,6 +92,9 @@ func newStager(in Input) (*stager, error) {
 
 func (s *stager) build(ctx context.Context) error {
 	sets, dirs := s.Sources.For(s.Profile, s.Architecture)
+	if err := manifest.ValidateSets(declared(sets)); err != nil {
+		return err
+	}
 	for _, set := range sets {
 		if err := s.stageSet(ctx, set); err != nil {
 			return fmt.Errorf("RPM set %q: %w", set.Set, err)
@@ -161,6 +165,8 @@ func (s *stager) description() assemble.Description {
 		ShimCompatibility: s.Sources.ShimCompatibility, OpenShift: s.Sources.OpenShift, Kubernetes: s.Sources.Kubernetes,
 		Requires: s.profile.Requires, Packages: s.packages,
 	}
+	sets, _ := s.Sources.For(s.Profile, s.Architecture)
+	d.PackageSets = slices.DeleteFunc(declared(sets), func(set manifest.PackageSet) bool { return len(set.Systems) == 0 })
 	for _, h := range s.profile.Handlers {
 		d.Handlers = append(d.Handlers, h.Handler)
 	}

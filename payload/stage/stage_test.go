@@ -296,11 +296,12 @@ func TestRPMsAndDirectoriesAreComponents(t *testing.T) {
 	require.NoError(t, err)
 	in.Sources.Directories = []source.Directory{{Location: source.Location{Directory: "extra", SHA256: measured}, Component: "extra"}}
 	pinned := source.Location{File: "renamed.rpm", SHA256: digest(rpm)}
-	in.Sources.RPMs = []source.RPMSet{{Set: "host", Architecture: "amd64", Packages: []source.Location{pinned}}}
+	in.Sources.RPMs = []source.RPMSet{{Set: "host", Architecture: "amd64", Packages: []source.Location{pinned}, Systems: []source.System{{ID: "fedora", Version: "42"}}}}
 	p, _ := build(t, in)
 	path := manifest.PackageDir + "/host/" + name
 	assert.Equal(t, []manifest.Package{{Set: "host", Name: "tiny", Epoch: 2, Version: "1.0~rc1", Release: "1", Architecture: "x86_64", Path: path}}, p.Manifest.Packages)
 	assert.Equal(t, []string{path}, files(p.Manifest)["rpms-host"])
+	assert.Equal(t, []manifest.PackageSet{{Name: "host", Systems: []manifest.System{{ID: "fedora", Version: "42"}}}}, p.Manifest.PackageSets)
 	assert.Equal(t, []string{"usr/share/extra/a[b]*"}, files(p.Manifest)["extra"])
 	f, _ := p.Manifest.File(path)
 	assert.Equal(t, digest(rpm), f.SHA256)
@@ -309,4 +310,9 @@ func TestRPMsAndDirectoriesAreComponents(t *testing.T) {
 	in.Sources.RPMs[0].Packages = []source.Location{pinned, pinned}
 	_, err = stage.Build(t.Context(), in)
 	require.ErrorContains(t, err, `tiny-2:1.0~rc1-1.x86_64 are the same package: a host installs one of them`)
+
+	in.Tree = t.TempDir()
+	in.Sources.RPMs = []source.RPMSet{{Set: "host", Architecture: "amd64"}, {Set: "newer", Architecture: "amd64", Systems: []source.System{{ID: "fedora", Version: "43"}}}}
+	_, err = stage.Build(t.Context(), in)
+	require.ErrorContains(t, err, `package sets "host" and "newer" are both for fedora 43: a host layers one set`)
 }
