@@ -10,20 +10,40 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/record"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 // mostAttempts is how many times in a row the same packages are staged where each time another hand
 // takes them away before they boot.
 const mostAttempts = 3
 
-// set returns the packages of a payload, unless it has more than one set of them.
-func set(all []record.Package) (packages []record.Package, ambiguous bool) {
+// Chosen returns the packages of the set that is for a system, none where there is none. A payload of
+// which two sets would fit is not built.
+func Chosen(all []record.Package, sets map[string][]manifest.System, r host.Release) []record.Package {
+	var chosen []record.Package
 	for _, p := range all {
-		if p.Set != all[0].Set {
-			return nil, true
+		systems := sets[p.Set]
+		if len(systems) == 0 || slices.ContainsFunc(systems, func(s manifest.System) bool { return s.Is(r.ID, r.Version, r.Variant) }) {
+			chosen = append(chosen, p)
 		}
 	}
-	return all, false
+	if slices.ContainsFunc(chosen, func(p record.Package) bool { return p.Set != chosen[0].Set }) {
+		return nil
+	}
+	return chosen
+}
+
+// unsuited says for which systems the payload has packages.
+func (q question) unsuited() string {
+	var systems []manifest.System
+	for i, p := range q.offered {
+		if i == 0 || q.offered[i-1].Set != p.Set {
+			systems = append(systems, q.Sets[p.Set]...)
+		}
+	}
+	r := q.facts.Release
+	return fmt.Sprintf("the payload has packages for %s, and this system is %s: use one with a set for it, or hostPackages None or Extension",
+		manifest.Names(systems), manifest.System{ID: orElse(r.ID, "unknown"), Version: r.Version, Variant: r.Variant})
 }
 
 // layered is the way to packages of the payload. What the system has of itself is left alone.
@@ -44,7 +64,6 @@ func (q question) layered() Decision {
 // refused says what forbids layering here, where something does.
 func (q question) refused() Decision {
 	f := q.facts
-	packages, ambiguous := set(q.Packages)
 	runs, booted := f.System.Booted()
 	next, _ := f.System.Next()
 	const refused = "packages are not layered here: "
@@ -61,9 +80,9 @@ func (q question) refused() Decision {
 		return refuse(node.ReasonLayeringRefused, "rpm-ostree does not answer: "+f.Problem)
 	case !booted:
 		return refuse(node.ReasonLayeringRefused, refused+"rpm-ostree names no booted deployment, as on live systems")
-	case ambiguous:
-		return refuse(node.ReasonPackagesMissing, "the payload has more than one set of packages: use one with the set for this operating system alone")
-	case len(packages) == 0:
+	case len(q.Packages) == 0 && len(q.offered) > 0:
+		return refuse(node.ReasonPackagesMissing, q.unsuited())
+	case len(q.Packages) == 0:
 		return refuse(node.ReasonPackagesMissing, "the payload has no packages to layer: use one built with them, or hostPackages None or Extension")
 	}
 	return q.conflict(next)

@@ -9,6 +9,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/record"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 // Facts are what is known of a host's packages.
@@ -16,6 +17,8 @@ type Facts struct {
 	// System is what rpm-ostree says; Problem why it said nothing.
 	System  host.OSTree
 	Problem string
+	// Release is the operating system that runs.
+	Release host.Release
 	// QEMU and Virtiofsd are where the host has them, empty where it has not.
 	QEMU, Virtiofsd string
 	// Operated is whether the machine-config operator manages this node, and Complaint what its
@@ -37,8 +40,9 @@ type Facts struct {
 type Order struct {
 	Mode  node.HostPackages
 	Needs record.Needs
-	// Packages are those of the payload.
+	// Packages are those of the payload, of all its sets, and Sets the systems that those are for.
 	Packages []record.Package
+	Sets     map[string][]manifest.System
 	// Architecture is the node's, Busy what else works on the node.
 	Architecture, Busy string
 }
@@ -102,6 +106,8 @@ func (d Decision) String() string {
 // For returns the decision for what a payload asks of a host.
 func For(o Order, f Facts) Decision {
 	q := question{Order: o, facts: f, mode: o.Mode}
+	q.Packages = Chosen(o.Packages, o.Sets, f.Release)
+	q.offered = o.Packages
 	if o.Mode == node.HostPackagesAuto || o.Mode == "" {
 		q.mode, q.why = auto(o, f)
 	}
@@ -112,7 +118,6 @@ func For(o Order, f Facts) Decision {
 
 // auto chooses a mode from facts.
 func auto(o Order, f Facts) (mode node.HostPackages, why string) {
-	_, ambiguous := set(o.Packages)
 	switch {
 	case o.Needs == (record.Needs{}):
 		return node.HostPackagesNone, "the payload needs nothing of its host"
@@ -128,15 +133,18 @@ func auto(o Order, f Facts) (mode node.HostPackages, why string) {
 		return node.HostPackagesNone, "bootc updates this host: " + f.System.Bootc
 	case len(o.Packages) == 0:
 		return node.HostPackagesNone, "the payload has no packages to layer"
-	case ambiguous:
-		return node.HostPackagesNone, "the payload has more than one set of packages"
+	case len(Chosen(o.Packages, o.Sets, f.Release)) == 0:
+		return node.HostPackagesNone, "the payload has no packages for this system"
 	}
 	return node.HostPackagesLayered, "rpm-ostree manages this host, and the payload has packages for it"
 }
 
 // question is one decision under way.
 type question struct {
+	// Order has the packages for this system alone, offered are those of all sets.
 	Order
+	offered []record.Package
+
 	facts Facts
 	mode  node.HostPackages
 	why   string

@@ -11,6 +11,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/packages"
 	"github.com/kata-node/kata-node/nodeagent/record"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 // The packages of a payload, and those of the next one.
@@ -60,6 +61,15 @@ func having(p []record.Package) func(*host.Deployment) {
 }
 
 func requested(d *host.Deployment) { d.Requested = []string{"kata-containers"} }
+
+func fedora(version string) host.Release {
+	return host.Release{ID: "fedora", Version: version, Variant: "coreos"}
+}
+
+// forFedora says that the packages of one are for a Fedora alone.
+func forFedora(version string) map[string][]manifest.System {
+	return map[string][]manifest.System{"host": {{ID: "fedora", Version: version}}}
+}
 
 func system(all ...host.Deployment) host.OSTree { return host.OSTree{Exists: true, Deployments: all} }
 
@@ -132,9 +142,9 @@ func TestAutoSaysWhatItChoseAndWhy(t *testing.T) {
 			facts: packages.Facts{System: plain, QEMU: "/q"}, order: func(o *packages.Order) { o.Packages = nil },
 			want: node.HostPackagesNone, verdict: packages.Refuse, reason: node.ReasonPackagesMissing, says: "this host has no virtiofsd, which", whyParts: "no packages to layer",
 		},
-		"a payload with two sets": {
-			facts: packages.Facts{System: plain}, order: func(o *packages.Order) { o.Packages[1].Set = "other" },
-			want: node.HostPackagesNone, verdict: packages.Refuse, reason: node.ReasonPackagesMissing, whyParts: "more than one set",
+		"a payload with packages for another system": {
+			facts: packages.Facts{System: plain, Release: fedora("43")}, order: func(o *packages.Order) { o.Sets = forFedora("42") },
+			want: node.HostPackagesNone, verdict: packages.Refuse, reason: node.ReasonPackagesMissing, whyParts: "no packages for this system",
 		},
 		"Fedora CoreOS": {
 			facts: packages.Facts{System: plain},
@@ -231,7 +241,7 @@ func TestWhereLayeringIsRefusedTheReasonIsSaid(t *testing.T) {
 		r.check(t, name)
 	}
 	for name, order := range map[string]func(*packages.Order){
-		"more than one set":            func(o *packages.Order) { o.Packages[1].Set = "other" },
+		"the payload has packages for fedora 42, and this system is unknown: use one with a set for it": func(o *packages.Order) { o.Sets = forFedora("42") },
 		"no packages":                  func(o *packages.Order) { o.Packages = nil },
 		"has no QEMU and no virtiofsd": nil,
 	} {
@@ -281,6 +291,40 @@ func TestPackagesAreLayeredUntilTheRunningSystemHasThem(t *testing.T) {
 		r.mode, r.want = node.HostPackagesLayered, node.HostPackagesLayered
 		r.check(t, name)
 	}
+}
+
+func TestTheSetForTheSystemIsChosen(t *testing.T) {
+	t.Parallel()
+	newer := two()
+	for i := range newer {
+		newer[i].Set = "newer"
+	}
+	both := append(one(), newer...)
+	sets := forFedora("42")
+	sets["newer"] = []manifest.System{{ID: "fedora", Version: "43"}, {ID: "rhel", Version: "10"}}
+	for _, c := range []struct {
+		release host.Release
+		want    []record.Package
+	}{
+		{fedora("42"), one()},
+		{fedora("43"), newer},
+		{host.Release{ID: "rhel", Version: "10.1"}, newer},
+		{fedora("44"), nil},
+		{host.Release{}, nil},
+	} {
+		assert.Equal(t, c.want, packages.Chosen(both, sets, c.release), "%+v", c.release)
+	}
+	assert.Equal(t, one(), packages.Chosen(one(), nil, host.Release{}), "a set without systems is for every one")
+	assert.Empty(t, packages.Chosen(both, nil, fedora("42")), "not two at once")
+
+	f := packages.Facts{System: system(running(having(one()))), Layered: layered(one(), 1), QEMU: "/q", Virtiofsd: "/v", Release: fedora("43")}
+	o := needing()
+	o.Packages, o.Sets = both, sets
+	assert.Equal(t, packages.Layer, packages.For(o, f).Verdict, "the system was updated: the set of the new one replaces the other")
+	f.Release = fedora("44")
+	d := packages.For(o, f)
+	assert.Equal(t, packages.Refuse, d.Verdict)
+	assert.Equal(t, "the payload has packages for fedora 42, fedora 43, rhel 10, and this system is fedora 44 (coreos): use one with a set for it, or hostPackages None or Extension", d.Sentence)
 }
 
 // Foreign transactions are waited for, with a reason for people, however long they take.

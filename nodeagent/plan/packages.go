@@ -27,7 +27,7 @@ func (w *way) packages() bool {
 		mode = f.Intent.Wanted.HostPackages
 	}
 	d := packages.For(packages.Order{
-		Mode: mode, Needs: slot.Verified.Needs, Packages: slot.Verified.Packages,
+		Mode: mode, Needs: slot.Verified.Needs, Packages: slot.Verified.Packages, Sets: slot.Verified.Sets,
 		Architecture: f.Host.Architecture, Busy: f.Cluster.Busy,
 	}, f.Packages)
 	w.planner.plan.Packages = &d

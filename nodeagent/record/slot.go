@@ -7,6 +7,7 @@ import (
 	"path"
 
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 // Files in a slot's directory.
@@ -56,6 +57,9 @@ type Verified struct {
 	// layers packages.
 	Needs    Needs     `json:"needs,omitzero"`
 	Packages []Package `json:"packages,omitempty"`
+	// Sets are the systems that sets of packages are for, by name. One that is not there is for every
+	// system.
+	Sets map[string][]manifest.System `json:"sets,omitempty"`
 	// VM is whether the payload starts virtual machines.
 	VM bool `json:"vm,omitempty"`
 	// OldestKernel is the oldest kernel that the host may run, empty where any does.

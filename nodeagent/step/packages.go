@@ -29,7 +29,8 @@ func (r Runner) layer(ctx context.Context, s plan.Step, f plan.Facts) error {
 	if at < 0 || f.Slots.All[at].Verified == nil {
 		return fmt.Errorf("layering packages: slot %s is not verified any more", s.Slot)
 	}
-	wanted := f.Slots.All[at].Verified.Packages
+	verified := f.Slots.All[at].Verified
+	wanted := packages.Chosen(verified.Packages, verified.Sets, f.Packages.Release)
 	change := packages.Change(wanted, f.Packages)
 	if len(change.Install)+len(change.Uninstall) > 0 {
 		if err := packages.Recorded(wanted, f.Host.BootID, f.Packages).Save(r.Host.Files); err != nil {

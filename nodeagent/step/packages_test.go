@@ -245,6 +245,28 @@ func TestAnUpdateThatFailsBecauseOfLayeredPackagesIsAWarning(t *testing.T) {
 	assert.Empty(t, b.look(t).Packages.UpdateBlocked())
 }
 
+func TestTheSetForTheHostsSystemIsLayered(t *testing.T) {
+	t.Parallel()
+	b := coreOS(t)
+	both := needy("9.1")
+	both.Sets = map[string][]manifest.System{"fc42": {{ID: "fedora", Version: "42"}}, "el9": {{ID: "rhel", Version: "9"}, {ID: "rhcos", Version: "4.18"}}}
+	b.Registry[both.Reference()] = both
+	wanted := installing(both)
+	wanted.HostPackages = node.HostPackagesLayered
+	b.want(t, wanted)
+	require.NoError(t, b.Files.Write("/etc/os-release", []byte("NAME=\"Fedora Linux\"\nID=fedora\nVERSION_ID=43\nVARIANT_ID=coreos\n"), 0o644))
+	_, last := b.settle(t)
+	require.NotNil(t, last.Problem)
+	assert.Equal(t, node.ReasonPackagesMissing, last.Problem.Reason)
+	assert.Equal(t, "the payload has packages for rhel 9, rhcos 4.18, fedora 42, and this system is fedora 43 (coreos): use one with a set for it, or hostPackages None or Extension", last.Problem.Message)
+
+	require.NoError(t, b.Files.Write("/etc/os-release", []byte("ID=\"rhel\"\nVERSION_ID='9.6'\n"), 0o644))
+	_, last = b.settle(t)
+	require.Equal(t, node.PhaseInstalled, last.Phase)
+	_, next := b.local(t)
+	assert.Equal(t, []string{"qemu-kvm-core-9.1-1.el9.x86_64", "virtiofsd-1.13-1.el9.x86_64"}, next)
+}
+
 func TestASilentRpmOstreeKeepsNothingFromServing(t *testing.T) {
 	t.Parallel()
 	b := coreOS(t)

@@ -101,8 +101,16 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	handler, _ := m.Handler(node.Handler)
 	return record.Verified{
 		Architecture: m.Architecture, HandlerType: string(handler.Type), ShimCompatibility: m.ShimCompatibility, Guest: m.Guest != nil,
-		Needs: record.Needs{QEMU: m.Requires.QEMU, Virtiofsd: m.Requires.Virtiofsd}, Packages: packagesOf(m), VM: m.Requires.KVM, OldestKernel: m.Requires.OldestKernel,
+		Needs: record.Needs{QEMU: m.Requires.QEMU, Virtiofsd: m.Requires.Virtiofsd}, Packages: packagesOf(m), Sets: setsOf(m), VM: m.Requires.KVM, OldestKernel: m.Requires.OldestKernel,
 	}.Save(r.Host.Files, s.Slot)
+}
+
+func setsOf(m manifest.Manifest) map[string][]manifest.System {
+	sets := map[string][]manifest.System{}
+	for _, set := range m.PackageSets {
+		sets[set.Name] = set.Systems
+	}
+	return sets
 }
 
 func packagesOf(m manifest.Manifest) []record.Package {

@@ -41,6 +41,11 @@ func (s System) String() string {
 	return text
 }
 
+// Is reports whether a host is such a system, by ID, VERSION_ID and VARIANT_ID of its os-release.
+func (s System) Is(id, version, variant string) bool {
+	return s.ID == id && startsWith(version, s.Version) && (s.Variant == "" || s.Variant == variant)
+}
+
 // Names names systems for people, where none are all.
 func Names(systems []System) string {
 	var names []string

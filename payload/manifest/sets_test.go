@@ -43,6 +43,28 @@ func TestSetsForDifferentSystemsAreOnePayload(t *testing.T) {
 	require.NoError(t, sets([]string{"host"}).Validate(), "one set for every system")
 }
 
+func TestAHostIsOneOfASetsSystems(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		system               manifest.System
+		id, version, variant string
+		want                 bool
+	}{
+		{manifest.System{ID: "rhel", Version: "9"}, "rhel", "9.6", "coreos", true},
+		{manifest.System{ID: "rhel", Version: "9.6"}, "rhel", "9.6", "", true},
+		{manifest.System{ID: "rhel", Version: "9.6"}, "rhel", "9.60", "", false},
+		{manifest.System{ID: "rhel", Version: "9.6"}, "rhel", "9", "", false},
+		{manifest.System{ID: "rhel", Version: "9"}, "centos", "9", "", false},
+		{manifest.System{ID: "fedora"}, "fedora", "", "", true},
+		{manifest.System{ID: "fedora", Version: "4"}, "fedora", "42", "", false},
+		{manifest.System{ID: "fedora", Variant: "coreos"}, "fedora", "42", "coreos", true},
+		{manifest.System{ID: "fedora", Variant: "coreos"}, "fedora", "42", "", false},
+		{manifest.System{ID: "fedora"}, "", "", "", false},
+	} {
+		assert.Equal(t, c.want, c.system.Is(c.id, c.version, c.variant), "%+v", c)
+	}
+}
+
 func TestSetsAmongWhichAHostCouldNotChooseAreNamed(t *testing.T) {
 	t.Parallel()
 	fedora := func(version, variant string) manifest.System {

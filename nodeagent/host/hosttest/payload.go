@@ -45,8 +45,10 @@ type Payload struct {
 	// Modules are those that a guest needs of the host's kernel. The payload brings all of its
 	// guest where there are none.
 	Modules []string
-	// Packages are versions by name.
+	// Packages are versions by name. Sets are the systems for which the payload has a set of them, by
+	// its name, which ends the release of its packages; without any there is one set for every system.
 	Packages map[string]string
+	Sets     map[string][]manifest.System
 	// Damage replaces the content of files after the manifest was written; the manifest's own too.
 	Damage map[string]string
 }
@@ -66,6 +68,9 @@ func (p Payload) manifest() []byte {
 		Handlers:   []manifest.Handler{{Name: node.Handler, Type: manifest.TypeVM, Shim: ShimFile, Config: ConfigFile, Dialect: manifest.DialectGo}},
 		Components: []manifest.Component{{Name: "all", Version: p.Version}}, Requires: p.Requires, Packages: p.packages(),
 	}
+	for _, set := range slices.Sorted(maps.Keys(p.Sets)) {
+		m.PackageSets = append(m.PackageSets, manifest.PackageSet{Name: set, Systems: p.Sets[set]})
+	}
 	if len(p.Modules) > 0 {
 		m.Requires.Kernel, m.Guest = true, &manifest.Guest{Initrd: BaseFile, Kernel: KernelFile, Modules: p.Modules}
 	}
@@ -83,11 +88,20 @@ func (p Payload) manifest() []byte {
 }
 
 func (p Payload) packages() []manifest.Package {
+	releases := map[string]string{"host": "1"}
+	for i, set := range slices.Sorted(maps.Keys(p.Sets)) {
+		if i == 0 {
+			clear(releases)
+		}
+		releases[set] = "1." + set
+	}
 	var all []manifest.Package
-	for _, name := range slices.Sorted(maps.Keys(p.Packages)) {
-		one := manifest.Package{Set: "host", Name: name, Version: p.Packages[name], Release: "1", Architecture: "x86_64"}
-		one.Path = path.Join(manifest.PackageDir, one.Set, one.FileName())
-		all = append(all, one)
+	for _, set := range slices.Sorted(maps.Keys(releases)) {
+		for _, name := range slices.Sorted(maps.Keys(p.Packages)) {
+			one := manifest.Package{Set: set, Name: name, Version: p.Packages[name], Release: releases[set], Architecture: "x86_64"}
+			one.Path = path.Join(manifest.PackageDir, one.Set, one.FileName())
+			all = append(all, one)
+		}
 	}
 	return all
 }
