@@ -23,7 +23,7 @@ func (t *Table) Sees(pid int, path string) error {
 	if err != nil {
 		return fmt.Errorf("opening the root directory of process %d: %w", pid, err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() //nolint:errcheck // opened for reading only
 	path = filepath.Join(t.root, path)
 	found, err := unix.Openat2(int(root.Fd()), path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
 	if err != nil {
