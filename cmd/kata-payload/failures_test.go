@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/stretchr/testify/assert"
@@ -155,7 +156,17 @@ func TestABuildThatIsEndedWhileItDownloadsLeavesNothing(t *testing.T) {
 	address, halted := held(t, func(*http.Request) bool { return true }, nil)
 	file := declare(t, `url = "http://`+address+`/kata.tar"`, strings.Repeat("a", 64))
 	cmd := exec.CommandContext(t.Context(), kataPayload, "build", "--sources", file, "--architecture", "amd64", "--cache", cache, "--to", "oci:"+t.TempDir())
-	ended(t, cmd, syscall.SIGTERM, func() { <-halted })
+	ended(t, cmd, syscall.SIGTERM, func() {
+		<-halted
+		require.Eventually(t, func() bool {
+			parts := entries(t, cache)
+			if len(parts) == 0 {
+				return false
+			}
+			part, err := os.Stat(filepath.Join(cache, parts[0]))
+			return err == nil && part.Size() > 0
+		}, time.Minute, 10*time.Millisecond, "what has arrived is written")
+	})
 	assert.NotEmpty(t, entries(t, cache), "the next run resumes the download")
 }
 
