@@ -33,16 +33,12 @@ type Options struct {
 	Race bool
 }
 
-// All builds the programs one after the other, and says so in out.
+// All builds the programs one after the other, and says so in out. While another test program
+// builds, it waits for those programs only that are not known to be up to date.
 func All(ctx context.Context, out io.Writer, options Options) error {
 	if err := os.MkdirAll(options.Bin, 0o755); err != nil {
 		return fmt.Errorf("building: %w", err)
 	}
-	unlock, err := lock(filepath.Join(options.Bin, "build.lock"))
-	if err != nil {
-		return fmt.Errorf("building: %w", err)
-	}
-	defer unlock()
 	programs := Programs()
 	for _, name := range options.Only {
 		if !slices.ContainsFunc(programs, func(p Program) bool { return p.Name == name }) {
@@ -77,6 +73,14 @@ func (p Program) build(ctx context.Context, out io.Writer, options Options) erro
 		return fmt.Errorf("building %s: %w", p.Name, err)
 	}
 	if upToDate(target, key) {
+		return nil
+	}
+	unlock, err := lock(filepath.Join(options.Bin, "build.lock"))
+	if err != nil {
+		return fmt.Errorf("building %s: %w", p.Name, err)
+	}
+	defer unlock()
+	if upToDate(target, key) { // Another test program was first.
 		return nil
 	}
 	command, err := p.command(ctx, target, options)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/test/bed/build"
 )
@@ -30,6 +31,20 @@ func TestLargeProgramIsBuiltAgainOnlyWhenItsSourcesChange(t *testing.T) {
 	write(t, repository, "test/cmd/testbed/main.go", program("two"))
 	assert.Contains(t, buildTestbed(t, repository), "building testbed")
 	assert.Equal(t, "two", run(t, repository))
+}
+
+func TestAProgramThatIsUpToDateIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	repository := t.TempDir()
+	write(t, repository, "test/go.mod", "module example.test\n\ngo 1.26\n")
+	write(t, repository, "test/cmd/testbed/main.go", program("one"))
+	assert.Contains(t, buildTestbed(t, repository), "building testbed")
+
+	lock, err := os.Open(filepath.Join(repository, "bin", "build.lock"))
+	require.NoError(t, err)
+	defer lock.Close()
+	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX), "as another test program that builds")
+	assert.Empty(t, buildTestbed(t, repository))
 }
 
 func TestProgramThatDoesNotCompileIsShown(t *testing.T) {
