@@ -18,6 +18,9 @@ const (
 	ReasonRebootInVain = "RebootInVain"
 	// ReasonPayloadUnfit says that the payload is not made for this host or for this agent.
 	ReasonPayloadUnfit = "PayloadUnfit"
+	// ReasonPayloadGivenUp says that the payload failed its proof twice, and that the one which serves
+	// passed it in between.
+	ReasonPayloadGivenUp = "PayloadGivenUp"
 	// ReasonSettingsUnreadable says that an administrator's configuration fragment cannot be read.
 	ReasonSettingsUnreadable = "SettingsUnreadable"
 	// ReasonStoreUnreadable says that the image store cannot be read.

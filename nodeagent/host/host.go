@@ -215,8 +215,8 @@ type Sandbox struct {
 type Sandboxes interface {
 	List(ctx context.Context, handlers ...string) ([]Sandbox, error)
 	// Prove starts a sandbox on the host's network, lets a container in it run, and leaves both to
-	// Remove, also where an error comes with an id. The error is what the runtime said;
-	// UnknownHandler where it does not know the handler.
+	// Remove, also where an error comes with an id. The error is what the runtime said: Strained
+	// where it lacked something of the host, UnknownHandler where it does not know the handler.
 	Prove(ctx context.Context, handler, name string) (id string, err error)
 	// Shim returns the program that the running runtime starts for a handler, empty where it does
 	// not tell. Of two definitions of a handler the runtime takes one, and a proof of another
@@ -227,6 +227,15 @@ type Sandboxes interface {
 	// Remove stops and removes a sandbox; one that does not exist is no error.
 	Remove(ctx context.Context, id string) error
 }
+
+// Strained is the error of a proof that lacked what the host may have a moment later: memory, room,
+// file descriptors, time. By itself it says nothing of the payload.
+type Strained struct{ Err error }
+
+func (e *Strained) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the runtime said.
+func (e *Strained) Unwrap() error { return e.Err }
 
 // UnknownHandler is the error of a runtime that was started without a handler.
 type UnknownHandler struct {

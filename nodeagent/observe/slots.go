@@ -63,6 +63,9 @@ func (o Observer) slot(id string, mounted []string) (plan.Slot, error) {
 	if slot.Guest, err = o.guest(id); err != nil {
 		return slot, err
 	}
+	if slot.Failed, err = record.LoadFailed(o.Host.Files, id); err != nil {
+		return slot, err
+	}
 	proved, err := record.LoadProved(o.Host.Files, id)
 	slot.Proved, slot.Configured = proved.Invocation, o.configured(id)
 	return slot, err

@@ -148,7 +148,10 @@ func (w *way) prove() bool {
 		return w.problem(Prove, node.ReasonProvePayloadFailed, fmt.Sprintf("%d sandboxes of earlier proofs still run and CRI-O does not remove them, such as %s: "+
 			"no other one is started before that; journalctl -u crio says why their container did not start, and a reboot removes them", len(left), left[0].ID))
 	}
-	if w.facts.Slots.Proof != w.id || w.id == "" {
+	if due && w.givenUp() {
+		return false
+	}
+	if compared := due && w.compare(); compared || w.facts.Slots.Proof != w.id || w.id == "" {
 		w.do(PointProof)
 	}
 	if due {

@@ -76,6 +76,9 @@ func (m *model) helped(p plan.Plan) bool {
 	case p.Problem != nil && p.Problem.Reason == node.ReasonLayeringLost:
 		m.note("REST a person deletes the record")
 		m.system.record = nil
+	case p.Problem != nil && p.Problem.Reason == node.ReasonPayloadGivenUp:
+		m.note("REST a person restarts CRI-O, for another proof")
+		m.startCRIO()
 	case p.Problem != nil && p.Problem.Reason == node.ReasonRebootInVain:
 		m.note("REST a person does what the reboot was for")
 		m.need, m.rebooted = "", record.Rebooted{}

@@ -13,7 +13,7 @@ import (
 // carryOut is what a step does to the model. It returns the invariant that the step violates, or
 // nothing.
 func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
-	if fail && s.Kind != plan.Verify && s.Kind != plan.RestartCRIO && s.Kind != plan.BuildAhead {
+	if fail && s.Kind != plan.Verify && s.Kind != plan.RestartCRIO && s.Kind != plan.BuildAhead && s.Kind != plan.Prove && s.Kind != plan.Control {
 		m.note("  fails: %s", s)
 		return ""
 	}
@@ -109,7 +109,12 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 	case plan.PointCurrent:
 		return m.pointCurrent(s.Slot)
 	case plan.Prove:
+		if fail {
+			return m.failProof(s.Slot)
+		}
 		return m.prove(s.Slot)
+	case plan.Control:
+		return m.compare(s, fail)
 	case plan.Unmount:
 		switch {
 		case slot != nil && slot.sandboxes > 0:
@@ -159,7 +164,7 @@ func (m *model) mount(s plan.Step) string {
 	}
 	slot.Origin = record.Origin{Payload: s.Payload, Image: digit, Platform: node.Digest(s.Payload)}
 	if !slot.Mounted {
-		slot.Verified, slot.Guest, slot.Proved = nil, false, ""
+		slot.Verified, slot.Guest, slot.Proved, slot.Failed = nil, false, "", record.Failed{}
 	}
 	slot.Mounted, slot.intact = true, intact
 	return ""

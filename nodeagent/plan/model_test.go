@@ -224,7 +224,7 @@ func (m *model) runtimeFacts() plan.Runtime {
 // slotFacts keeps what was found out about a slot to its mount, as an observation does.
 func (m *model) slotFacts(s modelSlot, r plan.Runtime) plan.Slot {
 	if !s.Mounted {
-		s.Verified, s.Guest, s.Configured, s.Proved = nil, false, false, ""
+		s.Verified, s.Guest, s.Configured, s.Proved, s.Failed = nil, false, false, "", record.Failed{}
 	}
 	s.Guest = s.Guest && m.guests[s.ID]
 	if s.sandboxes > 0 {

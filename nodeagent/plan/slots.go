@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
@@ -37,10 +38,21 @@ type Slot struct {
 	// Proved is the invocation of CRI-O that has started a sandbox from the slot, empty where none
 	// has.
 	Proved string
+	// Failed is what came of proofs of the slot that did not pass.
+	Failed record.Failed
 	// Holders say who uses it: processes and sandboxes, for people. Empty means that it may be
 	// unmounted.
 	Holders []string
 }
+
+// name is how sentences name the slot's payload.
+func (s Slot) name() string {
+	digest := node.Digest(s.Payload)
+	return fmt.Sprintf("payload %s (%s)", s.Release, digest[:min(len(digest), shownDigest)])
+}
+
+// shownDigest is the part of a digest that people compare.
+const shownDigest = len("sha256:") + 12
 
 // Ready reports whether the slot can be served.
 func (s Slot) Ready() bool {

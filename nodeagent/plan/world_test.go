@@ -146,6 +146,10 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 			return
 		}
 		w.slot(s.Slot).Proved, f.Runtime.Lacks = f.Runtime.Invocation, ""
+	case plan.Control:
+		require.Equal(t, f.Slots.Current, s.Slot)
+		require.Equal(t, s.Slot, f.Slots.Proof)
+		w.slot(s.Object).Failed.Control = s.Slot
 	case plan.PointCurrent:
 		require.True(t, s.Slot == plan.Pending || w.slot(s.Slot).Ready(), "current always resolves to something whole")
 		f.Slots.Current = s.Slot

@@ -25,6 +25,7 @@ func kinds() map[string]struct {
 	none any
 } {
 	served, verified := record.Served{Payload: "p", Slot: "s"}, record.Verified{Architecture: "amd64", HandlerType: "vm", ShimCompatibility: "1"}
+	failed := record.Failed{Invocation: "c", Times: 1, Words: "no"}
 	restarted, lacks, proved := record.Restarted{Intent: "i", Invocation: "c"}, record.Lacks{Invocation: "c"}, record.Proved{Invocation: "c"}
 	origin := record.Origin{Image: "i", Platform: "d", Payload: "p", Release: "1"}
 	type kind = struct {
@@ -42,6 +43,7 @@ func kinds() map[string]struct {
 		"restarted": {func(f host.Files) error { return restarted.Save(f) }, func(f host.Files) (any, error) { return record.LoadRestarted(f) }, restarted, record.Restarted{}},
 		"lacks":     {func(f host.Files) error { return lacks.Save(f) }, func(f host.Files) (any, error) { return record.LoadLacks(f) }, lacks, record.Lacks{}},
 		"proved":    {func(f host.Files) error { return proved.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadProved(f, "s") }, proved, record.Proved{}},
+		"failed":    {func(f host.Files) error { return failed.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadFailed(f, "s") }, failed, record.Failed{}},
 		"origin":    {func(f host.Files) error { return origin.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadOrigin(f, "s") }, origin, record.Origin{}},
 	}
 }
@@ -93,6 +95,7 @@ func TestMarksAreRemovedTogether(t *testing.T) {
 	tree := files.Below(t.TempDir())
 	require.NoError(t, record.Verified{}.Save(tree, "s"))
 	require.NoError(t, record.Proved{Invocation: "c"}.Save(tree, "s"))
+	require.NoError(t, record.Failed{Invocation: "c"}.Save(tree, "s"))
 	require.NoError(t, record.Origin{Image: "i"}.Save(tree, "s"))
 	require.NoError(t, record.RemoveMarks(tree, "s"))
 	names, err := tree.List(host.SlotDir("s"))

@@ -15,6 +15,7 @@ const (
 	originFile   = "origin.json"
 	verifiedFile = "verified.json"
 	provedFile   = "proved.json"
+	failedFile   = "failed.json"
 	guestFile    = "guest.json"
 )
 
@@ -109,5 +110,9 @@ func (g Guest) Save(files host.FileWriter, slot string) error {
 
 // RemoveMarks deletes what was found out about a slot's former mount.
 func RemoveMarks(files host.FileWriter, slot string) error {
-	return errors.Join(files.Remove(inSlot(slot, verifiedFile)), files.Remove(inSlot(slot, guestFile)), files.Remove(inSlot(slot, provedFile)))
+	var errs []error
+	for _, file := range []string{verifiedFile, guestFile, provedFile, failedFile} {
+		errs = append(errs, files.Remove(inSlot(slot, file)))
+	}
+	return errors.Join(errs...)
 }

@@ -26,6 +26,7 @@ func Reason(k plan.Kind) string {
 		plan.StartDependents: node.ReasonStartDependentsFailed,
 		plan.PointProof:      node.ReasonPointProofFailed,
 		plan.Prove:           node.ReasonProvePayloadFailed,
+		plan.Control:         node.ReasonProvePayloadFailed,
 		plan.PointCurrent:    node.ReasonPointCurrentFailed,
 		plan.Record:          node.ReasonRecordPayloadFailed,
 		plan.Withdraw:        node.ReasonWithdrawPayloadFailed,

@@ -74,49 +74,6 @@ func (r Runner) startDependents(ctx context.Context, used record.Restarted) erro
 	return used.Save(r.Host.Files)
 }
 
-// prove starts a real sandbox of the candidate and a container in it, with a configuration that is
-// rendered again: a program of the host may have moved since. CRI-O's list of handlers proves
-// nothing. That CRI-O does not know the handler is an answer, and no failure: the next plan asks
-// for its restart.
-func (r Runner) prove(ctx context.Context, s plan.Step) error {
-	unit, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
-	if err != nil {
-		return err
-	}
-	if err := r.visible(s.Slot, unit); err != nil {
-		return err
-	}
-	if err := r.configure(ctx, s); err != nil {
-		return err
-	}
-	if err := r.reachable(s.Slot, unit); err != nil {
-		return err
-	}
-	proof, cancel := context.WithTimeout(ctx, r.Self.ProofTimeout)
-	defer cancel()
-	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
-	name := proofName(s.Slot)
-	id, err := r.Host.Sandboxes.Prove(proof, node.ProofHandler, name)
-	if id != "" {
-		// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the
-		// kubelet.
-		_ = r.Host.Sandboxes.Remove(ctx, id) //nolint:errcheck // see above
-	}
-	if _, unknown := errors.AsType[*host.UnknownHandler](err); unknown {
-		return record.Lacks{Invocation: unit.Invocation}.Save(r.Host.Files)
-	}
-	if err != nil && proof.Err() != nil && ctx.Err() == nil {
-		err = r.meanwhile(ctx, err, name, id)
-	}
-	if err != nil && id == "" {
-		err = r.half(ctx, s.Slot, err)
-	}
-	if err != nil {
-		return fmt.Errorf("proving payload %q: %w", s.Payload, err)
-	}
-	return r.judge(ctx, s.Slot, unit.Invocation)
-}
-
 // meanwhile adds to the error of a proof that took too long what the runtime has complained of: it
 // answers nothing while it waits for a shim, but its journal has the shim's words at once.
 func (r Runner) meanwhile(ctx context.Context, err error, about ...string) error {

@@ -31,7 +31,7 @@ func TestAProofThatFailsLeavesCurrentAlone(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(b.Root, host.ProofLogs))
 	after := b.look(t)
 	assert.Equal(t, serving, after.Slots.Current)
-	assert.Equal(t, plan.Prove, plan.For(after).Next()[0].Kind)
+	assert.Equal(t, []plan.Kind{plan.PointProof, plan.Control, plan.PointProof, plan.Prove}, kindsOf(plan.For(after).Lines[0])[:4])
 }
 
 func TestASandboxWithoutAContainerProvesNothing(t *testing.T) {

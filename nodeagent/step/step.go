@@ -71,7 +71,7 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.startDependents(ctx, f.Runtime.Restarted)
 	case plan.PointProof, plan.PointCurrent:
 		return r.point(s)
-	case plan.Prove:
+	case plan.Prove, plan.Control:
 		return r.prove(ctx, s)
 	case plan.Record, plan.Withdraw:
 		return r.served(s)

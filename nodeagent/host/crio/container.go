@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
 // Limits of the container of a proof.
@@ -130,8 +132,11 @@ func (c *Client) run(ctx context.Context, id string) error {
 }
 
 func verdict(s *cri.ContainerStatus) error {
-	if s.GetExitCode() == 0 {
+	switch {
+	case s.GetExitCode() == 0:
 		return nil
+	case s.GetReason() == outOfMemory:
+		return &host.Strained{Err: &exited{s}}
 	}
 	return &exited{s}
 }
@@ -149,10 +154,14 @@ func (e *exited) killed() bool { return e.status.GetExitCode() == 143 || e.statu
 
 // said is the error of a call with the runtime's own words.
 func said(call string, err error) error {
+	words := fmt.Errorf("%s: %s", call, status.Convert(err).Message())
 	if status.Code(err) == codes.DeadlineExceeded {
-		return fmt.Errorf("%s: CRI-O does not answer in time", call)
+		words = fmt.Errorf("%s: CRI-O does not answer in time", call)
 	}
-	return fmt.Errorf("%s: %s", call, status.Convert(err).Message())
+	if short(err) {
+		return &host.Strained{Err: words}
+	}
+	return words
 }
 
 // ended reports whether a sandbox was stopped. The kubelet stops its containers first, so the

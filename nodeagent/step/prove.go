@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
+)
+
+// outcome is what came of a proof that could be tried. Unknown handlers are no failure: the next
+// plan asks for a restart of CRI-O.
+type outcome struct {
+	// invocation is that of CRI-O.
+	invocation string
+	// failure is what the runtime said, nil where sandbox and container ran.
+	failure error
+	// strained is whether the runtime lacked something of the host.
+	strained bool
+}
+
+func (r Runner) prove(ctx context.Context, s plan.Step) error {
+	if s.Kind == plan.Control {
+		return r.control(ctx, s)
+	}
+	return r.candidate(ctx, s)
+}
+
+// candidate starts a real sandbox of the candidate and a container in it, and notes a failure: how
+// many there were, and of which kind, decides what is tried next.
+func (r Runner) candidate(ctx context.Context, s plan.Step) error {
+	came, err := r.proof(ctx, s)
+	if err != nil || came.failure == nil {
+		return err
+	}
+	failure := fmt.Errorf("proving payload %q: %w", s.Payload, came.failure)
+	before, err := record.LoadFailed(r.Host.Files, s.Slot)
+	if err != nil {
+		return errors.Join(failure, err)
+	}
+	after := plan.AfterFailure(before, came.invocation, brief(came.failure), came.strained)
+	return errors.Join(failure, after.Save(r.Host.Files, s.Slot))
+}
+
+// control proves the slot that serves in the same way, and notes at the candidate what came of it.
+// Where the host lacked something, nothing is known yet. A CRI-O that has turned out not to know our
+// handlers says nothing either.
+func (r Runner) control(ctx context.Context, s plan.Step) error {
+	came, err := r.proof(ctx, s)
+	if err != nil {
+		return err
+	}
+	if came.strained {
+		return fmt.Errorf("proving payload %q, which serves, for comparison: %w", s.Payload, came.failure)
+	}
+	candidate, err := record.LoadFailed(r.Host.Files, s.Object)
+	if err != nil {
+		return err
+	}
+	if came.failure == nil {
+		proved, err := record.LoadProved(r.Host.Files, s.Slot)
+		if err != nil || proved.Invocation != came.invocation {
+			return err
+		}
+	}
+	candidate.Control, candidate.ControlWords = s.Slot, brief(came.failure)
+	return candidate.Save(r.Host.Files, s.Object)
+}
+
+// maxWords is how many bytes of what a runtime said are kept. A report has room for 400, with two
+// payloads in it.
+const maxWords = 180
+
+func brief(failure error) string {
+	if failure == nil {
+		return ""
+	}
+	return node.Shorten(failure.Error(), maxWords)
+}
+
+// proof starts a sandbox and a container with a configuration that is rendered again: a program of
+// the host may have moved since. CRI-O's list of handlers proves nothing. The error is what kept the
+// proof from being tried, or its success from being noted.
+func (r Runner) proof(ctx context.Context, s plan.Step) (outcome, error) {
+	unit, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
+	if err != nil {
+		return outcome{}, err
+	}
+	if err := r.visible(s.Slot, unit); err != nil {
+		return outcome{}, err
+	}
+	if err := r.configure(ctx, s); err != nil {
+		return outcome{}, err
+	}
+	if err := r.reachable(s.Slot, unit); err != nil {
+		return outcome{}, err
+	}
+	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
+	strained, failure := r.run(ctx, s.Slot)
+	if _, unknown := errors.AsType[*host.UnknownHandler](failure); unknown {
+		return outcome{}, record.Lacks{Invocation: unit.Invocation}.Save(r.Host.Files)
+	}
+	if failure != nil && ctx.Err() != nil {
+		return outcome{}, failure // The agent has been asked to end.
+	}
+	came := outcome{invocation: unit.Invocation, failure: failure, strained: strained}
+	if failure != nil {
+		return came, nil
+	}
+	return came, r.judge(ctx, s.Slot, unit.Invocation)
+}
+
+// run lets a sandbox and a container in it run. The error is what the runtime said, with what else
+// is known of the cause.
+func (r Runner) run(ctx context.Context, slot string) (strained bool, failure error) {
+	limited, cancel := context.WithTimeout(ctx, r.Self.ProofTimeout)
+	defer cancel()
+	name := proofName(slot)
+	id, err := r.Host.Sandboxes.Prove(limited, node.ProofHandler, name)
+	if id != "" {
+		// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the
+		// kubelet.
+		_ = r.Host.Sandboxes.Remove(ctx, id) //nolint:errcheck // see above
+	}
+	if _, unknown := errors.AsType[*host.UnknownHandler](err); err == nil || unknown {
+		return false, err
+	}
+	_, strained = errors.AsType[*host.Strained](err)
+	if limited.Err() != nil && ctx.Err() == nil {
+		strained, err = true, r.meanwhile(ctx, err, name, id)
+	}
+	if id == "" {
+		err = r.half(ctx, slot, err)
+	}
+	return strained, err
+}
