@@ -69,7 +69,7 @@ func wire(root string) (*wiring, error) {
 		Power:   systemd.Manager{},
 	}
 	observer := observe.Observer{Host: h, Self: self}
-	store.RuntimePolicy, store.Lacks = observer.SignaturePolicy, observer.Lacks
+	store.RuntimePolicy, store.Lacks, store.Thresholds = observer.SignaturePolicy, observer.Lacks, observer.Thresholds
 	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil
 }
 

@@ -96,6 +96,9 @@ func (s *Store) attempt(ctx context.Context, t transfer, partial bool) (string, 
 	if err != nil {
 		return "", err
 	}
+	if err := s.affords(ctx, t.store, layers); err != nil {
+		return "", err
+	}
 	options := &copy.Options{SourceCtx: s.source(), DestinationCtx: s.system, ProgressInterval: progressInterval}
 	store, err := s.choose(ctx, t, source, layers, partial, options)
 	if err != nil {

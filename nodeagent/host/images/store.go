@@ -51,6 +51,8 @@ type Store struct {
 	// Lacks says why this host cannot run a payload that requires so much, empty where it can. Nil
 	// accepts every payload.
 	Lacks func(ctx context.Context, requires manifest.Requires) string
+	// Thresholds returns how much of its disks the kubelet wants to stay free. Nil is nothing.
+	Thresholds func(ctx context.Context) []host.Threshold
 	// Stall is how long a pull may go without a byte, one minute unless it is set.
 	Stall time.Duration
 
