@@ -65,6 +65,9 @@ func SlotDir(id string) string { return path.Join(SlotsDir, id) }
 // PayloadDir returns where a slot's payload is mounted.
 func PayloadDir(id string) string { return path.Join(SlotDir(id), "payload") }
 
+// Console returns where the console of a slot's guest is kept that did not start.
+func Console(id string) string { return path.Join(SlotDir(id), "console.txt") }
+
 // Target returns what the links current and proof contain for a slot.
 func Target(id string) string { return path.Join(path.Base(SlotsDir), id) }
 

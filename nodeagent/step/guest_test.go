@@ -113,3 +113,21 @@ func TestAFailedProofSaysWhetherTheGuestAloneStarts(t *testing.T) {
 		require.ErrorContains(t, b.runner().Run(t.Context(), s, f), want)
 	}
 }
+
+func TestTheConsoleOfAGuestThatDoesNotStartIsKept(t *testing.T) {
+	t.Parallel()
+	const qemu = "/usr/bin/qemu-system-x86_64"
+	broken := two()
+	broken.Shim, broken.Requires.QEMU = hosttest.Broken, true
+	b := newBench(t)
+	b.Registry[broken.Reference()] = broken
+	b.Booted = map[string]host.Booted{qemu: {Console: "Linux version 6.12\nKernel panic - not syncing: no init\n", Words: "qemu: a warning"}}
+	require.NoError(t, b.Files.Write(qemu, nil, 0o755))
+	b.Handlers = []string{node.Handler, node.ProofHandler}
+	b.want(t, installing(broken))
+	s, f := b.until(t, plan.Prove)
+	require.Error(t, b.runner().Run(t.Context(), s, f))
+	console, err := b.Files.Read(host.Console(s.Slot))
+	require.NoError(t, err)
+	assert.Equal(t, "qemu: a warning\nLinux version 6.12\nKernel panic - not syncing: no init\n", string(console))
+}

@@ -4,6 +4,7 @@ package step
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path"
@@ -47,5 +48,13 @@ func (r Runner) alone(ctx context.Context, slot string) error {
 	if err != nil {
 		return err
 	}
-	return probe.Explain(booted, limit)
+	failed := probe.Explain(booted, limit)
+	if failed == nil {
+		return nil
+	}
+	// The error has the last lines only.
+	return errors.Join(failed, r.Host.Files.Write(host.Console(slot), []byte(booted.Words+"\n"+booted.Console), privateFile))
 }
+
+// privateFile is the mode of what only an administrator reads.
+const privateFile = 0o600

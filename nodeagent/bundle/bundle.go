@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bundle
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+const (
+	// patience is how long one part may take: a disk that hangs ends no read.
+	patience = 20 * time.Second
+	// maxPart is how many bytes of one part are kept, from its end.
+	maxPart = 4 << 20
+	// maxParts bounds the archive.
+	maxParts = 2000
+)
+
+// Bundle is an archive (tar, gzip) of parts.
+type Bundle struct {
+	// Patience is how long one part may take, 20 s unless it is set.
+	Patience time.Duration
+
+	compressed *gzip.Writer
+	archive    *tar.Writer
+	scrub      Scrubber
+	now        time.Time
+	parts      int
+}
+
+// New begins an archive. All of its files have the given time.
+func New(out io.Writer, scrub Scrubber, now time.Time) *Bundle {
+	compressed := gzip.NewWriter(out)
+	return &Bundle{Patience: patience, compressed: compressed, archive: tar.NewWriter(compressed), scrub: scrub, now: now}
+}
+
+// Gather adds one part. Where its source fails or takes too long, the part NAME.problem says so
+// instead, next to what was read until then. The error is that of writing the archive.
+func (b *Bundle) Gather(ctx context.Context, name string, source func(ctx context.Context) ([]byte, error)) error {
+	type answer struct {
+		content []byte
+		err     error
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.Patience)
+	defer cancel()
+	answers := make(chan answer, 1)
+	go func() {
+		content, err := source(ctx)
+		answers <- answer{content, err}
+	}()
+	var came answer
+	select {
+	case came = <-answers:
+	case <-ctx.Done():
+		came.err = fmt.Errorf("no answer within %s: %w", b.Patience, ctx.Err())
+	}
+	var problem error
+	if came.err != nil {
+		problem = b.add(name+".problem", []byte(came.err.Error()+"\n"))
+	}
+	if came.content == nil && came.err != nil {
+		return problem
+	}
+	return errors.Join(problem, b.add(name, came.content))
+}
+
+// cut is what a part begins with whose beginning was left out.
+const cut = "[the beginning was left out]\n"
+
+func (b *Bundle) add(name string, content []byte) error {
+	if b.parts++; b.parts > maxParts {
+		return nil
+	}
+	content = b.scrub.Clean(content)
+	if len(content) > maxPart {
+		content = append([]byte(cut), content[len(content)-maxPart:]...)
+	}
+	header := &tar.Header{Name: name, Mode: 0o600, Size: int64(len(content)), ModTime: b.now, Typeflag: tar.TypeReg}
+	if err := b.archive.WriteHeader(header); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	if _, err := b.archive.Write(content); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}
+
+// Close ends the archive.
+func (b *Bundle) Close() error { return errors.Join(b.archive.Close(), b.compressed.Close()) }
