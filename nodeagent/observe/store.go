@@ -21,6 +21,9 @@ func (o Observer) store(ctx context.Context) (plan.Store, error) {
 	if served != nil && o.refuses(served.Payload) != "" {
 		served = nil
 	}
+	if served != nil && o.refuses(served.Before) != "" {
+		served.Before = ""
+	}
 	s := plan.Store{Served: served, Exists: o.Host.Images.Exists()}
 	for _, path := range host.Leftovers() {
 		if o.exists(path) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // install serves again at boot what current served before, and works towards the intent's payload.
@@ -169,7 +168,7 @@ func (w *way) promote() {
 	if w.facts.Slots.Current != w.id && w.id != "" && !w.reaches() {
 		return
 	}
-	if served := w.facts.Store.Served; served == nil || *served != (record.Served{Payload: w.payload, Slot: w.id}) {
+	if served := w.facts.Store.Served; served == nil || served.Payload != w.payload || served.Slot != w.id {
 		w.do(Record)
 	}
 	if w.facts.Slots.Current != w.id || w.id == "" {

@@ -41,7 +41,8 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 	case plan.StartDependents:
 		m.restarted.Dependents = nil
 	case plan.Record:
-		m.served = &record.Served{Payload: s.Payload, Slot: s.Slot}
+		next := m.served.Next(s.Payload, s.Slot)
+		m.served = &next
 	case plan.Withdraw:
 		m.served = nil
 		return m.unneeded("WITHDRAWN")

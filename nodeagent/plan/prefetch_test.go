@@ -79,6 +79,8 @@ func (m *model) mayKeep(f plan.Facts) int {
 	needed := map[string]bool{digitOf(f.Intent.Wanted.Payload): true, servedDigit(m): true}
 	if f.Intent.Wanted.Prefetch != "" {
 		needed[digitOf(f.Intent.Wanted.Prefetch)] = true
+	} else if m.served != nil && m.served.Before != "" && m.served.Payload == f.Intent.Wanted.Payload {
+		needed[digitOf(m.served.Before)] = true
 	}
 	for _, slot := range m.slots {
 		needed[slot.Image] = true

@@ -2,6 +2,8 @@
 
 package plan
 
+import "github.com/kata-node/kata-node/api/node"
+
 // retire unmounts and deletes what neither serves, nor is wanted, nor is held. What is held is
 // looked at again later. With a store or settings that cannot be read it is not known what is
 // wanted.
@@ -36,10 +38,16 @@ func (p *planner) retire(wanted string) {
 	}
 }
 
+// payloadsToKeep has the former payload as long as no third one is on its way: a disk needs room for
+// two.
 func (p *planner) payloadsToKeep() []string {
-	keep := []string{p.facts.Intent.Wanted.Payload, p.facts.Intent.Wanted.Prefetch}
-	if p.facts.Store.Served != nil {
-		keep = append(keep, p.facts.Store.Served.Payload)
+	wanted := p.facts.Intent.Wanted
+	keep := []string{wanted.Payload, wanted.Prefetch}
+	if served := p.facts.Store.Served; served != nil {
+		keep = append(keep, served.Payload)
+		if wanted.Prefetch == "" && node.Digest(served.Payload) == node.Digest(wanted.Payload) {
+			keep = append(keep, served.Before)
+		}
 	}
 	return keep
 }

@@ -154,7 +154,8 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 		require.True(t, s.Slot == plan.Pending || w.slot(s.Slot).Ready(), "current always resolves to something whole")
 		f.Slots.Current = s.Slot
 	case plan.Record:
-		f.Store.Served = &record.Served{Payload: s.Payload, Slot: s.Slot}
+		next := f.Store.Served.Next(s.Payload, s.Slot)
+		f.Store.Served = &next
 	case plan.Withdraw:
 		f.Store.Served = nil
 	case plan.Unmount:

@@ -90,6 +90,17 @@ func TestTheIntentIsKeptWithoutItsGrants(t *testing.T) {
 	assert.Nil(t, kept)
 }
 
+func TestTheFormerPayloadIsRemembered(t *testing.T) {
+	t.Parallel()
+	var none *record.Served
+	first := none.Next("a", "s1")
+	assert.Equal(t, record.Served{Payload: "a", Slot: "s1"}, first)
+	second := first.Next("b", "s2")
+	assert.Equal(t, record.Served{Payload: "b", Slot: "s2", Before: "a"}, second)
+	assert.Equal(t, record.Served{Payload: "b", Slot: "s3", Before: "a"}, second.Next("b", "s3"), "another kernel")
+	assert.Equal(t, record.Served{Payload: "a", Slot: "s1", Before: "b"}, second.Next("a", "s1"))
+}
+
 func TestMarksAreRemovedTogether(t *testing.T) {
 	t.Parallel()
 	tree := files.Below(t.TempDir())

@@ -9,6 +9,21 @@ import "github.com/kata-node/kata-node/nodeagent/host"
 type Served struct {
 	Payload string `json:"payload"`
 	Slot    string `json:"slot"`
+	// Before is the payload that was served before, empty where there was none. It stays in the store,
+	// so that going back needs no registry.
+	Before string `json:"before,omitempty"`
+}
+
+// Next returns what is recorded once another slot is served. It may be one of the same payload, as
+// for another kernel.
+func (s *Served) Next(payload, slot string) Served {
+	switch {
+	case s == nil:
+		return Served{Payload: payload, Slot: slot}
+	case s.Payload == payload:
+		return Served{Payload: payload, Slot: slot, Before: s.Before}
+	}
+	return Served{Payload: payload, Slot: slot, Before: s.Payload}
 }
 
 // LoadServed returns nil where nothing was served yet.

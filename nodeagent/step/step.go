@@ -74,7 +74,7 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	case plan.Prove, plan.Control:
 		return r.prove(ctx, s)
 	case plan.Record, plan.Withdraw:
-		return r.served(s)
+		return r.served(s, f.Store.Served)
 	case plan.Unmount:
 		return r.unmount(s.Slot)
 	case plan.DeleteImage:
@@ -103,11 +103,11 @@ func (r Runner) dropIn(s plan.Step) error {
 	return r.writeDropIn()
 }
 
-func (r Runner) served(s plan.Step) error {
+func (r Runner) served(s plan.Step, before *record.Served) error {
 	if s.Kind == plan.Withdraw {
 		return record.RemoveServed(r.Host.Files)
 	}
-	return record.Served{Payload: s.Payload, Slot: s.Slot}.Save(r.Host.Files)
+	return before.Next(s.Payload, s.Slot).Save(r.Host.Files)
 }
 
 func (r Runner) point(s plan.Step) error {

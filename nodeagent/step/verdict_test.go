@@ -68,9 +68,8 @@ func TestAPayloadThatFailsWhereTheFormerPassesIsGivenUp(t *testing.T) {
 	b.want(t, installing(one()))
 	_, last = b.settle(t)
 	assert.Equal(t, node.PhaseInstalled, last.Phase, "the former one is named again")
-	_, kept := b.Registry[broken.Reference()]
-	require.True(t, kept)
-	assert.Len(t, b.Images, 1)
+	require.Contains(t, b.Registry, broken.Reference())
+	assert.Len(t, b.Images, 1, "nothing is left of it")
 }
 
 func TestWhereTheFormerFailsTooNothingIsGivenUp(t *testing.T) {
