@@ -98,7 +98,7 @@ func (m Machine) Boot(how How) host.Boot {
 	// What Kata's shims give a guest of either init; loglevel, so that each stage shows.
 	parameters := strings.TrimSpace("console=" + p.console + " loglevel=7 panic=1 systemd.unit=kata-containers.target " +
 		"systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket " + m.Parameters)
-	b := host.Boot{Program: m.QEMU, Port: agentPort, ReadyLine: how.ReadyLine, Args: []string{
+	b := host.Boot{Program: m.QEMU, Port: agentPort, ReadyLine: how.ReadyLine, EndLine: panics, Args: []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
 		"-machine", vmm.MachineType(m.Architecture) + ",accel=" + accelerator, "-cpu", cpu, "-m", memory,
 		"-kernel", m.Kernel, "-initrd", m.Initrd, "-append", parameters,

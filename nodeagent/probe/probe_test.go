@@ -28,7 +28,7 @@ func TestAMachineIsStartedAsTheConfigurationSays(t *testing.T) {
 	m, err := probe.From([]byte(configuration), "amd64")
 	require.NoError(t, err)
 	b := m.Boot(probe.How{CID: 77})
-	assert.Equal(t, host.Boot{Program: "/usr/libexec/qemu-kvm", CID: 77, Port: 1024, Args: []string{
+	assert.Equal(t, host.Boot{Program: "/usr/libexec/qemu-kvm", CID: 77, Port: 1024, EndLine: "Kernel panic - not syncing: ", Args: []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
 		"-machine", "q35,accel=kvm", "-cpu", "host", "-m", "512", "-kernel", "/k", "-initrd", "/i",
 		"-append", "console=ttyS0 loglevel=7 panic=1 systemd.unit=kata-containers.target systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket agent.log=debug",

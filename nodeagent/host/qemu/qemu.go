@@ -37,7 +37,9 @@ const between = 200 * time.Millisecond
 func (v VMs) Boot(ctx context.Context, boot host.Boot) (host.Booted, error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	console, words := &text{line: boot.ReadyLine, ready: make(chan struct{})}, &text{}
+	ready, last := newLine(boot.ReadyLine), newLine(boot.EndLine)
+	last.whole = true
+	console, words := &text{awaited: []*line{ready, last}}, &text{}
 	command := exec.CommandContext(ctx, filepath.Join(v.root, boot.Program), boot.Args...) //nolint:gosec // It is the payload's or the host's QEMU.
 	command.Stdout, command.Stderr = console, words
 	command.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
@@ -56,8 +58,9 @@ func (v VMs) Boot(ctx context.Context, boot host.Boot) (host.Booted, error) {
 
 	var b host.Booted
 	select {
-	case <-console.ready:
+	case <-ready.seen:
 		b.Ready = true
+	case <-last.seen:
 	case <-answer.ready:
 		b.Ready = true
 	case <-exited:
@@ -78,13 +81,31 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// text keeps the end of what is written to it, and says when a line was in it.
+// line is waited for in a text.
+type line struct {
+	has string
+	// whole lines count once they have ended: what follows in them is wanted, too.
+	whole bool
+	seen  chan struct{}
+	found bool
+}
+
+func newLine(has string) *line { return &line{has: has, seen: make(chan struct{})} }
+
+func (l *line) look(in []byte) {
+	_, rest, there := bytes.Cut(in, []byte(l.has))
+	if l.has == "" || l.found || !there || l.whole && !bytes.ContainsRune(rest, '\n') {
+		return
+	}
+	l.found = true
+	close(l.seen)
+}
+
+// text keeps the end of what is written to it, and looks for lines in it.
 type text struct {
-	mu    sync.Mutex
-	kept  bytes.Buffer
-	line  string
-	ready chan struct{}
-	seen  bool
+	mu      sync.Mutex
+	kept    bytes.Buffer
+	awaited []*line
 }
 
 var _ io.Writer = (*text)(nil)
@@ -96,9 +117,8 @@ func (t *text) Write(p []byte) (int, error) {
 	if t.kept.Len() > maxText {
 		t.kept.Next(t.kept.Len() - maxText)
 	}
-	if t.line != "" && !t.seen && bytes.Contains(t.kept.Bytes(), []byte(t.line)) {
-		t.seen = true
-		close(t.ready)
+	for _, l := range t.awaited {
+		l.look(t.kept.Bytes())
 	}
 	return len(p), nil
 }

@@ -49,6 +49,17 @@ func TestAMachineThatIsNeverReadyEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist, "nothing of it runs on")
 }
 
+func TestAMachineThatCannotBecomeReadyIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	program(t, root, "panics", "printf 'panic: '; printf 'no init\\n'; exec sleep 1000")
+	b, err := qemu.Below(root).Boot(t.Context(), host.Boot{Program: "/panics", ReadyLine: "ready", EndLine: "panic: "})
+	require.NoError(t, err)
+	assert.False(t, b.Ready)
+	assert.Empty(t, b.Exited)
+	assert.Equal(t, "panic: no init\n", b.Console, "the line has ended")
+}
+
 func TestOnlyTheEndOfAnEndlessConsoleIsKept(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
