@@ -54,6 +54,10 @@ type Cluster struct {
 	mu    sync.Mutex
 	nodes []*Node
 	procs []*process.Process
+
+	// What the nodes share is made once: the images, and a tree with the programs.
+	making       sync.Mutex
+	store, layer string
 }
 
 // Start starts a control plane without nodes. It needs no root. The caller closes it.

@@ -4,6 +4,7 @@ package bed
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kata-node/kata-node/test/bed/images"
 	"github.com/kata-node/kata-node/test/bed/machine"
@@ -40,21 +41,35 @@ func (c *Cluster) PushImages(ctx context.Context) error {
 	return set.Push(ctx, c.Registry)
 }
 
-// shareImages adds the images to a disk. All nodes of a checkout share one store.
-func (c *Cluster) shareImages(ctx context.Context, disk *machine.Disk) error {
+// share adds the images and the programs to a disk. All nodes of a checkout share one store of
+// images.
+func (c *Cluster) share(ctx context.Context, disk *machine.Disk) error {
 	store, err := c.imageStore(ctx)
 	if err != nil {
 		return err
 	}
+	programs, err := c.programLayer()
+	if err != nil {
+		return err
+	}
+	base := len(disk.Layers) - 1
+	disk.Layers = slices.Insert(disk.Layers, base, programs)
 	disk.Shared = map[string]string{imageStoreDir: store}
 	disk.Real = append(disk.Real, crioStorage)
 	return nil
 }
 
+// imageStore builds the images once for all nodes: they are large.
 func (c *Cluster) imageStore(ctx context.Context) (string, error) {
+	c.making.Lock()
+	defer c.making.Unlock()
+	if c.store != "" {
+		return c.store, nil
+	}
 	set, err := c.options.Programs.Images(ctx)
 	if err != nil {
 		return "", err
 	}
-	return set.Store(ctx, c.workspace.cache(), c.options.Progress)
+	c.store, err = set.Store(ctx, c.workspace.cache(), c.options.Progress)
+	return c.store, err
 }

@@ -38,6 +38,26 @@ func NodePrograms() []string {
 	return append(slices.Sorted(maps.Values(programs())), "pause", "agnhost")
 }
 
+// programLayer is a tree with the programs of a node, below the root of each of the cluster's nodes:
+// they are too large for a copy of each node's own, on disk and in memory.
+func (c *Cluster) programLayer() (string, error) {
+	c.making.Lock()
+	defer c.making.Unlock()
+	if c.layer != "" {
+		return c.layer, nil
+	}
+	sources := map[string]string{}
+	for path, name := range programs() {
+		sources[path] = c.options.Programs.Path(name)
+	}
+	layer := filepath.Join(c.Scratch(), "programs")
+	if err := copyFiles(sources, layer, 0o755); err != nil {
+		return "", err
+	}
+	c.layer = layer
+	return layer, nil
+}
+
 // programs are those of a node by the path at which it has them.
 func programs() map[string]string {
 	return map[string]string{
@@ -50,10 +70,10 @@ func programs() map[string]string {
 	}
 }
 
-// install writes to the disk of a node that is off: its parts, credential, way to the registry, and
-// what the options say.
+// install writes to the disk of a node that is off what it has for itself: configuration,
+// credential, way to the registry, and what the options say.
 func (n *Node) install(ctx context.Context, options NodeOptions) error {
-	installed, files := map[string]string{}, map[string]string{
+	files := map[string]string{
 		"/etc/containers/registries.conf": fmt.Sprintf(registriesConf, RegistryName, n.Images.Address()),
 		"/etc/kubernetes/kubelet-ca.crt":  string(n.cluster.clients.Pair().Cert),
 		"/etc/kubernetes/kubelet-env":     "KUBELET_NODE_IP=" + n.Address().String() + "\n",
@@ -62,16 +82,10 @@ func (n *Node) install(ctx context.Context, options NodeOptions) error {
 		if err := n.copyTree(ctx, n.cluster.workspace.Path("test", "rootfs")); err != nil {
 			return err
 		}
-		for path, name := range programs() {
-			installed[path] = n.cluster.options.Programs.Path(name)
-		}
 		files[imageStoreFile] = imageStoreConf
 	}
-	maps.Copy(installed, options.Programs)
-	for _, path := range slices.Sorted(maps.Keys(installed)) {
-		if err := n.copyFile(installed[path], path, 0o755); err != nil {
-			return err
-		}
+	if err := copyFiles(options.Programs, n.Root(), 0o755); err != nil {
+		return err
 	}
 	maps.Copy(files, options.Files)
 	for _, path := range slices.Sorted(maps.Keys(files)) {
@@ -155,7 +169,7 @@ func (n *Node) copyTree(ctx context.Context, tree string) error {
 		if entry.Type() == fs.ModeSymlink {
 			return n.copyLink(ctx, path, target)
 		}
-		return n.copyFile(path, target, 0o644)
+		return copyFile(path, n.Root(), target, 0o644)
 	})
 }
 
@@ -167,14 +181,24 @@ func (n *Node) copyLink(ctx context.Context, source, path string) error {
 	return n.Link(ctx, path, destination)
 }
 
+// copyFiles copies the files that have to be at these paths below root.
+func copyFiles(sources map[string]string, root string, mode fs.FileMode) error {
+	for _, path := range slices.Sorted(maps.Keys(sources)) {
+		if err := copyFile(sources[path], root, path, mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // copyFile copies without reading all of a large program at once.
-func (n *Node) copyFile(source, path string, mode fs.FileMode) error {
+func copyFile(source, root, path string, mode fs.FileMode) error {
 	from, err := os.Open(source)
 	if err != nil {
 		return fmt.Errorf("installing %s: %w", path, err)
 	}
 	defer from.Close()
-	target := filepath.Join(n.Root(), path)
+	target := filepath.Join(root, path)
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return fmt.Errorf("installing %s: %w", path, err)
 	}

@@ -98,7 +98,7 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 	n := &Node{cluster: c}
 	disk := machine.Disk{Layers: append(slices.Clone(options.Layers), base), Real: []string{storeDir}}
 	if !options.Bare {
-		if err := c.shareImages(ctx, &disk); err != nil {
+		if err := c.share(ctx, &disk); err != nil {
 			return nil, fmt.Errorf("adding node %q: %w", name, err)
 		}
 	}

@@ -22,6 +22,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
+// tarBlock is the unit of an archive.
+const tarBlock = 512
+
 const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 const passwd = `root:x:0:0:root:/root:/bin/sh
@@ -110,7 +113,12 @@ func WithLayer(below v1.Image, files fstest.MapFS, config v1.Config) (v1.Image, 
 	if below == nil {
 		below = mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	}
+	size := 2 * tarBlock // The end.
+	for _, file := range files {
+		size += len(file.Data) + 2*tarBlock // Its header, and what fills the last block.
+	}
 	var layer bytes.Buffer
+	layer.Grow(size) // A buffer that grows by itself copies large programs again and again.
 	w := tar.NewWriter(&layer)
 	if err := w.AddFS(files); err != nil {
 		return nil, err
