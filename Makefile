@@ -21,6 +21,7 @@ export GOFLAGS := -buildvcs=false -tags=$(TAGS)
 LDFLAGS  = -s -w -X main.version=$(1)
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags '$(call LDFLAGS,$(1))'
 GO_TEST  = CGO_ENABLED=1 go test -race
+TESTED   = '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}'
 MODULES := . ignition test test/shim test/critest test/alerts
 
 # Same sources, same bytes: times in packages and images are those of the last commit. Payloads have none unless it is set outside.
@@ -49,9 +50,11 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 	cd test/shim && $(GO_TEST) -timeout 10m ./...
 	# Not with the race detector: it would compile Prometheus a second time.
 	cd test/alerts && CGO_ENABLED=0 go test -vet=off -count 1 -timeout 10m ./...
-	# No vet, and no package without tests: both would compile all of Kubernetes once more. Two packages at a time: they mostly wait for nodes.
-	# Never cached: they run programs that Go does not track.
-	cd test && $(GO_TEST) -vet=off -p 2 -count 1 -timeout 40m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
+	# No vet, and no package without tests: both would compile all of Kubernetes once more. Never cached: they run programs that Go does not track.
+	# The race detector watches what can have races of ours: the bed, the controller, which runs in the test, and the shipped programs on nodes.
+	cd test && $(GO_TEST) -vet=off -p 2 -count 1 -timeout 40m ./suites/controller $$(go list -f $(TESTED) ./bed/...)
+	# Three packages at a time, the longest first: they mostly wait for nodes.
+	cd test && CGO_ENABLED=0 go test -vet=off -p 3 -count 1 -timeout 40m ./suites/nodes ./suites/emulated $$(go list -f $(TESTED) ./... | grep -v -e /bed -e /suites/controller)
 
 BENCH ?= .
 bench: ## Run every benchmark of the root module; docs/performance.md says what they measure [BENCH=name]
