@@ -246,10 +246,5 @@ func (s *stage) awaitConfig(what string, wanted func(katav1.KataConfig) bool) {
 
 func (s *stage) timed(what string, do func(context.Context) error) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
-	began := time.Now()
-	err := do(ctx)
-	s.t.Logf("%s took %s", what, time.Since(began).Round(100*time.Millisecond))
-	require.NoError(s.t, err, "waiting for "+what)
+	require.NoError(s.t, fixture.Timed(s.t.Context(), s.t.Logf, patience, what, do))
 }
