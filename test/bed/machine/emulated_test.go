@@ -8,15 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/test/bed/qemu"
 )
 
-// qemuDir is where the virtual machine of the test has QEMU for a guest of its own.
-const qemuDir = "/opt/qemu/"
+// toolsDir is where the virtual machine of the test has what its own guest starts from.
+const toolsDir = "/opt/guest/"
 
 func TestAVirtualMachineRunsGuestsAndLosesWhatItsKernelHadNotWritten(t *testing.T) { //nolint:paralleltest // It takes a processor and 2 GB.
 	m := emulated(t, "emulated", guestTools(t))
@@ -66,15 +67,15 @@ func TestAVirtualMachineRunsGuestsAndLosesWhatItsKernelHadNotWritten(t *testing.
 		assert.Contains(t, journal, "Server listening")
 	})
 	virtualProcessorRuns := func(t *testing.T) { //nolint:thelper // A test of its own.
-		out, err := m.Exec(t.Context(), qemuDir+"kvmprobe")
+		out, err := m.Exec(t.Context(), toolsDir+"kvmprobe")
 		require.NoError(t, err)
 		assert.Equal(t, "2 + 3 = 5\n", string(out))
 	}
 	t.Run("a virtual processor runs", virtualProcessorRuns) //nolint:paralleltest // In order.
 	t.Run("a guest boots in it", func(t *testing.T) {       //nolint:paralleltest // In order.
 		timed(t, "guest", func() {
-			out, err := m.Exec(t.Context(), "sh", "-ec", fmt.Sprintf(`cd %s; exec timeout 120 ./loader --library-path . ./qemu-system-x86_64 -L . -nodefaults -display none -no-reboot -serial stdio \
-				-machine pc,accel=kvm -cpu host -m 256 -kernel /boot/vmlinuz-* -initrd initrd -append "console=ttyS0 quiet panic=-1"`, qemuDir))
+			out, err := m.Exec(t.Context(), "sh", "-ec", fmt.Sprintf(`exec timeout 120 %s -nodefaults -display none -no-reboot -serial stdio \
+				-machine pc,accel=kvm -cpu host -m 256 -kernel /boot/vmlinuz-* -initrd %sinitrd -append "console=ttyS0 quiet panic=-1"`, qemu.Program, toolsDir))
 			require.NoError(t, err, string(out))
 			assert.Contains(t, string(out), "kvmprobe is the first process")
 		})
@@ -105,29 +106,13 @@ func TestAVirtualMachineRunsGuestsAndLosesWhatItsKernelHadNotWritten(t *testing.
 	assert.Contains(t, journal, "Stopped ssh.service")
 }
 
-// guestTools is a layer with the host's QEMU and its libraries, kvmprobe, and an initrd of kvmprobe
-// alone.
+// guestTools is a layer with the host's QEMU, kvmprobe, and an initrd of kvmprobe alone.
 func guestTools(t *testing.T) string {
 	t.Helper()
 	layer := t.TempDir()
-	dir := filepath.Join(layer, qemuDir)
+	require.NoError(t, qemu.Copy(t.Context(), layer))
+	dir := filepath.Join(layer, toolsDir)
 	require.NoError(t, os.MkdirAll(dir, 0o755))
-	qemu, err := exec.LookPath("qemu-system-x86_64")
-	require.NoError(t, err)
-	files := []string{qemu}
-	for _, name := range []string{"bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin"} {
-		found, err := filepath.Glob("/usr/share/*/" + name)
-		require.NoError(t, err)
-		require.NotEmpty(t, found, name)
-		files = append(files, found[0])
-	}
-	libraries := output(t, "ldd", qemu)
-	for _, match := range regexp.MustCompile(`(?m)(/\S+) \(0x`).FindAllSubmatch(libraries, -1) {
-		files = append(files, string(match[1]))
-	}
-	output(t, "cp", append(append([]string{"-L"}, files...), dir)...)
-	loader := regexp.MustCompile(`/\S*ld-linux\S*`).Find(libraries)
-	output(t, "cp", "-L", string(loader), filepath.Join(dir, "loader"))
 	probe := filepath.Join(dir, "kvmprobe")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", probe, "../../cmd/kvmprobe")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -158,11 +143,4 @@ func initrd(program []byte) []byte {
 	add("init", 0o100755, 0, 0, program)
 	add("TRAILER!!!", 0, 0, 0, nil)
 	return archive.Bytes()
-}
-
-func output(t *testing.T, name string, args ...string) []byte {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-	require.NoError(t, err, string(out))
-	return out
 }
