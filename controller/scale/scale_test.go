@@ -104,6 +104,7 @@ func run(b *testing.B, s *apiServer, controller string, size int) *process {
 	rate := max(20, size/20)
 	cmd := exec.CommandContext(b.Context(), controller, "--kubeconfig", credential(b, s), "--log-level", "warning", "--listen", "",
 		"--requests-per-second", fmt.Sprint(rate))
+	cmd.Env = []string{"GOGC=50", "GOMEMLIMIT=200MiB"} // As in deploy/.
 	return start(b, cmd)
 }
 
