@@ -20,7 +20,7 @@ func (o Observer) slots(runtime plan.Runtime) (plan.Slots, error) {
 	if err != nil || len(s.All) == 0 {
 		return s, err
 	}
-	return s, o.holders(s.All, runtime)
+	return s, o.holders(&s, runtime)
 }
 
 // Linked returns the links and the slots without their holders. It asks neither the store nor

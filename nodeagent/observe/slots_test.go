@@ -137,6 +137,40 @@ func TestWhoHoldsAVersion(t *testing.T) {
 	}
 }
 
+func TestASandboxOfTwoVersionsIsNoticed(t *testing.T) {
+	t.Parallel()
+	process := func(file string, args ...string) host.Process {
+		return host.Process{PID: len(args), Args: args, Paths: []string{file}}
+	}
+	shim := process(host.PayloadDir("v1")+"/shim", "/x/shim", "-id", "0123abcd")
+	vm := process(host.PayloadDir("v2")+"/kernel", "/x/qemu", "-name", "sandbox-0123abcd,debug-threads=on", "-kernel")
+	mixed := []plan.Mixed{{Sandbox: "ns/pod (0123abcd)", Slots: []string{"v1", "v2"}}}
+	for name, c := range map[string]struct {
+		processes []host.Process
+		ended     bool
+		want      []plan.Mixed
+	}{
+		"shim and VM of one":             {processes: []host.Process{shim}},
+		"a shim of one, a VM of another": {processes: []host.Process{shim, vm}, want: mixed},
+		"a VM with the guest of another": {processes: []host.Process{shim, process(host.GuestDir("v2")+"/initrd", "/usr/bin/qemu", "sandbox-0123abcd")}, want: mixed},
+		"a shim that only deletes":       {processes: []host.Process{shim, process(host.PayloadDir("v2")+"/shim", "/x/shim", "-id", "0123abcd", "delete")}},
+		"another sandbox's VM":           {processes: []host.Process{shim, process(host.PayloadDir("v2")+"/kernel", "/x/qemu", "sandbox-4567")}},
+		"a sandbox that has ended":       {processes: []host.Process{shim, vm}, ended: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t)
+			prepare(t, m, "v1")
+			prepare(t, m, "v2")
+			put(t, m, map[string]string{host.DropIn: "x", path.Join(host.GuestDir("v2"), "initrd"): ""})
+			m.Processes, m.Sandboxes = c.processes, []host.Sandbox{{ID: "0123abcd", Handler: node.Handler, Namespace: "ns", Name: "pod", Ready: !c.ended}}
+			f := look(t, m, cluster.Told{})
+			assert.Equal(t, c.want, f.Slots.Mixed)
+			assert.Equal(t, len(c.want) > 0, f.Slots.All[1].Holders != nil && plan.For(f).Notice != "")
+		})
+	}
+}
+
 func TestASilentCRIOHoldsNothingBeforeItWasToldOfOurHandlers(t *testing.T) {
 	t.Parallel()
 	m := machine(t)

@@ -25,6 +25,8 @@ type Plan struct {
 	// it need not be. Leaving says what the reboot waits for, empty where nothing holds it or it is
 	// not granted.
 	Reboot, Leaving string
+	// Notice is what a person should know, whatever the plan is; empty where there is nothing.
+	Notice string
 	// Wait says what the plan waits for at this moment, empty when nothing is.
 	Wait string
 }
@@ -83,6 +85,7 @@ func For(f Facts) Plan {
 	}
 	p.forgetPackages()
 	p.reboot()
+	p.plan.Notice = f.Slots.notice()
 	return p.plan
 }
 

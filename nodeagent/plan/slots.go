@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/record"
@@ -21,6 +22,15 @@ type Slots struct {
 	// Current and Proof are the slots that the links name; empty where a link is not there or leads
 	// elsewhere.
 	Current, Proof string
+	// Mixed are running sandboxes that use more than one slot.
+	Mixed []Mixed
+}
+
+// Mixed is a sandbox with parts of several slots: a shim of one, and a VM of another.
+type Mixed struct {
+	// Sandbox is its name and id.
+	Sandbox string
+	Slots   []string
 }
 
 // Slot is a directory below the slots directory: a payload as prepared for this host.
@@ -86,6 +96,23 @@ func (s Slots) Held() []Slot {
 		}
 	}
 	return held
+}
+
+// notice names a sandbox with parts of several slots.
+func (s Slots) notice() string {
+	if len(s.Mixed) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, id := range s.Mixed[0].Slots {
+		slot, _ := s.find(id)
+		parts = append(parts, fmt.Sprintf("payload %s in slot %s", slot.Release, id))
+	}
+	others := ""
+	if more := len(s.Mixed) - 1; more > 0 {
+		others = fmt.Sprintf(" (and %d more)", more)
+	}
+	return fmt.Sprintf("kata sandbox %s%s runs with parts of %s: it started while payloads were switched, delete its pod", s.Mixed[0].Sandbox, others, strings.Join(parts, " and "))
 }
 
 // SlotID names a payload as prepared for this host: equal ids mean equal content, on any node.

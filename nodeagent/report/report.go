@@ -153,6 +153,9 @@ func Sentence(r node.Report, p plan.Plan) string {
 	if r.UpdateBlocked != "" {
 		text += "; " + r.UpdateBlocked
 	}
+	if p.Notice != "" {
+		text += "; " + p.Notice
+	}
 	if r.Unguarded {
 		text += unguarded
 	}

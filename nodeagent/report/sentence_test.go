@@ -39,6 +39,11 @@ func TestSentence(t *testing.T) {
 	}
 }
 
+func TestANoticeIsPartOfTheSentence(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "everything is removed; look at this", report.Sentence(node.Report{Phase: node.PhaseAbsent}, plan.Plan{Notice: "look at this"}))
+}
+
 func TestReasonIsAStepsFailureAsOneWord(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "PullPayloadFailed", report.Reason(plan.Pull))
