@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -74,10 +73,7 @@ func printCheck(out io.Writer, items []check.Item, asJSON bool) error {
 
 // writeJSON writes one object, so that a later version can add fields.
 func writeJSON(out io.Writer, items []check.Item) error {
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(map[string][]check.Item{"items": items})
+	return writeDocument(out, map[string][]check.Item{"items": items})
 }
 
 func writeTable(out io.Writer, items []check.Item) error {

@@ -20,7 +20,8 @@ import (
 )
 
 func statusCommand(root *string) *cobra.Command {
-	return &cobra.Command{
+	asJSON := false
+	c := &cobra.Command{
 		Use: "status", Short: "Show what this node serves, what it is to serve, and who holds what", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			w, err := wire(*root)
@@ -31,9 +32,15 @@ func statusCommand(root *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printStatus(c.OutOrStdout(), w.sentence(c.Context()), facts)
+			write := printStatus
+			if asJSON {
+				write = writeStatus
+			}
+			return write(c.OutOrStdout(), w.sentence(c.Context()), facts)
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON document")
+	return c
 }
 
 func printStatus(out io.Writer, sentence string, f plan.Facts) error {

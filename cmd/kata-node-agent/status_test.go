@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -48,6 +49,58 @@ func TestStatusIsOneScreen(t *testing.T) {
 		want, err := os.ReadFile("testdata/" + file)
 		require.NoError(t, err)
 		assert.Equal(t, string(want), out.String(), file)
+	}
+}
+
+func TestStatusAsADocument(t *testing.T) {
+	t.Parallel()
+	facts := updated()
+	facts.Runtime.Conflicts = []plan.Conflict{{File: "/etc/crio/crio.conf.d/50-x.conf", Key: "runtime_path"}}
+	for file, facts := range map[string]plan.Facts{
+		"status-updated.json": facts,
+		"status-fresh.json":   {Slots: plan.Slots{Current: plan.Pending, Proof: plan.Pending}, Host: plan.Host{Problem: "this is a live system"}},
+	} {
+		var out strings.Builder
+		require.NoError(t, writeStatus(&out, "active: a sentence", facts))
+		want, err := os.ReadFile("testdata/" + file)
+		require.NoError(t, err)
+		assert.Equal(t, string(want), out.String(), file)
+	}
+}
+
+// TestEveryFieldOfTheStatusIsDocumented compares both ways: the names are a promise.
+func TestEveryFieldOfTheStatusIsDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	_, table, found := strings.Cut(string(text), "| Field of `status --json` |")
+	require.True(t, found)
+	table, _, _ = strings.Cut(table, "\n\n")
+	var documented []string
+	for _, row := range strings.Split(table, "\n")[2:] {
+		cell, _, _ := strings.Cut(strings.TrimPrefix(row, "|"), "|")
+		for name := range strings.SplitSeq(cell, ",") {
+			documented = append(documented, strings.Trim(name, " `"))
+		}
+	}
+	assert.ElementsMatch(t, names(reflect.TypeFor[statusDocument](), ""), documented)
+}
+
+// names are the paths of the fields of a document: a list's have "[]".
+func names(t reflect.Type, path string) []string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return names(t.Elem(), path)
+	case reflect.Slice:
+		return names(t.Elem(), path+"[]")
+	case reflect.Struct:
+		var all []string
+		for f := range t.Fields() {
+			all = append(all, names(f.Type, strings.TrimPrefix(path+"."+f.Tag.Get("json"), "."))...)
+		}
+		return all
+	default:
+		return []string{path}
 	}
 }
 
