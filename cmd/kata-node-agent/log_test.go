@@ -4,10 +4,14 @@ package main
 
 import (
 	"errors"
+	"io"
+	"maps"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/kata-node/kata-node/nodeagent/host/systemd"
 )
 
 func TestALineOfTheLogIsBoundedAndOneLine(t *testing.T) {
@@ -23,4 +27,39 @@ func TestALineOfTheLogIsBoundedAndOneLine(t *testing.T) {
 	assert.Contains(t, out.String(), "502: ")
 	assert.Contains(t, out.String(), "connection refused", "the cause is at the end")
 	assert.Contains(t, out.String(), "step=pull")
+}
+
+func TestTheJournalGetsFieldsAndAPriority(t *testing.T) {
+	t.Parallel()
+	type entry struct {
+		message  string
+		priority systemd.Priority
+		fields   map[string]string
+	}
+	var entries []entry
+	var lines strings.Builder
+	log := logger()
+	log.SetOutput(io.Discard)
+	var broken error
+	log.AddHook(journaled{text: log.Formatter, otherwise: &lines, enter: func(message string, p systemd.Priority, fields map[string]string) error {
+		entries = append(entries, entry{message, p, fields})
+		return broken
+	}})
+	step := log.WithField("step", "pull payload").WithField("payload", "p").WithField("intent", "i1")
+	step.WithError(errors.New("no route\nto host")).Errorf("Failed: pull payload p")
+	step.Infof("Started: pull payload p")
+	log.Warnf("x")
+	all := map[string]string{"KATA_STEP": "pull payload", "KATA_PAYLOAD": "p", "KATA_INTENT": "i1"}
+	failed := maps.Clone(all)
+	failed["KATA_ERROR"] = "no route; to host"
+	assert.Equal(t, []entry{
+		{"Failed: pull payload p: no route; to host", systemd.Failure, failed},
+		{"Started: pull payload p", systemd.Info, all},
+		{"x", systemd.Warning, map[string]string{}},
+	}, entries)
+	assert.Empty(t, lines.String())
+
+	broken = errors.New("the journal is restarted")
+	step.Infof("Finished")
+	assert.Equal(t, "level=info msg=Finished intent=i1 payload=p step=\"pull payload\"\n", lines.String(), "no entry is lost")
 }

@@ -60,14 +60,6 @@ func onlyOne(tree files.Tree) (release func() error, err error) {
 	return release, err
 }
 
-// logger leaves times to the journal, and bounds what it is given.
-func logger() *logrus.Logger {
-	log := logrus.New()
-	log.AddHook(bounded{})
-	log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true, DisableColors: true})
-	return log
-}
-
 // serve is READY at once: CRI-O starts after this service. The links current and proof lead
 // somewhere by then.
 func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus.FieldLogger) error {
