@@ -44,6 +44,12 @@ func metrics(t *testing.T) []string {
 	return append(fields(t, "../controller", "Name"), fields(t, "../cmd/kata-controller", "Name")...)
 }
 
+// allMetrics returns those of the agent, too.
+func allMetrics(t *testing.T) []string {
+	t.Helper()
+	return append(metrics(t), fields(t, "../nodeagent/metrics", "Name")...)
+}
+
 // fields returns the literals that a package gives to struct fields of a name.
 func fields(t *testing.T, dir, name string) []string {
 	t.Helper()
@@ -108,7 +114,8 @@ func TestEveryReasonEventAndMetricIsDocumented(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, metrics(t))
-	for _, name := range metrics(t) {
+	require.Contains(t, allMetrics(t), "kata_node_agent_payload")
+	for _, name := range allMetrics(t) {
 		assert.Regexp(t, "`"+name+"[`{]", text)
 	}
 }
@@ -142,7 +149,7 @@ func TestEveryDocumentedReasonEventAndMetricExists(t *testing.T) {
 		}
 	}
 	text := everything(t)
-	events, names := append(constants(t, "../controller/rollout", "Event"), constants(t, "../controller/apply", "Event")...), metrics(t)
+	events, names := append(constants(t, "../controller/rollout", "Event"), constants(t, "../controller/apply", "Event")...), allMetrics(t)
 	for _, value := range regexp.MustCompile("`(Kata(?:Install|Update|Re|Withdraw|Fail)[A-Za-z]*)`").FindAllStringSubmatch(text, -1) {
 		assert.Contains(t, events, value[1])
 	}

@@ -100,7 +100,10 @@ func (a *Agent) run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	log.Infof("Started: %s", s)
 	begun := a.Now()
 	defer a.live.enter(s.String(), patience(s.Kind), begun)()
-	if err := a.Stepper.Run(ctx, s, f); err != nil {
+	a.meter().Started(s)
+	err := a.Stepper.Run(ctx, s, f)
+	a.meter().Ended(s, err, a.Now().Sub(begun), a.Now())
+	if err != nil {
 		log.WithError(err).Errorf("Failed: %s", s)
 		if _, outdated := errors.AsType[*host.Outdated](err); outdated {
 			a.Renew(err)

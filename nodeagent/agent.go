@@ -29,6 +29,29 @@ type Stepper interface {
 	Run(ctx context.Context, s plan.Step, f plan.Facts) error
 }
 
+// Meter takes figures of what happens here. It returns at once and asks nothing.
+type Meter interface {
+	Observed(f plan.Facts, at time.Time)
+	Reported(r node.Report)
+	Started(s plan.Step)
+	Ended(s plan.Step, err error, took time.Duration, at time.Time)
+}
+
+// unmetered is for an agent without a meter.
+type unmetered struct{}
+
+func (unmetered) Observed(plan.Facts, time.Time)                   {}
+func (unmetered) Reported(node.Report)                             {}
+func (unmetered) Started(plan.Step)                                {}
+func (unmetered) Ended(plan.Step, error, time.Duration, time.Time) {}
+
+func (a *Agent) meter() Meter {
+	if a.Meter == nil {
+		return unmetered{}
+	}
+	return a.Meter
+}
+
 // Agent works on one node.
 type Agent struct {
 	API     cluster.API
@@ -48,6 +71,8 @@ type Agent struct {
 	// Renew ends this process, and with it what it keeps of files that have changed since. systemd
 	// starts another.
 	Renew func(why error)
+	// Meter takes figures; it may be nil.
+	Meter Meter
 	// Prune deletes what interrupted pulls left. It is called once: before the first pull, or when
 	// there is nothing else to do. Pods that are bound here do not wait for it.
 	Prune func() error
@@ -96,6 +121,7 @@ func (a *Agent) Pass(ctx context.Context) Result {
 		return a.tellBlind(ctx, err)
 	}
 	a.blind = time.Time{}
+	a.meter().Observed(facts, a.Now())
 	if facts.Intent.Wanted != nil {
 		a.follows.Store(facts.Intent.Wanted.ID)
 	}
@@ -136,6 +162,7 @@ func (a *Agent) tellBlind(ctx context.Context, problem error) Result {
 }
 
 func (a *Agent) report(ctx context.Context, r node.Report, sentence string) {
+	a.meter().Reported(r)
 	defer a.live.enter("writing the report", publishing, a.Now())()
 	a.reports().offer(ctx, message{r, report.MakeCondition(r, node.Sentence(sentence))})
 }

@@ -70,13 +70,18 @@ func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus
 	notify(log, systemd.Ready, "1")
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	meter, err := measure(ctx, w, log)
+	if err != nil {
+		return err
+	}
 	var group wait.Group
 	group.StartWithContext(ctx, client.Run)
 	agent := &nodeagent.Agent{
 		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
 		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Hung: tell, Prune: w.store.Prune, Self: w.self, Renew: end,
+		Meter: meter,
 	}
-	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Node: client, Tell: func(text string) { agent.Progressed(text); tell(text) }}
+	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Node: client, Tell: func(text string) { agent.Progressed(text); tell(text) }, Progressed: meter.Progressed}
 	ticker := time.NewTicker(watchdogInterval())
 	defer ticker.Stop()
 	agent.Run(ctx, client.Changed(), ticker.C, func() { notify(log, systemd.Watchdog, "1") })

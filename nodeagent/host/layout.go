@@ -15,6 +15,8 @@ const (
 	ProofLink   = RunDir + "/proof"
 	// LockFile is held by the agent that works on this host.
 	LockFile = RunDir + "/lock"
+	// MetricsSocket is where the agent that works on this host serves its metrics.
+	MetricsSocket = "/run/kata-node-agent/metrics.sock"
 	// StoreRunDir holds what the store must forget at a reboot.
 	StoreRunDir = RunDir + "/storage"
 	DropIn      = "/etc/crio/crio.conf.d/60-kata-agent.conf"

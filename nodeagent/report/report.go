@@ -23,9 +23,9 @@ type Failure struct {
 	Err  error
 }
 
-// reason is that of the step, unless it is the payload that does not fit this host: then the same
+// Reason is that of the step, unless it is the payload that does not fit this host: then the same
 // as where that is found in what was pulled.
-func (f Failure) reason() string {
+func (f Failure) Reason() string {
 	if _, unfit := errors.AsType[*host.Unfit](f.Err); unfit {
 		return node.ReasonPayloadUnfit
 	}
@@ -131,7 +131,7 @@ func problem(f plan.Facts, p plan.Plan, failure *Failure) *node.Error {
 	case p.Problem != nil:
 		return &node.Error{Step: string(p.Problem.Step), Reason: p.Problem.Reason, Message: p.Problem.Message}
 	case failure != nil:
-		return &node.Error{Step: string(failure.Step), Reason: failure.reason(), Message: failure.Err.Error()}
+		return &node.Error{Step: string(failure.Step), Reason: failure.Reason(), Message: failure.Err.Error()}
 	default:
 		return nil
 	}

@@ -6,6 +6,7 @@ package settings
 
 import (
 	"fmt"
+	"net"
 	"path"
 	"slices"
 	"strings"
@@ -41,6 +42,9 @@ type Settings struct {
 	AllowLayering bool `toml:"allow_layering"`
 	// ProofTimeout is how long a proof may take: a sandbox and a container in it.
 	ProofTimeout Duration `toml:"proof_timeout"`
+	// MetricsAddress is where metrics are served over TCP, in addition to the socket, without TLS
+	// and to whoever asks. Empty is nowhere.
+	MetricsAddress string `toml:"metrics_address"`
 }
 
 // Duration is a time span as the kubelet's configuration writes it, such as "2m30s".
@@ -130,6 +134,11 @@ func merge(files Files, file string, into *Settings) error {
 	}
 	if p := into.ProofTimeout.Duration; p < minProof || p > maxProof {
 		return fmt.Errorf("reading settings %s: proof_timeout is %s, must be from %s to %s", file, p, minProof, maxProof)
+	}
+	if a := into.MetricsAddress; a != "" {
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			return fmt.Errorf("reading settings %s: metrics_address is %q, must be like \"127.0.0.1:9464\": %w", file, a, err)
+		}
 	}
 	return nil
 }

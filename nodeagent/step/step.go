@@ -23,6 +23,8 @@ type Runner struct {
 	Node cluster.Drain
 	// Tell receives how far a long step has come, for people.
 	Tell func(sentence string)
+	// Progressed receives how far a pull is, for figures; it may be nil.
+	Progressed func(host.Progress)
 }
 
 // publicFile is the mode of drop-in and configuration, which CRI-O and people read.
@@ -124,6 +126,9 @@ func (r Runner) pull(ctx context.Context, s plan.Step) error {
 		what = "fetching ahead of time payload"
 	}
 	return r.Host.Images.Pull(ctx, s.Payload, func(p host.Progress) {
+		if r.Progressed != nil {
+			r.Progressed(p)
+		}
 		if p.Total > 0 {
 			r.Tell(fmt.Sprintf("%s %s: %d of %d MB", what, s.Payload, p.Done/1e6, p.Total/1e6))
 		}
