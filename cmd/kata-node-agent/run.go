@@ -20,7 +20,6 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
-	"github.com/kata-node/kata-node/nodeagent/nodeclient"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/step"
@@ -36,7 +35,7 @@ func runCommand(root *string) *cobra.Command {
 				return err
 			}
 			log := logger()
-			client := nodeclient.New(w.kubeconfig(*root), log)
+			client := w.source(*root, log)
 			if dry {
 				return dryRun(c.Context(), w, client, c.OutOrStdout())
 			}
@@ -62,7 +61,7 @@ func onlyOne(tree files.Tree) (release func() error, err error) {
 
 // serve is READY at once: CRI-O starts after this service. The links current and proof lead
 // somewhere by then.
-func serve(ctx context.Context, w *wiring, client *nodeclient.Client, log logrus.FieldLogger) error {
+func serve(ctx context.Context, w *wiring, client source, log logrus.FieldLogger) error {
 	tell := func(text string) { notify(log, systemd.Status, node.Sentence(text)) }
 	if err := (step.Runner{Host: w.host, Self: w.self, Tell: tell}).RepairLinks(ctx); err != nil {
 		log.WithError(err).Errorf("CRI-O may start without the handlers")
@@ -138,7 +137,7 @@ func sayer(files host.Files, tell func(string), log logrus.FieldLogger) func(str
 // intent.
 const apiPatience = 10 * time.Second
 
-func dryRun(ctx context.Context, w *wiring, client *nodeclient.Client, out io.Writer) error {
+func dryRun(ctx context.Context, w *wiring, client source, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go client.Run(ctx)
@@ -154,7 +153,7 @@ func dryRun(ctx context.Context, w *wiring, client *nodeclient.Client, out io.Wr
 }
 
 // answered waits until the API server has shown the Node and its pods.
-func answered(ctx context.Context, client *nodeclient.Client) bool {
+func answered(ctx context.Context, client source) bool {
 	limit := time.After(apiPatience)
 	for !client.Told().PodsKnown {
 		select {

@@ -15,8 +15,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kata-node/kata-node/nodeagent/fileclient"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
+	"github.com/kata-node/kata-node/nodeagent/nodeclient"
+	"github.com/kata-node/kata-node/nodeagent/settings"
 )
 
 func TestTheReasonForPodsIsWrittenWhileTheyMayNeedIt(t *testing.T) {
@@ -102,4 +105,12 @@ func TestEverythingIsBelowTheRoot(t *testing.T) {
 	entries, err := os.ReadDir(root)
 	require.NoError(t, err)
 	assert.Empty(t, entries, "wiring writes nothing")
+}
+
+func TestTheIntentComesFromAFileWhereASettingNamesOne(t *testing.T) {
+	t.Parallel()
+	w := &wiring{tree: files.Below(t.TempDir())}
+	assert.IsType(t, &nodeclient.Client{}, w.source("/", logger()))
+	w.settings = settings.Settings{IntentFile: "/etc/kata-agent/intent.json"}
+	assert.IsType(t, &fileclient.Client{}, w.source("/", logger()))
 }

@@ -10,9 +10,12 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/fileclient"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/crio"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
@@ -24,6 +27,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/proc"
 	"github.com/kata-node/kata-node/nodeagent/host/qemu"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
+	"github.com/kata-node/kata-node/nodeagent/nodeclient"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/settings"
 	"github.com/kata-node/kata-node/nodeagent/vmm"
@@ -71,6 +75,23 @@ func wire(root string) (*wiring, error) {
 	observer := observe.Observer{Host: h, Self: self}
 	store.RuntimePolicy, store.Lacks, store.Thresholds = observer.SignaturePolicy, observer.Lacks, observer.Thresholds
 	return &wiring{settings: s, store: store, tree: tree, cri: cri, self: self, host: h}, nil
+}
+
+// source is where the intent comes from and the report goes to.
+type source interface {
+	cluster.API
+	cluster.Drain
+	// Run follows it until ctx ends, and Changed receives after what is told may have changed.
+	Run(ctx context.Context)
+	Changed() <-chan struct{}
+}
+
+// source is the API server, unless a setting names a file.
+func (w *wiring) source(root string, log logrus.FieldLogger) source {
+	if file := w.settings.IntentFile; file != "" {
+		return fileclient.New(w.tree, file, log)
+	}
+	return nodeclient.New(w.kubeconfig(root), log)
 }
 
 // label is empty on hosts without SELinux, whose kernel refuses the mount option and ignores labels

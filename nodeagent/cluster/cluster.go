@@ -42,6 +42,11 @@ var ErrUnknownNode = errors.New("the Node is not known yet")
 type Told struct {
 	// Known is whether the Node has been seen at all.
 	Known bool
+	// Alone is whether the node has no controller and no API server: its pods are those that CRI-O
+	// runs.
+	Alone bool
+	// Problem says why the intent cannot be read, where that is known to last.
+	Problem string
 	// Intent is the annotation's value, empty where there is none.
 	Intent string
 	// Pods are the bound pods of our handler that have not ended, as namespace/name. They and

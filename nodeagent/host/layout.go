@@ -15,6 +15,8 @@ const (
 	ProofLink   = RunDir + "/proof"
 	// LockFile is held by the agent that works on this host.
 	LockFile = RunDir + "/lock"
+	// ReportFile is the report of a node without a controller.
+	ReportFile = "/run/kata-node-agent/report.json"
 	// MetricsSocket is where the agent that works on this host serves its metrics.
 	MetricsSocket = "/run/kata-node-agent/metrics.sock"
 	// StoreRunDir holds what the store must forget at a reboot.

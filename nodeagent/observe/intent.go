@@ -19,6 +19,10 @@ func (o Observer) intent(told cluster.Told) (plan.Intent, error) {
 		return plan.Intent{}, err
 	}
 	intent := plan.Intent{Wanted: kept, Kept: true}
+	if told.Problem != "" {
+		intent.Problem = told.Problem
+		return intent, nil
+	}
 	if told.Intent == "" {
 		intent.Cleared = told.Known
 		if kept != nil {

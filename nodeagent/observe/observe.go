@@ -7,7 +7,9 @@ package observe
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
@@ -31,6 +33,10 @@ func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, erro
 		func() (err error) { f.Rebooted, err = record.LoadRebooted(o.Host.Files); return },
 		func() (err error) { f.Store, err = o.store(ctx); return },
 		func() (err error) { f.Runtime, err = o.runtime(ctx); return },
+		func() error {
+			f.Cluster.BoundPods = append(f.Cluster.BoundPods, running(told, f.Runtime)...)
+			return nil
+		},
 		func() (err error) { f.Slots, err = o.slots(f.Runtime); return },
 		func() (err error) { f.Packages, err = o.packages(ctx, told, f.Slots); return },
 		func() error { return o.Check(ctx, &f.Host, f.Runtime) },
@@ -40,6 +46,18 @@ func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, erro
 		}
 	}
 	return f, nil
+}
+
+// running returns the kata pods that CRI-O runs, as namespace/name, where no API server knows of
+// pods.
+func running(told cluster.Told, r plan.Runtime) (pods []string) {
+	for _, s := range r.Sandboxes {
+		if told.Alone && s.Ready && s.Handler == node.Handler {
+			pods = append(pods, s.Name)
+		}
+	}
+	slices.Sort(pods)
+	return pods
 }
 
 func seen(told cluster.Told) plan.Cluster {

@@ -66,6 +66,31 @@ func intent(digit, grant string) (node.Intent, string) {
 	return i, document
 }
 
+func TestWithoutAClusterPodsAreThoseThatCRIORuns(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	m.Sandboxes = []host.Sandbox{
+		{ID: "2", Handler: node.Handler, Namespace: "ns", Name: "b", Ready: true},
+		{ID: "1", Handler: node.Handler, Namespace: "ns", Name: "a", Ready: true},
+		{ID: "3", Handler: node.Handler, Namespace: "ns", Name: "ended"},
+		{ID: "4", Handler: node.ProofHandler, Namespace: "kata-agent", Name: "proof", Ready: true},
+	}
+	f := look(t, m, cluster.Told{Known: true, PodsKnown: true, Alone: true})
+	assert.Equal(t, []string{"ns/a", "ns/b"}, f.Cluster.BoundPods)
+	assert.Empty(t, look(t, m, cluster.Told{Known: true, PodsKnown: true}).Cluster.BoundPods, "an API server knows better")
+}
+
+func TestAnIntentThatCannotBeReadIsAProblemAndForgetsNothing(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	kept, document := intent("a", "")
+	put(t, m, map[string]string{host.IntentFile: document})
+	f := look(t, m, cluster.Told{Alone: true, Problem: "the intent file is not followed: chmod go-w it"})
+	assert.Equal(t, kept.ID, f.Intent.Wanted.ID)
+	assert.Equal(t, "the intent file is not followed: chmod go-w it", f.Intent.Problem)
+	assert.False(t, f.Intent.Cleared)
+}
+
 func TestAFreshNode(t *testing.T) {
 	t.Parallel()
 	m := machine(t)

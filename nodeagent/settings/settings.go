@@ -42,6 +42,9 @@ type Settings struct {
 	AllowLayering bool `toml:"allow_layering"`
 	// ProofTimeout is how long a proof may take: a sandbox and a container in it.
 	ProofTimeout Duration `toml:"proof_timeout"`
+	// IntentFile is an absolute path. Where it is set, the intent is read from it, the report is
+	// a file, and no API server is asked.
+	IntentFile string `toml:"intent_file"`
 	// MetricsAddress is where metrics are served over TCP, in addition to the socket, without TLS
 	// and to whoever asks. Empty is nowhere.
 	MetricsAddress string `toml:"metrics_address"`
@@ -134,6 +137,9 @@ func merge(files Files, file string, into *Settings) error {
 	}
 	if p := into.ProofTimeout.Duration; p < minProof || p > maxProof {
 		return fmt.Errorf("reading settings %s: proof_timeout is %s, must be from %s to %s", file, p, minProof, maxProof)
+	}
+	if f := into.IntentFile; f != "" && !path.IsAbs(f) {
+		return fmt.Errorf("reading settings %s: intent_file is %q, must be an absolute path", file, f)
 	}
 	if a := into.MetricsAddress; a != "" {
 		if _, _, err := net.SplitHostPort(a); err != nil {

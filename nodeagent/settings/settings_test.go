@@ -80,12 +80,13 @@ guest_kernel = "payload"
 allow_layering = true
 proof_timeout = "5m"
 metrics_address = "127.0.0.1:9464"
+intent_file = "/i"
 `})
 	require.NoError(t, err)
 	assert.Equal(t, settings.Settings{
 		Kubeconfig: "k", PullSecret: "p", SignaturePolicy: "y", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x",
 		AllowedPayloads: []string{"registry.example.com/kata"}, GuestKernel: settings.PayloadKernel, AllowLayering: true,
-		ProofTimeout: settings.Duration{Duration: 5 * time.Minute}, MetricsAddress: "127.0.0.1:9464",
+		ProofTimeout: settings.Duration{Duration: 5 * time.Minute}, MetricsAddress: "127.0.0.1:9464", IntentFile: "/i",
 	}, s)
 }
 
@@ -97,6 +98,7 @@ func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {
 		"crio_unit = ":          "reading settings /etc/kata-agent/a.toml: ",
 		"guest_kernel = 'mine'": `reading settings /etc/kata-agent/a.toml: guest_kernel is "mine", must be "host" or "payload"`,
 		"crio_unit = 5":         "reading settings /etc/kata-agent/a.toml: ",
+		"intent_file = 'i'":     `reading settings /etc/kata-agent/a.toml: intent_file is "i", must be an absolute path`,
 		"metrics_address = '1'": `reading settings /etc/kata-agent/a.toml: metrics_address is "1", must be like "127.0.0.1:9464": `,
 		"proof_timeout = 300":   `reading settings /etc/kata-agent/a.toml: "300" is no time span: write it as "2m30s"`,
 		"proof_timeout = '3 m'": `reading settings /etc/kata-agent/a.toml: line 1, column 17: toml: "3 m" is no time span: write it as "2m30s"`,
