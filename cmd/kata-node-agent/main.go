@@ -44,6 +44,6 @@ func command() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	c.PersistentFlags().StringVar(&root, "root", root, "directory that stands for the host's root")
-	c.AddCommand(runCommand(&root), statusCommand(&root), checkCommand(&root), probeCommand(&root), collectCommand(&root))
+	c.AddCommand(runCommand(&root), statusCommand(&root), checkCommand(&root), probeCommand(&root), collectCommand(&root), removeCommand(&root))
 	return c
 }

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/files"
+)
+
+func TestNothingIsRemovedNextToAnAgentThatRuns(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	_, err := files.Below(root).Lock(host.LockFile)
+	require.NoError(t, err)
+	c := command()
+	c.SetArgs([]string{"remove", "--root", root})
+	c.SetOut(io.Discard)
+	require.ErrorContains(t, c.ExecuteContext(t.Context()), "another agent works on this host: stop kata-agent.service first")
+}
+
+func TestWhatWouldInstallItAgainIsNamed(t *testing.T) {
+	t.Parallel()
+	installed := &node.Intent{State: node.StateInstalled, Owner: node.Owner{Name: "kata"}}
+	assert.Contains(t, again(installed, ""), "KataConfig kata installs it again when kata-agent.service is started")
+	assert.Contains(t, again(installed, "/etc/kata-agent/intent.json"), "what /etc/kata-agent/intent.json says is done")
+	assert.Empty(t, again(nil, ""))
+	assert.Empty(t, again(&node.Intent{State: node.StateAbsent}, ""))
+}
