@@ -157,8 +157,8 @@ func (c *Controller) apply(ctx context.Context, d decide.Decision) error {
 		errs = append(errs, c.writer.Accept(ctx, kc))
 	}
 	errs = append(errs, c.writer.RuntimeClass(ctx, d.Existing, d.Desired))
-	for _, alias := range d.Aliases {
-		errs = append(errs, c.writer.RuntimeClass(ctx, alias.Existing, alias.Desired))
+	for _, other := range d.Others {
+		errs = append(errs, c.writer.RuntimeClass(ctx, other.Existing, other.Desired))
 	}
 	for _, s := range d.Statuses {
 		errs = append(errs, c.writer.Status(ctx, s.Config, s.Status))

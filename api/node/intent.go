@@ -62,6 +62,8 @@ type Intent struct {
 	// switching to it. It is kept while the intent names it.
 	Prefetch     string       `json:"prefetch,omitempty"`
 	HostPackages HostPackages `json:"hostPackages,omitempty"`
+	// Handlers are names of further handlers to serve, sorted, each once; see FurtherHandlers.
+	Handlers []string `json:"handlers,omitempty"`
 	// Issued is when the controller wrote the intent, by its clock.
 	Issued time.Time `json:"issued,omitzero"`
 	Grants Grants    `json:"grants,omitzero"`
@@ -74,6 +76,10 @@ func (i Intent) Identify(nodeUID string) Intent {
 	text := make([]byte, 0, 512)
 	for _, field := range []string{nodeUID, i.Owner.UID, string(i.State), i.Payload, noPrefetch, string(i.HostPackages)} {
 		text = append(append(append(strconv.AppendInt(text, int64(len(field)), 10), ':'), field...), ',')
+	}
+	// Ids of intents without handlers stay as they were before there were any.
+	for _, name := range i.Handlers {
+		text = fmt.Appendf(text, "handler %d:%s,", len(name), name)
 	}
 	hash := sha256.Sum256(text)
 	i.Version = Version
@@ -120,7 +126,7 @@ func (i Intent) Validate() error {
 	if Line(i.ID, maxShortText) != i.ID {
 		return fmt.Errorf("id is longer than %d bytes: a report could not answer it", maxShortText)
 	}
-	return errors.Join(i.validateState(), i.validatePackages())
+	return errors.Join(i.validateState(), i.validatePackages(), validateHandlers(i.Handlers))
 }
 
 func (i Intent) validateState() error {
@@ -130,6 +136,9 @@ func (i Intent) validateState() error {
 	case StateAbsent:
 		if i.Payload != "" {
 			return fmt.Errorf("payload is %q although state is Absent: leave it empty", i.Payload)
+		}
+		if len(i.Handlers) > 0 {
+			return fmt.Errorf("handlers are %q although state is Absent: leave them out", i.Handlers)
 		}
 		return nil
 	default:

@@ -28,10 +28,18 @@ func installation() node.Intent {
 	}.Identify(nodeUID)
 }
 
+// with is an installation that differs in one field.
+func with(change func(*node.Intent)) node.Intent {
+	i := installation()
+	change(&i)
+	return i.Identify(nodeUID)
+}
+
 func TestIntentIsReadAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	for name, intent := range map[string]node.Intent{
 		"installed": installation(),
+		"handlers":  with(func(i *node.Intent) { i.Handlers = []string{"debug", "rs"} }),
 		"absent":    node.Intent{Owner: node.Owner{Name: "k"}, State: node.StateAbsent}.Identify(nodeUID),
 	} {
 		document, err := intent.Encode()
@@ -77,6 +85,10 @@ func TestIntentThatCannotBeFollowedIsRefusedWithFieldAndRemedy(t *testing.T) {
 		"no id":               {`{"version":1,"state":"Absent"}`, []string{"id is empty"}},
 		"long id":             {`{"version":1,"id":"` + strings.Repeat("x", 100) + `","state":"Absent"}`, []string{"id is longer than 64"}},
 		"unknown state":       {`{"version":1,"id":"x","state":"Paused"}`, []string{`state "Paused"`, "use Installed or Absent"}},
+		"twice a handler":     {`{"version":1,"id":"x","state":"Installed","payload":"` + image("a") + `","handlers":["rs","rs"]}`, []string{"handlers", "named twice"}},
+		"handlers and Absent": {`{"version":1,"id":"x","state":"Absent","handlers":["rs"]}`, []string{"handlers", "leave them out"}},
+		"too many handlers":   {`{"version":1,"id":"x","state":"Installed","payload":"` + image("a") + `","handlers":["a","b","c","d","e"]}`, []string{"handlers are 5"}},
+		"a long handler":      {`{"version":1,"id":"x","state":"Installed","payload":"` + image("a") + `","handlers":["abcdefghijklmnopq"]}`, []string{"longer than 16"}},
 		"no payload":          {`{"version":1,"id":"x","state":"Installed"}`, []string{"payload is empty", "registry/repository@sha256:digest"}},
 		"payload by tag":      {`{"version":1,"id":"x","state":"Installed","payload":"r.example/p:v1"}`, []string{`payload "r.example/p:v1"`, "by digest"}},
 		"short digest":        {`{"version":1,"id":"x","state":"Installed","payload":"r.example/p@sha256:ab"}`, []string{"payload", "by digest"}},

@@ -21,7 +21,7 @@ const (
 	// ReadyLabel selects nodes that may run kata pods. Writer: the controller. NodeRestriction
 	// keeps every kubelet credential from setting labels below node-restriction.kubernetes.io.
 	ReadyLabel = "node-restriction.kubernetes.io/kata-oc"
-	// ReadyValue is the only value ReadyLabel ever has.
+	// ReadyValue is the only value that ReadyLabel, or the label of a further handler, ever has.
 	ReadyValue = "true"
 	// StartupTaint keeps pods from a new node until Kata is ready there. Writer: whoever makes the
 	// node sets it, the controller removes it together with setting ReadyLabel. The prefix is that

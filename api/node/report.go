@@ -44,11 +44,13 @@ const MaxReportBytes = 2048
 const (
 	maxPodNames  = 5
 	maxVersions  = 4
-	maxMessage   = 400
+	maxMessage   = 336
 	maxHostCheck = 200
 	maxShortText = 64
 	maxWord      = 32
 	maxDigest    = 73 // sha256: and 64 digits
+	maxHandlers  = 4
+	maxHandler   = 16
 )
 
 // BoundPods counts the kata pods bound to the node that have not ended.
@@ -92,6 +94,9 @@ type Report struct {
 	PayloadVersion string `json:"payloadVersion,omitempty"`
 	// Prefetched is the digest of the intent's prefetch once it is in the store, empty before.
 	Prefetched string `json:"prefetched,omitempty"`
+	// Handlers are the names of the intent's further handlers that new pods can use, sorted. They are
+	// reported in phase Installed only.
+	Handlers []string `json:"handlers,omitempty"`
 	// InUse lists the digests of older payloads that running sandboxes hold.
 	InUse []string `json:"inUse,omitempty"`
 	// BoundPods are the pods that a removal waits for; it is empty while nothing is to be removed.
@@ -171,6 +176,7 @@ func (r Report) bounded() Report {
 	r.PayloadVersion = Line(r.PayloadVersion, maxWord)
 	r.Payload, r.Platform, r.Prefetched = Line(r.Payload, maxDigest), Line(r.Platform, maxDigest), Line(r.Prefetched, maxDigest)
 	r.InUse = cutEach(r.InUse[:min(len(r.InUse), maxVersions)], maxDigest)
+	r.Handlers = cutEach(r.Handlers[:min(len(r.Handlers), maxHandlers)], maxHandler)
 	r.BoundPods.Names = cutEach(r.BoundPods.Names[:min(len(r.BoundPods.Names), maxPodNames)], maxShortText)
 	if r.Error != nil {
 		bounded := *r.Error

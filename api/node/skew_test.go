@@ -27,7 +27,7 @@ func former(t *testing.T, name string) string {
 // Another id would make every node of a fleet do its work again when the controller is updated.
 func TestIntentsOfFormerControllersAreReadAndKeepTheirIDs(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"installed.json", "absent.json"} {
+	for _, name := range []string{"installed.json", "installed-handlers.json", "absent.json"} {
 		document := former(t, name)
 		intent, err := node.DecodeIntent(document)
 		require.NoError(t, err, name)
@@ -40,12 +40,14 @@ func TestIntentsOfFormerControllersAreReadAndKeepTheirIDs(t *testing.T) {
 
 func TestReportsOfFormerAgentsAreReadWhole(t *testing.T) {
 	t.Parallel()
-	document := former(t, "report.json")
-	report, err := node.DecodeReport(document)
-	require.NoError(t, err)
-	again, err := report.Encode()
-	require.NoError(t, err)
-	assert.Equal(t, document, again, "every field is read")
+	for _, name := range []string{"report.json", "report-handlers.json"} {
+		document := former(t, name)
+		report, err := node.DecodeReport(document)
+		require.NoError(t, err, name)
+		again, err := report.Encode()
+		require.NoError(t, err, name)
+		assert.Equal(t, document, again, "%s: every field is read", name)
+	}
 }
 
 func TestAReportFromANewerAgentMayHaveMoreFields(t *testing.T) {

@@ -100,6 +100,15 @@ type KataInstallConfig struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
 	RuntimeClassAliases []ClassName `json:"runtimeClassAliases,omitempty"`
+	// handlers are further handlers of the payload that the nodes serve in addition to kata-oc, each with
+	// RuntimeClass kata-oc-<name>: debug and rs (the shim runtime-rs). A node is complete when it has
+	// proved all of them, so the payload has to offer each one.
+	//
+	// +optional
+	// +nullable
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=2
+	Handlers []HandlerName `json:"handlers,omitempty"`
 	// maxParallel is how many nodes may work on an installation or an update at the same time. The
 	// default is 10.
 	//
@@ -136,6 +145,11 @@ type KataInstallConfig struct {
 // +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="the alias is no name of a RuntimeClass: write small letters, digits, '-' and '.', beginning and ending with a letter or digit"
 // +kubebuilder:validation:XValidation:rule="!self.startsWith('kata-oc')",message="the alias begins with kata-oc: such names are the controller's own, choose another one"
 type ClassName string
+
+// HandlerName names a handler of the payload in addition to kata-oc.
+//
+// +kubebuilder:validation:Enum=debug;rs
+type HandlerName string
 
 // HostPackages says where QEMU and virtiofsd come from.
 //

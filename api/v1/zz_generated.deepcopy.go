@@ -199,6 +199,11 @@ func (in *KataInstallConfig) DeepCopyInto(out *KataInstallConfig) {
 		*out = make([]ClassName, len(*in))
 		copy(*out, *in)
 	}
+	if in.Handlers != nil {
+		in, out := &in.Handlers, &out.Handlers
+		*out = make([]HandlerName, len(*in))
+		copy(*out, *in)
+	}
 	if in.MaxParallel != nil {
 		in, out := &in.MaxParallel, &out.MaxParallel
 		*out = new(int32)

@@ -58,20 +58,32 @@ func encode(change rollout.Change) ([]byte, error) {
 		}
 		p.Metadata.Annotations = map[string]*string{node.IntentAnnotation: &document}
 	}
-	switch change.Label {
-	case rollout.LabelKept:
-	case rollout.LabelSet:
-		ready := node.ReadyValue
-		p.Metadata.Labels = map[string]*string{node.ReadyLabel: &ready}
-	case rollout.LabelCleared:
-		p.Metadata.Labels = map[string]*string{node.ReadyLabel: nil}
-	}
+	p.Metadata.Labels = labels(change)
 	if change.Untaint {
 		p.Spec = &struct {
 			Taints []corev1.Taint `json:"taints"`
 		}{change.Node.Taints}
 	}
 	return json.Marshal(p)
+}
+
+// labels are those that a change sets, and with nil those that it removes.
+func labels(change rollout.Change) map[string]*string {
+	ready, out := node.ReadyValue, map[string]*string{}
+	switch change.Label {
+	case rollout.LabelKept:
+	case rollout.LabelSet:
+		out[node.ReadyLabel] = &ready
+	case rollout.LabelCleared:
+		out[node.ReadyLabel] = nil
+		for _, label := range change.Node.FurtherLabels() {
+			out[label] = nil
+		}
+	}
+	for _, name := range change.Further {
+		out[node.FurtherLabel(name)] = &ready
+	}
+	return out
 }
 
 // reference names the Node as events about nodes do: by its name in place of its UID, which is how

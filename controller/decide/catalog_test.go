@@ -4,6 +4,7 @@ package decide_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -150,7 +151,7 @@ func (w *world) fetchesLast(p selection.Pool, changes map[string]rollout.Change)
 		if before.Prefetch == after.Prefetch || !m.Settled() {
 			w.fails("%s is to fetch what it has: %+v", m.Name, after)
 		}
-		if before.Prefetch = after.Prefetch; before != after {
+		if before.Prefetch = after.Prefetch; !reflect.DeepEqual(before, after) {
 			w.fails("%s gets more than something to fetch: %+v", m.Name, after)
 		}
 		if after.Prefetch != "" {

@@ -78,8 +78,8 @@ type Decision struct {
 	Accept, Release []*v1.KataConfig
 	// Existing is the RuntimeClass as it was seen, Desired as it should be; nil for none.
 	Existing, Desired *nodev1.RuntimeClass
-	// Aliases are the other RuntimeClasses that are ours, or should be.
-	Aliases []runtimeclass.Pair
+	// Others are the RuntimeClasses of aliases and of further handlers that are ours, or should be.
+	Others []runtimeclass.Pair
 	// Ledger replaces the one that was seen, before any change that is entered in it is made; nil
 	// where it stays as it is.
 	Ledger *ledger.Ledger
@@ -109,7 +109,10 @@ func Decide(s Seen, settings Settings, now time.Time) Decision {
 // decide needs no more Nodes than those that are in the ledger.
 func decide(s Seen, division selection.Division, settings Settings, now time.Time) Decision {
 	d := Decision{Existing: s.RuntimeClass, Desired: runtimeclass.Desired(s.RuntimeClass, division.Pools, division.Draws())}
-	d.Aliases = runtimeclass.Aliases(s.OtherClasses, d.Existing, d.Desired, division.Pools)
+	d.Others = slices.Concat(
+		runtimeclass.Aliases(s.OtherClasses, d.Existing, d.Desired, division.Pools),
+		runtimeclass.Further(s.OtherClasses, d.Existing, d.Desired, division.Pools),
+	)
 	d.Unreadable, d.CatalogProblem = len(s.Unreadable), s.CatalogProblem != ""
 	byUID := map[string]*v1.KataConfig{}
 	for _, kc := range s.Configs {
@@ -153,6 +156,7 @@ func configFacts(s Seen, settings Settings) []facts.Config {
 		}
 		forbidden := notAllowed(c, s.Catalog, settings.AllowedPayloads)
 		c.Refused = cmp.Or(c.Refused, forbidden, refusal)
+		c.ClassProblem = runtimeclass.FurtherProblem(c.Handlers, s.OtherClasses)
 		c.AliasProblem = runtimeclass.AliasProblem(c.Aliases, s.OtherClasses)
 		c.Withheld = s.PolicyProblem != "" || forbidden != nil
 		configs = append(configs, c)

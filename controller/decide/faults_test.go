@@ -150,7 +150,7 @@ func (w *world) changes(kc *v1.KataConfig) {
 	}
 	kc = kc.DeepCopy()
 	kc.Generation++
-	switch w.rnd.IntN(4) {
+	switch w.rnd.IntN(5) {
 	case 0:
 		kc.Spec.Config.Paused = !kc.Spec.Config.Paused
 	case 1:
@@ -158,6 +158,8 @@ func (w *world) changes(kc *v1.KataConfig) {
 		w.moved()
 	case 2:
 		w.unguarded = !w.unguarded
+	case 3:
+		kc.Spec.Config.Handlers = [][]v1.HandlerName{nil, {"rs"}, {"rs", "debug"}}[w.rnd.IntN(3)]
 	default:
 		kc.Spec.Config.PayloadImage = w.one("", factstest.PayloadB, payloadC)
 	}

@@ -4,6 +4,7 @@ package decide_test
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/stretchr/testify/require"
@@ -35,10 +36,11 @@ type host struct {
 	down              int    // rounds without Ready kubelet, for no fault of ours
 	wanted            *node.Intent
 	slot, serving     string
-	proved            string // payload that was proved in this boot
-	dropIn, knows     bool   // knows is whether CRI-O runs with the drop-in
-	work, restarts    int    // rounds until the payload is prepared, until CRI-O is back
-	pods, podsAtWrite int    // podsAtWrite is what the last report said
+	proved            string   // payload that was proved in this boot
+	handlers          []string // that were proved with it
+	dropIn, knows     bool     // knows is whether CRI-O runs with the drop-in
+	work, restarts    int      // rounds until the payload is prepared, until CRI-O is back
+	pods, podsAtWrite int      // podsAtWrite is what the last report said
 	permit            permit
 	labelledByHand    bool
 	needsReboot       bool
@@ -186,8 +188,8 @@ func (h *host) report() node.Report {
 func (h *host) install(found bool, r *node.Report) {
 	payload := h.wanted.Payload
 	switch r.Phase = node.PhaseInstalling; {
-	case h.serving == payload && h.proved == payload:
-		r.Phase, r.Prefetched = node.PhaseInstalled, node.Digest(h.fetch(found))
+	case h.serving == payload && h.proved == payload && slices.Equal(h.handlers, h.wanted.Handlers):
+		r.Phase, r.Handlers, r.Prefetched = node.PhaseInstalled, h.handlers, node.Digest(h.fetch(found))
 	case h.broken == unfit:
 	case h.slot != payload:
 		if h.work--; h.work <= 0 {
@@ -203,8 +205,8 @@ func (h *host) install(found bool, r *node.Report) {
 	case h.broken == noKVM || h.w.bad[payload]:
 		r.Error = &node.Error{Step: "prove payload", Reason: "ProvePayloadFailed", Message: "the sandbox does not start"}
 	default:
-		h.serving, h.proved = payload, payload
-		r.Phase, r.Payload = node.PhaseInstalled, node.Digest(payload)
+		h.serving, h.proved, h.handlers = payload, payload, h.wanted.Handlers
+		r.Phase, r.Payload, r.Handlers = node.PhaseInstalled, node.Digest(payload), h.handlers
 	}
 }
 

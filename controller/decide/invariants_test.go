@@ -49,6 +49,9 @@ func (w *world) fails(format string, args ...any) {
 func (w *world) lands(l *leader, h *host, c rollout.Change) {
 	w.tells("%s of %s", c.Event, h.name)
 	w.sparesMachineConfig(c)
+	if len(c.Further) > 0 && c.Node.BootID == h.bootID() && !slices.Equal(h.handlers, c.Node.Intent.Handlers) {
+		w.fails("%s gets labels of %v and has proved %v", h.name, c.Further, h.handlers)
+	}
 	if c.Label == rollout.LabelSet && (h.serving != c.Node.Intent.Payload || c.Node.BootID == h.bootID() && h.proved != h.serving) {
 		w.fails("the label is set on %s, which has not proved its payload: %+v", h.name, c.Node)
 	}

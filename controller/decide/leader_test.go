@@ -208,7 +208,13 @@ func (l *leader) node(c rollout.Change) {
 			n.Labels[node.ReadyLabel], h.labelledByHand = node.ReadyValue, false
 		case rollout.LabelCleared:
 			delete(n.Labels, node.ReadyLabel)
+			for _, label := range c.Node.FurtherLabels() {
+				delete(n.Labels, label)
+			}
 		case rollout.LabelKept:
+		}
+		for _, name := range c.Further {
+			n.Labels[node.FurtherLabel(name)] = node.ReadyValue
 		}
 	})
 	l.w.changed(h, before)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
@@ -115,7 +116,7 @@ func (w *world) installed() {
 		for _, n := range p.Members {
 			switch h := w.named(n.Name); {
 			case h.broken != "":
-			case n.Wanted == nil || !n.Labelled() || n.Starting || h.serving != n.Wanted.Payload || !n.Settled() || n.Intent.Owner.UID != p.Config.UID:
+			case n.Wanted == nil || !n.Labelled() || n.Starting || h.serving != n.Wanted.Payload || len(n.Unlabelled()) > 0 || !n.Settled() || n.Intent.Owner.UID != p.Config.UID:
 				w.fails("%s is not as %s wants it", n.Name, p.Config.Name)
 			default:
 				done++
@@ -145,7 +146,8 @@ func (w *world) isClean(h *host) {
 	w.t.Helper()
 	n := h.object()
 	_, intent := n.Annotations[node.IntentAnnotation]
-	if h.broken == "" && (intent || h.labelled() || h.dropIn || h.slot != "" || h.serving != "") {
+	further := facts.OfNode(n).FurtherLabels()
+	if h.broken == "" && (intent || h.labelled() || len(further) > 0 || h.dropIn || h.slot != "" || h.serving != "") {
 		w.fails("%s is not clean", h.name)
 	}
 }

@@ -60,6 +60,10 @@ type Config struct {
 	Tolerations    []corev1.Toleration
 	// Aliases are names of further RuntimeClasses.
 	Aliases []string
+	// Handlers are names of further handlers, sorted, each once.
+	Handlers []string
+	// ClassProblem names those whose RuntimeClass belongs to another owner, empty for none.
+	ClassProblem string
 	// AliasProblem names those that belong to another owner, empty for none.
 	AliasProblem   string
 	MaxParallel    int
@@ -119,6 +123,10 @@ func OfConfig(kc *v1.KataConfig, d Defaults) Config {
 	for _, name := range c.RuntimeClassAliases {
 		out.Aliases = append(out.Aliases, string(name))
 	}
+	for _, name := range c.Handlers {
+		out.Handlers = append(out.Handlers, string(name))
+	}
+	slices.Sort(out.Handlers)
 	if c.MaxParallel != nil {
 		out.MaxParallel = int(*c.MaxParallel)
 	}

@@ -165,8 +165,10 @@ func (n Node) Draws() bool {
 }
 
 // HandlerServed is true when the kubelet lists the handler, or is too old to list any.
-func (n Node) HandlerServed() bool {
-	return len(n.Handlers) == 0 || slices.Contains(n.Handlers, node.Handler)
+func (n Node) HandlerServed() bool { return n.lists(node.Handler) }
+
+func (n Node) lists(handler string) bool {
+	return len(n.Handlers) == 0 || slices.Contains(n.Handlers, handler)
 }
 
 // SameBoot is false when kubelet and agent name different boots: the report is from before a

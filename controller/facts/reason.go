@@ -29,7 +29,8 @@ const (
 	ReasonPayloadNotAllowed Reason = "PayloadNotAllowed"
 	// ReasonForeignFinalizer is a KataConfig that another product works on.
 	ReasonForeignFinalizer Reason = "ForeignFinalizer"
-	// ReasonRuntimeClassConflict is a RuntimeClass of our name that another product made.
+	// ReasonRuntimeClassConflict is a RuntimeClass of our name, or of that of a further handler, that
+	// another product made.
 	ReasonRuntimeClassConflict Reason = "RuntimeClassConflict"
 	// ReasonRuntimeClassAliasConflict is a RuntimeClass of an alias' name that another owner made.
 	ReasonRuntimeClassAliasConflict Reason = "RuntimeClassAliasConflict"
@@ -88,6 +89,9 @@ const (
 	ReasonAwaitingReport Reason = "AwaitingReport"
 	// ReasonAwaitingKubelet is a handler that the kubelet does not list yet.
 	ReasonAwaitingKubelet Reason = "AwaitingKubelet"
+	// ReasonHandlersNotServed is an agent that serves the payload and does not report the further
+	// handlers, as one that is older than this controller.
+	ReasonHandlersNotServed Reason = "HandlersNotServed"
 	// ReasonAwaitingLabel is a proved node that the scheduler does not know yet.
 	ReasonAwaitingLabel Reason = "AwaitingLabel"
 	// ReasonRebooted is a report from before the node's last boot.

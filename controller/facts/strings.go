@@ -45,9 +45,11 @@ func (s *Strings) Share(n *Node) {
 	s.each(&n.Runs.OpenShift, &n.Runs.Kubernetes, &n.Runs.Architecture)
 	if i := n.Intent; i != nil {
 		s.each(&i.Owner.Name, &i.Owner.UID, (*string)(&i.State), &i.Payload, &i.Prefetch, (*string)(&i.HostPackages))
+		i.Handlers = s.list(i.Handlers)
 	}
 	if r := n.Report; r != nil {
 		s.each(&r.Architecture, (*string)(&r.Phase), &r.Payload, &r.Platform, &r.PayloadVersion, &r.Prefetched, &r.HostCheck, &r.HostWarning)
+		r.Handlers = s.list(r.Handlers)
 		if slices.Equal(r.Speaks, s.speaks) {
 			r.Speaks = s.speaks
 		}
@@ -79,6 +81,9 @@ func (s *Strings) one(text string) string {
 const mostHandlers = 16
 
 func (s *Strings) list(handlers []string) []string {
+	if len(handlers) == 0 {
+		return nil
+	}
 	for _, shared := range s.handlers {
 		if slices.Equal(shared, handlers) {
 			return shared

@@ -5,8 +5,10 @@ package rollout
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/ledger"
 	"github.com/kata-node/kata-node/controller/selection"
@@ -44,13 +46,13 @@ func PaceOf(p selection.Pool, book *Book, limits Limits, now time.Time) Pace {
 func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 	c, failures, room := crews{}, 0, max(p.Config.MaxParallel, 1)
 	for served := range p.Done {
-		c.of(served.Payload).proven = true
+		c.of(node.Intent{Payload: served.Payload, Handlers: p.Config.Handlers}).proven = true
 	}
 	var queue []*selection.Member
 	for i := range p.Members {
 		m := &p.Members[i]
-		if m.Settled() {
-			c.of(m.Intent.Payload).proven = true
+		if m.Settled() && len(m.Lacking()) == 0 {
+			c.of(*m.Intent).proven = true
 		}
 		carries, resumes := m.Carries(), m.Resumes()
 		if resumes && !carries {
@@ -60,7 +62,7 @@ func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 		case carries || resumes:
 			is, until := limits.standing(m.Node, now)
 			pace.wake(until)
-			crew := c.of(m.Wanted.Payload)
+			crew := c.of(*m.Wanted)
 			crew.moving += count(is == moving)
 			crew.failures += count(is == failing)
 			room, failures = room-count(is == moving), failures+count(is == failing)
@@ -70,7 +72,7 @@ func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 	}
 	held := 0
 	for _, m := range inOrder(queue) {
-		switch crew := c.of(m.Wanted.Payload); {
+		switch crew := c.of(*m.Wanted); {
 		case unfit(m.Node) && !crew.proven && !judgedForAnother(*m):
 			// It would prove nothing, and it says already why it cannot.
 			held++
@@ -87,7 +89,7 @@ func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 	}
 }
 
-// crew is the members of one payload.
+// crew is the members of one payload with the same further handlers.
 type crew struct {
 	proven           bool
 	moving, failures int
@@ -95,11 +97,12 @@ type crew struct {
 
 type crews map[string]*crew
 
-func (c crews) of(payload string) *crew {
-	if c[payload] == nil {
-		c[payload] = &crew{}
+func (c crews) of(wanted node.Intent) *crew {
+	served := strings.Join(append([]string{wanted.Payload}, wanted.Handlers...), " ")
+	if c[served] == nil {
+		c[served] = &crew{}
 	}
-	return c[payload]
+	return c[served]
 }
 
 // halted is true with maxFailures failed members, whatever their payload, and with a few that

@@ -24,7 +24,7 @@ func leaving(m selection.Member, now time.Time) Change {
 		return Change{Node: m.Node}
 	case m.Report.Phase == node.PhaseAbsent:
 		return Change{Node: m.Node, ClearIntent: true, Label: cleared(m.Node), Event: EventRemoved, Message: "nothing of Kata is left on this node"}
-	case m.Labelled():
+	case cleared(m.Node) == LabelCleared:
 		return Change{Node: m.Node, Label: LabelCleared, Event: EventWithdraw, Message: "no kata pod is bound any more: none will be scheduled here"}
 	default:
 		return Change{Node: m.Node}
@@ -32,7 +32,7 @@ func leaving(m selection.Member, now time.Time) Change {
 }
 
 func cleared(n facts.Node) Label {
-	if n.Labelled() {
+	if n.Labelled() || len(n.FurtherLabels()) > 0 {
 		return LabelCleared
 	}
 	return LabelKept

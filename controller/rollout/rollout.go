@@ -6,6 +6,8 @@
 package rollout
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -32,6 +34,9 @@ type Change struct {
 	// ClearIntent removes the intent: the node answered its Absent.
 	ClearIntent bool
 	Label       Label
+	// Further are names of further handlers whose labels are set. They are removed with the ready
+	// label.
+	Further []string
 	// Untaint removes the start-up taint.
 	Untaint bool
 	// Entered is true for a grant. It is not written before the ledger has its entry.
@@ -84,7 +89,7 @@ func PlanUnowned(nodes []selection.Member, now time.Time) []Change {
 }
 
 func appendChange(changes []Change, c Change) []Change {
-	if c.Intent == nil && !c.ClearIntent && c.Label == LabelKept && !c.Untaint {
+	if c.Intent == nil && !c.ClearIntent && c.Label == LabelKept && len(c.Further) == 0 && !c.Untaint {
 		return changes
 	}
 	return append(changes, c)
@@ -102,10 +107,13 @@ func member(p selection.Pool, m selection.Member, pace Pace, now time.Time) Chan
 		change.Intent, change.Entered = withGrant(*m.Intent, func(g *node.Grants) { g.Reboot = m.Report.BootID }), true
 		change.Event, change.Message = EventReboot, "the node may be drained and rebooted once"
 	case proved(m.Node) && !m.Labelled() && !p.Config.Withheld:
-		change.Label, change.Untaint = LabelSet, m.Starting
+		change.Label, change.Further, change.Untaint = LabelSet, usable(m.Node), m.Starting
 		change.Event, change.Message = EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
 	case proved(m.Node) && m.Starting && m.Labelled():
 		change.Untaint, change.Event, change.Message = true, EventUntaint, "taint "+node.StartupTaint+" is removed: the node is ready"
+	case proved(m.Node) && len(usable(m.Node)) > 0 && !p.Config.Withheld:
+		change.Further = usable(m.Node)
+		change.Event, change.Message = EventReady, "pods of further handlers may be scheduled here: "+strings.Join(change.Further, ", ")
 	case pace.fetches[m.Name]:
 		change.Intent = withPrefetch(*m.Intent, selection.Ahead(p.Config, m.Node))
 		change.Event, change.Message = EventPrefetch, "nothing is to be fetched ahead of time any more"
@@ -139,4 +147,11 @@ func withGrant(intent node.Intent, grant func(*node.Grants)) *node.Intent {
 // proved asks both witnesses: the agent started a sandbox, and the kubelet knows the handler.
 func proved(n facts.Node) bool {
 	return n.Settled() && n.SameBoot() && n.HandlerServed()
+}
+
+// usable are the further handlers that the agent has proved and the kubelet knows, and whose label
+// the node does not carry.
+func usable(n facts.Node) []string {
+	unusable := append(n.Lacking(), n.Unlisted()...)
+	return slices.DeleteFunc(n.Unlabelled(), func(name string) bool { return slices.Contains(unusable, name) })
 }

@@ -251,6 +251,49 @@ func TestTheLabelNeedsBothWitnesses(t *testing.T) {
 	}
 }
 
+func TestTheLabelOfAFurtherHandlerNeedsBothWitnesses(t *testing.T) {
+	t.Parallel()
+	c := Config("c", Handlers("debug", "rs"))
+	done := []State{Wanted(c), Reports(node.PhaseInstalled), Ready}
+	for name, x := range map[string]struct {
+		states []State
+		want   []string
+	}{
+		"both":                  {[]State{Proves("debug", "rs"), Serves("kata-oc", "kata-oc-rs")}, []string{"rs"}},
+		"kubelet lists none":    {[]State{Proves("debug", "rs")}, []string{"debug", "rs"}},
+		"an older agent":        {nil, nil},
+		"one is labelled":       {[]State{Proves("debug", "rs"), Carries("rs")}, []string{"debug"}},
+		"an error":              {[]State{Proves("debug", "rs"), Fails("x", "y")}, nil},
+		"report of an old boot": {[]State{Proves("debug", "rs"), Rebooted}, nil},
+		"all are labelled":      {[]State{Proves("debug", "rs"), Carries("rs"), Carries("debug")}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changes := plan(c, Worker("w", append(done, x.states...)...))
+			if x.want == nil {
+				assert.Empty(t, changes)
+				return
+			}
+			require.Equal(t, []string{"w KataReady"}, said(changes))
+			assert.Equal(t, x.want, changes[0].Further)
+			assert.Equal(t, rollout.LabelKept, changes[0].Label)
+		})
+	}
+	first := plan(c, Worker("w", Wanted(c), Reports(node.PhaseInstalled), Proves("debug", "rs")))
+	require.Len(t, first, 1, "all labels in one write")
+	assert.Equal(t, rollout.LabelSet, first[0].Label)
+	assert.Equal(t, []string{"debug", "rs"}, first[0].Further)
+}
+
+func TestANewHandlerIsProvedByOneNodeFirst(t *testing.T) {
+	t.Parallel()
+	c := Config("c", Handlers("rs"))
+	before := Done(Config("c"))
+	assert.Equal(t, []string{"a KataUpdate"}, said(plan(c, Worker("a", before), Worker("b", before), Worker("d", before))))
+	proved := []State{Done(c), Proves("rs"), Carries("rs")}
+	assert.Equal(t, []string{"b KataUpdate", "d KataUpdate"}, said(plan(c, Worker("a", proved...), Worker("b", before), Worker("d", before))))
+}
+
 func TestNothingButRemovalTakesTheLabelAway(t *testing.T) {
 	t.Parallel()
 	c := Config("c")

@@ -22,8 +22,8 @@ type Pair struct {
 	Existing, Desired *nodev1.RuntimeClass
 }
 
-// Aliases returns the classes that are ours, or should be, other than kata-oc, which are given as
-// they exist and as they are desired. An alias is equal to kata-oc but for its name. One that no
+// Aliases returns the aliases that are ours, or should be, of kata-oc, which is given as
+// it exists and as it is desired. An alias is equal to kata-oc but for its name. One that no
 // KataConfig names any more is withdrawn, and not deleted before kata-oc is: the kubelet reads it
 // for every sandbox that it creates for a pod with it. One that an administrator then deletes is
 // not made again.

@@ -37,8 +37,8 @@ func Foreign(existing *nodev1.RuntimeClass) *facts.Refusal {
 		return nil
 	case existing.Labels[OwnerLabel] != Owner:
 		return &facts.Refusal{Reason: facts.ReasonRuntimeClassConflict, Message: fmt.Sprintf("RuntimeClass %q exists and was not made by this controller: delete or rename it", existing.Name)}
-	case existing.Handler != node.Handler:
-		return &facts.Refusal{Reason: facts.ReasonRuntimeClassConflict, Message: fmt.Sprintf("RuntimeClass %q has handler %q and not %q, which cannot be changed: delete it", existing.Name, existing.Handler, node.Handler)}
+	case existing.Handler != handlerOf(existing.Name):
+		return &facts.Refusal{Reason: facts.ReasonRuntimeClassConflict, Message: fmt.Sprintf("RuntimeClass %q has handler %q and not %q, which cannot be changed: delete it", existing.Name, existing.Handler, handlerOf(existing.Name))}
 	default:
 		return nil
 	}

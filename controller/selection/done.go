@@ -43,8 +43,9 @@ func (p place) done(pools []Pool) bool {
 		return false
 	}
 	proved := p.Carries() && p.Settled() && p.Report.Payload != "" && p.SameBoot() && p.HandlerServed() && p.Labelled()
+	further := len(p.Lacking()) == 0 && len(p.Unlisted()) == 0 && len(p.Unlabelled()) == 0
 	free := p.Available() && p.Obstacle() == "" && !p.Starting && !p.Report.RebootRequired && p.Release.Problem == ""
-	return proved && free && p.Intent.Prefetch == Ahead(pools[p.pool].Config, p.Node) && !p.Fetching()
+	return proved && further && free && p.Intent.Prefetch == Ahead(pools[p.pool].Config, p.Node) && !p.Fetching()
 }
 
 // idle is true for a node that belongs to no KataConfig, and that nothing has to be removed from.

@@ -3,6 +3,8 @@
 package selection
 
 import (
+	"reflect"
+
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 )
@@ -43,7 +45,7 @@ func Install(c facts.Config, n facts.Node) *node.Intent {
 	if payload == "" {
 		return nil
 	}
-	return identified(node.Intent{Owner: ownerOf(c), State: node.StateInstalled, Payload: payload, HostPackages: c.HostPackages}, n)
+	return identified(node.Intent{Owner: ownerOf(c), State: node.StateInstalled, Payload: payload, HostPackages: c.HostPackages, Handlers: c.Handlers}, n)
 }
 
 // Remove is the intent for a node that a KataConfig owned.
@@ -61,7 +63,7 @@ func identified(wanted node.Intent, n facts.Node) *node.Intent {
 	if n.Intent != nil {
 		same := wanted
 		same.Version, same.ID, same.Prefetch, same.Issued, same.Grants = n.Intent.Version, n.Intent.ID, n.Intent.Prefetch, n.Intent.Issued, n.Intent.Grants
-		if same == *n.Intent {
+		if reflect.DeepEqual(same, *n.Intent) {
 			wanted.Version, wanted.ID = node.Version, n.Content()
 			return &wanted
 		}
@@ -78,7 +80,7 @@ func clean(n facts.Node) *node.Intent {
 	switch {
 	case n.Intent != nil:
 		return absent(n.Intent.Owner, n)
-	case n.HasIntent, n.Installation(), n.Labelled() && n.Report != nil:
+	case n.HasIntent, n.Installation(), n.Report != nil && (n.Labelled() || len(n.FurtherLabels()) > 0):
 		return absent(node.Owner{}, n)
 	default:
 		return nil

@@ -75,6 +75,8 @@ func lineOf(in Input, t tally) line {
 		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonOverlappingSelector, message: lost}
 	case c.CatalogProblem != "":
 		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonCatalogUnreadable, message: c.CatalogProblem + "; " + t.progress()}
+	case c.ClassProblem != "":
+		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonRuntimeClassConflict, message: c.ClassProblem + "; " + t.progress()}
 	case c.AliasProblem != "":
 		return line{inProgress: moving && !c.Paused, failed: true, reason: facts.ReasonRuntimeClassAliasConflict, message: c.AliasProblem + "; " + t.progress()}
 	case t.total() == 0:

@@ -162,6 +162,29 @@ func TestEveryNodeIsInTheRightCount(t *testing.T) {
 	}
 }
 
+func TestANodeIsCompleteWithItsFurtherHandlers(t *testing.T) {
+	t.Parallel()
+	c := Config("c", Handlers("rs"))
+	for name, x := range map[string]struct {
+		states       []State
+		counts, says string
+	}{
+		"served":             {[]State{Proves("rs"), Carries("rs"), Serves("kata-oc", "kata-oc-rs")}, "1/0/0/0 of 1", "1 of 1 nodes complete"},
+		"not labelled":       {[]State{Proves("rs")}, "0/1/0/0 of 1", "working"},
+		"unknown to kubelet": {[]State{Proves("rs"), Carries("rs"), Serves("kata-oc")}, "0/1/0/0 of 1", "working"},
+		"unknown to agent":   {nil, "0/0/0/1 of 1", "bring it to the controller's version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := of(c, Worker("w", append([]State{Done(c)}, x.states...)...))
+			assert.Equal(t, x.counts, short(s))
+			document, err := json.Marshal(s)
+			require.NoError(t, err)
+			assert.Contains(t, string(document), x.says)
+		})
+	}
+}
+
 func TestTheErrorOfANodeIsItsReportsSentence(t *testing.T) {
 	t.Parallel()
 	c := Config("c")

@@ -182,9 +182,11 @@ func answered(n facts.Node) Verdict {
 		return failed(facts.ReasonHostUnfit, n.Report.HostCheck)
 	case n.Report.Phase != node.PhaseInstalled:
 		return Verdict{Class: InProgress, Reason: facts.ReasonInstalling}
-	case !n.HandlerServed():
+	case len(n.Lacking()) > 0:
+		return failed(facts.ReasonHandlersNotServed, "the agent serves "+node.RuntimeClass+" and does not know further handlers ("+strings.Join(n.Lacking(), ", ")+"): bring it to the controller's version")
+	case !n.HandlerServed(), len(n.Unlisted()) > 0:
 		return Verdict{Class: InProgress, Reason: facts.ReasonAwaitingKubelet}
-	case !n.Labelled():
+	case !n.Labelled(), len(n.Unlabelled()) > 0:
 		return Verdict{Class: InProgress, Reason: facts.ReasonAwaitingLabel}
 	default:
 		return Verdict{Class: Completed, Reason: facts.ReasonCompleted}

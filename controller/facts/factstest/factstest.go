@@ -230,6 +230,21 @@ func Prefetches(image string) State {
 // Fetched has reported that it has that image.
 func Fetched(n *facts.Node) { n.Report.Prefetched = node.Digest(n.Intent.Prefetch) }
 
+// Handlers names further handlers.
+func Handlers(names ...string) Change {
+	return func(c *facts.Config) { c.Handlers = names }
+}
+
+// Proves has reported further handlers.
+func Proves(names ...string) State {
+	return func(n *facts.Node) { n.Report.Handlers = names }
+}
+
+// Carries has the label of a further handler.
+func Carries(name string) State {
+	return func(n *facts.Node) { n.Labels[node.FurtherLabel(name)] = node.ReadyValue }
+}
+
 // Payload installs another image.
 func Payload(image string) Change {
 	return func(c *facts.Config) { c.Payload = image }
