@@ -18,15 +18,12 @@ const (
 	ReasonRebootInVain = "RebootInVain"
 	// ReasonPayloadUnfit says that the payload is not made for this host or for this agent.
 	ReasonPayloadUnfit = "PayloadUnfit"
-<<<<<<< HEAD
 	// ReasonPayloadGivenUp says that the payload failed its proof twice, and that the one which serves
 	// passed it in between.
 	ReasonPayloadGivenUp = "PayloadGivenUp"
-=======
 	// ReasonHandlerNotOffered says that the payload, or this agent, does not have a further handler
 	// that is to be served.
 	ReasonHandlerNotOffered = "HandlerNotOffered"
->>>>>>> e568d6a (api: spec.config.handlers, and further handlers in intent and report)
 	// ReasonSettingsUnreadable says that an administrator's configuration fragment cannot be read.
 	ReasonSettingsUnreadable = "SettingsUnreadable"
 	// ReasonStoreUnreadable says that the image store cannot be read.

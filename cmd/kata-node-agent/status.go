@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -52,6 +53,7 @@ func printStatus(out io.Writer, sentence string, f plan.Facts) error {
 		{"ahead", aheadLine(f.Intent.Wanted)},
 		{"current", slotLine(f, f.Slots.Current)},
 		{"proof", slotLine(f, f.Slots.Proof)},
+		{"further", furtherLine(f)},
 		{"drop-in", dropInLine(f)},
 		{"CRI-O", crioLine(f.Runtime)},
 		{"host", orElse(f.Unfit(), "fit")},
@@ -105,6 +107,29 @@ func manifestOf(o record.Origin) string {
 	return ", an index whose manifest for this node is " + o.Platform
 }
 
+// furtherLine says which further handlers are wanted or offered, and is empty where none is.
+func furtherLine(f plan.Facts) string {
+	var wanted, offered, words []string
+	if f.Intent.Wanted != nil {
+		wanted = f.Intent.Wanted.Handlers
+	}
+	if slot, serves := f.Serving(); serves {
+		offered = slot.Verified.Handlers
+	}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(append(node.FurtherHandlers(), wanted...)))) {
+		handler := node.FurtherHandler(name)
+		switch {
+		case slices.Contains(f.Usable(), name):
+			words = append(words, handler+" wanted and proved")
+		case slices.Contains(wanted, name):
+			words = append(words, handler+" wanted, and not proved")
+		case slices.Contains(offered, handler):
+			words = append(words, handler+" offered, and not wanted")
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
 func dropInLine(f plan.Facts) string {
 	switch {
 	case !f.Runtime.DropIn.Exists:
@@ -113,6 +138,8 @@ func dropInLine(f plan.Facts) string {
 		return "changed by another user"
 	case f.Runtime.Lacks != "" && f.Runtime.Lacks == f.Runtime.Invocation:
 		return "written, and the running CRI-O does not know the handlers"
+	case f.Runtime.LacksFurther != "" && f.Runtime.LacksFurther == f.Runtime.Invocation:
+		return "written, and the running CRI-O does not know " + node.FurtherHandler(f.Runtime.LacksHandler)
 	case len(f.Runtime.Conflicts) > 0:
 		return fmt.Sprintf("written, and %s sets %s", f.Runtime.Conflicts[0].File, f.Runtime.Conflicts[0].Key)
 	default:

@@ -110,8 +110,11 @@ func TestStatusOfDropInAndCRIO(t *testing.T) {
 		"none":                    func(f *plan.Facts) { f.Runtime.DropIn = plan.DropIn{} },
 		"changed by another user": func(f *plan.Facts) { f.Runtime.DropIn.Right = false },
 		"written, and the running CRI-O does not know": func(f *plan.Facts) { f.Runtime.Lacks = f.Runtime.Invocation },
-		"written, and /x sets y":                       func(f *plan.Facts) { f.Runtime.Conflicts = []plan.Conflict{{File: "/x", Key: "y"}} },
-		"written":                                      func(f *plan.Facts) { f.Runtime.Lacks = "c0" },
+		"written, and the running CRI-O does not know kata-oc-rs": func(f *plan.Facts) {
+			f.Runtime.LacksFurther, f.Runtime.LacksHandler = f.Runtime.Invocation, "rs"
+		},
+		"written, and /x sets y": func(f *plan.Facts) { f.Runtime.Conflicts = []plan.Conflict{{File: "/x", Key: "y"}} },
+		"written":                func(f *plan.Facts) { f.Runtime.Lacks = "c0" },
 	} {
 		f := updated()
 		change(&f)
@@ -131,6 +134,21 @@ func TestStatusNamesPackagesThatBlockUpdatesOfTheSystem(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, printStatus(&out, "active", f))
 	assert.Regexp(t, `(?m)^update: +updates of this system fail because of the layered packages qemu-kvm-core `, out.String())
+}
+
+func TestStatusOfFurtherHandlers(t *testing.T) {
+	t.Parallel()
+	f := updated()
+	assert.Empty(t, furtherLine(f), "none is wanted, and the payload offers none")
+	f.Slots.All[1].Verified.Handlers = []string{node.Handler, "kata-oc-debug", "kata-oc-rs"}
+	f.Intent.Wanted.Handlers = []string{"new", "rs"}
+	assert.Equal(t, "kata-oc-debug offered, and not wanted; kata-oc-new wanted, and not proved; kata-oc-rs wanted, and not proved", furtherLine(f))
+	f.Slots.All[1].ProvedHandlers = []string{"rs"}
+	assert.Contains(t, furtherLine(f), "kata-oc-rs wanted and proved")
+	var out strings.Builder
+	require.NoError(t, printStatus(&out, "", f))
+	assert.Regexp(t, `(?m)^further: +kata-oc-debug offered`, out.String())
+	assert.Empty(t, furtherLine(plan.Facts{}), "nothing is wanted or served")
 }
 
 func TestAPlanIsPrintedInItsOrder(t *testing.T) {

@@ -81,7 +81,7 @@ func TestAHandlerThatNoNodeServesIsMarked(t *testing.T) {
 	out, diag, err := run(t, kataPayload, "inspect", to)
 	require.NoError(t, err, diag)
 	assert.Regexp(t, `(?m)^handler kata-oc +vm, go dialect, usr/bin/containerd-shim-kata-v2$`, out)
-	assert.Regexp(t, `(?m)^handler kata-oc-rs +vm, .* \(no node serves it: the agent configures kata-oc only\)$`, out)
+	assert.Regexp(t, `(?m)^handler kata-oc-rs +vm, .* \(served where spec\.config\.handlers names rs\)$`, out)
 }
 
 func TestShellsCompleteWhatThereIs(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -155,12 +156,17 @@ func printManifest(out io.Writer, m manifest.Manifest) error {
 	return w.Flush()
 }
 
-// unserved is empty for the one handler that nodes serve.
+// unserved is empty for the one handler that nodes always serve.
 func unserved(h manifest.Handler) string {
-	if h.Name == node.Handler {
+	name, further := strings.CutPrefix(h.Name, node.Handler+"-")
+	switch {
+	case h.Name == node.Handler:
 		return ""
+	case further && slices.Contains(node.FurtherHandlers(), name):
+		return " (served where spec.config.handlers names " + name + ")"
+	default:
+		return " (no node serves it: the agent configures " + strings.Join(node.PodHandlers(), ", ") + " only)"
 	}
-	return " (no node serves it: the agent configures " + node.Handler + " only)"
 }
 
 func madeFor(m manifest.Manifest) string {

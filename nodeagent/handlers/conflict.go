@@ -73,10 +73,10 @@ func judge(f File) ([]Conflict, error) {
 	if err := toml.Unmarshal(f.Content, &t); err != nil {
 		return nil, err
 	}
-	if f.Path == host.DropIn || path.Base(f.Path) == path.Base(host.DropIn) && SameDropIn(f.Content) {
+	if f.Path == host.DropIn || path.Base(f.Path) == path.Base(host.DropIn) && FormerDropIn(f.Content) {
 		return nil, nil
 	}
-	ours := []string{node.Handler, node.ProofHandler}
+	ours := node.Handlers()
 	var conflicts []Conflict
 	if slices.Contains(ours, t.CRIO.Runtime.Default) {
 		conflicts = append(conflicts, Conflict{File: f.Path, Key: "crio.runtime.default_runtime", Default: true})

@@ -30,6 +30,10 @@ func TestWhatOtherFilesSayAboutOurHandlers(t *testing.T) {
 			handlers.File{Path: host.CRIOConfig, Content: []byte("[crio.runtime.runtimes.kata-oc-proof]\n")},
 			[]handlers.Conflict{{File: host.CRIOConfig, Key: "crio.runtime.runtimes.kata-oc-proof"}},
 		},
+		"a further handler": {
+			handlers.File{Path: site, Content: []byte("[crio.runtime.runtimes.kata-oc-rs-proof]\n")},
+			[]handlers.Conflict{{File: site, Key: "crio.runtime.runtimes.kata-oc-rs-proof"}},
+		},
 		"the default runtime": {
 			handlers.File{Path: site, Content: []byte("[crio.runtime]\ndefault_runtime = 'kata-oc'\n")},
 			[]handlers.Conflict{{File: site, Key: "crio.runtime.default_runtime", Default: true}},

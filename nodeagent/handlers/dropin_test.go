@@ -68,7 +68,11 @@ func TestThePathsOfTheDropInAreNotThoseOfAPayload(t *testing.T) {
 		} `toml:"crio"`
 	}
 	require.NoError(t, toml.Unmarshal([]byte(dropIn(t)), &tables))
-	for handler, link := range map[string]string{"kata-oc": "/run/kata-agent/current", "kata-oc-proof": "/run/kata-agent/proof"} {
+	assert.Len(t, tables.CRIO.Runtime.Runtimes, 6)
+	for handler, link := range map[string]string{
+		"kata-oc": "/run/kata-agent/current", "kata-oc-proof": "/run/kata-agent/proof",
+		"kata-oc-rs": "/run/kata-agent/current", "kata-oc-rs-proof": "/run/kata-agent/proof",
+	} {
 		table := tables.CRIO.Runtime.Runtimes[handler]
 		assert.Equal(t, path.Join(link, handler), path.Dir(table.Path))
 		assert.Equal(t, path.Join(link, handler), path.Dir(table.Config))

@@ -90,7 +90,7 @@ func options(p host.Process, long, short string) []string {
 
 // conflicts are options that say something about one of our handlers.
 func (o Options) conflicts() []Conflict {
-	ours := []string{node.Handler, node.ProofHandler}
+	ours := node.Handlers()
 	var conflicts []Conflict
 	if slices.Contains(ours, o.defaultRuntime) {
 		conflicts = append(conflicts, Conflict{File: commandLine, Key: "--default-runtime", Default: true})

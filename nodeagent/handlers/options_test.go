@@ -3,6 +3,7 @@
 package handlers_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -53,11 +54,32 @@ func TestWhatOptionsSayAboutOurHandlers(t *testing.T) {
 	}
 }
 
+// formerDropIn is what agents wrote that knew no further handlers.
+const formerDropIn = `
+[crio.runtime.runtimes.kata-oc]
+runtime_path = '/run/kata-agent/current/kata-oc/containerd-shim-kata-v2'
+runtime_type = 'vm'
+runtime_root = '/run/vc'
+runtime_config_path = '/run/kata-agent/current/kata-oc/configuration.toml'
+privileged_without_host_devices = true
+[crio.runtime.runtimes.kata-oc-proof]
+runtime_path = '/run/kata-agent/proof/kata-oc-proof/containerd-shim-kata-v2'
+runtime_type = 'vm'
+runtime_root = '/run/vc'
+runtime_config_path = '/run/kata-agent/proof/kata-oc-proof/configuration.toml'
+privileged_without_host_devices = true
+`
+
 func TestOurDropInIsNoConflictBehindALink(t *testing.T) {
 	t.Parallel()
 	ours, err := handlers.DropIn()
 	require.NoError(t, err)
-	for file, conflicts := range map[string]int{"/other.d/60-kata-agent.conf": 0, "/other.d/70-copy.conf": 2} {
+	for file, conflicts := range map[string]int{"/other.d/60-kata-agent.conf": 0, "/other.d/70-copy.conf": 6} {
 		assert.Len(t, handlers.Judge([]handlers.File{{Path: file, Content: ours}}, handlers.Options{}).Conflicts, conflicts, file)
 	}
+	former := handlers.File{Path: "/other.d/60-kata-agent.conf", Content: []byte(formerDropIn)}
+	assert.False(t, handlers.SameDropIn(former.Content))
+	assert.Empty(t, handlers.Judge([]handlers.File{former}, handlers.Options{}).Conflicts, "nor is that of an older agent")
+	former.Content = []byte(strings.Replace(formerDropIn, "/current/", "/other/", 1))
+	assert.NotEmpty(t, handlers.Judge([]handlers.File{former}, handlers.Options{}).Conflicts)
 }

@@ -260,10 +260,10 @@ func (a *api) await(c *nodeclient.Client, holds func() bool) {
 	}
 }
 
-// classes are ours, an alias of it, and another's.
+// classes are ours, an alias, that of a further handler, and another owner's.
 func classes() []nodev1.RuntimeClass {
 	var all []nodev1.RuntimeClass
-	for name, handler := range map[string]string{"kata-oc": "kata-oc", "alias": "kata-oc", "gvisor": "runsc"} {
+	for name, handler := range map[string]string{"kata-oc": "kata-oc", "alias": "kata-oc", "kata-oc-rs": "kata-oc-rs", "gvisor": "runsc"} {
 		all = append(all, nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Handler: handler})
 	}
 	return all

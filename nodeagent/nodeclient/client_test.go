@@ -38,11 +38,11 @@ func TestWhatTheNodeAndItsPodsSay(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, annotated(node.IntentAnnotation, "an intent"),
 		pod("z", "kata-oc", corev1.PodRunning), pod("a", "kata-oc", corev1.PodPending), pod("unknown", "kata-oc", corev1.PodUnknown),
-		pod("done", "kata-oc", corev1.PodSucceeded), pod("broken", "kata-oc", corev1.PodFailed), pod("b", "alias", corev1.PodRunning), pod("c", "deleted-since", corev1.PodRunning), pod("other", "gvisor", corev1.PodRunning), pod("plain", "", corev1.PodRunning))
+		pod("done", "kata-oc", corev1.PodSucceeded), pod("broken", "kata-oc", corev1.PodFailed), pod("b", "alias", corev1.PodRunning), pod("e", "kata-oc-rs", corev1.PodRunning), pod("c", "deleted-since", corev1.PodRunning), pod("other", "gvisor", corev1.PodRunning), pod("plain", "", corev1.PodRunning))
 	c := a.connect()
 	assert.Equal(t, cluster.Told{
-		Known: true, Intent: "an intent", Pods: []string{"ns/a", "ns/b", "ns/c", "ns/unknown", "ns/z"}, PodsKnown: true,
-		Evictable: []string{"ns/a", "ns/b", "ns/c", "ns/other", "ns/plain", "ns/unknown", "ns/z"},
+		Known: true, Intent: "an intent", Pods: []string{"ns/a", "ns/b", "ns/c", "ns/e", "ns/unknown", "ns/z"}, PodsKnown: true,
+		Evictable: []string{"ns/a", "ns/b", "ns/c", "ns/e", "ns/other", "ns/plain", "ns/unknown", "ns/z"},
 	}, c.Told())
 	assert.ElementsMatch(t, []string{"Node metadata.name=worker-1", "Pod spec.nodeName=worker-1", "RuntimeClass "}, a.asked, "nothing but its own")
 

@@ -11,7 +11,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 )
 
-// bound returns the pods of our handler on this node, as namespace/name, sorted, and whether they
+// bound returns the pods of our handlers on this node, as namespace/name, sorted, and whether they
 // are known.
 func (v view) bound() ([]string, bool) {
 	if v.api == nil || !v.pods.synced() || !v.classes.synced() {
@@ -28,7 +28,7 @@ func (v view) bound() ([]string, bool) {
 }
 
 // ours tells a pod by the handler of its RuntimeClass: any user may make a class of another name
-// with our handler. A class that is not there any more may have been one.
+// with a handler of ours. A class that is not there any more may have been one.
 func (v view) ours(p *corev1.Pod) bool {
 	name := className(p)
 	if name == "" {
@@ -39,7 +39,7 @@ func (v view) ours(p *corev1.Pod) bool {
 	if err != nil || !exists || !ok {
 		return true
 	}
-	return name == node.RuntimeClass || class.Handler == node.Handler || class.Handler == node.ProofHandler
+	return name == node.RuntimeClass || slices.Contains(node.Handlers(), class.Handler)
 }
 
 func className(p *corev1.Pod) string {

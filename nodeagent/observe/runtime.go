@@ -28,12 +28,12 @@ func (o Observer) runtime(ctx context.Context) (plan.Runtime, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Lacks = lacks.Invocation
+	r.Lacks, r.LacksFurther, r.LacksHandler = lacks.Invocation, lacks.Further, lacks.Handler
 	if r.DropIn, err = o.dropIn(); err != nil {
 		return r, err
 	}
 	o.configuration(&r, unit.MainPID)
-	if !r.Active && r.Restarted.Invocation != "" && r.Restarted.Invocation == r.Lacks {
+	if !r.Active && r.RestartedForHandlers() {
 		r.Words = o.words(ctx, unit, r.Restarted.Invocation)
 	}
 	if r.Active {
@@ -117,7 +117,7 @@ func (o Observer) reads(dir string) bool {
 		return true
 	}
 	content, err := o.Host.Files.Read(path.Join(dir, path.Base(host.DropIn)))
-	return dir != "" && err == nil && handlers.SameDropIn(content)
+	return dir != "" && err == nil && handlers.FormerDropIn(content)
 }
 
 // ConfigurationFiles returns the files of CRI-O's configuration in the order in which CRI-O reads
@@ -161,7 +161,7 @@ func below(files host.FileReader, dir string) []handlers.File {
 // sandboxes asks CRI-O. Where it does not answer the facts say so, and whatever needs the answer
 // waits.
 func (o Observer) sandboxes(ctx context.Context, r *plan.Runtime) {
-	sandboxes, err := o.Host.Sandboxes.List(ctx, node.Handler, node.ProofHandler)
+	sandboxes, err := o.Host.Sandboxes.List(ctx, node.Handlers()...)
 	if err != nil {
 		r.Silence = err.Error()
 		return

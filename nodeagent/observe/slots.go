@@ -67,8 +67,18 @@ func (o Observer) slot(id string, mounted []string) (plan.Slot, error) {
 		return slot, err
 	}
 	proved, err := record.LoadProved(o.Host.Files, id)
-	slot.Proved, slot.Configured = proved.Invocation, o.configured(id)
+	slot.Proved, slot.ProvedHandlers = proved.Invocation, proved.Handlers
+	slot.Configured, slot.Partial = o.configured(id), o.partial(id)
 	return slot, err
+}
+
+// partial reports whether a handler has no directory at all. What is in one is not looked at: it may
+// lead to the pending slot, which is not the agent's to fill.
+func (o Observer) partial(id string) bool {
+	return slices.ContainsFunc(node.Handlers(), func(handler string) bool {
+		_, err := o.Host.Files.Readlink(path.Join(host.SlotDir(id), handler, host.Shim))
+		return err != nil
+	})
 }
 
 func (o Observer) configured(id string) bool {

@@ -26,7 +26,7 @@ func prepare(t *testing.T, m *hosttest.Machine, id string) {
 		path.Join(dir, "verified.json"): `{"architecture":"amd64"}`,
 		path.Join(dir, "proved.json"):   `{"invocation":"c1"}`,
 	})
-	for _, handler := range []string{node.Handler, node.ProofHandler} {
+	for _, handler := range node.Handlers() {
 		put(t, m, map[string]string{path.Join(dir, handler, host.Configuration): ""})
 		require.NoError(t, m.Files.Link(path.Join(dir, handler, host.Shim), "../payload/shim"))
 	}
@@ -48,11 +48,12 @@ func TestAVersionIsWhatItsDirectorySays(t *testing.T) {
 		"no origin":           {without("origin.json"), func(v *plan.Slot) { v.Origin = record.Origin{} }},
 		"unverified":          {without("verified.json"), func(v *plan.Slot) { v.Verified = nil }},
 		"unproved":            {without("proved.json"), func(v *plan.Slot) { v.Proved = "" }},
-		"half a pair":         {without(node.ProofHandler), func(v *plan.Slot) { v.Configured = false }},
+		"half a pair":         {without(node.ProofHandler), func(v *plan.Slot) { v.Configured, v.Partial = false, true }},
+		"of an older agent":   {without(node.FurtherHandler("rs")), func(v *plan.Slot) { v.Partial = true }},
 		"its guest":           {withGuest("/var/lib/kata-containers/guest/v1/initrd", "initrd", "initrd.json"), func(v *plan.Slot) { v.Guest = true }},
 		"half a guest":        {withGuest("/var/lib/kata-containers/guest/v1/initrd", "initrd"), func(*plan.Slot) {}},
 		"the payload's guest": {withGuest("/run/kata-agent/slots/v1/payload/initrd"), func(v *plan.Slot) { v.Guest = true }},
-		"no shim":             {without(node.Handler + "/" + host.Shim), func(v *plan.Slot) { v.Configured = false }},
+		"no shim":             {without(node.Handler + "/" + host.Shim), func(v *plan.Slot) { v.Configured, v.Partial = false, true }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

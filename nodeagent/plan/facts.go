@@ -201,6 +201,21 @@ func (f Facts) requires(payload string) (requires manifest.Requires, known bool)
 	return manifest.Requires{KVM: v.VM, QEMU: v.Needs.QEMU, Virtiofsd: v.Needs.Virtiofsd, OldestKernel: v.OldestKernel}, true
 }
 
+// Usable returns the wanted further handlers that new pods can use.
+func (f Facts) Usable() []string {
+	slot, serving := f.Serving()
+	if f.Intent.Wanted == nil || !serving || slot.Proved != f.Runtime.Invocation {
+		return nil
+	}
+	var usable []string
+	for _, name := range f.Intent.Wanted.Handlers {
+		if slices.Contains(slot.ProvedHandlers, name) {
+			usable = append(usable, name)
+		}
+	}
+	return usable
+}
+
 // installed reports whether anything of an installation is on this host, or will be after its next
 // boot.
 func (f Facts) installed() bool { return f.resident() || f.Packages.Ours() }

@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
 )
@@ -33,7 +34,27 @@ func (w *way) fits() bool {
 	}
 	requires, _ := w.facts.requires(w.payload)
 	w.unfit = w.facts.unfitFor(requires) != ""
-	return !w.unfit
+	return !w.unfit && w.offers(v.Handlers)
+}
+
+// offers compares the handlers that the payload offers with those that are wanted. Where an older
+// agent has verified it they are not known, and it is verified again.
+func (w *way) offers(offered []string) bool {
+	for _, name := range w.further {
+		handler := node.FurtherHandler(name)
+		switch {
+		case !slices.Contains(node.FurtherHandlers(), name):
+			return w.problem(Verify, node.ReasonHandlerNotOffered,
+				fmt.Sprintf("this agent knows no handler %s: bring it to the controller's version, or take %s out of spec.config.handlers", handler, name))
+		case len(offered) == 0:
+			w.do(Verify)
+			return true
+		case !slices.Contains(offered, handler):
+			return w.problem(Verify, node.ReasonHandlerNotOffered,
+				fmt.Sprintf("payload %q offers no handler %s: take %s out of spec.config.handlers, or use a payload with it", w.payload, handler, name))
+		}
+	}
+	return true
 }
 
 // modules loads what the payload's virtual machines need and can be loaded.

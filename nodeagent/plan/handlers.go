@@ -27,11 +27,11 @@ func (w *way) handlers() bool {
 	}
 	r := w.facts.Runtime
 	switch {
-	case !r.Active && r.Restarted.Invocation != "" && r.Restarted.Invocation == r.Lacks:
+	case !r.Active && r.RestartedForHandlers():
 		return w.problem(RestartCRIO, node.ReasonCRIONotRunning, down(r))
 	case !r.Active:
 		return w.waitFor("CRI-O to run: see systemctl status crio")
-	case !r.lacksHandlers():
+	case !r.lacks(w.further):
 		return true
 	case w.held:
 		return w.waitFor("CRI-O to be restarted: it does not know the handlers of this agent")

@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
 )
@@ -12,7 +13,7 @@ import (
 // The two are mostly the same; where they differ, neither waits for the other.
 func (p *planner) install() {
 	p.plan.Phase = node.PhaseInstalling
-	w := &way{planner: p, payload: p.facts.Intent.Wanted.Payload}
+	w := &way{planner: p, payload: p.facts.Intent.Wanted.Payload, further: p.facts.Intent.Wanted.Handlers}
 	w.id = p.facts.id(w.payload)
 	if served := p.facts.Store.Served; p.restorable() && served.Slot == w.id {
 		if p.facts.Slots.Current == Pending {
@@ -77,6 +78,8 @@ func (p *planner) settle(w *way) {
 type way struct {
 	*planner
 	payload, id string
+	// further are names of the further handlers that have to be proved, too.
+	further []string
 	// prepared is whether the steps make the slot ready already.
 	prepared    bool
 	steps       []Step
@@ -143,7 +146,13 @@ func (w *way) fetch() bool {
 func (w *way) prove() bool {
 	slot, _ := w.facts.Slots.find(w.id)
 	due := slot.Proved == "" || slot.Proved != w.facts.Runtime.Invocation
-	if left := w.facts.Runtime.proofs(); due && len(left) >= maxProofs {
+	var further []string
+	for _, name := range w.further {
+		if due || !slices.Contains(slot.ProvedHandlers, name) {
+			further = append(further, name)
+		}
+	}
+	if left := w.facts.Runtime.proofs(); (due || len(further) > 0) && len(left) >= maxProofs {
 		return w.problem(Prove, node.ReasonProvePayloadFailed, fmt.Sprintf("%d sandboxes of earlier proofs still run and CRI-O does not remove them, such as %s: "+
 			"no other one is started before that; journalctl -u crio says why their container did not start, and a reboot removes them", len(left), left[0].ID))
 	}
@@ -155,6 +164,9 @@ func (w *way) prove() bool {
 	}
 	if due {
 		w.do(Prove)
+	}
+	for _, name := range further {
+		w.steps = append(w.steps, Step{Kind: Prove, Payload: w.payload, Slot: w.id, Object: name})
 	}
 	return true
 }

@@ -83,7 +83,7 @@ func (p *planner) prepare(payload, id string) []Step {
 		{Mount, slot.Mounted},
 		{Verify, slot.Mounted && slot.Verified != nil},
 		{BuildGuest, !slot.Mounted || !slot.lacksGuest()},
-		{Configure, slot.Mounted && slot.Configured},
+		{Configure, slot.Mounted && slot.Configured && !slot.Partial},
 	} {
 		if !step.done {
 			steps = append(steps, Step{Kind: step.kind, Payload: payload, Slot: id})

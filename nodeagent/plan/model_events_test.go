@@ -17,7 +17,7 @@ func (m *model) event(hands bool) {
 		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
 		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.installKernel, m.startOrEndOtherWork, m.goOrComeBack,
 		m.discard, m.workOnSystem, m.update, m.layerByHand, m.loseOrGetKVM,
-		m.needReboot, m.needReboot, m.cordonOrNot, m.startPod, m.guardOrNotPods,
+		m.needReboot, m.needReboot, m.cordonOrNot, m.startPod, m.guardOrNotPods, m.updateAgent,
 	}
 	if hands {
 		events = append(events, m.editDropIn, m.deleteDropIn, m.softReboot, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence, m.deleteGuestByHand)
@@ -32,10 +32,9 @@ func (m *model) want(i *node.Intent) {
 
 func (m *model) wantSomething() {
 	digit := string("aabbcd"[m.random.IntN(6)])
-	i := install(digit)
-	i.Grants = node.Grants{}
+	i := serving(digit, m.someHandlers()...)
 	m.want(i)
-	m.note("EVENT intent installs %s", digit)
+	m.note("EVENT intent installs %s with %v", digit, i.Handlers)
 }
 
 func (m *model) wantNothing() {
@@ -65,7 +64,7 @@ func (m *model) hardReboot() {
 	m.bootSystem()
 	m.boot++
 	m.slots, m.current, m.proof = map[string]*modelSlot{}, plan.Pending, plan.Pending
-	m.restarted, m.lacks, m.api.granted, m.used = record.Restarted{}, "", false, 0
+	m.restarted, m.lacks, m.lacksFurther, m.api.granted, m.used = record.Restarted{}, "", "", false, 0
 	m.need = ""
 	if m.random.IntN(3) == 0 {
 		m.kernel = m.kernels[m.random.IntN(len(m.kernels))]

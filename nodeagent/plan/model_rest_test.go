@@ -90,7 +90,7 @@ func (m *model) helped(p plan.Plan) bool {
 		m.endPods()
 	case p.Phase == node.PhaseBlocked, p.Phase == node.PhaseAbsent && m.api.intent != nil:
 		m.control()
-	case p.Problem != nil && p.Problem.Reason == node.ReasonHandlersNotTaken && (!m.crio.has || m.crio.foreign):
+	case p.Problem != nil && p.Problem.Reason == node.ReasonHandlersNotTaken && (!m.crio.has || m.crio.foreign || m.older):
 		m.note("REST a person restarts CRI-O")
 		m.startCRIO()
 	}
@@ -118,6 +118,11 @@ func (m *model) wrong(f plan.Facts, p plan.Plan) string {
 			return "an unfit payload is not named"
 		}
 		return ""
+	case len(wanted.Handlers) > 0 && !slices.Contains(offers(digitOf(wanted.Payload)), "kata-oc-rs"):
+		if p.Problem == nil || p.Problem.Reason != node.ReasonHandlerNotOffered {
+			return "a handler that is not offered is not named"
+		}
+		return ""
 	case ours && !slices.ContainsFunc(f.Packages.Layered.Packages, func(p record.Package) bool { return slices.Contains(m.system.booted, p.NEVRA) || m.system.live }):
 		return "INSTALLED, and keeps a record of packages that are nowhere"
 
@@ -131,6 +136,8 @@ func (m *model) wrong(f plan.Facts, p plan.Plan) string {
 		return "INSTALLED, and keeps images that nothing needs"
 	case m.lacking && startsVMs(digitOf(wanted.Payload)):
 		return "INSTALLED without a module"
+	case !slices.Equal(f.Usable(), wanted.Handlers):
+		return "INSTALLED without a handler that is wanted"
 	case !m.crio.has || m.crio.foreign:
 		return "INSTALLED, and CRI-O does not have our handlers"
 	case !m.resolves(m.current) || !m.slots[m.current].intact:

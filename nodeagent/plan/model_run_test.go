@@ -5,6 +5,7 @@ package plan_test
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -112,11 +113,13 @@ func (m *model) unsound() string {
 		return "CLAIMS Installed for an intent that cannot be read"
 	case p.Phase == node.PhaseInstalled && f.Intent.Told && (!m.crio.has || m.crio.foreign):
 		return "CLAIMS Installed while CRI-O has not our handlers"
+	case p.Phase == node.PhaseInstalled && f.Intent.Told && !slices.Equal(f.Usable(), f.Intent.Wanted.Handlers):
+		return "CLAIMS Installed without a handler that is wanted"
 	case p.Phase == node.PhaseInstalled && f.Unfit() != "":
 		return "CLAIMS Installed on a host that cannot run the payload"
 	case p.Phase == node.PhaseInstalled && !serving:
 		return "CLAIMS Installed and does not serve"
-	case p.Phase == node.PhaseAwaitingGrant && (m.busy || m.refused || m.crio.has && !m.crio.foreign):
+	case p.Phase == node.PhaseAwaitingGrant && (m.busy || m.refused || m.crio.has && !m.crio.foreign && !m.lacksWanted(f)):
 		return "ASKS for a grant that it could not use, or does not need"
 	case bound && m.equipped() && len(p.Lines) == 0 && m.crio.active && m.crio.has && !m.crio.foreign && m.conflict == "" && !m.broken && here && !serving:
 		return "BLOCKED by bound pods that it does not serve"

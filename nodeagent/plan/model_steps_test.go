@@ -72,6 +72,7 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 				return "CLEAR with a mount of " + id
 			}
 		}
+		m.lacksFurther = ""
 		m.store, m.images, m.guests, m.served, m.restarted, m.lacks, m.used, m.modules = false, map[string]bool{}, map[string]bool{}, nil, record.Restarted{}, "", 0, false
 		m.rebooted, m.vain = record.Rebooted{}, ""
 	case plan.Cordon, plan.Drain, plan.RebootNode, plan.Uncordon, plan.ForgetReboot:
@@ -101,7 +102,7 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 		if slot.Verified.Needs.QEMU && m.packagesFacts().QEMU == "" {
 			return "CONFIGURE without the program that it names"
 		}
-		slot.Configured = true
+		slot.Configured, slot.Partial = true, false
 	case plan.PointProof:
 		if violated := m.pointable(s.Slot); violated != "" {
 			return "PROOF " + violated
@@ -110,8 +111,14 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 	case plan.PointCurrent:
 		return m.pointCurrent(s.Slot)
 	case plan.Prove:
-		if fail {
+		switch {
+		case fail && s.Object != "":
+			m.note("  fails: %s", s)
+			return ""
+		case fail:
 			return m.failProof(s.Slot)
+		case s.Object != "":
+			return m.proveFurther(s)
 		}
 		return m.prove(s.Slot)
 	case plan.Control:
@@ -165,7 +172,7 @@ func (m *model) mount(s plan.Step) string {
 	}
 	slot.Origin = record.Origin{Payload: s.Payload, Image: digit, Platform: node.Digest(s.Payload)}
 	if !slot.Mounted {
-		slot.Verified, slot.Guest, slot.Proved, slot.Failed = nil, false, "", record.Failed{}
+		slot.Verified, slot.Guest, slot.Proved, slot.ProvedHandlers, slot.Failed = nil, false, "", nil, record.Failed{}
 	}
 	slot.Mounted, slot.intact = true, intact
 	return ""
@@ -178,7 +185,7 @@ func (m *model) verify(s plan.Step, slot *modelSlot, mismatch bool) string {
 	digit := digitOf(s.Payload)
 	if slot.intact && !mismatch {
 		slot.Verified = &record.Verified{
-			Architecture: architecture(digit), HandlerType: "vm", ShimCompatibility: compatibility(digit), Guest: asksForGuest(digit), VM: startsVMs(digit),
+			Architecture: architecture(digit), HandlerType: "vm", Handlers: offers(digit), ShimCompatibility: compatibility(digit), Guest: asksForGuest(digit), VM: startsVMs(digit),
 		}
 		slot.Verified.Needs, slot.Verified.Packages = needs(digit)
 		return ""
@@ -203,7 +210,7 @@ func (m *model) prove(id string) string {
 	if m.weak && startsVMs(m.slots[id].Image) {
 		return "PROOF of what this host cannot run"
 	}
-	m.slots[id].Proved, m.lacks, m.proved[id] = m.invocation(), "", true
+	m.slots[id].Proved, m.slots[id].ProvedHandlers, m.lacks, m.lacksFurther, m.proved[id] = m.invocation(), nil, "", "", true
 	return ""
 }
 
@@ -255,7 +262,7 @@ func (m *model) restart(f plan.Facts, fail bool) string {
 		return "RESTART into a configuration that is refused"
 	case m.busy:
 		return "RESTART of a busy node"
-	case m.crio.has && !m.crio.foreign:
+	case m.crio.has && !m.crio.foreign && !m.lacksWanted(f):
 		return "RESTART of a CRI-O that has the handlers"
 	}
 	m.restarted = record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: m.invocation()}
@@ -275,7 +282,7 @@ func (m *model) startCRIO() {
 	m.crio.active = !m.refused && (m.conflict != "default_runtime" || m.dropIn.Exists)
 	m.crio.answers = m.crio.active
 	m.crio.has = m.dropIn.Exists && m.dropIn.Right && m.resolves(m.current) && m.resolves(m.proof)
-	m.crio.foreign = m.conflict != ""
+	m.crio.foreign, m.older = m.conflict != "", false
 	m.note("  CRI-O starts: active %v, has %v, current %s, proof %s", m.crio.active, m.crio.has, m.current, m.proof)
 }
 

@@ -80,6 +80,7 @@ type model struct {
 	current, proof string
 	restarted      record.Restarted
 	lacks          string
+	modelFurther
 
 	// What the API server has, and what the agent has last seen of it.
 	api  apiState
@@ -203,7 +204,7 @@ func (m *model) intentFacts() plan.Intent {
 func (m *model) runtimeFacts() plan.Runtime {
 	r := plan.Runtime{
 		Active: m.crio.active, Answers: m.crio.active && m.crio.answers, Invocation: m.invocation(),
-		Lacks: m.lacks, Restarted: m.restarted, DropIn: m.dropIn,
+		Lacks: m.lacks, LacksFurther: m.lacksFurther, LacksHandler: "rs", Restarted: m.restarted, DropIn: m.dropIn,
 	}
 	if m.refused {
 		r.Refused = "/etc/crio/crio.conf.d/.half: no TOML"
@@ -214,7 +215,7 @@ func (m *model) runtimeFacts() plan.Runtime {
 	if r.Answers {
 		for _, p := range m.api.pods {
 			if p.slot != "" {
-				r.Sandboxes = append(r.Sandboxes, plan.Sandbox{ID: "sandbox-" + p.name, Handler: node.Handler, Name: p.name, Ready: true})
+				r.Sandboxes = append(r.Sandboxes, plan.Sandbox{ID: "sandbox-" + p.name, Handler: handlerOf(p), Name: p.name, Ready: true})
 			}
 		}
 	}
@@ -224,7 +225,7 @@ func (m *model) runtimeFacts() plan.Runtime {
 // slotFacts keeps what was found out about a slot to its mount, as an observation does.
 func (m *model) slotFacts(s modelSlot, r plan.Runtime) plan.Slot {
 	if !s.Mounted {
-		s.Verified, s.Guest, s.Configured, s.Proved, s.Failed = nil, false, false, "", record.Failed{}
+		s.Verified, s.Guest, s.Configured, s.Proved, s.ProvedHandlers, s.Failed = nil, false, false, "", nil, record.Failed{}
 	}
 	s.Guest = s.Guest && m.guests[s.ID]
 	if s.sandboxes > 0 {
@@ -240,7 +241,7 @@ func (m *model) storeFacts(s *plan.Store) {
 	for _, id := range slices.Sorted(maps.Keys(m.guests)) {
 		s.Guests = append(s.Guests, plan.Guest{Slot: id, Whole: m.guests[id]})
 	}
-	if m.rebooted.Boot != "" || m.lacks != "" || m.restarted.Intent != "" || m.served != nil || m.modules {
+	if m.rebooted.Boot != "" || m.lacks != "" || m.lacksFurther != "" || m.restarted.Intent != "" || m.served != nil || m.modules {
 		s.Leftovers = []string{"x"}
 	}
 	if m.broken {

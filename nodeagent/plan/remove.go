@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -106,7 +107,7 @@ func (p *planner) used() bool {
 		if s.Ready && s.Unknown != "" {
 			return !p.waitFor(fmt.Sprintf("sandbox %s (%s) to end: CRI-O does not tell its handler (%s)", s.Name, s.ID, s.Unknown))
 		}
-		if s.Ready && s.Handler == node.Handler {
+		if s.Ready && slices.Contains(node.PodHandlers(), s.Handler) {
 			return !p.waitFor(fmt.Sprintf("kata sandbox %s (%s) to end", s.Name, s.ID))
 		}
 	}

@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
@@ -16,6 +18,8 @@ type Runtime struct {
 	// Lacks is the invocation that has answered that it does not know our handlers, empty where
 	// none has.
 	Lacks string
+	// LacksFurther is the invocation that has answered so of further handler LacksHandler alone.
+	LacksFurther, LacksHandler string
 	// Restarted is the last use of a grant in this boot.
 	Restarted record.Restarted
 	// Answers is whether it answered over CRI; without that Sandboxes is unknown. Silence is what
@@ -38,6 +42,18 @@ type Runtime struct {
 // handlers.
 func (r Runtime) lacksHandlers() bool { return r.Lacks != "" && r.Lacks == r.Invocation }
 
+// lacks reports whether the CRI-O that runs now has said so of our handlers, or of one of these
+// further ones.
+func (r Runtime) lacks(further []string) bool {
+	return r.lacksHandlers() || r.LacksFurther != "" && r.LacksFurther == r.Invocation && slices.Contains(further, r.LacksHandler)
+}
+
+// RestartedForHandlers reports whether the agent has restarted a CRI-O because it lacked handlers.
+func (r Runtime) RestartedForHandlers() bool {
+	restarted := r.Restarted.Invocation
+	return restarted != "" && (restarted == r.Lacks || restarted == r.LacksFurther)
+}
+
 // Sandbox is a sandbox of one of our handlers, or may be one.
 type Sandbox struct {
 	ID, Handler, Name string
@@ -50,7 +66,7 @@ type Sandbox struct {
 func (r Runtime) proofs() []Sandbox {
 	var running []Sandbox
 	for _, s := range r.Sandboxes {
-		if s.Handler == node.ProofHandler && s.Ready {
+		if s.Ready && slices.Contains(node.ProofHandlers(), s.Handler) {
 			running = append(running, s)
 		}
 	}

@@ -42,12 +42,17 @@ type Slot struct {
 	// with its manifest. It and Configured hold while the slot is mounted.
 	Verified   *record.Verified
 	Configured bool
+	// Partial is whether directories of further handlers are missing: an older agent has configured
+	// the slot, which can be served all the same.
+	Partial bool
 	// Guest is whether what guests start from is there, where the host makes it. It holds while the
 	// slot is mounted.
 	Guest bool
 	// Proved is the invocation of CRI-O that has started a sandbox from the slot, empty where none
 	// has.
 	Proved string
+	// ProvedHandlers are names of further handlers of which that invocation has started one, too.
+	ProvedHandlers []string
 	// Failed is what came of proofs of the slot that did not pass.
 	Failed record.Failed
 	// Holders say who uses it: processes and sandboxes, for people. Empty means that it may be

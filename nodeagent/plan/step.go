@@ -42,7 +42,8 @@ const (
 	StartDependents Kind = "start dependents"
 	// PointProof makes the slot the one that the proof handler runs.
 	PointProof Kind = "point proof"
-	// Prove starts a sandbox of the proof handler and a container in it.
+	// Prove starts a sandbox of the proof handler, or of that of a further handler, and a container in
+	// it.
 	Prove Kind = "prove payload"
 	// Control proves the slot that serves, for comparison with the one of Object, whose proof failed.
 	Control Kind = "prove control"
@@ -81,8 +82,8 @@ const (
 type Step struct {
 	Kind Kind
 	// Payload is the image by digest; Slot the slot's id, empty while the payload is not in the
-	// store; Object a sandbox or image id, the slot of a guest or of a
-	// comparison, the release of a kernel, or what a reboot is for.
+	// store; Object a sandbox or image id, the slot of a guest or of a comparison, the release of a
+	// kernel, the name of a further handler, or what a reboot is for.
 	Payload, Slot, Object string
 }
 

@@ -55,6 +55,8 @@ type world struct {
 	facts plan.Facts
 	// knows is which invocations of CRI-O were started with our drop-in there.
 	knows map[string]bool
+	// older is which of them were started with the drop-in of an older agent.
+	older map[string]bool
 	// guests is whether payloads ask for a guest.
 	guests bool
 	// virtual is whether payloads start virtual machines.
@@ -76,12 +78,12 @@ func booted(wanted *node.Intent) world {
 		Cluster: plan.Cluster{PodsKnown: true},
 		Runtime: plan.Runtime{Active: true, Invocation: "c1", Answers: true},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
-	}, map[string]bool{}, false, false}
+	}, map[string]bool{}, map[string]bool{}, false, false}
 }
 
 // clone returns a world of its own in the same state.
 func (w *world) clone() world {
-	c := world{w.facts, maps.Clone(w.knows), w.guests, w.virtual}
+	c := world{w.facts, maps.Clone(w.knows), maps.Clone(w.older), w.guests, w.virtual}
 	c.facts.Slots.All = slices.Clone(w.facts.Slots.All)
 	c.facts.Store.Guests = slices.Clone(w.facts.Store.Guests)
 	return c
@@ -113,7 +115,7 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 		v.Mounted, v.Payload, v.Image, v.Platform = true, s.Payload, node.Digest(s.Payload)[len("sha256:"):][:1], node.Digest(s.Payload)
 	case plan.Verify:
 		require.True(t, w.slot(s.Slot).Mounted, "only what is mounted can be verified")
-		w.slot(s.Slot).Verified = &record.Verified{HandlerType: "vm", Guest: w.guests, VM: w.virtual}
+		w.slot(s.Slot).Verified = &record.Verified{HandlerType: "vm", Handlers: []string{"kata-oc", "kata-oc-rs"}, Guest: w.guests, VM: w.virtual}
 	case plan.BuildGuest, plan.BuildAhead:
 		require.True(t, w.slot(s.Slot).Verified.Guest, "only where it is asked for")
 		guest := plan.Guest{Slot: s.Slot, Whole: true}
@@ -127,7 +129,7 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 		f.Store.Guests = slices.DeleteFunc(f.Store.Guests, func(g plan.Guest) bool { return g.Slot == s.Object })
 	case plan.Configure:
 		require.NotNil(t, w.slot(s.Slot).Verified, "nothing is made from unverified bytes")
-		w.slot(s.Slot).Configured = true
+		w.slot(s.Slot).Configured, w.slot(s.Slot).Partial = true, false
 	case plan.LoadModules:
 		require.NotEmpty(t, f.Host.Modules)
 		f.Host.Modules = nil
@@ -141,11 +143,7 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 	case plan.Prove:
 		require.Equal(t, s.Slot, f.Slots.Proof)
 		require.True(t, f.Runtime.Active)
-		if !w.knows[f.Runtime.Invocation] {
-			f.Runtime.Lacks = f.Runtime.Invocation
-			return
-		}
-		w.slot(s.Slot).Proved, f.Runtime.Lacks = f.Runtime.Invocation, ""
+		w.prove(t, s)
 	case plan.Control:
 		require.Equal(t, f.Slots.Current, s.Slot)
 		require.Equal(t, s.Slot, f.Slots.Proof)
@@ -170,9 +168,26 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 		f.Runtime.DropIn = plan.DropIn{}
 	case plan.Clear:
 		f.Store.Exists, f.Store.Images, f.Store.Guests, f.Store.Served, f.Store.Leftovers = false, nil, nil, nil, nil
-		f.Runtime.Restarted, f.Runtime.Lacks = record.Restarted{}, ""
+		f.Runtime.Restarted, f.Runtime.Lacks, f.Runtime.LacksFurther, f.Runtime.LacksHandler = record.Restarted{}, "", "", ""
 	default:
 		t.Fatalf("step %q is unknown", s)
+	}
+}
+
+func (w *world) prove(t *testing.T, s plan.Step) {
+	t.Helper()
+	r, slot := &w.facts.Runtime, w.slot(s.Slot)
+	switch {
+	case s.Object != "" && w.older[r.Invocation]:
+		r.LacksFurther, r.LacksHandler = r.Invocation, s.Object
+	case s.Object != "":
+		require.Equal(t, r.Invocation, slot.Proved, "kata-oc is proved first")
+		slot.ProvedHandlers = append(slot.ProvedHandlers, s.Object)
+		r.LacksFurther, r.LacksHandler = "", ""
+	case !w.knows[r.Invocation]:
+		r.Lacks = r.Invocation
+	default:
+		slot.Proved, slot.ProvedHandlers, r.Lacks = r.Invocation, nil, ""
 	}
 }
 

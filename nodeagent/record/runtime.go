@@ -25,6 +25,10 @@ func (r Restarted) Save(files host.FileWriter) error { return save(files, host.R
 // Lacks is an invocation of CRI-O that has answered that it does not know our handlers.
 type Lacks struct {
 	Invocation string `json:"invocation"`
+	// Further is an invocation that knows kata-oc, and not the further handler of name Handler: it
+	// was started with the drop-in of an older agent.
+	Further string `json:"further,omitempty"`
+	Handler string `json:"handler,omitempty"`
 }
 
 // LoadLacks returns the zero value where no CRI-O of this boot has answered so.

@@ -49,6 +49,9 @@ type Verified struct {
 	// HandlerType is the type of our handler in the payload, empty where the payload does not offer
 	// it.
 	HandlerType string `json:"handlerType"`
+	// Handlers are those that the payload offers and the agent can configure. It is empty where an
+	// older agent has verified the payload, which did not look.
+	Handlers []string `json:"handlers,omitempty"`
 	// ShimCompatibility is equal in two payloads exactly when each one's shim reaches the other's
 	// sandboxes.
 	ShimCompatibility string `json:"shimCompatibility"`
@@ -80,6 +83,8 @@ func (v Verified) Save(files host.FileWriter, slot string) error {
 // Proved is the invocation of CRI-O that has started a sandbox from a slot.
 type Proved struct {
 	Invocation string `json:"invocation"`
+	// Handlers are names of further handlers of which it has started one, too.
+	Handlers []string `json:"handlers,omitempty"`
 }
 
 // LoadProved returns the zero value for a slot that is not proved.

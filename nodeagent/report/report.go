@@ -66,6 +66,9 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 	if v, serving := f.Serving(); serving && p.Phase != node.PhaseRemoving {
 		r.Payload, r.Platform, r.PayloadVersion = node.Digest(v.Payload), v.Platform, v.Release
 	}
+	if p.Phase == node.PhaseInstalled {
+		r.Handlers = f.Usable()
+	}
 	if r.Error != nil {
 		r.Error.Since = since(*r.Error, before.Error, now)
 	}

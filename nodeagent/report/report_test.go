@@ -48,6 +48,28 @@ func TestReportSaysWhatTheNodeServes(t *testing.T) {
 	}, got)
 }
 
+// proved makes a CRI-O prove a further handler of what serves; another one is wanted, too.
+func proved(f *plan.Facts, name string) {
+	f.Runtime.Invocation, f.Intent.Wanted.Handlers = "c1", []string{"debug", name}
+	f.Slots.All[0].Proved, f.Slots.All[0].ProvedHandlers = "c1", []string{name}
+}
+
+func TestFurtherHandlersAreReportedByAnInstalledNodeOnly(t *testing.T) {
+	t.Parallel()
+	f := serving()
+	proved(&f, "rs")
+	handlers := func(f plan.Facts, phase node.Phase) []string {
+		return report.Make(f, plan.Plan{Phase: phase}, nil, node.Report{}, noon()).Handlers
+	}
+	assert.Equal(t, []string{"rs"}, handlers(f, node.PhaseInstalled))
+	assert.Empty(t, handlers(f, node.PhaseInstalling))
+	other := f
+	other.Runtime.Invocation = "c2"
+	assert.Empty(t, handlers(other, node.PhaseInstalled), "another CRI-O has proved it")
+	f.Intent.Wanted.Handlers = nil
+	assert.Empty(t, handlers(f, node.PhaseInstalled), "it is not wanted")
+}
+
 func TestReport(t *testing.T) {
 	t.Parallel()
 	failed := &report.Failure{Step: plan.Pull, Err: errors.New("no route to host")}

@@ -23,45 +23,92 @@ import (
 	"github.com/kata-node/kata-node/payload/manifest"
 )
 
-// configure renders both handlers' directories: a link to the shim in the payload, and a real
-// configuration file next to it. Nothing is written before every file that the configurations name
-// was found.
-func (r Runner) configure(ctx context.Context, s plan.Step) error {
-	tree := r.Host.Files.Path(host.PayloadDir(s.Slot))
-	m, _, err := inspect.Read(ctx, tree)
+// rendered is what the directories of a handler and of its proof handler are made of.
+type rendered struct {
+	shim          string
+	config, proof []byte
+}
+
+// configure renders the directories of all handlers that the payload offers: a link to the shim in
+// the payload, and a real configuration file next to it. Nothing is written before every file that
+// the configurations name was found. A further handler that cannot be configured fails the step
+// only where it is the one that is asked for. Else it gets the shim of the pending slot, as one that
+// the payload does not offer, because CRI-O ignores handlers whose paths do not resolve.
+func (r Runner) configure(ctx context.Context, s plan.Step, wanted string) error {
+	m, _, err := inspect.Read(ctx, r.Host.Files.Path(host.PayloadDir(s.Slot)))
 	if err != nil {
 		return err
 	}
-	handler, ok := m.Handler(node.Handler)
-	if !ok {
-		return fmt.Errorf("payload %q offers no handler %s: use a payload built for it", s.Payload, node.Handler)
-	}
-	base, err := inspect.File(ctx, tree, handler.Config, configuration.MaxSize)
+	source, err := r.source(m, s)
 	if err != nil {
-		return fmt.Errorf("reading the payload's base configuration: %w", err)
-	}
-	if base, err = configuration.Render(base, m, host.PayloadDir(s.Slot)); err != nil {
-		return fmt.Errorf("payload %q: %w", s.Payload, err)
-	}
-	source := handlers.Source{Base: base}
-	if source.Paths, err = r.paths(m, s.Slot); err != nil {
-		return fmt.Errorf("payload %q: %w", s.Payload, err)
-	}
-	if source.Fragments, err = observe.Fragments(r.Host.Files); err != nil {
 		return err
 	}
-	rendered := map[string][]byte{}
-	for name, render := range map[string]func() ([]byte, error){node.Handler: source.Render, node.ProofHandler: source.RenderProof} {
-		if rendered[name], err = render(); err != nil {
-			return err
-		}
-		if err := r.present(rendered[name], m); err != nil {
+	all := map[string]rendered{}
+	for _, name := range node.PodHandlers() {
+		one, err := r.render(ctx, m, s, name, source)
+		if err == nil {
+			all[name] = one
+		} else if name == node.Handler || name == wanted {
 			return err
 		}
 	}
-	for name, content := range rendered {
-		if err := r.handler(s.Slot, name, handler.Shim, content); err != nil {
+	for _, name := range node.PodHandlers() {
+		one, here := all[name]
+		if !here {
+			err = r.lacking(s.Slot, name)
+		} else {
+			err = errors.Join(r.handler(s.Slot, name, one.shim, one.config), r.handler(s.Slot, node.ProofOf(name), one.shim, one.proof))
+		}
+		if err != nil {
 			return fmt.Errorf("configuring handler %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// source has everything but the base, which differs between handlers.
+func (r Runner) source(m manifest.Manifest, s plan.Step) (source handlers.Source, err error) {
+	if source.Paths, err = r.paths(m, s.Slot); err != nil {
+		return source, fmt.Errorf("payload %q: %w", s.Payload, err)
+	}
+	source.Fragments, err = observe.Fragments(r.Host.Files)
+	return source, err
+}
+
+// render makes the configurations of a handler and of its proof handler.
+func (r Runner) render(ctx context.Context, m manifest.Manifest, s plan.Step, name string, source handlers.Source) (out rendered, err error) {
+	handler, offers := m.Handler(name)
+	if !offers || name != node.Handler && handler.Type != manifest.TypeVM {
+		return out, fmt.Errorf("payload %q offers no handler %s: use a payload built for it", s.Payload, name)
+	}
+	out.shim = handler.Shim
+	base, err := inspect.File(ctx, r.Host.Files.Path(host.PayloadDir(s.Slot)), handler.Config, configuration.MaxSize)
+	if err != nil {
+		return out, fmt.Errorf("reading the payload's base configuration: %w", err)
+	}
+	if source.Base, err = configuration.Render(base, m, host.PayloadDir(s.Slot)); err != nil {
+		return out, fmt.Errorf("payload %q: %w", s.Payload, err)
+	}
+	if out.config, err = source.Render(); err != nil {
+		return out, err
+	}
+	if out.proof, err = source.RenderProof(); err != nil {
+		return out, err
+	}
+	if err := r.present(out.config, m); err != nil {
+		return out, err
+	}
+	return out, r.present(out.proof, m)
+}
+
+// lacking gives a handler what the pending slot has. Each file is a link of its own, so that writing
+// one never writes through it.
+func (r Runner) lacking(slot, name string) error {
+	for _, handler := range []string{name, node.ProofOf(name)} {
+		for _, file := range []string{host.Shim, host.Configuration} {
+			if err := r.Host.Files.Link(path.Join(host.SlotDir(slot), handler, file), path.Join("..", "..", host.Pending, handler, file)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -74,6 +74,22 @@ func (r Runner) startDependents(ctx context.Context, used record.Restarted) erro
 	return used.Save(r.Host.Files)
 }
 
+// proven is the handler of pods that a step proves.
+func proven(s plan.Step) string {
+	if s.Kind != plan.Prove || s.Object == "" {
+		return node.Handler
+	}
+	return node.FurtherHandler(s.Object)
+}
+
+// what names what a step proves, for people.
+func what(s plan.Step) string {
+	if proven(s) == node.Handler {
+		return fmt.Sprintf("payload %q", s.Payload)
+	}
+	return fmt.Sprintf("handler %s of payload %q", proven(s), s.Payload)
+}
+
 // meanwhile adds to the error of a proof that took too long what the runtime has complained of: it
 // answers nothing while it waits for a shim, but its journal has the shim's words at once.
 func (r Runner) meanwhile(ctx context.Context, err error, about ...string) error {
@@ -96,19 +112,28 @@ const maxComplaint = 200
 // judge makes sure that what was proved is what pods get: the proof ran another handler than
 // theirs. A CRI-O that was started with a foreign definition of it has to be restarted, also after
 // that file was deleted.
-func (r Runner) judge(ctx context.Context, slot, invocation string) error {
-	shim, err := r.Host.Sandboxes.Shim(ctx, node.Handler)
+func (r Runner) judge(ctx context.Context, s plan.Step, invocation string) error {
+	shim, err := r.Host.Sandboxes.Shim(ctx, proven(s))
 	if err != nil {
 		return err
 	}
-	if shim != "" && shim != handlers.Shim() {
-		return record.Lacks{Invocation: invocation}.Save(r.Host.Files)
+	if shim != "" && shim != handlers.Shim(proven(s)) {
+		return r.lacks(s, invocation)
 	}
-	return r.proved(ctx, slot, invocation)
+	return r.proved(ctx, s, invocation)
+}
+
+// lacks records that a CRI-O does not know the handler that was to be proved. Without a further one
+// it serves kata-oc as before.
+func (r Runner) lacks(s plan.Step, invocation string) error {
+	if proven(s) != node.Handler {
+		return record.Lacks{Further: invocation, Handler: s.Object}.Save(r.Host.Files)
+	}
+	return record.Lacks{Invocation: invocation}.Save(r.Host.Files)
 }
 
 // proved records the proof, if one and the same CRI-O ran all the time.
-func (r Runner) proved(ctx context.Context, slot, invocation string) error {
+func (r Runner) proved(ctx context.Context, s plan.Step, invocation string) error {
 	after, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
 	if err != nil {
 		return err
@@ -119,7 +144,17 @@ func (r Runner) proved(ctx context.Context, slot, invocation string) error {
 	if err := record.RemoveLacks(r.Host.Files); err != nil {
 		return err
 	}
-	return record.Proved{Invocation: invocation}.Save(r.Host.Files, slot)
+	so, err := record.LoadProved(r.Host.Files, s.Slot)
+	further := proven(s) != node.Handler
+	switch {
+	case err != nil, further && (so.Invocation != invocation || slices.Contains(so.Handlers, s.Object)):
+		return err
+	case further:
+		so.Handlers = append(so.Handlers, s.Object)
+	case so.Invocation != invocation:
+		so = record.Proved{Invocation: invocation}
+	}
+	return so.Save(r.Host.Files, s.Slot)
 }
 
 // proofName differs from that of every other proof: CRI-O keeps the name of a sandbox that it
@@ -140,11 +175,11 @@ func (r Runner) visible(slot string, unit host.Unit) error {
 	return nil
 }
 
-// reachable makes sure that CRI-O sees every file that the configuration of a slot names: packages
+// reachable makes sure that CRI-O sees every file that the configuration of a proof names: packages
 // that were applied to the running system are mounted on /usr, and a service may still have the one
 // without them.
-func (r Runner) reachable(slot string, unit host.Unit) error {
-	configuration, err := r.Host.Files.Read(path.Join(host.SlotDir(slot), node.ProofHandler, host.Configuration))
+func (r Runner) reachable(s plan.Step, unit host.Unit) error {
+	configuration, err := r.Host.Files.Read(path.Join(host.SlotDir(s.Slot), node.ProofOf(proven(s)), host.Configuration))
 	if err != nil {
 		return fmt.Errorf("reading the configuration of the proof: %w", err)
 	}

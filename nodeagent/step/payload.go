@@ -100,7 +100,7 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	}
 	handler, _ := m.Handler(node.Handler)
 	return record.Verified{
-		Architecture: m.Architecture, HandlerType: string(handler.Type), ShimCompatibility: m.ShimCompatibility, Guest: m.Guest != nil,
+		Architecture: m.Architecture, HandlerType: string(handler.Type), Handlers: offered(m), ShimCompatibility: m.ShimCompatibility, Guest: m.Guest != nil,
 		Needs: record.Needs{QEMU: m.Requires.QEMU, Virtiofsd: m.Requires.Virtiofsd}, Packages: packagesOf(m), Sets: setsOf(m), VM: m.Requires.KVM, OldestKernel: m.Requires.OldestKernel,
 	}.Save(r.Host.Files, s.Slot)
 }
@@ -111,6 +111,14 @@ func setsOf(m manifest.Manifest) map[string][]manifest.System {
 		sets[set.Name] = set.Systems
 	}
 	return sets
+}
+
+// offered are the handlers of a payload that the agent can configure.
+func offered(m manifest.Manifest) []string {
+	return slices.DeleteFunc(node.PodHandlers(), func(name string) bool {
+		handler, offers := m.Handler(name)
+		return !offers || handler.Type != manifest.TypeVM
+	})
 }
 
 func packagesOf(m manifest.Manifest) []record.Package {

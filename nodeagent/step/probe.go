@@ -11,28 +11,29 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/probe"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // half adds to the error of a proof whether the guest alone starts, where this host made it: the
 // runtime says the same of a guest that never answers, whatever the cause.
-func (r Runner) half(ctx context.Context, slot string, err error) error {
-	made, unknown := record.LoadGuest(r.Host.Files, slot)
+func (r Runner) half(ctx context.Context, s plan.Step, err error) error {
+	made, unknown := record.LoadGuest(r.Host.Files, s.Slot)
 	if unknown != nil || made == nil || ctx.Err() != nil {
 		return err
 	}
 	r.Tell("starting the guest alone, to find out which half of the proof failed")
-	alone := r.alone(ctx, slot)
+	alone := r.alone(ctx, s)
 	if alone == nil {
 		return fmt.Errorf("%w; the guest alone starts and its agent answers, so look at shim, virtiofsd and CRI-O", err)
 	}
 	return fmt.Errorf("%w; the guest alone does not start either: %w", err, alone)
 }
 
-// alone starts the guest of a slot without a sandbox.
-func (r Runner) alone(ctx context.Context, slot string) error {
-	configuration, err := r.Host.Files.Read(path.Join(host.SlotDir(slot), node.ProofHandler, host.Configuration))
+// alone starts the guest of a handler without a sandbox.
+func (r Runner) alone(ctx context.Context, s plan.Step) error {
+	configuration, err := r.Host.Files.Read(path.Join(host.SlotDir(s.Slot), node.ProofOf(proven(s)), host.Configuration))
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (r Runner) alone(ctx context.Context, slot string) error {
 		return nil
 	}
 	// The error has the last lines only.
-	return errors.Join(failed, r.Host.Files.Write(host.Console(slot), []byte(booted.Words+"\n"+booted.Console), privateFile))
+	return errors.Join(failed, r.Host.Files.Write(host.Console(s.Slot), []byte(booted.Words+"\n"+booted.Console), privateFile))
 }
 
 // privateFile is the mode of what only an administrator reads.

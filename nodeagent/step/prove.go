@@ -38,7 +38,10 @@ func (r Runner) candidate(ctx context.Context, s plan.Step) error {
 	if err != nil || came.failure == nil {
 		return err
 	}
-	failure := fmt.Errorf("proving payload %q: %w", s.Payload, came.failure)
+	failure := fmt.Errorf("proving %s: %w", what(s), came.failure)
+	if proven(s) != node.Handler {
+		return failure
+	}
 	before, err := record.LoadFailed(r.Host.Files, s.Slot)
 	if err != nil {
 		return errors.Join(failure, err)
@@ -94,16 +97,16 @@ func (r Runner) proof(ctx context.Context, s plan.Step) (outcome, error) {
 	if err := r.visible(s.Slot, unit); err != nil {
 		return outcome{}, err
 	}
-	if err := r.configure(ctx, s); err != nil {
+	if err := r.configure(ctx, s, proven(s)); err != nil {
 		return outcome{}, err
 	}
-	if err := r.reachable(s.Slot, unit); err != nil {
+	if err := r.reachable(s, unit); err != nil {
 		return outcome{}, err
 	}
 	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
-	strained, failure := r.run(ctx, s.Slot)
+	strained, failure := r.run(ctx, s)
 	if _, unknown := errors.AsType[*host.UnknownHandler](failure); unknown {
-		return outcome{}, record.Lacks{Invocation: unit.Invocation}.Save(r.Host.Files)
+		return outcome{}, r.lacks(s, unit.Invocation)
 	}
 	if failure != nil && ctx.Err() != nil {
 		return outcome{}, failure // The agent has been asked to end.
@@ -112,16 +115,16 @@ func (r Runner) proof(ctx context.Context, s plan.Step) (outcome, error) {
 	if failure != nil {
 		return came, nil
 	}
-	return came, r.judge(ctx, s.Slot, unit.Invocation)
+	return came, r.judge(ctx, s, unit.Invocation)
 }
 
 // run lets a sandbox and a container in it run. The error is what the runtime said, with what else
 // is known of the cause.
-func (r Runner) run(ctx context.Context, slot string) (strained bool, failure error) {
+func (r Runner) run(ctx context.Context, s plan.Step) (strained bool, failure error) {
 	limited, cancel := context.WithTimeout(ctx, r.Self.ProofTimeout)
 	defer cancel()
-	name := proofName(slot)
-	id, err := r.Host.Sandboxes.Prove(limited, node.ProofHandler, name)
+	name := proofName(s.Slot)
+	id, err := r.Host.Sandboxes.Prove(limited, node.ProofOf(proven(s)), name)
 	if id != "" {
 		// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the
 		// kubelet.
@@ -135,7 +138,7 @@ func (r Runner) run(ctx context.Context, slot string) (strained bool, failure er
 		strained, err = true, r.meanwhile(ctx, err, name, id)
 	}
 	if id == "" {
-		err = r.half(ctx, slot, err)
+		err = r.half(ctx, s, err)
 	}
 	return strained, err
 }

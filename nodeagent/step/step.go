@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
@@ -60,7 +61,7 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	case plan.BuildGuest, plan.BuildAhead, plan.DeleteGuest:
 		return r.guest(ctx, s, f)
 	case plan.Configure:
-		return r.configure(ctx, s)
+		return r.configure(ctx, s, node.Handler)
 	case plan.LayerPackages, plan.UnlayerPackages:
 		return r.packages(ctx, s, f)
 	case plan.LoadModules:

@@ -59,7 +59,7 @@ func ConformServices(t *testing.T, services host.Services, name, dependent, word
 	assert.Empty(t, printed)
 }
 
-// ConformSandboxes tells whether a runtime that knows our two handlers, and runs nothing, behaves
+// ConformSandboxes tells whether a runtime that knows our handlers, and runs nothing, behaves
 // as the port says.
 func ConformSandboxes(t *testing.T, sandboxes host.Sandboxes) {
 	t.Helper()

@@ -85,7 +85,7 @@ func (m *Machine) startCRIO() {
 	m.CRIO = host.Unit{ActiveState: "active", Invocation: fmt.Sprintf("%032x", m.Starts), MainPID: 1000 + m.Starts}
 	m.Handlers, m.ForeignShim, m.CRIORoot = nil, "", ""
 	if m.exists(host.DropIn) {
-		m.Handlers = []string{node.Handler, node.ProofHandler}
+		m.Handlers = node.Handlers()
 	}
 }
 

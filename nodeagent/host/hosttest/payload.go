@@ -35,11 +35,18 @@ const (
 	BaseFile = "opt/kata/share/base.initrd"
 )
 
+// furtherFile is the configuration of further handlers.
+const furtherFile = "usr/share/defaults/configuration-further.toml"
+
 // Payload is one that the registry serves.
 type Payload struct {
 	Version string
 	// Shim is the program's text.
 	Shim string
+	// Further are names of further handlers, which have the same program. FurtherConfig is added to
+	// their configuration.
+	Further       []string
+	FurtherConfig string
 	// Requires is what its host must bring.
 	Requires manifest.Requires
 	// Modules are those that a guest needs of the host's kernel. The payload brings all of its
@@ -56,6 +63,9 @@ type Payload struct {
 func (p Payload) files() map[string]string {
 	config := "[hypervisor.qemu]\nkernel = '/" + KernelFile + "'\n[runtime]\nversion = '" + p.Version + "'\n"
 	files := map[string]string{KernelFile: "a kernel", BaseFile: "a base", ShimFile: p.Shim, ConfigFile: config}
+	if len(p.Further) > 0 {
+		files[furtherFile] = config + p.FurtherConfig
+	}
 	for _, rpm := range p.packages() {
 		files[rpm.Path] = rpm.NEVRA()
 	}
@@ -70,6 +80,11 @@ func (p Payload) manifest() []byte {
 	}
 	for _, set := range slices.Sorted(maps.Keys(p.Sets)) {
 		m.PackageSets = append(m.PackageSets, manifest.PackageSet{Name: set, Systems: p.Sets[set]})
+	}
+	for _, name := range p.Further {
+		further := m.Handlers[0]
+		further.Name, further.Config = node.FurtherHandler(name), furtherFile
+		m.Handlers = append(m.Handlers, further)
 	}
 	if len(p.Modules) > 0 {
 		m.Requires.Kernel, m.Guest = true, &manifest.Guest{Initrd: BaseFile, Kernel: KernelFile, Modules: p.Modules}

@@ -64,6 +64,8 @@ func TestABadKataConfigIsRefusedWithFieldAndRemedy(t *testing.T) {
 		"an alias in capitals":    {config("runtimeClassAliases: [Kata]"), "config.runtimeClassAliases[0]", "write small letters, digits, '-' and '.'"},
 		"an alias of nothing":     {config("runtimeClassAliases: ['']"), "config.runtimeClassAliases[0]", "write small letters, digits, '-' and '.'"},
 		"the same alias twice":    {config("runtimeClassAliases: [kata, kata]"), "config.runtimeClassAliases", "duplicate entries"},
+		"an unknown handler":      {config("handlers: [clh]"), "config.handlers[0]", `supported values: "debug", "rs"`},
+		"the same handler twice":  {config("handlers: [rs, rs]"), "config.handlers", "duplicate entries"},
 		"too many aliases":        {config("runtimeClassAliases: [a, b, c, d, e, f, g, h, i]"), "config.runtimeClassAliases", "at most 8 items"},
 		"no quantity":             {config("overhead: {podFixed: {memory: much}}"), "config.overhead.podFixed.memory", "should match"},
 	} {
@@ -97,6 +99,8 @@ func TestEveryGoodKataConfigIsTaken(t *testing.T) {
 		"{config: {tolerations: []}}",
 		"{config: {runtimeClassAliases: [kata, kata-qemu, 1.example]}}",
 		"{config: {runtimeClassAliases: []}}",
+		"{config: {handlers: [rs, debug]}}",
+		"{config: {handlers: null}}",
 		"{config: {runtimeClassAliases: null}}",
 		"{config: {tolerations: null}}",
 		"{config: {payloadImage: 'localhost/payload@sha256:" + strings.Repeat("0", 64) + "'}}",
