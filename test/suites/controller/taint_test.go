@@ -99,7 +99,7 @@ func TestTheControllerMayRemoveNoOtherTaintAndChangeNothingElseWithIt(t *testing
 		"pod addresses": patch([]corev1.Taint{a, b}, map[string]any{"podCIDR": "10.9.0.0/24", "podCIDRs": []string{"10.9.0.0/24"}}),
 	} {
 		_, err := controller.CoreV1().Nodes().Patch(t.Context(), "w", types.MergePatchType, bad, dry)
-		require.ErrorContains(t, err, "changes nothing of a Node but its annotation, its label and its start-up taint", name)
+		require.ErrorContains(t, err, "changes nothing of a Node but its annotation, its labels and its start-up taint", name)
 	}
 	_, err := controller.CoreV1().Nodes().Patch(t.Context(), "w", types.MergePatchType, patch([]corev1.Taint{a, b}, nil), dry)
 	require.NoError(t, err)

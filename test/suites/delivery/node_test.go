@@ -90,7 +90,7 @@ func TestTheShimOfPendingSaysWhyInOneSentence(t *testing.T) {
 	require.NoError(t, agentrpm.Install(t.Context(), "", m.Root()))
 	require.NoError(t, os.Remove(filepath.Join(m.Root(), "etc/systemd/system/multi-user.target.wants/kata-node-agent.service")))
 	require.NoError(t, m.Boot(t.Context()))
-	for _, link := range []string{"current/kata-oc", "proof/kata-oc-proof"} {
+	for _, link := range []string{"current/kata-oc", "proof/kata-oc-proof", "current/kata-oc-rs", "proof/kata-oc-rs-proof", "current/kata-oc-debug", "proof/kata-oc-debug-proof"} {
 		shim, err := m.Command(t.Context(), "/run/kata-agent/"+link+"/containerd-shim-kata-v2", "-namespace", "k8s.io", "start")
 		require.NoError(t, err)
 		out, err := shim.CombinedOutput()

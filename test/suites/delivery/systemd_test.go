@@ -94,7 +94,7 @@ func TestTmpfilesMakeEveryPathThatCRIOResolves(t *testing.T) {
 	need(t, "systemd-tmpfiles")
 	root := installed(t)
 	createTmpfiles(t, root)
-	for _, link := range []string{"current/kata-oc", "proof/kata-oc-proof"} {
+	for _, link := range []string{"current/kata-oc", "proof/kata-oc-proof", "current/kata-oc-rs", "proof/kata-oc-rs-proof", "current/kata-oc-debug", "proof/kata-oc-debug-proof"} {
 		dir := filepath.Join(root, "run/kata-agent", link)
 		target, err := os.Readlink(filepath.Join(dir, "containerd-shim-kata-v2"))
 		require.NoError(t, err)
