@@ -139,7 +139,14 @@ func (w *world) change(c rollout.Change) {
 		case rollout.LabelCleared:
 			require.True(w.t, c.Node.Answered() && c.Node.Report.BoundPods.Count == 0, "tick %d: a kubelet of %s that restarts would reject its pods", w.tick, m.name)
 			delete(labels, node.ReadyLabel)
+			for _, label := range c.Node.FurtherLabels() {
+				delete(labels, label)
+			}
 		case rollout.LabelKept:
+		}
+		for _, name := range c.Further {
+			require.Contains(w.t, m.usable(), name, "tick %d: the label of %s is set on %s, which has not proved it", w.tick, name, m.name)
+			labels[node.FurtherLabel(name)] = node.ReadyValue
 		}
 	})
 	w.view.Wrote(m.object(m.now))
@@ -173,5 +180,5 @@ func ready(m *machine) bool {
 
 func clean(m *machine) bool {
 	_, intent := m.now.annotations[node.IntentAnnotation]
-	return !intent && !m.now.labelled() && m.last.Phase == node.PhaseIdle && len(m.host.Mounts) == 0
+	return !intent && !m.now.labelled() && m.now.labels[node.FurtherLabel("rs")] == "" && m.last.Phase == node.PhaseIdle && len(m.host.Mounts) == 0
 }
