@@ -33,7 +33,13 @@ func (s *subject) bindOrdinaryPod(name string) { s.bind(name, "") }
 // bindAliasPod creates a pod of another RuntimeClass with our handler.
 func (s *subject) bindAliasPod(name string) {
 	s.t.Helper()
-	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: s.name + "-alias"}, Handler: node.Handler}
+	s.bindPodOf(name, node.Handler)
+}
+
+// bindPodOf creates a pod of another RuntimeClass with a handler of ours.
+func (s *subject) bindPodOf(name, handler string) {
+	s.t.Helper()
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: s.name + "-alias"}, Handler: handler}
 	_, err := s.cluster.Kube.NodeV1().RuntimeClasses().Create(s.t.Context(), class, metav1.CreateOptions{})
 	require.NoError(s.t, err)
 	s.bind(name, class.Name)
