@@ -69,14 +69,8 @@ func TestAnUpdateIsExplainedBeforeItIsMade(t *testing.T) {
 func TestAHandlerThatNoNodeServesIsMarked(t *testing.T) {
 	t.Parallel()
 	kataPayload := program(t)
-	text, err := os.ReadFile(filepath.Join(repository, "test/payload/payload.toml"))
-	require.NoError(t, err)
-	_, handler, _ := strings.Cut(string(text), "[[handlers]]")
-	handler, _, _ = strings.Cut(handler, "#")
-	description := filepath.Join(t.TempDir(), "payload.toml")
-	require.NoError(t, os.WriteFile(description, []byte(string(text)+"\n[[handlers]]"+strings.Replace(handler, "kata-oc", "kata-oc-rs", 1)), 0o600))
 	to := "oci:" + t.TempDir() + ":v1"
-	_, diag, err := run(t, kataPayload, "build", "--from", stage(t, "/bin/sh"), "--describe", description, "--to", to)
+	_, diag, err := run(t, kataPayload, "build", "--from", stage(t, "/bin/sh"), "--describe", "test/payload/payload.toml", "--to", to)
 	require.NoError(t, err, diag)
 	out, diag, err := run(t, kataPayload, "inspect", to)
 	require.NoError(t, err, diag)

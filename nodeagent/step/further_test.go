@@ -118,8 +118,29 @@ func TestAFurtherHandlersProofIsThatHandlers(t *testing.T) {
 	s, f := b.until(t, plan.Prove)
 	shim := path.Join(host.SlotDir(s.Slot), "payload", hosttest.ShimFile)
 	require.NoError(t, b.Files.Write(shim, []byte(hosttest.Broken), 0o755))
-	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), `proving handler kata-oc-rs of payload "`+p.Reference()+`": `)
+	for range 3 {
+		require.ErrorContains(t, b.runner().Run(t.Context(), s, f), `proving handler kata-oc-rs of payload "`+p.Reference()+`": `)
+	}
 	after := b.look(t)
+	assert.Equal(t, s, plan.For(after).Next()[0], "it says nothing of the payload, so it is only tried again")
 	assert.Empty(t, after.Usable())
 	assert.Equal(t, node.PhaseInstalling, plan.For(after).Phase)
+}
+
+func TestAControlKeepsTheFurtherHandlersThatAreProved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	p := offering(b, "")
+	b.want(t, further(p))
+	b.settle(t)
+	broken := hosttest.Payload{Version: "3", Shim: hosttest.Broken}
+	b.Registry[broken.Reference()] = broken
+	b.want(t, installing(broken))
+	s, f := b.until(t, plan.Prove)
+	require.Error(t, b.runner().Run(t.Context(), s, f))
+	s, f = b.until(t, plan.Control)
+	require.NoError(t, b.runner().Run(t.Context(), s, f))
+	proved, err := record.LoadProved(b.Files, s.Slot)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"rs"}, proved.Handlers)
 }
