@@ -91,9 +91,11 @@ func (a attempts) last(s plan.Step) error {
 	return newest.err
 }
 
-// wait returns how long a step must still wait after its last failure.
+// wait returns how long a step must still wait after its last failure. It waits no longer once the
+// host's own settings have changed that decide about a pull.
 func (a attempts) wait(s plan.Step, now time.Time) time.Duration {
-	if a[s].err == nil {
+	fault, pulling := errors.AsType[*host.Fault](a[s].err)
+	if a[s].err == nil || pulling && fault.Changed != nil && fault.Changed() {
 		return 0
 	}
 	return max(0, a[s].next.Sub(now))
@@ -112,10 +114,7 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 		return 0
 	}
 	this := attempt{err: err, failures: before.failures + 1, noted: now, useless: useless}
-	delay := backoff(this.failures)
-	if lasts(err) {
-		delay = wrongBackoff(this.failures)
-	}
+	delay := retryIn(err, this.failures)
 	if s.Kind == plan.Verify && damage.Differs(err) {
 		this.found = err.Error()
 		if this.found == before.found {
@@ -129,7 +128,24 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 	}
 	this.next = now.Add(delay)
 	a[s] = this
+	// The files that a pull depends on send no event when they change.
+	if fault, pulling := errors.AsType[*host.Fault](err); pulling && fault.Changed != nil {
+		return min(delay, restingLook)
+	}
 	return delay
+}
+
+// retryIn returns how long to wait after so many failures in a row. A registry that limits requests
+// has been asked several times by then, as late as it wanted: see host/images.
+func retryIn(err error, failures int) time.Duration {
+	fault, pulling := errors.AsType[*host.Fault](err)
+	switch {
+	case lasts(err), pulling && fault.Kind == host.Lasting:
+		return wrongBackoff(failures)
+	case pulling && fault.Kind == host.Throttled:
+		return spread(lastRetry)
+	}
+	return backoff(failures)
 }
 
 // lasts tells of a failure that no time mends.

@@ -36,7 +36,8 @@ const (
 	firstRetry = time.Second
 	lastRetry  = 5 * time.Minute
 	// wrongRetry is for a payload that is wrong in the registry or for this host, which no time
-	// mends: its name is that of its content. Another name is tried at once.
+	// fixes: its name is that of its content. Another name is tried at once. It is also for a
+	// registry that refuses, until the host's own settings change.
 	wrongRetry = time.Hour
 	// drainRetry is for evictions: a disruption budget allows the next one as soon as the pod
 	// before it has been replaced on another node.

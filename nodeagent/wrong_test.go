@@ -60,21 +60,42 @@ func TestAPayloadThatContradictsItsOwnLabelIsPulledSeldom(t *testing.T) {
 
 func TestAPayloadThatThisHostCannotUseIsAskedForSeldom(t *testing.T) {
 	t.Parallel()
-	asked := func(failure error) (times int) {
-		synctest.Test(t, func(t *testing.T) {
-			w := wanting(node.StateInstalled)
-			w.do = func(_ context.Context, s plan.Step) error {
-				if s.Kind != plan.Pull {
-					return nil
-				}
-				times++
-				return failure
-			}
-			_, stop := beats(t, w.agent(t), 24*time.Hour)
-			stop()
-		})
-		return times
-	}
+	asked := func(failure error) int { return asked(t, func() error { return failure }) }
 	assert.LessOrEqual(t, asked(fmt.Errorf("pulling: %w", &host.Unfit{Problem: "it is for s390x"})), 55)
+	assert.LessOrEqual(t, asked(&host.Fault{Kind: host.Lasting, Err: errors.New("StatusCode: 404")}), 55)
+	assert.LessOrEqual(t, asked(&host.Fault{Kind: host.Throttled, Err: errors.New("StatusCode: 429")}), 24*60/2)
+	assert.Greater(t, asked(&host.Fault{Kind: host.Passing, Err: errors.New("StatusCode: 503")}), 200)
 	assert.Greater(t, asked(errors.New("no route to host")), 200, "what may pass is tried more often")
+}
+
+func TestALastingFaultIsTriedAgainOnceTheHostHasOtherSettings(t *testing.T) {
+	t.Parallel()
+	var tries []time.Time
+	asked(t, func() error {
+		now := time.Now()
+		tries = append(tries, now)
+		if len(tries) > 1 {
+			return nil
+		}
+		return &host.Fault{Kind: host.Lasting, Err: errors.New("StatusCode: 401"), Changed: func() bool { return time.Since(now) > time.Second }}
+	})
+	assert.LessOrEqual(t, tries[1].Sub(tries[0]), time.Minute, "with the next look, and not after minutes")
+}
+
+// asked returns how often a payload is pulled in a day.
+func asked(t *testing.T, pull func() error) (times int) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := wanting(node.StateInstalled)
+		w.do = func(_ context.Context, s plan.Step) error {
+			if s.Kind != plan.Pull {
+				return nil
+			}
+			times++
+			return pull()
+		}
+		_, stop := beats(t, w.agent(t), 24*time.Hour)
+		stop()
+	})
+	return times
 }

@@ -132,7 +132,7 @@ type Images interface {
 	List(ctx context.Context) ([]Image, error)
 	// Pull fetches an image named by digest under the host's own signature policy, mirrors and
 	// credentials, and pins it. The error is Unfit where this host cannot use the payload, and
-	// Outdated where a new process may succeed.
+	// Outdated where a new process may succeed. It is a Fault where its cause is known.
 	Pull(ctx context.Context, image string, progress func(Progress)) error
 	// Layers returns the directories of an image's layers, uppermost first.
 	Layers(ctx context.Context, id string) ([]string, error)
@@ -157,6 +157,35 @@ func (e *Unfit) Error() string { return e.Problem }
 
 // Unwrap returns what the library said.
 func (e *Unfit) Unwrap() error { return e.Err }
+
+// FaultKind says how a pull that failed is tried again.
+type FaultKind string
+
+// The kinds of faults.
+const (
+	// Passing is a fault that may end at any moment.
+	Passing FaultKind = "passing"
+	// Lasting is one that a person has to end, in the registry or on this host.
+	Lasting FaultKind = "lasting"
+	// Throttled is a registry that wants to be asked less often.
+	Throttled FaultKind = "throttled"
+)
+
+// Fault is the error of a pull whose cause is known.
+type Fault struct {
+	Kind FaultKind
+	// Remedy is what to do about it.
+	Remedy string
+	Err    error
+	// Changed tells whether this host's registries, credentials, certificates or signature policy
+	// have changed since, so that another try may succeed.
+	Changed func() bool
+}
+
+func (f *Fault) Error() string { return fmt.Sprintf("%v: %s", f.Err, f.Remedy) }
+
+// Unwrap returns what failed.
+func (f *Fault) Unwrap() error { return f.Err }
 
 // Outdated is an error that only a new process can avoid: what it read at its start has changed
 // since.

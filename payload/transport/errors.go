@@ -9,13 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 
-	"github.com/docker/distribution/registry/api/errcode"
-	"go.podman.io/image/v5/docker"
+	"github.com/kata-node/kata-node/internal/httpstatus"
 )
 
 // sentence is an error on one line. Registries answer with several, and libraries quote them.
@@ -58,7 +55,7 @@ func remedy(err error, at Target) string {
 }
 
 func registryRemedy(err error, registry string) string {
-	code := status(err)
+	code := httpstatus.Of(err)
 	text := err.Error()
 	switch {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
@@ -90,27 +87,4 @@ func broken(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
-
-// status returns the HTTP status of a registry's answer, or 0. The library has three forms of it,
-// one of which it keeps to itself.
-func status(err error) int {
-	if err == nil {
-		return http.StatusOK
-	}
-	if _, ok := errors.AsType[docker.ErrUnauthorizedForCredentials](err); ok {
-		return http.StatusUnauthorized
-	}
-	if unexpected, ok := errors.AsType[docker.UnexpectedHTTPStatusError](err); ok {
-		return unexpected.StatusCode
-	}
-	if found := regexp.MustCompile(`StatusCode: ([0-9]{3})`).FindStringSubmatch(err.Error()); found != nil {
-		code, _ := strconv.Atoi(found[1]) //nolint:errcheck // three digits
-		return code
-	}
-	var coded errcode.ErrorCoder
-	if errors.As(err, &coded) {
-		return coded.ErrorCode().Descriptor().HTTPStatusCode
-	}
-	return 0
 }

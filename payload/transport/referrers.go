@@ -20,6 +20,8 @@ import (
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/pkg/blobinfocache/none"
 	"go.podman.io/image/v5/types"
+
+	"github.com/kata-node/kata-node/internal/httpstatus"
 )
 
 // HoldsAttachments tells whether documents can be attached to an image at the target. Archives are
@@ -128,7 +130,7 @@ func (t Target) referrers(ctx context.Context, w workspace) (types.ImageSource, 
 		return nil, err
 	}
 	source, err := reference.NewImageSource(ctx, w.system)
-	if status(err) == http.StatusNotFound {
+	if httpstatus.Of(err) == http.StatusNotFound {
 		return nil, nil //nolint:nilnil // Nothing is attached.
 	}
 	return source, err
@@ -171,7 +173,7 @@ func (t Target) carryOf(ctx context.Context, o *Opened, subject digest.Digest) e
 			continue
 		}
 		found, err := stored(ctx, source, subject, d)
-		if status(err) == http.StatusNotFound {
+		if httpstatus.Of(err) == http.StatusNotFound {
 			continue
 		}
 		if err != nil {

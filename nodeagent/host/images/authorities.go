@@ -36,16 +36,25 @@ type stamp struct {
 	modified      time.Time
 }
 
+// stampOf returns the stamp of a file, and whether it is there.
+func stampOf(path string) (stamp, bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}, false
+	}
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return stamp{}, false
+	}
+	return stamp{device: s.Dev, inode: s.Ino, size: info.Size(), modified: info.ModTime()}, true
+}
+
 // authorities are the bundles of a host as they are now. One that is not there is left out.
 func authorities(root string) map[string]stamp {
 	found := map[string]stamp{}
 	for _, bundle := range bundles() {
-		info, err := os.Stat(filepath.Join(root, bundle))
-		if err != nil {
-			continue
-		}
-		if s, ok := info.Sys().(*syscall.Stat_t); ok {
-			found[bundle] = stamp{device: s.Dev, inode: s.Ino, size: info.Size(), modified: info.ModTime()}
+		if now, there := stampOf(filepath.Join(root, bundle)); there {
+			found[bundle] = now
 		}
 	}
 	return found

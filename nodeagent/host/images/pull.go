@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptrace"
 	"os"
 	"time"
 
@@ -41,7 +42,7 @@ func (s *Store) Pull(ctx context.Context, image string, progress func(host.Progr
 	}
 	id, err := s.fetch(ctx, store, image, progress)
 	if err != nil {
-		return outdated(fmt.Errorf("pulling payload %q: %w", image, err), s.trusted, authorities(s.root))
+		return outdated(s.classify(fmt.Errorf("pulling payload %q: %w", image, err)), s.trusted, authorities(s.root))
 	}
 	if err := pin(store, id); err != nil {
 		return err
@@ -65,6 +66,7 @@ func (s *Store) fetch(ctx context.Context, store storage.Store, image string, pr
 	defer cancel(nil)
 	guard := newStallGuard(s.Stall, cancel)
 	defer guard.timer.Stop()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: guard.answer})
 	id, err := s.transfer(ctx, transfer{store: store, policy: policy, named: named, progress: progress, guard: guard})
 	if stalled := context.Cause(ctx); errors.Is(stalled, errStalled) {
 		return "", stalled
@@ -78,7 +80,7 @@ type transfer struct {
 	policy   *signature.PolicyContext
 	named    reference.Named
 	progress func(host.Progress)
-	guard    stallGuard
+	guard    *stallGuard
 }
 
 // attempt copies an image that was inspected, and returns its id.

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,16 +26,33 @@ var errStalled = errors.New("no progress")
 type stallGuard struct {
 	limit time.Duration
 	timer *time.Timer
+	// answered is when the registry last answered, in nanoseconds since 1970.
+	answered atomic.Int64
 }
 
-func newStallGuard(limit time.Duration, cancel context.CancelCauseFunc) stallGuard {
-	return stallGuard{limit, time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w for %s", errStalled, limit)) })}
+func newStallGuard(limit time.Duration, cancel context.CancelCauseFunc) *stallGuard {
+	g := &stallGuard{limit: limit}
+	// The timer is set only after it is known to its own function.
+	g.timer = time.AfterFunc(math.MaxInt64, func() {
+		if left := 2*g.limit - time.Since(time.Unix(0, g.answered.Load())); left > 0 {
+			g.timer.Reset(left)
+			return
+		}
+		cancel(fmt.Errorf("%w for %s", errStalled, limit))
+	})
+	g.timer.Reset(limit)
+	return g
 }
+
+// answer notes that the registry has begun an answer. It may be 429 Too Many Requests: the library
+// then waits for as long as the registry says, for one minute at most, and asks again, up to four
+// times. Such a pull must end with that status, and must not look like one without an answer.
+func (g *stallGuard) answer() { g.answered.Store(time.Now().UnixNano()) }
 
 // patience is longer where the library does not say that bytes come: once all that was asked for
 // has come, layers are unpacked and flushed to a disk that may be slow; and of a layer that is
 // pulled in parts it only says what it has asked for.
-func (g stallGuard) patience(sum host.Progress, partial bool) time.Duration {
+func (g *stallGuard) patience(sum host.Progress, partial bool) time.Duration {
 	if partial || sum.Done >= sum.Total {
 		return 10 * g.limit
 	}
@@ -43,7 +62,7 @@ func (g stallGuard) patience(sum host.Progress, partial bool) time.Duration {
 // tell adds up the progress of the image's blobs until the channel closes. The library sends events
 // at intervals, also while no byte comes: only what was added counts as progress, and what a
 // partial pull has put on disk.
-func tell(events <-chan types.ProgressProperties, progress func(host.Progress), guard stallGuard, staged func() int64) {
+func tell(events <-chan types.ProgressProperties, progress func(host.Progress), guard *stallGuard, staged func() int64) {
 	blobs, last, before := map[string]host.Progress{}, host.Progress{}, staged()
 	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
