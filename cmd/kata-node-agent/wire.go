@@ -58,6 +58,7 @@ func wire(root string) (*wiring, error) {
 		return nil, err
 	}
 	store := images.Below(root, host.StoreDir, host.StoreRunDir, s.PullSecret)
+	store.Bandwidth = s.PullBandwidth
 	if s.SignaturePolicy != "" {
 		store.Policy = tree.Path(s.SignaturePolicy)
 	}

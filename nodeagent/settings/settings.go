@@ -40,6 +40,9 @@ type Settings struct {
 	// AllowLayering lets the agent layer packages on a node of the machine-config operator, which
 	// does not support it.
 	AllowLayering bool `toml:"allow_layering"`
+	// PullBandwidth is how many bytes a second a pull may take from the network. Zero, the default, is
+	// no limit.
+	PullBandwidth int64 `toml:"pull_bandwidth"`
 	// ProofTimeout is how long a proof may take: a sandbox and a container in it.
 	ProofTimeout Duration `toml:"proof_timeout"`
 	// IntentFile is an absolute path. Where it is set, the intent is read from it, the report is
@@ -69,6 +72,10 @@ const (
 	minProof = 10 * time.Second
 	maxProof = time.Hour
 )
+
+// minBandwidth is the least limit of a pull. With less, a payload of 100 MB takes more than half an
+// hour, and a pull looks like one that makes no progress.
+const minBandwidth = 64 << 10
 
 // GuestKernel says whose kernel guests run.
 type GuestKernel string
@@ -145,6 +152,9 @@ func merge(files Files, file string, into *Settings) error {
 		if _, _, err := net.SplitHostPort(a); err != nil {
 			return fmt.Errorf("reading settings %s: metrics_address is %q, must be like \"127.0.0.1:9464\": %w", file, a, err)
 		}
+	}
+	if b := into.PullBandwidth; b != 0 && b < minBandwidth {
+		return fmt.Errorf("reading settings %s: pull_bandwidth is %d bytes per second, must be 0, which is no limit, or at least %d", file, b, minBandwidth)
 	}
 	return nil
 }

@@ -81,12 +81,14 @@ allow_layering = true
 proof_timeout = "5m"
 metrics_address = "127.0.0.1:9464"
 intent_file = "/i"
+pull_bandwidth = 10_000_000
 `})
 	require.NoError(t, err)
 	assert.Equal(t, settings.Settings{
 		Kubeconfig: "k", PullSecret: "p", SignaturePolicy: "y", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x",
 		AllowedPayloads: []string{"registry.example.com/kata"}, GuestKernel: settings.PayloadKernel, AllowLayering: true,
 		ProofTimeout: settings.Duration{Duration: 5 * time.Minute}, MetricsAddress: "127.0.0.1:9464", IntentFile: "/i",
+		PullBandwidth: 10_000_000,
 	}, s)
 }
 
@@ -103,6 +105,8 @@ func TestMisspeltSettingIsNamedWithItsFile(t *testing.T) {
 		"proof_timeout = 300":   `reading settings /etc/kata-agent/a.toml: "300" is no time span: write it as "2m30s"`,
 		"proof_timeout = '3 m'": `reading settings /etc/kata-agent/a.toml: line 1, column 17: toml: "3 m" is no time span: write it as "2m30s"`,
 		"proof_timeout = '9s'":  "reading settings /etc/kata-agent/a.toml: proof_timeout is 9s, must be from 10s to 1h0m0s",
+		"pull_bandwidth = 1000": "reading settings /etc/kata-agent/a.toml: pull_bandwidth is 1000 bytes per second, must be 0, which is no limit, or at least 65536",
+		"pull_bandwidth = -1":   "reading settings /etc/kata-agent/a.toml: pull_bandwidth is -1 bytes per second",
 		"proof_timeout = '61m'": "reading settings /etc/kata-agent/a.toml: proof_timeout is 1h1m0s, must be from 10s to 1h0m0s",
 	} {
 		_, err := settings.Load(files{"/etc/kata-agent/a.toml": content})

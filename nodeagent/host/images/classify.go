@@ -106,7 +106,8 @@ func differs(err error) bool {
 func unreachable(err error) bool {
 	connecting, ok := errors.AsType[*net.OpError](err)
 	_, unresolved := errors.AsType[*net.DNSError](err)
-	return ok && connecting.Op == "dial" || unresolved
+	// Where a pull is limited, it is in the status that our own proxy answers.
+	return ok && connecting.Op == "dial" || unresolved || says("dial tcp")(err)
 }
 
 func cut(err error) bool {

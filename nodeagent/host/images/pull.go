@@ -40,7 +40,12 @@ func (s *Store) Pull(ctx context.Context, image string, progress func(host.Progr
 	if err := os.MkdirAll(s.system.BigFilesTemporaryDir, 0o700); err != nil {
 		return fmt.Errorf("making room for downloads: %w", err)
 	}
+	unlimited, err := s.limited(ctx)
+	if err != nil {
+		return fmt.Errorf("pulling payload %q: %w", image, err)
+	}
 	id, err := s.fetch(ctx, store, image, progress)
+	unlimited()
 	if err != nil {
 		return outdated(s.classify(fmt.Errorf("pulling payload %q: %w", image, err)), s.trusted, authorities(s.root))
 	}
@@ -137,5 +142,20 @@ func (s *Store) source() *types.SystemContext {
 	if info, err := os.Stat(s.auth); err == nil && info.Mode().IsRegular() {
 		system.AuthFilePath = s.auth
 	}
+	if s.proxy != nil {
+		system.DockerProxy = s.proxy.url
+	}
 	return &system
+}
+
+// limited makes this pull keep to the limit, if there is one, until the function is called.
+func (s *Store) limited(ctx context.Context) (done func(), err error) {
+	if s.Bandwidth == 0 {
+		return func() {}, nil
+	}
+	s.proxy, err = startProxy(ctx, s.pace(s.Bandwidth), s.environment)
+	if err != nil {
+		return nil, err
+	}
+	return func() { s.proxy.close(); s.proxy = nil }, nil
 }

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -53,6 +55,8 @@ type Store struct {
 	Lacks func(ctx context.Context, requires manifest.Requires) string
 	// Thresholds returns how much of its disks the kubelet wants to stay free. Nil is nothing.
 	Thresholds func(ctx context.Context) []host.Threshold
+	// Bandwidth is how many bytes a second a pull may take from the network. Zero is no limit.
+	Bandwidth int64
 	// Stall is how long a pull may go without a byte, one minute unless it is set.
 	Stall time.Duration
 
@@ -60,12 +64,17 @@ type Store struct {
 	open storage.Store
 	// serves is what each registry was seen to serve since this process began.
 	serves map[string]serving
+	// proxy stands before the network while a pull with a limit runs, and environment names the
+	// host's own proxy.
+	proxy       *proxy
+	environment func(*http.Request) (*url.URL, error)
+	pace        func(bytes int64) func(context.Context, int) error
 }
 
 // Below returns the store of a root; "/" is the host itself. The run directory must be on a file
 // system that forgets at a reboot.
 func Below(root, graph, run, authFile string) *Store {
-	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile), Stall: stallLimit, root: root, trusted: authorities(root), serves: map[string]serving{}}
+	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile), Stall: stallLimit, root: root, trusted: authorities(root), serves: map[string]serving{}, environment: http.ProxyFromEnvironment, pace: limit}
 	s.system = &types.SystemContext{
 		BigFilesTemporaryDir: filepath.Join(s.graph, "downloads"),
 		BlobInfoCacheDir:     filepath.Join(s.graph, "blobs"),
