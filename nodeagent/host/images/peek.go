@@ -19,7 +19,13 @@ const records = "-images"
 
 // Peek lists the images of the store without opening it, which writes locks and directories: it
 // opens a copy of the records, without the layers.
-func (s *Store) Peek() (images []host.Image, err error) {
+func (s *Store) Peek() ([]host.Image, error) {
+	images, err := s.peek()
+	more, other := s.second.peek()
+	return append(images, more...), errors.Join(err, other)
+}
+
+func (s *Store) peek() (images []host.Image, err error) {
 	own := filepath.Join(s.graph, "overlay"+records)
 	if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

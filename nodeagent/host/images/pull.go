@@ -30,6 +30,10 @@ const progressInterval = time.Second
 func (s *Store) Pull(ctx context.Context, image string, progress func(host.Progress)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.target().pull(ctx, image, progress)
+}
+
+func (s *Store) pull(ctx context.Context, image string, progress func(host.Progress)) error {
 	store, err := s.store()
 	if err != nil {
 		return err

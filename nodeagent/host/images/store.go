@@ -16,7 +16,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"go.podman.io/image/v5/types"
@@ -33,8 +32,16 @@ const stallLimit = time.Minute
 // Store is the agent's image store. It is opened at its first use and makes nothing on disk before
 // a pull.
 type Store struct {
+	*common
 	graph, run string
-	system     *types.SystemContext
+	open       storage.Store
+	// second is another store in a directory of this one, see second.go. It has none itself.
+	second *Store
+}
+
+// common is what a store and its second one share.
+type common struct {
+	system *types.SystemContext
 	// auth is the file of the node's registry credentials. It need not be there yet when the agent
 	// starts.
 	auth string
@@ -60,8 +67,7 @@ type Store struct {
 	// Stall is how long a pull may go without a byte, one minute unless it is set.
 	Stall time.Duration
 
-	mu   sync.Mutex
-	open storage.Store
+	mu sync.Mutex
 	// serves is what each registry was seen to serve since this process began.
 	serves map[string]serving
 	// proxy stands before the network while a pull with a limit runs, and environment names the
@@ -74,15 +80,20 @@ type Store struct {
 // Below returns the store of a root; "/" is the host itself. The run directory must be on a file
 // system that forgets at a reboot.
 func Below(root, graph, run, authFile string) *Store {
-	s := &Store{graph: filepath.Join(root, graph), run: filepath.Join(root, run), auth: filepath.Join(root, authFile), Stall: stallLimit, root: root, trusted: authorities(root), serves: map[string]serving{}, environment: http.ProxyFromEnvironment, pace: limit}
-	s.system = &types.SystemContext{
-		BigFilesTemporaryDir: filepath.Join(s.graph, "downloads"),
-		BlobInfoCacheDir:     filepath.Join(s.graph, "blobs"),
+	graph, run = filepath.Join(root, graph), filepath.Join(root, run)
+	c := &common{
+		auth: filepath.Join(root, authFile), Stall: stallLimit, root: root, trusted: authorities(root),
+		serves: map[string]serving{}, environment: http.ProxyFromEnvironment, pace: limit,
+		system: &types.SystemContext{
+			BigFilesTemporaryDir: filepath.Join(graph, "downloads"),
+			BlobInfoCacheDir:     filepath.Join(graph, "blobs"),
+		},
 	}
 	if root != "/" {
-		s.system.RootForImplicitAbsolutePaths = root
+		c.system.RootForImplicitAbsolutePaths = root
 	}
-	return s
+	second := &Store{common: c, graph: filepath.Join(graph, secondDir), run: filepath.Join(run, secondDir)}
+	return &Store{common: c, graph: graph, run: run, second: second}
 }
 
 // Exists tells whether there is anything of the store on disk. An empty directory is nothing: it
@@ -129,6 +140,15 @@ func (s *Store) Prune() error {
 	if err := os.RemoveAll(s.system.BigFilesTemporaryDir); err != nil {
 		return fmt.Errorf("removing interrupted downloads: %w", err)
 	}
+	for _, one := range s.all() {
+		if err := one.prune(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) prune() error {
 	if err := s.endProbes(); err != nil {
 		return err
 	}
@@ -174,17 +194,23 @@ func (s *Store) List(context.Context) ([]host.Image, error) {
 	if !s.Exists() {
 		return nil, nil
 	}
+	var images []host.Image
+	var problems []error
+	for _, one := range s.all() {
+		own, err := one.list()
+		images, problems = append(images, own...), append(problems, err)
+	}
+	return images, errors.Join(problems...)
+}
+
+func (s *Store) list() ([]host.Image, error) {
 	store, err := s.store()
 	if err != nil {
 		return s.noted(err)
 	}
-	records, err := store.Images()
+	images, err := list(store)
 	if err != nil {
-		return s.noted(fmt.Errorf("listing images: %w", err))
-	}
-	var images []host.Image
-	for _, record := range records {
-		images = append(images, describe(store, record))
+		return s.noted(err)
 	}
 	return images, nil
 }
@@ -193,6 +219,13 @@ func (s *Store) List(context.Context) ([]host.Image, error) {
 func (s *Store) Layers(_ context.Context, id string) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.second.has(id) {
+		return s.second.layers(id)
+	}
+	return s.layers(id)
+}
+
+func (s *Store) layers(id string) ([]string, error) {
 	store, err := s.store()
 	if err != nil {
 		return s.notedLayers(id, err)
@@ -218,80 +251,6 @@ func layers(store storage.Store, top string) ([]string, error) {
 		dirs, layer = append(dirs, dir), record.Parent
 	}
 	return dirs, nil
-}
-
-// Delete unpins and deletes an image.
-func (s *Store) Delete(_ context.Context, id string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := os.Remove(s.noteFile(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("deleting image %s: %w", id, err)
-	}
-	store, err := s.store()
-	if err != nil {
-		return err
-	}
-	if err := unpin(store, id); err != nil {
-		return err
-	}
-	if _, err := store.DeleteImage(id, true); err != nil && !errors.Is(err, storage.ErrNotAnImage) {
-		return fmt.Errorf("deleting image %s: %w", id, err)
-	}
-	return sweep(store)
-}
-
-// Discard deletes a damaged image so that the next pull reuses none of it. The store is a cache:
-// all of it goes, as other layers may be damaged too. While something is mounted from the store,
-// nothing but that image goes: a mounted version may share the damaged layer, and its sandboxes
-// would lose their files. The next pull then finds the damage again, until that slot is unmounted.
-func (s *Store) Discard(ctx context.Context, id string) error {
-	inUse, err := s.mounted()
-	switch {
-	case err != nil:
-		return err
-	case inUse:
-		return s.Delete(ctx, id)
-	default:
-		return s.Destroy(ctx)
-	}
-}
-
-// Destroy deletes the store. It is not shut down first, which writes records: on a full disk that
-// fails, and this is what gives the space back.
-func (s *Store) Destroy(context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.remove()
-}
-
-// remove deletes the store's directories, and the one above them if it is empty then.
-func (s *Store) remove() error {
-	if s.open != nil {
-		s.open.Free()
-		s.open = nil
-	}
-	if err := s.endProbes(); err != nil {
-		return fmt.Errorf("deleting image store %s: %w", s.graph, err)
-	}
-	for _, dir := range []string{s.graph, s.run} {
-		if err := removeTree(dir); err != nil {
-			return fmt.Errorf("deleting image store %s: %w", dir, err)
-		}
-	}
-	_ = os.Remove(filepath.Dir(s.graph)) //nolint:errcheck // what has other content stays
-	return nil
-}
-
-// removeTree leaves an empty directory where a file system of its own is mounted.
-func removeTree(dir string) error {
-	err := os.RemoveAll(dir)
-	if !errors.Is(err, syscall.EBUSY) {
-		return err
-	}
-	if entries, unread := os.ReadDir(dir); unread == nil && len(entries) == 0 {
-		return nil
-	}
-	return err
 }
 
 // missing makes the library's own error for a layer that is not there one that says so to
