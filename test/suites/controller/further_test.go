@@ -6,14 +6,13 @@ import (
 	"context"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/runtimeclass"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-
-	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/controller/runtimeclass"
 )
 
 // awaitFurtherLabel waits until the label of a further handler is there, or gone.
