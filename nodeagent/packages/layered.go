@@ -110,7 +110,7 @@ func (q question) layer() Decision {
 		if q.facts.Lost != "" {
 			sentence += ": " + q.facts.Lost
 		}
-		return refuse(node.ReasonLayeringLost, sentence+"; see journalctl -b -1 -u ostree-finalize-staged, mend that and delete "+host.LayeredFile)
+		return refuse(node.ReasonLayeringLost, sentence+"; see journalctl -b -1 -u ostree-finalize-staged, correct that and delete "+host.LayeredFile)
 	}
 	return Decision{Verdict: Layer}
 }
@@ -245,11 +245,12 @@ func orElse(text, other string) string {
 }
 
 // Recorded is the record to write before Change is carried out: what is installed by it, and what
-// of ours still runs or stays.
+// of ours still runs or stays. Its attempts are those before: one counts once rpm-ostree has staged
+// the packages.
 func Recorded(packages []record.Package, boot string, f Facts) record.Layered {
 	next, _ := f.System.Next()
 	runs, _ := f.System.Booted()
-	l := record.Layered{Boot: boot, Attempts: 1}
+	l := record.Layered{Boot: boot}
 	for _, p := range packages {
 		if f.recorded(p.NEVRA) || !slices.Contains(next.Local, p.NEVRA) {
 			l.Packages = append(l.Packages, p)
@@ -259,7 +260,7 @@ func Recorded(packages []record.Package, boot string, f Facts) record.Layered {
 		return l
 	}
 	if f.Layered.Covers(packages) {
-		l.Attempts = f.Layered.Attempts + 1
+		l.Attempts = f.Layered.Attempts
 	}
 	for _, p := range f.Layered.Packages {
 		if !l.Has(p.NEVRA) && (slices.Contains(runs.Local, p.NEVRA) || slices.Contains(next.Local, p.NEVRA)) {

@@ -86,6 +86,7 @@ func (m *model) layer(s plan.Step, f plan.Facts) string {
 		recorded := packages.Recorded(wanted, m.bootID(), f.Packages)
 		m.system.record = &recorded
 		m.stage(wanted, change)
+		recorded.Attempts++
 	}
 	if len(m.system.booted) > 0 && slices.ContainsFunc(m.system.booted, isQEMU) {
 		refused := *m.system.record

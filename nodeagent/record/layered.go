@@ -28,8 +28,8 @@ type Package struct {
 // before rpm-ostree is asked: what is not in it is never uninstalled.
 type Layered struct {
 	Packages []Package `json:"packages"`
-	// Boot is the boot in which they were staged last, Attempts how many times in a row the same
-	// ones were.
+	// Boot is the boot in which rpm-ostree was asked last, Attempts how many times in a row it has
+	// staged the same ones.
 	Boot     string `json:"boot"`
 	Attempts int    `json:"attempts"`
 	// Refused is the checksum of the deployment that could not be applied to the running system.

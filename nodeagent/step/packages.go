@@ -33,18 +33,27 @@ func (r Runner) layer(ctx context.Context, s plan.Step, f plan.Facts) error {
 	wanted := packages.Chosen(verified.Packages, verified.Sets, f.Packages.Release)
 	change := packages.Change(wanted, f.Packages)
 	if len(change.Install)+len(change.Uninstall) > 0 {
-		if err := packages.Recorded(wanted, f.Host.BootID, f.Packages).Save(r.Host.Files); err != nil {
-			return err
-		}
 		for i, file := range change.Install {
 			change.Install[i] = r.Host.Files.Path(path.Join(host.PayloadDir(s.Slot), file))
 		}
 		r.Tell(fmt.Sprintf("layering %d packages of the payload", len(change.Install)))
-		if err := r.Host.Ostree.Layer(ctx, change); err != nil {
+		if err := r.stage(ctx, change, packages.Recorded(wanted, f.Host.BootID, f.Packages)); err != nil {
 			return fmt.Errorf("layering the packages of payload %q: %w", s.Payload, err)
 		}
 	}
 	return r.applyLive(ctx)
+}
+
+// stage counts the attempt after rpm-ostree has made it: what it refuses takes no deployment away.
+func (r Runner) stage(ctx context.Context, change host.Layering, recorded record.Layered) error {
+	if err := recorded.Save(r.Host.Files); err != nil {
+		return err
+	}
+	if err := r.Host.Ostree.Layer(ctx, change); err != nil {
+		return err
+	}
+	recorded.Attempts++
+	return recorded.Save(r.Host.Files)
 }
 
 // applyLive makes the packages visible at once where rpm-ostree can. Where it cannot, a reboot

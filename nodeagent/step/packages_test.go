@@ -102,7 +102,7 @@ func TestAnAgentThatDiesAroundAnyChangeOfPackagesGetsToTheSameEnd(t *testing.T) 
 	t.Parallel()
 	whole := coreOS(t)
 	want := layers(t, whole)
-	require.Len(t, whole.layering, 9)
+	require.Len(t, whole.layering, 11)
 	for _, at := range whole.layering {
 		for name, set := range map[string]func(b *bench){
 			"before": func(b *bench) { b.CrashBefore = at }, "after": func(b *bench) { b.CrashAt = at },

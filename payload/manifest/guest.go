@@ -5,15 +5,15 @@ package manifest
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
-const (
-	// moduleForm is what the kernel takes for the name of a module: MODULE_NAME_LEN is 56 on 64-bit
-	// systems.
-	moduleForm = `^[A-Za-z0-9][A-Za-z0-9_-]{0,54}$`
-	maxModules = 256
-)
+const maxModules = 256
+
+// moduleForm is what the kernel takes for the name of a module: MODULE_NAME_LEN is 56 on 64-bit
+// systems.
+var moduleForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,54}$`)
 
 // Guest says what the initrd of a guest is made of that runs the host's own kernel: the host adds
 // modules of its kernel to Initrd. A payload without one names kernel and initrd in its base

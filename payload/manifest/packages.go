@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 )
 
@@ -13,10 +14,10 @@ import (
 // image's root: one directory for each set.
 const PackageDir = "usr/share/kata-payload/rpms"
 
-const (
+var (
 	// rpmForm is what RPM allows in a version or release, which have no dash.
-	rpmForm             = `^[A-Za-z0-9][A-Za-z0-9._+~^]{0,127}$`
-	rpmArchitectureForm = `^[a-z0-9_]{1,16}$`
+	rpmForm             = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~^]{0,127}$`)
+	rpmArchitectureForm = regexp.MustCompile(`^[a-z0-9_]{1,16}$`)
 )
 
 // Package is an RPM package that the payload holds and a host may layer. Its digest is that of the

@@ -6,12 +6,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // systemForm is what os-release(5) allows in ID, VERSION_ID and VARIANT_ID.
-const systemForm = `^[a-z0-9][a-z0-9._-]{0,63}$`
+var systemForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 // PackageSet says which hosts a set of packages is for. A set that is not listed is for every host.
 type PackageSet struct {

@@ -12,14 +12,14 @@ import (
 	"unicode"
 )
 
-const (
-	wordForm         = `^[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}$`
-	architectureForm = `^[a-z0-9]{1,16}$`
-	handlerForm      = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
+var (
+	wordForm         = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}$`)
+	architectureForm = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
+	handlerForm      = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	// shimForm is what CRI-O demands of the base name of a runtime_path of type vm.
-	shimForm = `^containerd-shim-[a-zA-Z0-9\-\+]+$`
+	shimForm = regexp.MustCompile(`^containerd-shim-[a-zA-Z0-9\-\+]+$`)
 	// kernelForm is the part of a kernel's release that every distribution counts in the same way.
-	kernelForm = `^([1-9][0-9]{0,3}\.[0-9]{1,4}(\.[0-9]{1,4})?)?$`
+	kernelForm = regexp.MustCompile(`^([1-9][0-9]{0,3}\.[0-9]{1,4}(\.[0-9]{1,4})?)?$`)
 )
 
 // Validate tells the first thing that makes the manifest unfit to be served, in one sentence that
@@ -140,8 +140,8 @@ func validatePrefix(prefix string) error {
 	return nil
 }
 
-func form(field, value, want string) error {
-	if ok, err := regexp.MatchString(want, value); err != nil || !ok {
+func form(field, value string, want *regexp.Regexp) error {
+	if !want.MatchString(value) {
 		return fmt.Errorf("%s %q does not have the form %s", field, value, want)
 	}
 	return nil
