@@ -72,19 +72,24 @@ func (o Observer) slot(id string, mounted []string) (plan.Slot, error) {
 	return slot, err
 }
 
-// partial reports whether a handler has no directory at all. What is in one is not looked at: it may
-// lead to the pending slot, which is not the agent's to fill.
+// partial reports whether a handler lacks its shim or its configuration. Where a link leads is not
+// looked at: it may be the pending slot, which is not the agent's to fill.
 func (o Observer) partial(id string) bool {
 	return slices.ContainsFunc(node.Handlers(), func(handler string) bool {
-		_, err := o.Host.Files.Readlink(path.Join(host.SlotDir(id), handler, host.Shim))
-		return err != nil
+		dir := path.Join(host.SlotDir(id), handler)
+		return !o.linked(path.Join(dir, host.Shim)) || !o.linked(path.Join(dir, host.Configuration)) && !o.exists(path.Join(dir, host.Configuration))
 	})
+}
+
+func (o Observer) linked(name string) bool {
+	_, err := o.Host.Files.Readlink(name)
+	return err == nil
 }
 
 func (o Observer) configured(id string) bool {
 	for _, handler := range []string{node.Handler, node.ProofHandler} {
 		dir := path.Join(host.SlotDir(id), handler)
-		if _, err := o.Host.Files.Readlink(path.Join(dir, host.Shim)); err != nil || !o.exists(path.Join(dir, host.Configuration)) {
+		if !o.linked(path.Join(dir, host.Shim)) || !o.exists(path.Join(dir, host.Configuration)) {
 			return false
 		}
 	}

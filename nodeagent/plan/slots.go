@@ -42,7 +42,7 @@ type Slot struct {
 	// with its manifest. It and Configured hold while the slot is mounted.
 	Verified   *record.Verified
 	Configured bool
-	// Partial is whether directories of further handlers are missing: an older agent has configured
+	// Partial is whether files of further handlers are missing: an older agent has configured
 	// the slot, which can be served all the same.
 	Partial bool
 	// Guest is whether what guests start from is there, where the host makes it. It holds while the
