@@ -43,9 +43,10 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 	@if [ "$$(id -u)" -ne 0 ]; then echo "Not root: tests on systemd nodes will be skipped. 'sudo make test' runs everything."; \
 	elif ! command -v systemd-nspawn >/dev/null; then echo "No systemd-nspawn: tests on systemd nodes will be skipped."; fi
 	$(GO_TEST) -timeout 20m ./...
-	# Simulations again, without the race detector and with many more seeds.
+	# Simulations again, without the race detector: with many more seeds, and interrupted at more changes (-every 1: at all).
 	CGO_ENABLED=0 go test -count 1 -run TestEveryWorld ./nodeagent/plan -seeds 3000
 	CGO_ENABLED=0 go test -count 1 -run 'TestEveryCluster|TestALeader' ./controller/decide -seeds 1500 -steps 200000
+	CGO_ENABLED=0 go test -count 1 ./nodeagent/crash -every 3
 	cd ignition && $(GO_TEST) -timeout 10m ./...
 	cd test/shim && $(GO_TEST) -timeout 10m ./...
 	# Not with the race detector: it would compile Prometheus a second time.
