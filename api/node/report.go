@@ -43,8 +43,9 @@ const MaxReportBytes = 2048
 // together with the document's own keys they stay below MaxReportBytes.
 const (
 	maxPodNames  = 5
+	minPodNames  = 3 // next to further handlers: a node that serves them waits for no pods
 	maxVersions  = 4
-	maxMessage   = 336
+	maxMessage   = 400
 	maxHostCheck = 200
 	maxShortText = 64
 	maxWord      = 32
@@ -177,7 +178,11 @@ func (r Report) bounded() Report {
 	r.Payload, r.Platform, r.Prefetched = Line(r.Payload, maxDigest), Line(r.Platform, maxDigest), Line(r.Prefetched, maxDigest)
 	r.InUse = cutEach(r.InUse[:min(len(r.InUse), maxVersions)], maxDigest)
 	r.Handlers = cutEach(r.Handlers[:min(len(r.Handlers), maxHandlers)], maxHandler)
-	r.BoundPods.Names = cutEach(r.BoundPods.Names[:min(len(r.BoundPods.Names), maxPodNames)], maxShortText)
+	names := maxPodNames
+	if len(r.Handlers) > 0 {
+		names = minPodNames
+	}
+	r.BoundPods.Names = cutEach(r.BoundPods.Names[:min(len(r.BoundPods.Names), names)], maxShortText)
 	if r.Error != nil {
 		bounded := *r.Error
 		bounded.Step, bounded.Reason = Line(bounded.Step, maxWord), Line(bounded.Reason, maxWord)

@@ -71,7 +71,7 @@ func TestReportsAreBoundedWhateverIsInThem(t *testing.T) {
 		assert.True(t, utf8.ValidString(read.Error.Message))
 		assert.True(t, name == "no text" || strings.Contains(read.Error.Message, "…"), "what was cut says so")
 		assert.Equal(t, 200, read.BoundPods.Count, "the count is whole although the names are not")
-		assert.Len(t, read.BoundPods.Names, 5)
+		assert.Len(t, read.BoundPods.Names, 3)
 		assert.Len(t, r.Error.Message, len(text), "the caller's report is left alone")
 	}
 }

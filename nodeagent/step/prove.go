@@ -75,9 +75,9 @@ func (r Runner) control(ctx context.Context, s plan.Step) error {
 	return candidate.Save(r.Host.Files, s.Object)
 }
 
-// maxWords is how many bytes of what a runtime said are kept. A report has room for 336, with two
+// maxWords is how many bytes of what a runtime said are kept. A report has room for 400, with two
 // payloads in it.
-const maxWords = 116
+const maxWords = 180
 
 func brief(failure error) string {
 	if failure == nil {

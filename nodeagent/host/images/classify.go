@@ -40,7 +40,7 @@ func (s *Store) classes() []class {
 		{answered(http.StatusTooManyRequests), host.Throttled, "the registry limits how often it is asked: it is left alone for some minutes"},
 		{unreachable, host.Passing, "see whether the registry runs, and whether this node resolves its name and may connect to it"},
 		{func(err error) bool { return httpstatus.Of(err) >= http.StatusInternalServerError }, host.Passing, "the fault is with the registry: see its log"},
-		{differs, host.Lasting, "the registry, or a proxy on the way to it, sends something else than what was pushed: see its log, or push the payload again"},
+		{differs, host.Passing, "the registry, or a proxy on the way to it, sends something else than what was pushed: see its log, or push the payload again"},
 		{cut, host.Passing, "see whether the registry and the proxies on the way to it answer"},
 	}
 }

@@ -90,9 +90,9 @@ func TestDamagedRecordsOfTheStoreAreReplaced(t *testing.T) {
 		first   bool
 		named   string
 	}{
-		{"overlay-layers/layers.json", true, "loading \\\"/var/lib/kata-containers/storage/overlay-layers/layers.json"},
-		{"overlay-images/images.json", true, "loading \\\"/var/lib/kata-containers/storage/overlay-images/images.json"},
-		{"overlay-containers/containers.json", true, "loading \\\"/var/lib/kata-containers/storage/overlay-containers/containers.json"},
+		{"overlay-layers/layers.json", true, "loading \"/var/lib/kata-containers/storage/overlay-layers/layers.json"},
+		{"overlay-images/images.json", true, "loading \"/var/lib/kata-containers/storage/overlay-images/images.json"},
+		{"overlay-containers/containers.json", true, "loading \"/var/lib/kata-containers/storage/overlay-containers/containers.json"},
 		{"overlay-layers/layers.json", false, ""},
 		{"overlay-images/images.json", false, ""},
 		{"overlay-images/*/=c2hhMjU2*", false, ""}, // the image's configuration, whose name is its digest
