@@ -3,7 +3,6 @@
 package nodes_test
 
 import (
-	"context"
 	"fmt"
 	"path"
 	"strings"
@@ -29,13 +28,7 @@ func TestAnUpdateThatFailsItsProofServesNobody(t *testing.T) {
 	s.awaitFailed(says(brokenSentence))
 	assert.Equal(t, current, s.current())
 	s.runPod("new")
-	var shims []int
-	s.await("only the shims of two pods run, and none of a proof", func(ctx context.Context) (err error) {
-		if shims, err = s.node.Shims(ctx); err == nil && len(shims) != 2 {
-			err = fmt.Errorf("there are %v", shims)
-		}
-		return err
-	})
+	shims := s.awaitShims(2)
 	assert.Contains(t, shims, shim, "the old pod goes on")
 	for _, pid := range shims {
 		executable, err := s.node.Executable(t.Context(), pid)

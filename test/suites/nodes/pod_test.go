@@ -89,11 +89,8 @@ func (s *subject) awaitRefusal(name, words string) {
 	})
 }
 
-// shimOf is the process id of the node's only shim.
+// onlyShim is the process id of the node's only shim, once those of proofs have ended.
 func (s *subject) onlyShim() int {
 	s.t.Helper()
-	shims, err := s.node.Shims(s.t.Context())
-	require.NoError(s.t, err)
-	require.Len(s.t, shims, 1)
-	return shims[0]
+	return s.awaitShims(1)[0]
 }

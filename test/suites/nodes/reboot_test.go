@@ -94,14 +94,15 @@ func TestARestartedKubeletKeepsItsKataPodsThroughUpdateErrorAndRemoval(t *testin
 	s.assertCRIOStarts(2)
 }
 
-// awaitShims waits until so many shims run: a pod's status may still be that from before a reboot.
-func (s *subject) awaitShims(count int) {
+// awaitShims waits until so many shims run, and returns their process ids: a proof may be under way,
+// and a pod's status may still be that from before a reboot.
+func (s *subject) awaitShims(count int) (shims []int) {
 	s.t.Helper()
-	s.await(fmt.Sprintf("%d shims run", count), func(ctx context.Context) error {
-		shims, err := s.node.Shims(ctx)
-		if err == nil && len(shims) != count {
-			err = fmt.Errorf("there are %d", len(shims))
+	s.await(fmt.Sprintf("%d shims run", count), func(ctx context.Context) (err error) {
+		if shims, err = s.node.Shims(ctx); err == nil && len(shims) != count {
+			err = fmt.Errorf("there are %v", shims)
 		}
 		return err
 	})
+	return shims
 }

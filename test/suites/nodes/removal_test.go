@@ -3,12 +3,14 @@
 package nodes_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"testing"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -37,6 +39,11 @@ func TestARemovalLeavesNothingBehind(t *testing.T) {
 	s.unwant()
 	s.awaitReport("is idle", in(node.PhaseIdle))
 
+	// The record of the intent is the last file, and is deleted after that report.
+	s.await("has no new file", func(ctx context.Context) error {
+		_, err := s.node.Exec(ctx, "test", "!", "-e", host.IntentFile)
+		return err
+	})
 	after := s.traces()
 	assert.Empty(t, snapshot.Diff(before.files, after.files))
 	assert.Equal(t, before.mounts, after.mounts)

@@ -17,10 +17,7 @@ import (
 // killShims ends this many shims, so that CRI-O cannot ask them any more.
 func (s *subject) killShims(count int) {
 	s.t.Helper()
-	shims, err := s.node.Shims(s.t.Context())
-	require.NoError(s.t, err)
-	require.Len(s.t, shims, count)
-	for _, pid := range shims {
+	for _, pid := range s.awaitShims(count) {
 		s.run("kill", "-KILL", strconv.Itoa(pid))
 	}
 }
