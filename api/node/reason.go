@@ -18,8 +18,8 @@ const (
 	ReasonRebootInVain = "RebootInVain"
 	// ReasonPayloadUnfit says that the payload is not made for this host or for this agent.
 	ReasonPayloadUnfit = "PayloadUnfit"
-	// ReasonPayloadGivenUp says that the payload failed its proof twice, and that the one which serves
-	// passed it in between.
+	// ReasonPayloadGivenUp says that the payload failed its proof twice, and that the one which
+	// serves passed it in between.
 	ReasonPayloadGivenUp = "PayloadGivenUp"
 	// ReasonHandlerNotOffered says that the payload, or this agent, does not have a further handler
 	// that is to be served.

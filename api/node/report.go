@@ -82,8 +82,8 @@ type Report struct {
 	// HostWarning is why this host cannot run payloads that start virtual machines, while none is
 	// wanted here; empty where it can, and next to a hostCheck.
 	HostWarning string `json:"hostWarning,omitempty"`
-	// UpdateBlocked is why updates of this host's operating system fail because of packages that the
-	// agent has layered; empty where they do not, and next to a hostCheck or hostWarning.
+	// UpdateBlocked is why updates of this host's operating system fail because of packages that
+	// the agent has layered; empty where they do not, and next to a hostCheck or hostWarning.
 	UpdateBlocked string `json:"updateBlocked,omitempty"`
 	Phase         Phase  `json:"phase"`
 	// Payload is the digest that new pods get, empty while they get none.
@@ -95,8 +95,8 @@ type Report struct {
 	PayloadVersion string `json:"payloadVersion,omitempty"`
 	// Prefetched is the digest of the intent's prefetch once it is in the store, empty before.
 	Prefetched string `json:"prefetched,omitempty"`
-	// Handlers are the names of the intent's further handlers that new pods can use, sorted. They are
-	// reported in phase Installed only.
+	// Handlers are the names of the intent's further handlers that new pods can use, sorted. They
+	// are reported in phase Installed only.
 	Handlers []string `json:"handlers,omitempty"`
 	// InUse lists the digests of older payloads that running sandboxes hold.
 	InUse []string `json:"inUse,omitempty"`

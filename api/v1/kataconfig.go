@@ -100,9 +100,9 @@ type KataInstallConfig struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
 	RuntimeClassAliases []ClassName `json:"runtimeClassAliases,omitempty"`
-	// handlers are further handlers of the payload that the nodes serve in addition to kata-oc, each with
-	// RuntimeClass kata-oc-<name>: debug and rs (the shim runtime-rs). A node is complete when it has
-	// proved all of them, so the payload has to offer each one.
+	// handlers are further handlers of the payload that the nodes serve in addition to kata-oc,
+	// each with RuntimeClass kata-oc-<name>: debug and rs (the shim runtime-rs). A node is complete
+	// when it has proved all of them, so the payload has to offer each one.
 	//
 	// +optional
 	// +nullable

@@ -82,7 +82,7 @@ func wire(root string) (*wiring, error) {
 type source interface {
 	cluster.API
 	cluster.Drain
-	// Run follows it until ctx ends, and Changed receives after what is told may have changed.
+	// Run follows it until ctx ends, and Changed receives after what it returns may have changed.
 	Run(ctx context.Context)
 	Changed() <-chan struct{}
 }

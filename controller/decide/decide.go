@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package decide turns what is in the cluster into everything that one pass of the controller
-// writes. Decide is pure: no clock, no client, nothing remembered between calls. A Cluster makes the
-// same decisions by what has changed.
+// writes. Decide is pure: no clock, no client, nothing remembered between calls. A Cluster makes
+// the same decisions by what has changed.
 package decide
 
 import (

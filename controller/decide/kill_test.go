@@ -112,7 +112,7 @@ func (w *world) answered() bool {
 // lease is for how many rounds no other instance takes over from a frozen one.
 const lease = 4
 
-// thaws goes on with a pass that was frozen. Once another instance may lead, apply.Fence lets no
+// thaws continues a pass that was frozen. Once another instance may lead, apply.Fence lets no
 // write pass; where it does all the same, the versions that every write names have to do, and those
 // of further passes.
 func (l *leader) thaws() {
@@ -131,7 +131,7 @@ func (l *leader) thaws() {
 	l.left = nil
 }
 
-// thawsInTime goes on while nobody else leads; after the lease, another instance does.
+// thawsInTime continues while no other instance leads; after the lease, another instance does.
 func (l *leader) thawsInTime() {
 	if l.waited++; l.waited <= lease {
 		l.thaws()

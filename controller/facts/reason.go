@@ -29,8 +29,8 @@ const (
 	ReasonPayloadNotAllowed Reason = "PayloadNotAllowed"
 	// ReasonForeignFinalizer is a KataConfig that another product works on.
 	ReasonForeignFinalizer Reason = "ForeignFinalizer"
-	// ReasonRuntimeClassConflict is a RuntimeClass of our name, or of that of a further handler, that
-	// another product made.
+	// ReasonRuntimeClassConflict is a RuntimeClass of our name, or of that of a further handler,
+	// that another product made.
 	ReasonRuntimeClassConflict Reason = "RuntimeClassConflict"
 	// ReasonRuntimeClassAliasConflict is a RuntimeClass of an alias' name that another owner made.
 	ReasonRuntimeClassAliasConflict Reason = "RuntimeClassAliasConflict"

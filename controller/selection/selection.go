@@ -52,8 +52,8 @@ func (p Pool) Size() int { return len(p.Members) + p.Done.Count() }
 type Division struct {
 	// Pools are in order of age: the first one is the oldest.
 	Pools []Pool
-	// Unowned are nodes that belong to no KataConfig that exists. A Fleet leaves out those that need
-	// nothing.
+	// Unowned are nodes that belong to no KataConfig that exists. A Fleet leaves out those that
+	// need nothing.
 	Unowned []Member
 }
 

@@ -41,7 +41,7 @@ func classOf(op seam.Op) class {
 	return class{kind: op.Kind}
 }
 
-// unnamed are changes whose failure is nobody's business.
+// unnamed are changes whose failure concerns no reader of a report.
 func unnamed() map[class]string {
 	return map[class]string{
 		{seam.Remove, host.ProofLogs}: "the next proof deletes them, and so does a removal",

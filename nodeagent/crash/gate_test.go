@@ -20,8 +20,8 @@ import (
 // mode is how a change is disturbed.
 type mode string
 
-// Every mode. A loss of power takes what is below /run, every mount and process, and all that was not
-// synced.
+// Every mode. A loss of power takes what is below /run, every mount and process, and all that was
+// not synced.
 const (
 	diesBefore mode = "dies before"
 	diesAfter  mode = "dies after"

@@ -111,7 +111,8 @@ func (c *Client) Reported() node.Report {
 	return r
 }
 
-// Publish replaces the report unless it says the same already. The condition is for Nodes; its sentence is that of the service.
+// Publish replaces the report unless it says the same already. The condition is for Nodes; its
+// sentence is that of the service.
 func (c *Client) Publish(_ context.Context, r node.Report, _ cluster.Condition, _ time.Time) error {
 	document, err := r.Encode()
 	if err != nil {

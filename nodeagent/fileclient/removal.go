@@ -10,8 +10,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 )
 
-// Removal wants nothing to be installed, whatever anything else says. As a controller does, it takes
-// its intent away once everything is reported to be removed.
+// Removal wants nothing to be installed, whatever anything else says. As a controller does, it
+// takes its intent away once everything is reported to be removed.
 type Removal struct {
 	NoDrain
 	document string

@@ -67,8 +67,8 @@ func SameDropIn(content []byte) bool {
 	return ours != nil && reflect.DeepEqual(ours, found)
 }
 
-// FormerDropIn reports whether a file has nothing but some of the tables that DropIn writes, as that
-// of an older agent does.
+// FormerDropIn reports whether a file has nothing but some of the tables that DropIn writes, as
+// that of an older agent does.
 func FormerDropIn(content []byte) bool {
 	ours, found := runtimesIn(content)
 	runtimes := at(found, "crio", "runtime", "runtimes")

@@ -138,8 +138,8 @@ type Images interface {
 	Layers(ctx context.Context, id string) ([]string, error)
 	// Delete unpins and deletes an image that nothing mounts any more.
 	Delete(ctx context.Context, id string) error
-	// Discard deletes a damaged image, and whatever may share the damage unless something is mounted
-	// from there. The next pull reuses none of it.
+	// Discard deletes a damaged image, and whatever may share the damage unless something is
+	// mounted from there. The next pull reuses none of it.
 	Discard(ctx context.Context, id string) error
 	Store
 }

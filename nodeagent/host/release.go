@@ -2,8 +2,8 @@
 
 package host
 
-// ReleaseFiles are where a host names its operating system, see os-release(5): the first one that is
-// there counts.
+// ReleaseFiles are where a host names its operating system, see os-release(5): the first one that
+// is there counts.
 func ReleaseFiles() []string { return []string{"/etc/os-release", "/usr/lib/os-release"} }
 
 // Release is the operating system that runs, in the words of its os-release. What that does not say

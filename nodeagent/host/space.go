@@ -8,8 +8,8 @@ type Threshold struct {
 	Signal, Value string
 	// Dir is a directory of the file system that it is about.
 	Dir string
-	// Amount is in bytes, or in inodes where Inodes is true; Percent is of the capacity. One of them
-	// is 0.
+	// Amount is in bytes, or in inodes where Inodes is true; Percent is of the capacity. One of
+	// them is 0.
 	Amount  uint64
 	Percent float64
 	Inodes  bool

@@ -14,8 +14,8 @@ type Boot struct {
 	CID, Port uint32
 	// ReadyLine is what a line of the console has once the machine is ready.
 	ReadyLine string
-	// EndLine is what a line of the console has where the machine cannot become ready any more, such
-	// as a panic of its kernel. Empty means that no line says so.
+	// EndLine is what a line of the console has where the machine cannot become ready any more,
+	// such as a panic of its kernel. Empty means that no line says so.
 	EndLine string
 }
 
@@ -35,7 +35,7 @@ type Booted struct {
 
 // VMs starts virtual machines without a sandbox.
 type VMs interface {
-	// Boot returns when the machine is ready or has printed its end line, or when the program or the
-	// context has ended. The program has ended then.
+	// Boot returns when the machine is ready or has printed its end line, or when the program or
+	// the context has ended. The program has ended then.
 	Boot(ctx context.Context, boot Boot) (Booted, error)
 }

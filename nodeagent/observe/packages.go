@@ -18,8 +18,8 @@ import (
 // there.
 const operatorConfig = "/etc/machine-config-daemon/currentconfig"
 
-// ostreed carries out all transactions of rpm-ostree, and prints how they end. An update that failed
-// longer ago than updateSpan is not tried any more: Zincati tries again within minutes.
+// ostreed carries out all transactions of rpm-ostree, and prints how they end. An update that
+// failed longer ago than updateSpan is not tried any more: Zincati tries again within minutes.
 const (
 	ostreed    = "rpm-ostreed.service"
 	updateSpan = 24 * time.Hour

@@ -17,8 +17,8 @@ import (
 // takes them away before they boot.
 const mostAttempts = 3
 
-// Chosen returns the packages of the set that is for a system, none where there is none. A payload of
-// which two sets would fit is not built.
+// Chosen returns the packages of the set that is for a system, none where there is none. A payload
+// of which two sets would fit is not built.
 func Chosen(all []record.Package, sets map[string][]manifest.System, r host.Release) []record.Package {
 	var chosen []record.Package
 	for _, p := range all {

@@ -27,8 +27,8 @@ var (
 // has one.
 func TransactionWords() []string { return []string{"Initiated txn ", "Txn "} }
 
-// changing are the transactions that make a deployment. The others, such as the removal of a pending
-// one after a failure, do not show that an update has become possible.
+// changing are the transactions that make a deployment. The others, such as the removal of a
+// pending one after a failure, do not show that an update has become possible.
 func changing() []string {
 	return []string{"UpdateDeployment", "Upgrade", "Deploy", "Rebase", "PkgChange", "Rollback"}
 }
@@ -75,8 +75,8 @@ func lastFailure(transactions []string) string {
 	return problem
 }
 
-// culprits are the packages of ours that a problem names. Where it names none, they are all of ours,
-// unless there are packages of others that it may be about.
+// culprits are the packages of ours that a problem names. Where it names none, they are all of
+// ours, unless there are packages of others that it may be about.
 func (f Facts) culprits(problem string) []string {
 	next, _ := f.System.Next()
 	layered := slices.DeleteFunc(slices.Clone(f.Layered.Packages), func(p record.Package) bool { return !slices.Contains(next.Local, p.NEVRA) })

@@ -45,7 +45,8 @@ func (m *model) someHandlers() []string {
 	return nil
 }
 
-// updateAgent is an update of the agent in a running system, from one that knew no further handlers.
+// updateAgent is an update of the agent in a running system, from one that knew no further
+// handlers.
 func (m *model) updateAgent() {
 	m.note("EVENT the agent is updated")
 	m.older = m.crio.has

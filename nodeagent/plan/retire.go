@@ -38,8 +38,8 @@ func (p *planner) retire(wanted string) {
 	}
 }
 
-// payloadsToKeep has the former payload as long as no third one is on its way: a disk needs room for
-// two.
+// payloadsToKeep has the former payload as long as no third one is on its way: a disk needs room
+// for two.
 func (p *planner) payloadsToKeep() []string {
 	wanted := p.facts.Intent.Wanted
 	keep := []string{wanted.Payload, wanted.Prefetch}

@@ -42,10 +42,11 @@ const (
 	StartDependents Kind = "start dependents"
 	// PointProof makes the slot the one that the proof handler runs.
 	PointProof Kind = "point proof"
-	// Prove starts a sandbox of the proof handler, or of that of a further handler, and a container in
-	// it.
+	// Prove starts a sandbox of the proof handler, or of that of a further handler, and a container
+	// in it.
 	Prove Kind = "prove payload"
-	// Control proves the slot that serves, for comparison with the one of Object, whose proof failed.
+	// Control proves the slot that serves, for comparison with the one of Object, whose proof
+	// failed.
 	Control Kind = "prove control"
 	// PointCurrent makes the slot the one that new pods get.
 	PointCurrent Kind = "point current"

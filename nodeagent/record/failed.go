@@ -13,8 +13,8 @@ type Failed struct {
 	// Times is how many failures count against the payload. Words is what the runtime said last.
 	Times int    `json:"times,omitempty"`
 	Words string `json:"words,omitempty"`
-	// Control is the slot that was proved for comparison, empty while none was. ControlWords is what
-	// the runtime said of that one, empty where its proof passed.
+	// Control is the slot that was proved for comparison, empty while none was. ControlWords is
+	// what the runtime said of that one, empty where its proof passed.
 	Control      string `json:"control,omitempty"`
 	ControlWords string `json:"controlWords,omitempty"`
 }

@@ -9,8 +9,8 @@ import "github.com/kata-node/kata-node/nodeagent/host"
 type Served struct {
 	Payload string `json:"payload"`
 	Slot    string `json:"slot"`
-	// Before is the payload that was served before, empty where there was none. It stays in the store,
-	// so that going back needs no registry.
+	// Before is the payload that was served before, empty where there was none. It stays in the
+	// store, so that going back needs no registry.
 	Before string `json:"before,omitempty"`
 }
 

@@ -61,8 +61,8 @@ type Verified struct {
 	// layers packages.
 	Needs    Needs     `json:"needs,omitzero"`
 	Packages []Package `json:"packages,omitempty"`
-	// Sets are the systems that sets of packages are for, by name. One that is not there is for every
-	// system.
+	// Sets are the systems that sets of packages are for, by name. One that is not there is for
+	// every system.
 	Sets map[string][]manifest.System `json:"sets,omitempty"`
 	// VM is whether the payload starts virtual machines.
 	VM bool `json:"vm,omitempty"`

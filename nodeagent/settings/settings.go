@@ -40,8 +40,8 @@ type Settings struct {
 	// AllowLayering lets the agent layer packages on a node of the machine-config operator, which
 	// does not support it.
 	AllowLayering bool `toml:"allow_layering"`
-	// PullBandwidth is how many bytes a second a pull may take from the network. Zero, the default, is
-	// no limit.
+	// PullBandwidth is how many bytes a second a pull may take from the network. Zero, the default,
+	// is no limit.
 	PullBandwidth int64 `toml:"pull_bandwidth"`
 	// ProofTimeout is how long a proof may take: a sandbox and a container in it.
 	ProofTimeout Duration `toml:"proof_timeout"`

@@ -32,8 +32,8 @@ type rendered struct {
 // configure renders the directories of all handlers that the payload offers: a link to the shim in
 // the payload, and a real configuration file next to it. Nothing is written before every file that
 // the configurations name was found. A further handler that cannot be configured fails the step
-// only where it is the one that is asked for. Else it gets the shim of the pending slot, as one that
-// the payload does not offer, because CRI-O ignores handlers whose paths do not resolve.
+// only where it is the one that is asked for. Else it gets the shim of the pending slot, as one
+// that the payload does not offer, because CRI-O ignores handlers whose paths do not resolve.
 func (r Runner) configure(ctx context.Context, s plan.Step, wanted string) error {
 	m, _, err := inspect.Read(ctx, r.Host.Files.Path(host.PayloadDir(s.Slot)))
 	if err != nil {
@@ -101,8 +101,8 @@ func (r Runner) render(ctx context.Context, m manifest.Manifest, s plan.Step, na
 	return out, r.present(out.proof, m)
 }
 
-// lacking gives a handler what the pending slot has. Each file is a link of its own, so that writing
-// one never writes through it.
+// lacking gives a handler what the pending slot has. Each file is a link of its own, so that
+// writing one never writes through it.
 func (r Runner) lacking(slot, name string) error {
 	for _, handler := range []string{name, node.ProofOf(name)} {
 		for _, file := range []string{host.Shim, host.Configuration} {

@@ -30,6 +30,18 @@ func further(p hosttest.Payload) node.Intent {
 	return i
 }
 
+// namedLater serves a payload whose further handler the intent names only now.
+func namedLater(t *testing.T, config string) (*bench, hosttest.Payload) {
+	t.Helper()
+	b := newBench(t)
+	p := offering(b, config)
+	b.want(t, installing(p))
+	_, last := b.settle(t)
+	require.Equal(t, node.PhaseInstalled, last.Phase)
+	b.want(t, further(p))
+	return b, p
+}
+
 func TestEveryHandlerHasItsDirectory(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -96,12 +108,7 @@ func TestACRIOWithTheDropInOfAnOlderAgentServesMeanwhile(t *testing.T) {
 
 func TestAFurtherHandlerThatCannotBeConfiguredConcernsOnlyThoseWhoNameIt(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	p := offering(b, "[hypervisor.other]\npath = '/usr/bin/absent'\n")
-	b.want(t, installing(p))
-	_, last := b.settle(t)
-	assert.Equal(t, node.PhaseInstalled, last.Phase)
-	b.want(t, further(p))
+	b, _ := namedLater(t, "[hypervisor.other]\npath = '/usr/bin/absent'\n")
 	s, f := b.until(t, plan.Prove)
 	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), `names "/usr/bin/absent"`)
 	_, serves := b.look(t).Serving()
@@ -110,11 +117,7 @@ func TestAFurtherHandlerThatCannotBeConfiguredConcernsOnlyThoseWhoNameIt(t *test
 
 func TestAFurtherHandlersProofIsThatHandlers(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	p := offering(b, "")
-	b.want(t, installing(p))
-	b.settle(t)
-	b.want(t, further(p))
+	b, p := namedLater(t, "")
 	s, f := b.until(t, plan.Prove)
 	shim := path.Join(host.SlotDir(s.Slot), "payload", hosttest.ShimFile)
 	require.NoError(t, b.Files.Write(shim, []byte(hosttest.Broken), 0o755))

@@ -51,8 +51,8 @@ func (r Runner) candidate(ctx context.Context, s plan.Step) error {
 }
 
 // control proves the slot that serves in the same way, and notes at the candidate what came of it.
-// Where the host lacked something, nothing is known yet. A CRI-O that has turned out not to know our
-// handlers says nothing either.
+// Where the host lacked something, nothing is known yet. A CRI-O that has turned out not to know
+// our handlers says nothing either.
 func (r Runner) control(ctx context.Context, s plan.Step) error {
 	came, err := r.proof(ctx, s)
 	if err != nil {
@@ -87,8 +87,8 @@ func brief(failure error) string {
 }
 
 // proof starts a sandbox and a container with a configuration that is rendered again: a program of
-// the host may have moved since. CRI-O's list of handlers proves nothing. The error is what kept the
-// proof from being tried, or its success from being noted.
+// the host may have moved since. CRI-O's list of handlers proves nothing. The error is what kept
+// the proof from being tried, or its success from being noted.
 func (r Runner) proof(ctx context.Context, s plan.Step) (outcome, error) {
 	unit, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
 	if err != nil {

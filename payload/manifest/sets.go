@@ -26,8 +26,8 @@ type PackageSet struct {
 type System struct {
 	// ID is the distribution, such as fedora, rhel or rhcos.
 	ID string `json:"id"`
-	// Version are the first parts of VERSION_ID: 9 stands for 9.4 and 9.6, and 42 for 42 alone. Empty
-	// means any.
+	// Version are the first parts of VERSION_ID: 9 stands for 9.4 and 9.6, and 42 for 42 alone.
+	// Empty means any.
 	Version string `json:"version,omitempty"`
 	// Variant is VARIANT_ID, such as coreos. Empty means any, and none.
 	Variant string `json:"variant,omitempty"`
@@ -76,8 +76,8 @@ func (m Manifest) SystemsOf(set string) []System {
 	return m.PackageSets[i].Systems
 }
 
-// ValidateSets returns why hosts could not choose among sets, nil where they can. Here a set without
-// systems is for every one.
+// ValidateSets returns why hosts could not choose among sets, nil where they can. Here a set
+// without systems is for every one.
 func ValidateSets(sets []PackageSet) error {
 	for i, set := range sets {
 		for _, other := range sets[:i] {

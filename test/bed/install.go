@@ -38,8 +38,8 @@ func NodePrograms() []string {
 	return append(slices.Sorted(maps.Values(programs())), "pause", "agnhost")
 }
 
-// programLayer is a tree with the programs of a node, below the root of each of the cluster's nodes:
-// they are too large for a copy of each node's own, on disk and in memory.
+// programLayer is a tree with the programs of a node, below the root of each of the cluster's
+// nodes: they are too large for a copy of each node's own, on disk and in memory.
 func (c *Cluster) programLayer() (string, error) {
 	c.making.Lock()
 	defer c.making.Unlock()

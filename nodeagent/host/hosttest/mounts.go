@@ -77,8 +77,8 @@ func (k kernel) Below(dir string, pid int) ([]string, error) {
 
 func (k kernel) Private() (bool, error) { return k.m.Private, nil }
 
-// Freeze makes CRI-O see /usr as it is now, and everything else as it will be. So does a service in a
-// mount namespace that gets none of the later mounts. The copy is made in dir.
+// Freeze makes CRI-O see /usr as it is now, and everything else as it will be. So does a service in
+// a mount namespace that gets none of the later mounts. The copy is made in dir.
 func (m *Machine) Freeze(dir string) error {
 	for _, top := range []string{"etc", "run", "var"} {
 		if err := os.Symlink(m.path("/"+top), filepath.Join(dir, top)); err != nil {

@@ -52,8 +52,9 @@ type Payload struct {
 	// Modules are those that a guest needs of the host's kernel. The payload brings all of its
 	// guest where there are none.
 	Modules []string
-	// Packages are versions by name. Sets are the systems for which the payload has a set of them, by
-	// its name, which ends the release of its packages; without any there is one set for every system.
+	// Packages are versions by name. Sets are the systems for which the payload has a set of them,
+	// by its name, which ends the release of its packages; without any there is one set for every
+	// system.
 	Packages map[string]string
 	Sets     map[string][]manifest.System
 	// Damage replaces the content of files after the manifest was written; the manifest's own too.

@@ -45,8 +45,8 @@ func (s *Store) classes() []class {
 	}
 }
 
-// classify adds to the error of a pull what to do about it, and whether it passes by itself. One that
-// says so already stays as it is.
+// classify adds to the error of a pull what to do about it, and whether it passes by itself. One
+// that says so already stays as it is.
 func (s *Store) classify(err error) error {
 	_, unfit := errors.AsType[*host.Unfit](err)
 	if err == nil || unfit || full(err) || errors.Is(err, context.Canceled) {
@@ -64,8 +64,8 @@ func (s *Store) classify(err error) error {
 	return err
 }
 
-// deciding are the files of the host that say what may be pulled, from where, whom to trust, and with
-// which credentials.
+// deciding are the files of the host that say what may be pulled, from where, whom to trust, and
+// with which credentials.
 func (s *Store) deciding() map[string]stamp {
 	found := authorities(s.root)
 	for _, place := range []string{s.auth, s.Policy, filepath.Join(s.root, "/etc/containers"), filepath.Join(s.root, "/etc/docker/certs.d")} {
@@ -97,8 +97,8 @@ func answered(statuses ...int) func(error) bool {
 	return func(err error) bool { return slices.Contains(statuses, httpstatus.Of(err)) }
 }
 
-// differs tells that bytes came which are not those that a digest names. The library has no type for
-// it.
+// differs tells that bytes came which are not those that a digest names. The library has no type
+// for it.
 func differs(err error) bool {
 	return says("Digest did not match")(err) || says("does not match expected")(err) || says("does not match provided manifest digest")(err)
 }

@@ -43,10 +43,10 @@ func (s *Store) delete(id string) error {
 	return sweep(store)
 }
 
-// Discard deletes a damaged image so that the next pull reuses none of it. The store is a cache: all
-// of it goes, as other layers may be damaged too. While something is mounted from the store, nothing
-// but that image goes: a mounted version may share the damaged layer, and its sandboxes would lose
-// their files. The next pull then goes to a store that has nothing of it.
+// Discard deletes a damaged image so that the next pull reuses none of it. The store is a cache:
+// all of it goes, as other layers may be damaged too. While something is mounted from the store,
+// nothing but that image goes: a mounted version may share the damaged layer, and its sandboxes
+// would lose their files. The next pull then goes to a store that has nothing of it.
 func (s *Store) Discard(ctx context.Context, id string) error {
 	inUse, err := s.mounted()
 	switch {

@@ -24,8 +24,8 @@ const dead = "127.0.0.1:1"
 // fault is one way of a registry to fail.
 type fault struct {
 	begin func(*front)
-	// says is what the error has, next to the payload's name, and kind how it is tried again. Without
-	// them the pull succeeds all the same.
+	// says is what the error has, next to the payload's name, and kind how it is tried again.
+	// Without them the pull succeeds all the same.
 	says []string
 	kind host.FaultKind
 	// end is what ends the fault, besides that the front works again.

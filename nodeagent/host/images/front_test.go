@@ -147,8 +147,8 @@ func (f *front) registries(content string, values ...any) {
 	f.n.put(f.t, "/etc/containers/registries.conf", fmt.Sprintf("[[registry]]\nprefix = 'registry.kata.test'\n"+content, values...))
 }
 
-// tls makes the front serve TLS with a certificate of an authority of its own, which becomes known to
-// the node where ca is the name of a file for it, with a place for the address.
+// tls makes the front serve TLS with a certificate of an authority of its own, which becomes known
+// to the node where ca is the name of a file for it, with a place for the address.
 func (f *front) tls(until time.Time, ca string) (address string) {
 	f.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -72,8 +72,8 @@ func (n node) verified(t *testing.T, p assemble.Payload) error {
 	return inspect.Tree(t.Context(), target, p.Manifest)
 }
 
-// damagedWhileRunning is a node with version 1 in a running slot, and version 2 that shares its guest,
-// of which a bit has flipped.
+// damagedWhileRunning is a node with version 1 in a running slot, and version 2 that shares its
+// guest, of which a bit has flipped.
 func damagedWhileRunning(t *testing.T) (s *source, n node, p assemble.Payload, two string, end func()) {
 	t.Helper()
 	s = newSource(t)

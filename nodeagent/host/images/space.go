@@ -21,8 +21,8 @@ const (
 	// growth is how many times its compressed size a layer takes on disk, at most: Kata's programs
 	// and kernels take 2.7 times as much.
 	growth = 3
-	// rollbackRoom stays free for what a switch back to another payload of the store writes: records,
-	// and an initrd, which is smaller than the payload that it comes from.
+	// rollbackRoom stays free for what a switch back to another payload of the store writes:
+	// records, and an initrd, which is smaller than the payload that it comes from.
 	rollbackRoom = 16 << 20
 	// A layer takes an inode for so many compressed bytes, at most, and the store some for itself.
 	// Payloads of Kata have a file for 180 KB.

@@ -44,9 +44,10 @@ func newStallGuard(limit time.Duration, cancel context.CancelCauseFunc) *stallGu
 	return g
 }
 
-// answer notes that the registry has begun an answer. It may be 429 Too Many Requests: the library
-// then waits for as long as the registry says, for one minute at most, and asks again, up to four
-// times. Such a pull must end with that status, and must not look like one without an answer.
+// answer notes that the first bytes of an answer have come. It may be 429 Too Many Requests: the
+// library then waits for as long as the registry says, for one minute at most, and asks again, up
+// to four times. Such a pull must end with that status, and must not look like one without an
+// answer.
 func (g *stallGuard) answer() { g.answered.Store(time.Now().UnixNano()) }
 
 // patience is longer where the library does not say that bytes come: once all that was asked for

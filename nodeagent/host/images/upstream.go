@@ -17,8 +17,8 @@ import (
 	socks "golang.org/x/net/proxy"
 )
 
-// connect reaches a registry as net/http would: through the proxy that the environment names for it,
-// or without one.
+// connect reaches a registry as net/http would: through the proxy that the environment names for
+// it, or without one.
 func (p *proxy) connect(ctx context.Context, registry string) (net.Conn, error) {
 	via, err := p.environment(&http.Request{URL: &url.URL{Scheme: "https", Host: registry}})
 	switch {

@@ -41,8 +41,8 @@ func (e *Examiner) modules() map[string]host.Module {
 	return found
 }
 
-// moduleNames returns the names of the modules that stand first in the lines of an index, with underscores:
-// file names may have hyphens, and the kernel treats both alike.
+// moduleNames returns the names of the modules that stand first in the lines of an index, with
+// underscores: file names may have hyphens, and the kernel treats both alike.
 func moduleNames(index string) map[string]bool {
 	names := map[string]bool{}
 	for line := range strings.Lines(index) {

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// awaitFurtherLabel waits until the label of a further handler is there, or gone.
+// awaitFurtherLabel waits until the label of a further handler is there, or is not.
 func (w *worker) awaitFurtherLabel(t *testing.T, name string, want bool) {
 	t.Helper()
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {

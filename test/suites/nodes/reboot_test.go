@@ -94,8 +94,8 @@ func TestARestartedKubeletKeepsItsKataPodsThroughUpdateErrorAndRemoval(t *testin
 	s.assertCRIOStarts(2)
 }
 
-// awaitShims waits until so many shims run, and returns their process ids: a proof may be under way,
-// and a pod's status may still be that from before a reboot.
+// awaitShims waits until so many shims run, and returns their process ids: a proof may be under
+// way, and a pod's status may still be that from before a reboot.
 func (s *subject) awaitShims(count int) (shims []int) {
 	s.t.Helper()
 	s.await(fmt.Sprintf("%d shims run", count), func(ctx context.Context) (err error) {
