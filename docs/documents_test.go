@@ -22,6 +22,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/check"
 	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/packages"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
 )
@@ -165,4 +166,13 @@ func TestEveryItemOfTheHostCheckIsExplained(t *testing.T) {
 		assert.Contains(t, table, "`"+item.Name+"`")
 	}
 	assert.Contains(t, table, "`"+host.ModulesFile+"`")
+}
+
+// The error of a node names the MachineConfig, and the document has it.
+func TestTheMachineConfigOfTheExtensionIsTheOneThatNodesName(t *testing.T) {
+	t.Parallel()
+	example := regexp.MustCompile("(?s)```yaml\n(apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfig\n.*?)```").FindStringSubmatch(documents(t)["operations.md"])
+	require.Len(t, example, 2)
+	assert.Contains(t, example[1], "\n  name: "+packages.ExtensionConfig+"\n")
+	assert.Contains(t, example[1], "\n  extensions:\n  - "+packages.ExtensionName+"\n")
 }

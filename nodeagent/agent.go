@@ -82,6 +82,7 @@ type Agent struct {
 	live     liveness
 	repeats  repeats
 	rests    rests
+	waits    waits
 	// blind is since when the host cannot be observed.
 	blind time.Time
 	// follows is the id of the intent that the last look found, on the Node or on disk.
@@ -130,7 +131,8 @@ func (a *Agent) Pass(ctx context.Context) Result {
 		a.attempts, a.repeats = attempts{}, repeats{}
 	}
 	a.attempts.forget(p)
-	result := consider(facts, p, a.attempts.failure(p), a.API.Reported(), a.Now())
+	p, failure := held(p, a.attempts.failure(p))
+	result := a.waiting(consider(facts, p, failure, a.API.Reported(), a.Now()))
 	a.tell(ctx, result)
 	result.Next = a.act(ctx, result)
 	return result

@@ -17,7 +17,9 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // beats runs an agent inside a bubble whose clock is the agent's, and counts what the watchdog
@@ -203,5 +205,32 @@ func TestATextThatChangesAtEachLookIsWrittenSeldom(t *testing.T) {
 		_, stop := beats(t, w.agent(t), time.Hour)
 		stop()
 		assert.LessOrEqual(t, len(w.reports), 16)
+	})
+}
+
+// lacking makes a node whose payload leaves QEMU to packages that are to be layered.
+func lacking() *world {
+	w := wanting(node.StateInstalled)
+	here := plan.Image{ID: "i", Digests: []string{node.Digest(payload)}, Platform: node.Digest(payload)}
+	verified := &record.Verified{HandlerType: "vm", Needs: record.Needs{QEMU: true}, Packages: []record.Package{{Name: "qemu", NEVRA: "qemu-1-1.x86_64", Path: "qemu.rpm"}}}
+	w.facts.Store.Images = []plan.Image{here}
+	w.facts.Slots.All = []plan.Slot{{ID: plan.SlotID(here.Platform, "", ""), Mounted: true, Verified: verified}}
+	w.facts.Packages.System = host.OSTree{Exists: true, Deployments: []host.Deployment{{Checksum: "1", Booted: true}}}
+	return w
+}
+
+func TestLayeringThatTakesLongIsAllowedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := lacking()
+		w.do = func(ctx context.Context, s plan.Step) error {
+			assert.Equal(t, plan.LayerPackages, s.Kind)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		fed, stop := beats(t, w.agent(t), 40*time.Minute)
+		assert.InDelta(t, 160, fed, 1)
+		assert.Empty(t, w.hung)
+		stop()
 	})
 }

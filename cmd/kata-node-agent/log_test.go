@@ -4,14 +4,18 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
+	"github.com/kata-node/kata-node/nodeagent/probe"
 )
 
 func TestALineOfTheLogIsBoundedAndOneLine(t *testing.T) {
@@ -62,4 +66,33 @@ func TestTheJournalGetsFieldsAndAPriority(t *testing.T) {
 	broken = errors.New("the journal is restarted")
 	step.Infof("Finished")
 	assert.Equal(t, "level=info msg=Finished intent=i1 payload=p step=\"pull payload\"\n", lines.String(), "no entry is lost")
+}
+
+// A proof that fails says at length why: what the runtime answered, what it complained of, and what
+// the guest printed last. A report has room for some of it, the journal for all.
+func TestTheLastLinesOfAGuestsConsoleAreInTheJournal(t *testing.T) {
+	t.Parallel()
+	var console, complaints []string
+	for i := range 8 {
+		line := fmt.Sprintf("[%d.000000] virtiofs: tag <kataShared> ", i)
+		console = append(console, line+strings.Repeat("x", 160-len(line)))
+		complaints = append(complaints, strings.Repeat("y", 200))
+	}
+	failed := probe.Explain(host.Booted{Console: "Linux version 6.12\nRun /init as init process\n" + strings.Join(console, "\n") + "\n"}, 50*time.Second)
+	var message string
+	var fields map[string]string
+	log := logger()
+	log.SetOutput(io.Discard)
+	log.AddHook(journaled{text: log.Formatter, otherwise: io.Discard, enter: func(m string, _ systemd.Priority, f map[string]string) error {
+		message, fields = m, f
+		return nil
+	}})
+	err := fmt.Errorf("proving payload %q: running sandbox: %s; its journal: %s; the guest alone does not start either: %w",
+		strings.Repeat("p", 200), strings.Repeat("z", 300), strings.Join(complaints, " | "), failed)
+	log.WithField("step", "prove payload").WithError(err).Errorf("Failed: prove payload")
+	for _, line := range console {
+		assert.Contains(t, message, line)
+		assert.Contains(t, fields["KATA_ERROR"], line)
+	}
+	assert.Contains(t, message, "agent: the guest's ready line did not come")
 }

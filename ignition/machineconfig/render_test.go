@@ -197,3 +197,32 @@ func appendTo(t *testing.T, path, text string) {
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 }
+
+// The operator parses no version that is newer than the one which its release came with, and no
+// 3.6 at all.
+func TestEachReleaseGetsAVersionOfIgnitionThatItsOperatorParses(t *testing.T) {
+	t.Parallel()
+	newest := map[string]string{"4.17": "3.4.0", "4.18": "3.4.0", "4.19": "3.5.0", "4.20": "3.5.0", "4.21": "3.5.0"}
+	for _, release := range machineconfig.OpenShift() {
+		rendered, err := machineconfig.Render(root, options(release))
+		require.NoError(t, err)
+		var m struct {
+			Spec struct {
+				Config struct{ Ignition struct{ Version string } }
+			}
+		}
+		require.NoError(t, yaml.Unmarshal(rendered, &m))
+		require.Contains(t, newest, release)
+		assert.LessOrEqual(t, m.Spec.Config.Ignition.Version, newest[release], release)
+	}
+}
+
+func TestThePolicyComesBeforeWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	all, err := machineconfig.All(root, options(""))
+	require.NoError(t, err)
+	require.Len(t, all, len(machineconfig.OpenShift())+2)
+	assert.Equal(t, machineconfig.Policy, all[0].Name)
+	assert.Contains(t, all[0].Purpose, "apply first")
+	assert.Equal(t, machineconfig.RemovalPolicy, all[len(all)-1].Name)
+}

@@ -5,6 +5,7 @@ package handlers_test
 import (
 	"os"
 	"path"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -76,5 +77,16 @@ func TestThePathsOfTheDropInAreNotThoseOfAPayload(t *testing.T) {
 		table := tables.CRIO.Runtime.Runtimes[handler]
 		assert.Equal(t, path.Join(link, handler), path.Dir(table.Path))
 		assert.Equal(t, path.Join(link, handler), path.Dir(table.Config))
+	}
+}
+
+// CRI-O refuses a handler of type vm whose program has another name: neither a dot nor an
+// underscore, and so no version (its pkg/config, ValidateRuntimes).
+func TestCRIOAcceptsTheNameOfEachProgram(t *testing.T) {
+	t.Parallel()
+	paths := regexp.MustCompile(`runtime_path = '(.*)'`).FindAllStringSubmatch(dropIn(t), -1)
+	assert.Len(t, paths, 6)
+	for _, found := range paths {
+		assert.Regexp(t, `^containerd-shim-[a-zA-Z0-9\-\+]+$`, path.Base(found[1]))
 	}
 }

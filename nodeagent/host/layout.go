@@ -50,6 +50,9 @@ const (
 	CRIOConfig    = "/etc/crio/crio.conf"
 	CRIOConfigDir = "/etc/crio/crio.conf.d"
 
+	// OperatorConfig is the MachineConfig that the machine-config daemon has last applied here.
+	OperatorConfig = "/etc/machine-config-daemon/currentconfig"
+
 	// ConfigDir holds administrators' fragments for configuration.toml.
 	ConfigDir = "/etc/kata-agent/config.d"
 

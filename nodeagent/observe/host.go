@@ -63,7 +63,7 @@ func (o Observer) Check(ctx context.Context, h *plan.Host, r plan.Runtime) error
 	private, err := o.Host.Mounts.Private()
 	machine := o.Host.Machine.Examine(ctx)
 	h.Check = check.Items(check.Facts{
-		Machine: machine, Kernel: o.Self.Kernel, Private: private, Live: o.exists(liveSystem), FirstBoot: o.exists(firstBoot),
+		Machine: machine, Kernel: o.Self.Kernel, Private: private, Live: o.there(liveSystem), FirstBoot: o.there(firstBoot),
 		CRIO: check.CRIO{Version: r.Version, KillMode: r.KillMode},
 	})
 	h.Modules = check.LoadableModules(machine)
@@ -81,6 +81,13 @@ func (o Observer) Lacks(ctx context.Context, r manifest.Requires) string {
 	return check.Problem(check.For(h.Check, manifest.Requires{KVM: r.KVM, OldestKernel: r.OldestKernel}))
 }
 
+// there reports whether a path leads to anything. Some are marks of other programs, of any size.
+func (o Observer) there(path string) bool {
+	_, err := o.Host.Files.Stat(path)
+	return err == nil
+}
+
+// exists reports whether there is a file that can be read.
 func (o Observer) exists(path string) bool {
 	_, err := o.Host.Files.Read(path)
 	return err == nil

@@ -8,15 +8,12 @@ import (
 	"time"
 
 	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/packages"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/nodeagent/vmm"
 )
-
-// operatorConfig is what the machine-config daemon keeps on its node. The API server may not be
-// there.
-const operatorConfig = "/etc/machine-config-daemon/currentconfig"
 
 // ostreed carries out all transactions of rpm-ostree, and prints how they end. An update that
 // failed longer ago than updateSpan is not tried any more: Zincati tries again within minutes.
@@ -29,7 +26,7 @@ const (
 // counts: the agent has layered something, or a payload needs programs of its host. Where it does
 // not answer the facts say so: a payload that serves needs no answer.
 func (o Observer) packages(ctx context.Context, told cluster.Told, slots plan.Slots) (packages.Facts, error) {
-	f := packages.Facts{Operated: told.Operated || o.exists(operatorConfig), Complaint: told.Complaint, Allowed: o.Self.AllowLayering, Release: o.release()}
+	f := packages.Facts{Operated: told.Operated || o.there(host.OperatorConfig), Complaint: told.Complaint, Allowed: o.Self.AllowLayering, Release: o.release()}
 	f.QEMU, _ = vmm.QEMU(o.Self.Architecture).Find(o.Host.Files) //nolint:errcheck // the only error is that it is not there
 	f.Virtiofsd, _ = vmm.Virtiofsd().Find(o.Host.Files)          //nolint:errcheck // as above
 	var err error

@@ -26,7 +26,7 @@ func (o Observer) store(ctx context.Context) (plan.Store, error) {
 	}
 	s := plan.Store{Served: served, Exists: o.Host.Images.Exists()}
 	for _, path := range host.Leftovers() {
-		if o.exists(path) {
+		if o.there(path) {
 			s.Leftovers = append(s.Leftovers, path)
 		}
 	}

@@ -12,12 +12,16 @@ import (
 // The extension of the machine-config operator, and the package that it layers, which requires QEMU
 // and virtiofsd (openshift/machine-config-operator, SupportedExtensions).
 const (
-	extensionName = "sandboxed-containers"
+	ExtensionName = "sandboxed-containers"
 	extensionRPM  = "kata-containers"
 )
 
-// remedy names where the whole MachineConfig is.
-const remedy = "apply a MachineConfig with extensions: [" + extensionName + "] to its pool (docs/operations.md, Host packages, has it)"
+// ExtensionConfig is the name of the MachineConfig that has the extension. docs/operations.md has
+// the whole of it, and a test compares the two.
+const ExtensionConfig = "50-enable-" + ExtensionName + "-extension"
+
+// remedy names it.
+const remedy = "apply MachineConfig " + ExtensionConfig + " with extensions: [" + ExtensionName + "] to its pool (docs/operations.md, Host packages, has it)"
 
 // extension verifies: it is the machine-config operator that installs.
 func (q question) extension(lacking []string) Decision {
@@ -27,10 +31,10 @@ func (q question) extension(lacking []string) Decision {
 	has := "this host has no " + and(lacking)
 	switch {
 	case f.complains():
-		return refuse(node.ReasonExtensionUnavailable, "the extension "+extensionName+" is missing from this build of the operating system: the machine-config daemon says "+
-			strings.TrimSpace(f.Complaint)+"; take it off the MachineConfig, and use hostPackages None with a payload that brings QEMU")
+		return refuse(node.ReasonExtensionUnavailable, "the extension "+ExtensionName+" is missing from this build of the operating system: the machine-config daemon says "+
+			strings.TrimSpace(f.Complaint)+"; take it off its MachineConfig, and use hostPackages None with a payload that brings QEMU")
 	case pending && slices.Contains(next.Requested, extensionRPM) && f.Operated:
-		return wait("the machine-config operator to reboot this node, whose next deployment has the extension " + extensionName)
+		return wait("the machine-config operator to reboot this node, whose next deployment has the extension " + ExtensionName)
 	case pending && slices.Contains(next.Requested, extensionRPM):
 		return Decision{Verdict: Wait, Reboot: true, Sentence: "a reboot: the next deployment has the package " + extensionRPM}
 	case f.Problem != "":
@@ -38,14 +42,14 @@ func (q question) extension(lacking []string) Decision {
 	case slices.Contains(runs.Requested, extensionRPM):
 		return refuse(node.ReasonExtensionMissing, has+", although its package "+extensionRPM+" is layered: see rpm-ostree status")
 	case !f.Operated:
-		return refuse(node.ReasonExtensionMissing, has+", and no machine-config operator that could install the extension "+extensionName+": use hostPackages Layered or None")
+		return refuse(node.ReasonExtensionMissing, has+", and no machine-config operator that could install the extension "+ExtensionName+": use hostPackages Layered or None")
 	case !slices.Contains([]string{"amd64", "s390x"}, q.Architecture):
-		return refuse(node.ReasonExtensionUnavailable, has+": the extension "+extensionName+" is built for x86_64 and s390x only; use a payload that brings QEMU")
+		return refuse(node.ReasonExtensionUnavailable, has+": the extension "+ExtensionName+" is built for x86_64 and s390x only; use a payload that brings QEMU")
 	}
 	return refuse(node.ReasonExtensionMissing, has+": "+remedy)
 }
 
 // complains reports whether the machine-config daemon has given up because of the extension.
 func (f Facts) complains() bool {
-	return f.Operated && (strings.Contains(f.Complaint, extensionRPM) || strings.Contains(f.Complaint, extensionName))
+	return f.Operated && (strings.Contains(f.Complaint, extensionRPM) || strings.Contains(f.Complaint, ExtensionName))
 }

@@ -75,7 +75,7 @@ func (q question) refused() Decision {
 	case f.Operated && !f.Allowed:
 		return refuse(node.ReasonLayeringRefused, refused+"the machine-config operator manages this node, and does not support it; use hostPackages Extension, or set allow_layering in the agent's settings")
 	case f.Operated && (slices.Contains(runs.Requested, extensionRPM) || slices.Contains(next.Requested, extensionRPM)):
-		return refuse(node.ReasonLayeringRefused, refused+"a MachineConfig lists the extension "+extensionName+", and both would fight over the same packages; use hostPackages Extension")
+		return refuse(node.ReasonLayeringRefused, refused+"a MachineConfig lists the extension "+ExtensionName+", and both would fight over the same packages; use hostPackages Extension")
 	case f.Problem != "":
 		return refuse(node.ReasonLayeringRefused, "rpm-ostree does not answer: "+f.Problem)
 	case !booted:

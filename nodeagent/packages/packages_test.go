@@ -128,7 +128,7 @@ func TestAutoSaysWhatItChoseAndWhy(t *testing.T) {
 		"a node of the machine-config operator": {
 			facts: packages.Facts{System: plain, Operated: true},
 			want:  node.HostPackagesExtension, verdict: packages.Refuse, reason: node.ReasonExtensionMissing,
-			says: "apply a MachineConfig with extensions: [sandboxed-containers]", whyParts: "the machine-config operator manages this node",
+			says: "apply MachineConfig 50-enable-sandboxed-containers-extension with extensions: [sandboxed-containers]", whyParts: "the machine-config operator manages this node",
 		},
 		"an ordinary host": {
 			want: node.HostPackagesNone, verdict: packages.Refuse, reason: node.ReasonPackagesMissing,

@@ -32,7 +32,7 @@ func TestWhatRpmOstreeRefusesForGoodHasAReasonOfItsOwn(t *testing.T) {
 	for class, reason := range map[host.OstreeClass]string{
 		host.OstreeLocked:   node.ReasonLayeringLocked,
 		host.OstreeDepsolve: node.ReasonPackagesUnfit, host.OstreeConflict: node.ReasonPackagesUnfit, host.OstreeNotFound: node.ReasonPackagesUnfit,
-		host.OstreeBusy: node.ReasonLayerPackagesFailed, host.OstreeFull: node.ReasonLayerPackagesFailed,
+		host.OstreeCrashed: node.ReasonLayerPackagesFailed, host.OstreeFull: node.ReasonLayerPackagesFailed,
 	} {
 		err := fmt.Errorf("layering: %w", &host.OstreeError{Class: class, Err: errors.New("words")})
 		r := report.Make(plan.Facts{}, plan.Plan{}, &report.Failure{Step: plan.LayerPackages, Err: err}, node.Report{}, time.Time{})

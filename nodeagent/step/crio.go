@@ -29,6 +29,9 @@ func (r Runner) writeDropIn() error {
 	if err != nil {
 		return err
 	}
+	if err := r.unlisted(host.DropIn); err != nil {
+		return err
+	}
 	if err := r.Host.Files.Write(host.DropIn, content, publicFile); err != nil {
 		return fmt.Errorf("writing drop-in %s: %w", host.DropIn, err)
 	}

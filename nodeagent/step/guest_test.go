@@ -126,7 +126,7 @@ func TestTheConsoleOfAGuestThatDoesNotStartIsKept(t *testing.T) {
 	b.Handlers = []string{node.Handler, node.ProofHandler}
 	b.want(t, installing(broken))
 	s, f := b.until(t, plan.Prove)
-	require.Error(t, b.runner().Run(t.Context(), s, f))
+	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "; the guest's last words: Linux version 6.12 | Kernel panic - not syncing: no init")
 	console, err := b.Files.Read(host.Console(s.Slot))
 	require.NoError(t, err)
 	assert.Equal(t, "qemu: a warning\nLinux version 6.12\nKernel panic - not syncing: no init\n", string(console))

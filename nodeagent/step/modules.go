@@ -24,6 +24,9 @@ func (r Runner) loadModules(ctx context.Context) error {
 	if len(check.LoadableModules(before)) == 0 {
 		return nil
 	}
+	if err := r.unlisted(host.ModulesFile); err != nil {
+		return err
+	}
 	if err := r.Host.Files.Write(host.ModulesFile, modulesFile(before), publicFile); err != nil {
 		return fmt.Errorf("naming kernel modules for each boot: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/nodeagent/plan"
@@ -314,4 +315,58 @@ func TestRpmOstreeIsNotAskedForAPayloadThatNeedsNothing(t *testing.T) {
 	_, last := b.settle(t)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 	assert.Empty(t, b.look(t).Packages.Problem)
+}
+
+// A live application merges files of packages into /etc, and they stay there when the packages are
+// taken away.
+func TestFilesThatPackagesLeaveInCRIOsDirectoryAreNotOurs(t *testing.T) {
+	t.Parallel()
+	const left = "/etc/crio/crio.conf.d/50-kata"
+	foreign := []byte("[crio.runtime.runtimes.kata]\nruntime_path = '/usr/bin/containerd-shim-kata-v2'\nruntime_type = 'vm'\n")
+	b := coreOS(t)
+	b.want(t, installing(needy("9.1")))
+	b.until(t, plan.Prove)
+	require.NoError(t, b.Files.Write(left, foreign, 0o644))
+	_, last := b.settle(t)
+	require.Equal(t, node.PhaseInstalled, last.Phase)
+	written, err := b.Files.Read(host.DropIn)
+	require.NoError(t, err)
+	assert.True(t, handlers.SameDropIn(written), "ours stays as it is")
+
+	require.NoError(t, b.Files.Write(left, append(foreign, "[crio.runtime.runtimes.kata-oc]\n"...), 0o644))
+	_, last = b.settle(t)
+	require.NotNil(t, last.Problem, "one that names our handler is named")
+	assert.Equal(t, node.ReasonHandlerConflict, last.Problem.Reason)
+	assert.Contains(t, last.Problem.Message, left)
+
+	require.NoError(t, b.Files.Write(left, foreign, 0o644))
+	b.want(t, node.Intent{State: node.StateAbsent})
+	_, last = b.settle(t)
+	require.Equal(t, node.PhaseAbsent, last.Phase)
+	assert.NoFileExists(t, filepath.Join(b.Root, host.DropIn))
+	stays, err := b.Files.Read(left)
+	require.NoError(t, err)
+	assert.Equal(t, foreign, stays)
+}
+
+// A shutdown that cannot finalize leaves the older system, and says so in its journal alone.
+func TestADeploymentThatNoShutdownFinalizesIsNamedWithItsLine(t *testing.T) {
+	t.Parallel()
+	const line = "error: Installing kernel: regfile copy: No space left on device"
+	b := coreOS(t)
+	b.NeverLive = true
+	b.want(t, installing(needy("9.1")))
+	for range 3 {
+		_, last := b.settle(t)
+		require.NotEmpty(t, last.Reboot, "the packages are staged: %v", last.Problem)
+		b.OSTree.Deployments = b.OSTree.Deployments[1:]
+		b.Unfinalized = line
+		b.self.BootID += "0"
+	}
+	done, last := b.settle(t)
+	assert.NotContains(t, done, plan.LayerPackages, "it is not staged for ever")
+	require.NotNil(t, last.Problem)
+	assert.Equal(t, node.ReasonLayeringLost, last.Problem.Reason)
+	assert.Contains(t, last.Problem.Message, line)
+	assert.Contains(t, last.Problem.Message, host.LayeredFile)
 }

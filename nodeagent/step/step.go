@@ -101,7 +101,7 @@ func (r Runner) keep(s plan.Step, f plan.Facts) error {
 
 func (r Runner) dropIn(s plan.Step) error {
 	if s.Kind == plan.RemoveDropIn {
-		return r.Host.Files.Remove(host.DropIn)
+		return r.remove(host.DropIn)
 	}
 	return r.writeDropIn()
 }
@@ -147,7 +147,7 @@ func (r Runner) clear(ctx context.Context) error {
 		return err
 	}
 	for _, file := range append(host.Leftovers(), host.ProofLogs) {
-		if err := r.Host.Files.Remove(file); err != nil {
+		if err := r.remove(file); err != nil {
 			return fmt.Errorf("removing %s: %w", file, err)
 		}
 	}

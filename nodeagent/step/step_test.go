@@ -3,6 +3,9 @@
 package step_test
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -73,4 +76,35 @@ func TestLinksAreRepairedBeforeCRIOStarts(t *testing.T) {
 		assert.Equal(t, host.Target(host.Pending), target)
 	}
 	assert.Empty(t, plan.Repair(b.look(t).Slots))
+}
+
+// The machine-config operator lets a new node reboot into its own system, or finds that it runs
+// that already and goes on in the same boot. Either way the mark ends.
+func TestANewNodeIsInstalledOnceItsFirstBootIsOver(t *testing.T) {
+	t.Parallel()
+	const mark = "/etc/ignition-machine-config-encapsulated.json"
+	for name, over := range map[string]func(t *testing.T, b *bench){
+		"in the same boot": func(*testing.T, *bench) {},
+		"by a reboot": func(t *testing.T, b *bench) {
+			t.Helper()
+			require.NoError(t, b.Boot())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			require.NoError(t, b.Files.Write(mark, []byte(strings.Repeat("x", 3<<20)), 0o600))
+			b.want(t, installing(one()))
+			done, last := b.settle(t)
+			assert.Equal(t, []plan.Kind{plan.Keep}, done, "nothing but the intent is kept")
+			assert.NotEqual(t, node.PhaseInstalled, last.Phase)
+			assert.Contains(t, b.look(t).Host.Problem, "not yet rebooted")
+
+			require.NoError(t, os.Rename(filepath.Join(b.Root, mark), filepath.Join(b.Root, mark+".bak")))
+			over(t, b)
+			b.want(t, installing(one()))
+			_, last = b.settle(t)
+			assert.Equal(t, node.PhaseInstalled, last.Phase)
+		})
+	}
 }

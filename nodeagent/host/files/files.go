@@ -37,10 +37,10 @@ func (t Tree) On(disk Disk) Tree { return Tree{root: t.root, disk: disk} }
 func (t Tree) Path(path string) string { return filepath.Join(t.root, path) }
 
 // maxRead is the largest file that Read returns, in bytes. Records, settings and fragments are far
-// smaller.
-const maxRead = 1 << 20
+// smaller; the MachineConfig of a node has at most 1.5 MiB.
+const maxRead = 2 << 20
 
-// Read returns the content of a regular file of at most 1 MiB.
+// Read returns the content of a regular file of at most 2 MiB.
 func (t Tree) Read(path string) ([]byte, error) { return safefile.ReadPath(t.Path(path), maxRead) }
 
 // Readlink returns a link's target.

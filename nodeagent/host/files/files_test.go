@@ -241,7 +241,7 @@ func TestReadTakesSmallRegularFilesOnly(t *testing.T) {
 	require.NoError(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600))
 	_, err := tree.Read("/fifo")
 	require.ErrorIs(t, err, safefile.ErrNotRegular)
-	require.NoError(t, os.Truncate(mustCreate(t, filepath.Join(dir, "large")), 1<<20+1))
+	require.NoError(t, os.Truncate(mustCreate(t, filepath.Join(dir, "large")), 2<<20+1))
 	_, err = tree.Read("/large")
 	require.ErrorIs(t, err, safefile.ErrTooLarge)
 }

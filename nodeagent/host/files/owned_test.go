@@ -37,9 +37,9 @@ func TestAFileThatOthersCouldHaveWrittenIsRefused(t *testing.T) {
 			require.NoError(t, os.Remove(file))
 			require.NoError(t, unix.Mkfifo(file, 0o600))
 		},
-		"file has more than 1048576 bytes": func(t *testing.T, file string) {
+		"file has more than 2097152 bytes": func(t *testing.T, file string) {
 			t.Helper()
-			require.NoError(t, os.Truncate(file, 1<<20+1))
+			require.NoError(t, os.Truncate(file, 2<<20+1))
 		},
 		"file belongs to user 7, must belong to user 0: chown it": func(t *testing.T, file string) {
 			t.Helper()

@@ -2,13 +2,12 @@
 
 // Package ostree speaks to rpm-ostree through its program, which is its stable interface.
 //
-// What of github.com/coreos/rpmostree-client-go is right is used: its type of a deployment, how it
-// finds a layered deployment's base, and its search for the error of the last finalization. Its
-// Client runs nothing here, because
+// What of github.com/coreos/rpmostree-client-go is right is used: its type of a deployment, and how
+// it finds a layered deployment's base. Its Client runs nothing here, because
 //   - it starts the program with an empty environment, in which proxy, locale and the name of the
 //     client are lost;
-//   - it has neither a context nor a limit, and drops what the program says, so that "busy" and "not
-//     found" are the same error;
+//   - it has neither a context nor a limit, also where it searches the journal, and drops what the
+//     program says, so that "busy" and "not found" are the same error;
 //   - a negative timestamp keeps it from reading a status, and it does not read which packages are
 //     layered from files, which deployment is locked and which one was applied live;
 //   - it has no words for local packages with an upgrade in one transaction, for --idempotent and for
@@ -30,8 +29,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/coreos/rpmostree-client-go/pkg/client"
-
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
@@ -51,6 +48,7 @@ const (
 	booted  = "/run/ostree-booted"
 	deploys = "/ostree/deploy"
 	program = "/usr/bin/rpm-ostree"
+	journal = "/usr/bin/journalctl"
 	bootc   = "/usr/bin/bootc"
 	release = "/usr/lib/os-release"
 	timers  = "/etc/systemd/system/timers.target.wants"
@@ -68,16 +66,18 @@ type System struct {
 	seen seen
 }
 
-// seen is the last status. Each call starts rpm-ostree's daemon, and systemd refuses to start a
-// service many times in a short while.
+// seen is the last status, or why there is none. Each call starts rpm-ostree's daemon, and systemd
+// refuses to start a service many times in a short while.
 type seen struct {
 	status  host.OSTree
+	err     error
 	changed time.Time
 	at      time.Time
 }
 
 // How long a status counts while the deployments on disk are the same: a transaction changes
-// nothing there before its end.
+// nothing there before its end. That no answer came counts as long as a transaction does: a daemon
+// that does not start is not started for each look.
 const (
 	fresh     = 5 * time.Minute
 	freshBusy = 10 * time.Second
@@ -95,18 +95,29 @@ func (s *System) exists(name string) bool {
 	return err == nil
 }
 
+// finalizer makes the staged deployment bootable when the system goes down. Where it fails, nothing
+// but its journal tells: the next boot is that of the older deployment.
+const finalizer = "ostree-finalize-staged.service"
+
 // Unfinalized returns the first line that begins with "error:" of the service that finalizes
 // deployments at shutdown. Where there is no journal of the previous boot, nothing is known.
-func (s *System) Unfinalized(context.Context) (string, error) {
+func (s *System) Unfinalized(ctx context.Context) (string, error) {
 	if !s.exists(booted) {
 		return "", nil
 	}
-	var c client.Client
-	line, err := c.QueryPreviousDeploymentError()
-	if err != nil || line == nil {
-		return "", nil //nolint:nilerr // see above
+	limited, cancel := context.WithTimeout(ctx, statusLimit)
+	defer cancel()
+	//nolint:gosec // The host's own program.
+	printed, err := exec.CommandContext(limited, s.path(journal), "--boot=-1", "--output=cat", "--quiet", "_UID=0", "--unit="+finalizer).Output()
+	if err != nil {
+		return "", ctx.Err()
 	}
-	return *line, nil
+	for line := range strings.Lines(string(printed)) {
+		if strings.HasPrefix(line, "error:") {
+			return strings.TrimSpace(line), nil
+		}
+	}
+	return "", nil
 }
 
 // command is rpm-ostree with the caller's environment and the agent's name. It answers in English.

@@ -31,7 +31,11 @@ const script = `#!/bin/sh
 root=${0%/usr/bin/rpm-ostree}
 echo "$*" >>"$root/calls"
 env >"$root/env"
-if [ "$1" = status ]; then cat "$root/status"; exit; fi
+if [ "$1" = status ]; then
+	[ ! -e "$root/mute" ] || { echo "error: Couldn't start daemon" >&2; exit 1; }
+	cat "$root/status"
+	exit
+fi
 if [ -e "$root/hold" ]; then read -r go <"$root/hold"; echo done >"$root/ended"; fi
 [ -e "$root/says" ] || exit 0
 cat "$root/says" >&2
@@ -135,6 +139,57 @@ func TestTheStatusIsAskedForWhereSomethingMayHaveChanged(t *testing.T) {
 	require.Error(t, s.Layer(t.Context(), host.Layering{Install: []string{"/a.rpm"}}))
 	s.show(t, "rhcos-clean")
 	assert.Equal(t, 6, asked(), "an own change")
+}
+
+func TestADaemonThatDoesNotStartIsNotStartedForEachLook(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, "rhcos-clean")
+	s.write(t, "mute", "")
+	for range 20 {
+		_, err := s.Status(t.Context())
+		assert.Equal(t, host.OstreeCrashed, class(t, err))
+	}
+	assert.Len(t, s.calls(t), 1)
+	require.NoError(t, os.Remove(filepath.Join(s.root, "mute")))
+	s.now = s.now.Add(10 * time.Second)
+	o, err := s.Status(t.Context())
+	require.NoError(t, err)
+	assert.True(t, o.Exists)
+	assert.Len(t, s.calls(t), 2)
+
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	s.now = s.now.Add(time.Hour)
+	_, err = s.Status(ctx)
+	require.Error(t, err)
+	_, err = s.Status(t.Context())
+	require.NoError(t, err, "that a caller gave up says nothing of the daemon")
+}
+
+// A deployment that could not be finalized leaves no trace but its journal.
+func TestWhyAShutdownDidNotFinalizeIsInTheJournalOfThatBoot(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, "rhcos-clean")
+	unfinalized := func() string {
+		line, err := s.Unfinalized(t.Context())
+		require.NoError(t, err)
+		return line
+	}
+	assert.Empty(t, unfinalized(), "a host without journalctl")
+	hosttest.Program(t, filepath.Join(s.root, "usr/bin/journalctl"), []byte(`#!/bin/sh
+root=${0%/usr/bin/journalctl}
+echo "$*" >"$root/asked"
+[ -e "$root/journal" ] || { echo "Specifying boot ID or boot offset has no effect, no persistent journal was found." >&2; exit 1; }
+cat "$root/journal"
+`))
+	assert.Empty(t, unfinalized(), "a host that keeps no journal of earlier boots")
+	asked, err := os.ReadFile(filepath.Join(s.root, "asked"))
+	require.NoError(t, err)
+	assert.Equal(t, "--boot=-1 --output=cat --quiet _UID=0 --unit=ostree-finalize-staged.service\n", string(asked))
+	s.write(t, "journal", "Finalizing staged deployment\nerror: Installing kernel: regfile copy: No space left on device\nerror: later\n")
+	assert.Equal(t, "error: Installing kernel: regfile copy: No space left on device", unfinalized())
+	s.write(t, "journal", "Finalizing staged deployment\nBootloader updated\n")
+	assert.Empty(t, unfinalized())
 }
 
 func TestABootcHostIsKnownAsSuch(t *testing.T) {
@@ -243,6 +298,9 @@ func TestACallerThatGivesUpEndsNoTransaction(t *testing.T) {
 	require.NoError(t, err)
 	end()
 	require.ErrorIs(t, <-answered, context.Canceled)
+	s.show(t, "rhcos-transaction-active")
+	assert.Equal(t, host.OstreeBusy, class(t, s.Layer(t.Context(), host.Layering{Install: []string{"/a.rpm"}})), "the next status tells what became of it")
+	assert.Equal(t, []string{"status --json", "install -y --idempotent /a.rpm", "status --json"}, s.calls(t), "nothing is installed twice")
 	_, err = gate.WriteString("go\n")
 	require.NoError(t, err)
 	require.NoError(t, gate.Close())

@@ -29,12 +29,12 @@ func (s *System) Status(ctx context.Context) (host.OSTree, error) {
 	}
 	if changed := s.changed(); !s.counts(changed) {
 		status, err := s.ask(ctx)
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return host.OSTree{}, err
 		}
-		s.seen = seen{status: status, changed: changed, at: s.Now()}
+		s.seen = seen{status: status, err: err, changed: changed, at: s.Now()}
 	}
-	return s.seen.status, nil
+	return s.seen.status, s.seen.err
 }
 
 // ask asks without memory.
@@ -64,7 +64,7 @@ func (s *System) changed() time.Time {
 
 func (s *System) counts(changed time.Time) bool {
 	limit := fresh
-	if s.seen.status.Transaction != nil {
+	if s.seen.status.Transaction != nil || s.seen.err != nil {
 		limit = freshBusy
 	}
 	age := s.Now().Sub(s.seen.at)
