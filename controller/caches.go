@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -155,7 +154,5 @@ func heartbeat(before, after any) bool {
 	if !isNode || !stillNode {
 		return false
 	}
-	same := *old
-	same.ResourceVersion = n.ResourceVersion
-	return reflect.DeepEqual(&same, n)
+	return n.Renews(old)
 }

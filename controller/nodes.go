@@ -54,6 +54,11 @@ func watchNodes(kube kubernetes.Interface) (cache.SharedIndexInformer, error) {
 		}
 		out := facts.OfNode(n)
 		shared.Share(&out)
+		if before, found, err := informer.GetStore().GetByKey(n.Name); err == nil && found {
+			if b, ok := before.(*facts.Node); ok {
+				out.Reuse(b)
+			}
+		}
 		return &out, nil
 	})
 	if err != nil {

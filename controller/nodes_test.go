@@ -9,15 +9,18 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/rollout"
 )
@@ -70,6 +73,33 @@ func TestAHeartbeatIsANewVersionWithNothingNew(t *testing.T) {
 	assert.True(t, heartbeat(before, &later))
 	later.Ready = false
 	assert.False(t, heartbeat(before, &later))
+}
+
+// While a pass has not taken a heartbeat in, the cache's new version and the pass's old one share
+// what they say: thousands of heartbeats between two passes cost next to no memory.
+func TestTheCacheSharesWhatAHeartbeatRepeats(t *testing.T) {
+	t.Parallel()
+	intent, err := node.Intent{State: node.StateAbsent}.Identify("u").Encode()
+	require.NoError(t, err)
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "u", ResourceVersion: "7", Annotations: map[string]string{node.IntentAnnotation: intent}}}
+	kube := fake.NewClientset(n)
+	informer, err := watchNodes(kube)
+	require.NoError(t, err)
+	go informer.RunWithContext(t.Context())
+	require.True(t, cache.WaitForCacheSync(t.Context().Done(), informer.HasSynced))
+	before := all[*facts.Node](informer)[0]
+	for _, version := range []string{"8", "9"} {
+		n = n.DeepCopy()
+		n.ResourceVersion = version
+		n.Status.Images = []corev1.ContainerImage{{Names: []string{"an image"}, SizeBytes: 1}}
+		_, err = kube.CoreV1().Nodes().UpdateStatus(t.Context(), n, metav1.UpdateOptions{})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return all[*facts.Node](informer)[0].ResourceVersion == version }, time.Minute, time.Millisecond)
+		after := all[*facts.Node](informer)[0]
+		assert.NotSame(t, before, after)
+		assert.Same(t, before.Intent, after.Intent)
+	}
+	assert.Equal(t, "7", before.ResourceVersion, "a pass may have it")
 }
 
 func TestWhatMustNotWaitIsWrittenFirstAndWhatWasRefusedLast(t *testing.T) {

@@ -21,7 +21,7 @@ func (n Node) Unlisted() []string {
 
 // Unlabelled are the further handlers of the intent whose label the node does not carry.
 func (n Node) Unlabelled() []string {
-	return n.wanted(func(name string) bool { return n.Labels[node.FurtherLabel(name)] == "" })
+	return n.wanted(func(name string) bool { return n.Labels.Get(node.FurtherLabel(name)) == "" })
 }
 
 func (n Node) wanted(is func(name string) bool) []string {
@@ -41,7 +41,7 @@ func (n Node) wanted(is func(name string) bool) []string {
 func (n Node) FurtherLabels() []string {
 	var labels []string
 	for _, name := range node.FurtherHandlers() {
-		if _, carries := n.Labels[node.FurtherLabel(name)]; carries {
+		if n.Labels.Has(node.FurtherLabel(name)) {
 			labels = append(labels, node.FurtherLabel(name))
 		}
 	}

@@ -5,6 +5,7 @@
 package facts
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ type Node struct {
 	Name            string
 	UID             string
 	ResourceVersion string
-	Labels          map[string]string
+	Labels          Labels
 	// Linux is false only where the node says that it runs something else.
 	Linux bool
 	// Virtual is true where the node carries the taint that virtual-kubelet gives to its Nodes.
@@ -68,7 +69,7 @@ func OfNode(n *corev1.Node) Node {
 		Name:            n.Name,
 		UID:             string(n.UID),
 		ResourceVersion: n.ResourceVersion,
-		Labels:          n.Labels,
+		Labels:          LabelsOf(n.Labels),
 		Linux:           isLinux(n),
 		Virtual:         slices.ContainsFunc(n.Spec.Taints, virtual),
 		Ready:           isReady(n),
@@ -85,6 +86,31 @@ func OfNode(n *corev1.Node) Node {
 	out.readIntent(n.Annotations)
 	out.readReport(n.Annotations)
 	return out
+}
+
+// Renews is true for a new version of a Node that says nothing new, such as a kubelet's heartbeat.
+func (n *Node) Renews(before *Node) bool {
+	same := *before
+	same.ResourceVersion = n.ResourceVersion
+	return reflect.DeepEqual(&same, n)
+}
+
+// Reuse makes the Node keep in memory what the version before it has, as far as the two are equal.
+// Most versions are heartbeats: while anything keeps the version before, such a new one costs no
+// more than its own fields.
+func (n *Node) Reuse(before *Node) {
+	if n.Renews(before) {
+		version := n.ResourceVersion
+		*n = *before
+		n.ResourceVersion = version
+		return
+	}
+	if reflect.DeepEqual(n.Intent, before.Intent) {
+		n.Intent = before.Intent
+	}
+	if reflect.DeepEqual(n.Report, before.Report) {
+		n.Report = before.Report
+	}
 }
 
 func (n *Node) readIntent(annotations map[string]string) {
@@ -119,7 +145,7 @@ func (n *Node) readReport(annotations map[string]string) {
 
 // Labelled is true when the node carries the ready label.
 func (n Node) Labelled() bool {
-	return n.Labels[node.ReadyLabel] != ""
+	return n.Labels.Get(node.ReadyLabel) != ""
 }
 
 // Available is true when the node takes ordinary pods.

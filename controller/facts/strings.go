@@ -3,10 +3,11 @@
 package facts
 
 import (
+	"hash/maphash"
+	"maps"
 	"slices"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -18,11 +19,14 @@ func (n *Node) GetObjectMeta() metav1.Object {
 // mostStrings bounds Strings. Beyond it, what was shared stays so, and sharing begins anew.
 const mostStrings = 4096
 
-// Strings lets Nodes share the texts that most of them have in common: labels, versions, payloads.
-// Its zero value is empty. It is safe for concurrent use.
+// Strings lets Nodes share what most of them have in common: labels, versions, payloads. Its zero
+// value is empty. It is safe for concurrent use.
 type Strings struct {
 	mu    sync.Mutex
 	known map[string]string
+	// labels are sets of them by hash, see Labels.
+	labels map[uint64]map[string]string
+	seed   maphash.Seed
 	// handlers are lists of handlers, which few differ in.
 	handlers [][]string
 	// speaks are the versions that the agent of the Node before speaks.
@@ -33,19 +37,16 @@ type Strings struct {
 func (s *Strings) Share(n *Node) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	labels := make(map[string]string, len(n.Labels))
-	for key, value := range n.Labels {
-		if key != corev1.LabelHostname {
-			value = s.one(value)
-		}
-		labels[s.one(key)] = value
-	}
-	n.Labels = labels
+	n.Labels.shared = s.set(n.Labels.shared)
+	same(&n.Labels.host, n.Name)
 	n.Handlers = s.list(n.Handlers)
 	s.each(&n.Runs.OpenShift, &n.Runs.Kubernetes, &n.Runs.Architecture)
 	if i := n.Intent; i != nil {
 		s.each(&i.Owner.Name, &i.Owner.UID, (*string)(&i.State), &i.Payload, &i.Prefetch, (*string)(&i.HostPackages))
 		i.Handlers = s.list(i.Handlers)
+		same(&n.content, i.ID)
+		same(&i.Grants.RestartCRIO, n.BootID)
+		same(&i.Grants.Reboot, n.BootID)
 	}
 	if r := n.Report; r != nil {
 		s.each(&r.Architecture, (*string)(&r.Phase), &r.Payload, &r.Platform, &r.PayloadVersion, &r.Prefetched, &r.HostCheck, &r.HostWarning)
@@ -54,9 +55,17 @@ func (s *Strings) Share(n *Node) {
 			r.Speaks = s.speaks
 		}
 		s.speaks = r.Speaks
-		if n.Intent != nil && r.IntentID == n.Intent.ID {
-			r.IntentID = n.Intent.ID
+		same(&r.BootID, n.BootID)
+		if n.Intent != nil {
+			same(&r.IntentID, n.Intent.ID)
 		}
+	}
+}
+
+// same makes two equal texts one.
+func same(text *string, other string) {
+	if *text == other {
+		*text = other
 	}
 }
 
@@ -75,6 +84,35 @@ func (s *Strings) one(text string) string {
 	}
 	s.known[text] = text
 	return text
+}
+
+// mostSets bounds the sets of labels that are kept for further Nodes.
+const mostSets = 512
+
+// set returns an equal one that a Node had before. Where two sets have the same hash, only the
+// first one is shared.
+func (s *Strings) set(labels map[string]string) map[string]string {
+	if len(labels) == 0 {
+		return nil
+	}
+	if s.labels == nil || len(s.labels) >= mostSets {
+		s.labels, s.seed = map[uint64]map[string]string{}, maphash.MakeSeed()
+	}
+	var sum uint64
+	for key, value := range labels {
+		sum += maphash.Comparable(s.seed, [2]string{key, value})
+	}
+	if known, found := s.labels[sum]; found && maps.Equal(known, labels) {
+		return known
+	}
+	own := make(map[string]string, len(labels))
+	for key, value := range labels {
+		own[s.one(key)] = s.one(value)
+	}
+	if _, taken := s.labels[sum]; !taken {
+		s.labels[sum] = own
+	}
+	return own
 }
 
 // mostHandlers bounds the lists of handlers that are compared.

@@ -9,9 +9,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 )
 
@@ -21,7 +23,7 @@ func TestNodesShareWhatTheyHaveInCommonAndNothingChanges(t *testing.T) {
 	read := func() facts.Node {
 		n := facts.OfNode(whole(t))
 		// As a decoder makes them: equal texts in different places.
-		n.Labels = map[string]string{string([]byte("key")): string([]byte("value"))}
+		n.Labels = facts.LabelsOf(map[string]string{string([]byte("key")): string([]byte("value")), corev1.LabelHostname: string([]byte("host"))})
 		return n
 	}
 	a, b := read(), read()
@@ -29,7 +31,7 @@ func TestNodesShareWhatTheyHaveInCommonAndNothingChanges(t *testing.T) {
 	shared.Share(&b)
 	assert.Equal(t, read(), a)
 	assert.Equal(t, read(), b)
-	assert.Same(t, unsafe.StringData(a.Labels["key"]), unsafe.StringData(b.Labels["key"]))
+	assert.Same(t, unsafe.StringData(a.Labels.Get("key")), unsafe.StringData(b.Labels.Get("key")))
 	assert.Same(t, unsafe.StringData(a.Intent.Payload), unsafe.StringData(b.Intent.Payload))
 	assert.Same(t, &a.Handlers[0], &b.Handlers[0])
 }
@@ -38,11 +40,61 @@ func TestMoreTextsThanAreSharedChangeNothing(t *testing.T) {
 	t.Parallel()
 	var shared facts.Strings
 	for i := range 10_000 {
-		n := facts.Node{Labels: map[string]string{fmt.Sprint("key", i): fmt.Sprint("value", i)}, Handlers: []string{fmt.Sprint("handler", i)}}
+		labels := facts.LabelsOf(map[string]string{fmt.Sprint("key", i): fmt.Sprint("value", i)})
+		n := facts.Node{Labels: labels, Handlers: []string{fmt.Sprint("handler", i)}}
 		shared.Share(&n)
-		assert.Equal(t, map[string]string{fmt.Sprint("key", i): fmt.Sprint("value", i)}, n.Labels)
+		assert.Equal(t, labels, n.Labels)
 		assert.Equal(t, []string{fmt.Sprint("handler", i)}, n.Handlers)
 	}
+}
+
+// What thousands of Nodes have in common is in memory once: a Node with the labels of another one,
+// and a host name of its own, costs no map.
+func TestASetOfLabelsIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	var shared facts.Strings
+	read := func(i int) facts.Labels {
+		set := map[string]string{corev1.LabelHostname: fmt.Sprint("host", i)}
+		for label := range 30 {
+			set[fmt.Sprint("label", label)] = "true"
+		}
+		n := facts.Node{Labels: facts.LabelsOf(set)}
+		shared.Share(&n)
+		return n.Labels
+	}
+	first := read(0)
+	for i := range 100 {
+		next := read(i)
+		assert.Equal(t, fmt.Sprint("host", i), next.Get(corev1.LabelHostname))
+		assert.Equal(t, first.Shared(), next.Shared())
+	}
+}
+
+func TestAHeartbeatKeepsWhatWasThere(t *testing.T) {
+	t.Parallel()
+	before, later := facts.OfNode(whole(t)), facts.OfNode(whole(t))
+	later.ResourceVersion = "8"
+	assert.True(t, later.Renews(&before))
+	later.Reuse(&before)
+	assert.Same(t, before.Intent, later.Intent)
+	assert.Same(t, before.Report, later.Report)
+	assert.Same(t, unsafe.StringData(before.UID), unsafe.StringData(later.UID))
+	assert.Equal(t, before.Labels.Shared(), later.Labels.Shared())
+	assert.Equal(t, "8", later.ResourceVersion)
+	assert.Equal(t, "7", before.ResourceVersion)
+}
+
+func TestANewVersionKeepsWhatIsEqual(t *testing.T) {
+	t.Parallel()
+	before, later := facts.OfNode(whole(t)), facts.OfNode(whole(t))
+	later.Ready, later.Report.Phase = false, node.PhaseInstalled
+	assert.False(t, later.Renews(&before))
+	later.Reuse(&before)
+	assert.Same(t, before.Intent, later.Intent)
+	assert.False(t, later.Ready)
+	assert.True(t, before.Ready)
+	assert.Equal(t, node.PhaseInstalled, later.Report.Phase)
+	assert.Equal(t, node.PhaseIdle, before.Report.Phase)
 }
 
 func TestAnInformerFindsKeyAndVersionOfANode(t *testing.T) {

@@ -9,8 +9,6 @@ import (
 	"cmp"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/labels"
-
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 )
@@ -173,7 +171,7 @@ func (d *divider) selects(pool int, n facts.Node) bool {
 
 func (d *divider) matches(pool int, n facts.Node) bool {
 	selector := d.pools[pool].Config.Selector
-	return selector != nil && (d.isWorker(n) || d.stays(n)) && selector.Matches(labels.Set(n.Labels))
+	return selector != nil && (d.isWorker(n) || d.stays(n)) && selector.Matches(n.Labels)
 }
 
 // stays is true for a node without any role that a KataConfig installed: the first role label on

@@ -27,11 +27,11 @@ func workers(named bool) func(facts.Node) bool {
 	return plain
 }
 
-func isNamedWorker(n facts.Node) bool { return has(n, RoleWorker) }
+func isNamedWorker(n facts.Node) bool { return n.Labels.Has(RoleWorker) }
 
 // plain is a Linux node without any role.
 func plain(n facts.Node) bool {
-	for label := range n.Labels {
+	for label := range n.Labels.All() {
 		if strings.HasPrefix(label, rolePrefix) {
 			return false
 		}
@@ -41,9 +41,4 @@ func plain(n facts.Node) bool {
 
 // virtual is a node that some other service pretends to be: no agent can ever run there. Label and
 // taint are those that virtual-kubelet puts on its Nodes; each can be switched off there.
-func virtual(n facts.Node) bool { return n.Virtual || n.Labels["type"] == "virtual-kubelet" }
-
-func has(n facts.Node, label string) bool {
-	_, found := n.Labels[label]
-	return found
-}
+func virtual(n facts.Node) bool { return n.Virtual || n.Labels.Get("type") == "virtual-kubelet" }

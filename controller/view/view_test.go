@@ -34,8 +34,8 @@ func TestWhatWasWrittenIsSeenUntilTheCacheHasIt(t *testing.T) {
 	t.Parallel()
 	var v view.Nodes
 	v.Wrote(stored("8", map[string]string{"a": "written"}))
-	assert.Equal(t, "written", v.Read(factstest.Cached(stored("7", nil)), noon)[0].Labels["a"])
-	assert.Equal(t, "later", v.Read(factstest.Cached(stored("9", map[string]string{"a": "later"})), noon)[0].Labels["a"])
+	assert.Equal(t, "written", v.Read(factstest.Cached(stored("7", nil)), noon)[0].Labels.Get("a"))
+	assert.Equal(t, "later", v.Read(factstest.Cached(stored("9", map[string]string{"a": "later"})), noon)[0].Labels.Get("a"))
 	assert.Empty(t, v.Read(factstest.Cached(stored("7", nil)), noon)[0].Labels, "and is forgotten then")
 }
 
@@ -94,11 +94,11 @@ func TestWhatHasChangedIsReturnedOnce(t *testing.T) {
 	assert.Empty(t, v.Update(first, noon.Add(time.Hour)))
 
 	v.Wrote(stored("8", map[string]string{"a": "written"}))
-	assert.Equal(t, "written", v.Update(nil, noon.Add(time.Hour))["n"].Labels["a"])
+	assert.Equal(t, "written", v.Update(nil, noon.Add(time.Hour))["n"].Labels.Get("a"))
 	assert.Empty(t, v.Update(nil, noon))
 	assert.Empty(t, v.Update(cached(stored("7", nil)), noon), "the cache is behind")
 	later := v.Update(cached(stored("9", map[string]string{"a": "later"})), noon)["n"]
-	assert.Equal(t, "later", later.Labels["a"])
+	assert.Equal(t, "later", later.Labels.Get("a"))
 	assert.Equal(t, noon, later.Since)
 
 	assert.Equal(t, map[string]*facts.Node{"n": nil}, v.Update(map[string]*facts.Node{"n": nil, "never seen": nil}, noon))

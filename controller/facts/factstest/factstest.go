@@ -5,6 +5,7 @@
 package factstest
 
 import (
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,7 +35,7 @@ func Worker(name string, states ...State) facts.Node {
 		Name:            name,
 		UID:             "uid-of-" + name,
 		ResourceVersion: "1",
-		Labels:          map[string]string{"node-role.kubernetes.io/worker": ""},
+		Labels:          facts.LabelsOf(map[string]string{"node-role.kubernetes.io/worker": ""}),
 		Linux:           true,
 		Ready:           true,
 		BootID:          "boot-1",
@@ -47,12 +48,20 @@ func Worker(name string, states ...State) facts.Node {
 
 // With is a label on the node.
 func With(key, value string) State {
-	return func(n *facts.Node) { n.Labels[key] = value }
+	return relabelled(func(labels map[string]string) { labels[key] = value })
 }
 
 // Without is a label taken away.
 func Without(key string) State {
-	return func(n *facts.Node) { delete(n.Labels, key) }
+	return relabelled(func(labels map[string]string) { delete(labels, key) })
+}
+
+func relabelled(change func(map[string]string)) State {
+	return func(n *facts.Node) {
+		labels := maps.Collect(n.Labels.All())
+		change(labels)
+		n.Labels = facts.LabelsOf(labels)
+	}
 }
 
 // Cached is what a cache of the controller has of Nodes.
@@ -66,7 +75,7 @@ func Cached(nodes ...*corev1.Node) []*facts.Node {
 }
 
 // Ready carries the ready label.
-func Ready(n *facts.Node) { n.Labels[node.ReadyLabel] = node.ReadyValue }
+func Ready(n *facts.Node) { With(node.ReadyLabel, node.ReadyValue)(n) }
 
 // Unchanged has been as it is for a while.
 func Unchanged(long time.Duration) State {
@@ -242,7 +251,7 @@ func Proves(names ...string) State {
 
 // Carries has the label of a further handler.
 func Carries(name string) State {
-	return func(n *facts.Node) { n.Labels[node.FurtherLabel(name)] = node.ReadyValue }
+	return With(node.FurtherLabel(name), node.ReadyValue)
 }
 
 // Payload installs another image.
