@@ -4,18 +4,13 @@ package decide_test
 
 import (
 	"fmt"
-	"reflect"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
-	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/decide"
-	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/facts/factstest"
 	"github.com/kata-node/kata-node/controller/release"
-	"github.com/kata-node/kata-node/controller/rollout"
 	"github.com/kata-node/kata-node/controller/selection"
 	"github.com/kata-node/kata-node/payload/catalog"
 )
@@ -110,75 +105,6 @@ func (w *world) desired() release.Desired {
 	return release.Desired{Known: !w.unread, Version: fmt.Sprintf("4.%d.0-rc.1", w.published.desired)}
 }
 
-// divide is the division of what an instance has seen.
-func (w *world) divide(configs []*v1.KataConfig, seen decide.Seen) selection.Division {
-	var known []facts.Config
-	for _, kc := range configs {
-		known = append(known, facts.OfConfig(kc, facts.Defaults{Payload: w.settings().DefaultPayload, Catalog: seen.Catalog != nil, CatalogProblem: seen.CatalogProblem}))
-	}
-	return selection.Divide(known, release.Resolve(seen.Catalog, seen.Desired, seen.Nodes))
-}
-
-// rightPayload holds because no node gets a payload that is not for what it runs.
-func (w *world) rightPayload(p selection.Pool, m selection.Member, c rollout.Change, seen decide.Seen) {
-	if !p.Config.Catalogued {
-		if c.Intent.Payload != p.Config.Payload {
-			w.fails("%s gets %s, and %s names %s", m.Name, c.Intent.Payload, p.Config.Name, p.Config.Payload)
-		}
-		return
-	}
-	if seen.Catalog == nil {
-		w.fails("%s gets a payload without a catalogue", m.Name)
-	}
-	e, err := seen.Catalog.Resolve(catalog.Target(c.Node.Runs))
-	if err != nil || c.Intent.Payload != e.Image {
-		w.fails("%s runs %+v and gets %s: %v", m.Name, c.Node.Runs, c.Intent.Payload, err)
-	}
-}
-
-// fetchesLast holds for what is fetched ahead of time: it changes nothing else, only where no
-// member of the pool is at work or begins, and for no more than maxParallel at once.
-func (w *world) fetchesLast(p selection.Pool, changes map[string]rollout.Change) {
-	fetching, begun := 0, false
-	for _, m := range p.Members {
-		c := changes[m.Name]
-		if c.Event != rollout.EventPrefetch {
-			fetching += w.fetches(m)
-			continue
-		}
-		begun = true
-		before, after := *m.Intent, *c.Intent
-		if before.Prefetch == after.Prefetch || !m.Settled() {
-			w.fails("%s is to fetch what it has: %+v", m.Name, after)
-		}
-		if before.Prefetch = after.Prefetch; !reflect.DeepEqual(before, after) {
-			w.fails("%s gets more than something to fetch: %+v", m.Name, after)
-		}
-		if after.Prefetch != "" {
-			fetching++
-		}
-	}
-	if !begun {
-		return
-	}
-	for _, m := range p.Members {
-		if c := changes[m.Name]; c.Intent != nil && c.Event != rollout.EventPrefetch && c.Event != rollout.EventReboot || m.Carries() && w.moves(m.Node) {
-			w.fails("something is fetched for %s while %s is at work", p.Config.Name, m.Name)
-		}
-	}
-	if fetching > p.Config.MaxParallel {
-		w.fails("%d nodes of %s fetch at once", fetching, p.Config.Name)
-	}
-}
-
-// fetches is 1 for a node that is about to fetch something, and for no longer than a node may take.
-func (w *world) fetches(m selection.Member) int {
-	if m.Carries() && m.Intent.Prefetch != "" && m.Report != nil && m.Report.Prefetched == "" && w.now.Sub(m.Since) < w.settings().ProgressDeadline {
-		return 1
-	}
-	return 0
-}
-
 // hasAhead is true of a node that has fetched what its cluster's next version needs.
 func (w *world) hasAhead(p selection.Pool, m selection.Member) {
 	want := ""
@@ -201,15 +127,4 @@ func (h *host) fetch(found bool) (has string) {
 		return h.fetched
 	}
 	return ""
-}
-
-// payloadsOf are those that the members of a pool should have.
-func payloadsOf(p selection.Pool) []string {
-	var out []string
-	for _, m := range p.Members {
-		if m.Wanted != nil && !slices.Contains(out, m.Wanted.Payload) {
-			out = append(out, m.Wanted.Payload)
-		}
-	}
-	return out
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/decide/decidetest"
 	"github.com/kata-node/kata-node/controller/facts/factstest"
 )
 
@@ -75,7 +76,7 @@ func (w *world) flaps(h *host) { h.down, h.permit = w.rnd.IntN(8), permit{} }
 func (w *world) remakes(h *host) {
 	if h.object() != nil {
 		h.pods, h.permit = 0, permit{}
-		w.nodes.remove(h.name)
+		w.Nodes.Remove(h.name)
 		return
 	}
 	if w.likely(50) {
@@ -94,7 +95,7 @@ func (w *world) breaks(*host) {
 // administers changes the KataConfigs, or deletes one while another may select the same nodes.
 func (w *world) administers(*host) {
 	name := fmt.Sprintf("kc%d", w.rnd.IntN(3))
-	kc := w.configs.now[name]
+	kc := w.Configs.Now[name]
 	switch {
 	case kc == nil && !w.ending:
 		w.creates(name)
@@ -107,7 +108,7 @@ func (w *world) administers(*host) {
 }
 
 func (w *world) creates(name string) {
-	kc := &v1.KataConfig{ObjectMeta: metav1.ObjectMeta{Name: name, UID: w.uid(), Generation: 1, CreationTimestamp: metav1.NewTime(w.now)}}
+	kc := &v1.KataConfig{ObjectMeta: metav1.ObjectMeta{Name: name, UID: w.UID(), Generation: 1, CreationTimestamp: metav1.NewTime(w.now)}}
 	kc.Spec.KataConfigPoolSelector = w.selector()
 	if w.likely(50) {
 		kc.Spec.Config.MaxUnavailable = new(intstr.FromInt32(1 + w.rnd.Int32N(2)))
@@ -115,7 +116,7 @@ func (w *world) creates(name string) {
 	if w.likely(50) {
 		kc.Spec.Config.MaxParallel = new(1 + w.rnd.Int32N(4))
 	}
-	w.configs.put(kc, w.next())
+	w.Configs.Put(kc, w.Next())
 }
 
 func (w *world) selector() *v1.PoolSelector {
@@ -135,13 +136,13 @@ func (w *world) deletes(kc *v1.KataConfig) {
 		return
 	}
 	if len(kc.Finalizers) == 0 || forced {
-		w.configs.remove(kc.Name)
+		w.Configs.Remove(kc.Name)
 		return
 	}
 	kc = kc.DeepCopy()
 	kc.DeletionTimestamp = &metav1.Time{Time: w.now}
 	kc.Generation++
-	w.configs.put(kc, w.next())
+	w.Configs.Put(kc, w.Next())
 }
 
 func (w *world) changes(kc *v1.KataConfig) {
@@ -163,7 +164,7 @@ func (w *world) changes(kc *v1.KataConfig) {
 	default:
 		kc.Spec.Config.PayloadImage = w.one("", factstest.PayloadB, payloadC)
 	}
-	w.configs.put(kc, w.next())
+	w.Configs.Put(kc, w.Next())
 }
 
 // repair ends everything that only people can end, except the one broken host.
@@ -183,14 +184,14 @@ func (w *world) repair() {
 		}
 		h.edit(func(n *corev1.Node) { n.Spec.Unschedulable = false; delete(n.Annotations, node.MachineState) })
 	}
-	for _, name := range sorted(w.configs.now) {
-		kc := w.configs.now[name].DeepCopy()
+	for _, name := range decidetest.Names(w.Configs.Now) {
+		kc := w.Configs.Now[name].DeepCopy()
 		kc.Spec.Config.Paused = false
 		kc.Generation++
-		w.configs.put(kc, w.next())
+		w.Configs.Put(kc, w.Next())
 	}
-	if class := w.classes.now[node.RuntimeClass]; class != nil && class.Labels == nil {
-		w.classes.remove(node.RuntimeClass)
+	if class := w.Classes.Now[node.RuntimeClass]; class != nil && class.Labels == nil {
+		w.Classes.Remove(node.RuntimeClass)
 	}
 }
 

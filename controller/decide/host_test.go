@@ -62,14 +62,14 @@ type permit struct {
 func (h *host) bootID() string { return h.name + "-boot-" + strconv.Itoa(h.boot) }
 
 // object is the Node as the API server has it, nil while there is none.
-func (h *host) object() *corev1.Node { return h.w.nodes.now[h.name] }
+func (h *host) object() *corev1.Node { return h.w.Nodes.Now[h.name] }
 
 func (h *host) labelled() bool { return h.object() != nil && h.object().Labels[node.ReadyLabel] != "" }
 
 // register makes the Node anew: nothing of an earlier one is kept.
 func (h *host) register() {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
-		Name: h.name, UID: h.w.uid(), Annotations: map[string]string{},
+		Name: h.name, UID: h.w.UID(), Annotations: map[string]string{},
 		Labels: map[string]string{"node-role.kubernetes.io/worker": "", "pool": h.pool},
 	}}
 	if h.w.likely(30) {
@@ -93,7 +93,7 @@ func (h *host) store(n *corev1.Node) {
 	}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
 	h.says(&n.Status.NodeInfo)
-	h.w.nodes.put(n, h.w.next())
+	h.w.Nodes.Put(n, h.w.Next())
 }
 
 // heartbeat shows what the kubelet knows, where that has changed.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/decide"
+	"github.com/kata-node/kata-node/controller/decide/decidetest"
 	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/rollout"
 	"github.com/kata-node/kata-node/controller/selection"
@@ -38,15 +39,15 @@ func (w *world) fails(format string, args ...any) {
 			w.t.Logf("%s (%s): labels %v, unschedulable %v, %v, pods %d, serves %q", h.name, h.broken, n.Labels, n.Spec.Unschedulable, n.Annotations, h.pods, h.serving)
 		}
 	}
-	for _, name := range sorted(w.configs.now) {
-		kc := w.configs.now[name]
+	for _, name := range decidetest.Names(w.Configs.Now) {
+		kc := w.Configs.Now[name]
 		w.t.Logf("%s: deleted %v, finalizers %v, %+v, %+v", name, kc.DeletionTimestamp, kc.Finalizers, kc.Spec, kc.Status)
 	}
 	require.FailNowf(w.t, "simulation", "seed %d, late %v: "+format, append([]any{w.seed, w.late}, args...)...)
 }
 
 // lands judges a change of a Node at the moment at which the API server takes it.
-func (w *world) lands(l *leader, h *host, c rollout.Change) {
+func (w *world) lands(h *host, c rollout.Change) {
 	w.tells("%s of %s", c.Event, h.name)
 	w.sparesMachineConfig(c)
 	if len(c.Further) > 0 && c.Node.BootID == h.bootID() && !slices.Equal(h.handlers, c.Node.Intent.Handlers) {
@@ -58,8 +59,10 @@ func (w *world) lands(l *leader, h *host, c rollout.Change) {
 	if c.Untaint && c.Label != rollout.LabelSet && !c.Node.Labelled() {
 		w.fails("%s loses its start-up taint before it is ready", h.name)
 	}
-	if c.Label == rollout.LabelCleared {
+	if c.Label != rollout.LabelKept {
 		h.labelledByHand = false
+	}
+	if c.Label == rollout.LabelCleared {
 		if !c.Node.Answered() || c.Node.Intent.State != node.StateAbsent || c.Node.Report.BoundPods.Count > 0 {
 			w.fails("the label is taken from %s before it has said that no pod is bound: %+v", h.name, c.Node)
 		}
@@ -94,12 +97,12 @@ func (w *world) withinBudget() {
 
 // division is by what the API server has, and by the leader's catalogue.
 func (w *world) division() selection.Division {
-	seen := decide.Seen{}
-	for _, name := range sorted(w.nodes.now) {
-		seen.Nodes = append(seen.Nodes, facts.OfNode(w.nodes.now[name]))
+	seen := decide.Seen{Configs: slices.Collect(maps.Values(w.Configs.Now))}
+	for _, name := range decidetest.Names(w.Nodes.Now) {
+		seen.Nodes = append(seen.Nodes, facts.OfNode(w.Nodes.Now[name]))
 	}
 	w.leader.reads(&seen)
-	return w.divide(slices.Collect(maps.Values(w.configs.now)), seen)
+	return decidetest.Divide(seen, w.settings())
 }
 
 // classGoes holds because kubelets need the class for every sandbox.
@@ -124,88 +127,4 @@ func (w *world) same(d, whole decide.Decision) {
 	if !assert.Equal(w.t, whole, d) {
 		w.fails("what is decided by changes differs from what is decided by all Nodes")
 	}
-}
-
-// consistent is what every decision is, whatever the cluster looks like.
-func (w *world) consistent(d decide.Decision, seen decide.Seen) {
-	changes := map[string]rollout.Change{}
-	for _, c := range d.Changes {
-		if _, twice := changes[c.Node.Name]; twice {
-			w.fails("two changes of %s", c.Node.Name)
-		}
-		changes[c.Node.Name] = c
-		begins := starts(c)
-		if w.unguarded && (begins || c.Entered || c.Label == rollout.LabelSet) {
-			w.fails("%s of %s without policies", c.Event, c.Node.Name)
-		}
-	}
-	for _, p := range w.divide(seen.Configs, seen).Pools {
-		for _, m := range p.Members {
-			if c := changes[m.Name]; starts(c) {
-				w.rightPayload(p, m, c, seen)
-			}
-		}
-		w.withinWidth(p, changes)
-		w.fetchesLast(p, changes)
-		if d.Existing != nil && !p.Config.Deleting && (d.Desired == nil || d.Desired.Scheduling.NodeSelector[node.ReadyLabel] == "") {
-			w.fails("the RuntimeClass is withdrawn while %s is there: %+v", p.Config.Name, d.Desired)
-		}
-	}
-	w.rebootsWithinBudget(d, seen)
-	for _, s := range d.Statuses {
-		st := s.Status
-		sum := st.CompletedNodesCount + st.InProgressNodesCount + st.WaitingNodesCount + st.FailedNodesCount
-		if st.TotalNodesCount != sum || int(sum) > len(seen.Nodes) || len(st.Conditions) != 3 {
-			w.fails("the status of %s does not add up: %+v", s.Config.Name, st)
-		}
-	}
-}
-
-// starts is true for a change that gives a node something to install.
-func starts(c rollout.Change) bool {
-	return c.Intent != nil && c.Intent.State == node.StateInstalled && !c.Entered && c.Event != rollout.EventPrefetch
-}
-
-// withinWidth holds for the nodes that one KataConfig begins to work on: none while it is paused,
-// of each payload one until it is proved, and at most maxParallel of all together.
-func (w *world) withinWidth(p selection.Pool, changes map[string]rollout.Change) {
-	c := p.Config
-	for _, n := range slices.Concat(p.Members, p.Leaving) {
-		if _, changed := changes[n.Name]; changed && c.Paused && !c.Deleting {
-			w.fails("%s is changed although %s is paused", n.Name, c.Name)
-		}
-	}
-	begun, moving := 0, 0
-	for _, payload := range payloadsOf(p) {
-		b, m, proven := w.crew(p, payload, changes)
-		if b > 0 && !proven && b+m > 1 {
-			w.fails("%s starts %s on %d nodes while %d work, and none has proved it: %+v", c.Name, payload, b, m, changes)
-		}
-		w.stopsAtFailures(p, payload, b, proven)
-		begun, moving = begun+b, moving+m
-	}
-	if begun > 0 && begun+moving > c.MaxParallel {
-		w.fails("%s starts on %d nodes while %d work, and may work on %d: %+v", c.Name, begun, moving, c.MaxParallel, changes)
-	}
-}
-
-// crew counts the members that begin with a payload, and that are at work on it.
-func (w *world) crew(p selection.Pool, payload string, changes map[string]rollout.Change) (begun, moving int, proven bool) {
-	for _, n := range p.Members {
-		proven = proven || n.Settled() && n.Intent.Payload == payload
-		switch {
-		case n.Wanted == nil || n.Wanted.Payload != payload:
-		case starts(changes[n.Name]) && !n.Resumes():
-			begun++
-		case n.Carries() && w.moves(n.Node):
-			moving++
-		}
-	}
-	return begun, moving, proven
-}
-
-// moves is true for a node that is certain to get further by itself.
-func (w *world) moves(n facts.Node) bool {
-	answers := n.Answered() && n.Report.Error == nil && n.Report.HostCheck == "" && w.now.Sub(n.Since) < w.settings().ProgressDeadline
-	return n.Ready && answers && !n.Settled()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/kata-node/kata-node/controller/decide/decidetest"
 	"github.com/kata-node/kata-node/controller/facts/factstest"
 )
 
@@ -57,23 +58,23 @@ func stride() int {
 func (w *world) lives() {
 	w.t.Helper()
 	w.hosts[w.victim].broken, w.victim = "", -1
-	for _, kc := range w.configs.now {
+	for _, kc := range w.Configs.Now {
 		kc.Spec.KataConfigPoolSelector = nil
 	}
 	w.repair()
 	w.settles()
 	w.installed()
-	for _, name := range sorted(w.configs.now) {
-		kc := w.configs.now[name].DeepCopy()
+	for _, name := range decidetest.Names(w.Configs.Now) {
+		kc := w.Configs.Now[name].DeepCopy()
 		kc.Generation++
 		kc.Spec.Config.PayloadImage = factstest.PayloadB
-		w.configs.put(kc, w.next())
+		w.Configs.Put(kc, w.Next())
 	}
 	w.settles()
 	w.installed()
 	w.ending = true
-	for _, name := range sorted(w.configs.now) {
-		w.deletes(w.configs.now[name])
+	for _, name := range decidetest.Names(w.Configs.Now) {
+		w.deletes(w.Configs.Now[name])
 	}
 	w.settles()
 	w.removed()

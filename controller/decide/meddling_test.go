@@ -34,16 +34,21 @@ func (w *world) meddles(h *host) {
 	case 5:
 		h.edit(func(n *corev1.Node) { n.Annotations[node.ReportAnnotation] = w.one("", `{"version":9}`) })
 	case 6:
-		if w.classes.now[node.RuntimeClass] != nil {
-			w.classes.remove(node.RuntimeClass)
+		if w.Classes.Now[node.RuntimeClass] != nil {
+			w.Classes.Remove(node.RuntimeClass)
 		}
 	case 7:
 		w.meddlesWithTheClass()
 	}
 }
 
+func (w *world) putClass(class *nodev1.RuntimeClass) {
+	w.busy = true
+	w.Classes.Put(class, w.Next())
+}
+
 func (w *world) meddlesWithTheClass() {
-	class := w.classes.now[node.RuntimeClass]
+	class := w.Classes.Now[node.RuntimeClass]
 	if class == nil {
 		return
 	}

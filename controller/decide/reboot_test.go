@@ -6,9 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/controller/decide"
-	"github.com/kata-node/kata-node/controller/facts"
-	"github.com/kata-node/kata-node/controller/rollout"
 )
 
 // needs lets a host be one that has to be rebooted.
@@ -49,31 +46,4 @@ func (h *host) rebootsItself() bool {
 		return true
 	}
 	return false
-}
-
-// rebootsWithinBudget counts everything that is unavailable, by what the decision was made from.
-func (w *world) rebootsWithinBudget(d decide.Decision, seen decide.Seen) {
-	granted := map[string]bool{}
-	for _, c := range d.Changes {
-		granted[c.Node.Name] = c.Event == rollout.EventReboot
-	}
-	for _, p := range w.divide(seen.Configs, seen).Pools {
-		unavailable, more := 0, 0
-		for _, m := range p.Members {
-			switch {
-			case !m.Available(), w.underway(m.Node):
-				unavailable++
-			case granted[m.Name]:
-				more++
-			}
-		}
-		if more > 0 && unavailable+more > rollout.Budget(p) {
-			w.fails("%s lets %d nodes reboot while %d are unavailable, and may have %d", p.Config.Name, more, unavailable, rollout.Budget(p))
-		}
-	}
-}
-
-// underway is true for a grant of this boot that was given not long ago.
-func (w *world) underway(n facts.Node) bool {
-	return n.Answered() && n.Report.RebootRequired && n.Intent.Grants.Reboot == n.Report.BootID && w.now.Sub(n.Since) < w.settings().ProgressDeadline
 }

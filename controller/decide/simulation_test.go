@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/decide/decidetest"
 	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/selection"
 )
@@ -71,7 +72,7 @@ func (w *world) live() {
 	w.settles()
 	w.installed()
 	w.calm, w.ending = false, true
-	for _, kc := range w.configs.now {
+	for _, kc := range w.Configs.Now {
 		w.deletes(kc)
 	}
 	for range stormy / 4 {
@@ -129,11 +130,11 @@ func (w *world) installed() {
 
 func (w *world) saysSo(p selection.Pool, done int) {
 	w.t.Helper()
-	s := w.configs.now[p.Config.Name].Status
+	s := w.Configs.Now[p.Config.Name].Status
 	if int(s.CompletedNodesCount) < done || int(s.TotalNodesCount) < done {
 		w.fails("%s does not say that %d nodes are complete: %+v", p.Config.Name, done, s)
 	}
-	class := w.classes.now[node.RuntimeClass]
+	class := w.Classes.Now[node.RuntimeClass]
 	if !p.Config.Deleting && class == nil {
 		w.fails("there is no RuntimeClass for %s", p.Config.Name)
 	}
@@ -157,7 +158,7 @@ func (w *world) removed() {
 	for _, h := range w.hosts {
 		w.isClean(h)
 	}
-	if len(w.configs.now) > 0 || w.classes.now[node.RuntimeClass] != nil {
-		w.fails("KataConfigs %v or the RuntimeClass %v are left", sorted(w.configs.now), w.classes.now)
+	if len(w.Configs.Now) > 0 || w.Classes.Now[node.RuntimeClass] != nil {
+		w.fails("KataConfigs %v or the RuntimeClass %v are left", decidetest.Names(w.Configs.Now), w.Classes.Now)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/decide/decidetest"
 	"github.com/kata-node/kata-node/controller/facts/factstest"
 )
 
@@ -20,7 +21,7 @@ import (
 // others edit what is the controller's, caches lag, writes conflict, instances die and freeze, pods
 // come and go, and one host is broken.
 type world struct {
-	cluster
+	decidetest.Cluster
 
 	t    *testing.T
 	seed uint64
@@ -110,7 +111,7 @@ func (w *world) leads() {
 	case l.frozen > 0 && l.left != nil:
 		l.thawsInTime()
 	case w.calm:
-		l.catchUp()
+		l.CatchUp()
 		l.pass()
 	default:
 		l.watch()
@@ -133,7 +134,7 @@ func (h *host) schedule() {
 }
 
 func (h *host) draws() bool {
-	class, n := h.w.classes.now[node.RuntimeClass], h.object()
+	class, n := h.w.Classes.Now[node.RuntimeClass], h.object()
 	if class == nil || n == nil || n.Spec.Unschedulable || n.Status.Conditions[0].Status != corev1.ConditionTrue {
 		return false
 	}

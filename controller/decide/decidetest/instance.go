@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package decidetest
+
+import (
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/kata-node/kata-node/api/node"
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/decide"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/facts/factstest"
+	"github.com/kata-node/kata-node/controller/rollout"
+	"github.com/kata-node/kata-node/controller/runtimeclass"
+	"github.com/kata-node/kata-node/controller/view"
+)
+
+// Rules is what a simulation says about an instance.
+type Rules interface {
+	World
+	Judge
+}
+
+// World is what is around an instance.
+type World interface {
+	// Now is the instance's clock.
+	Now() time.Time
+	// Reads adds what an instance sees apart from Nodes, KataConfigs, classes and the ledger.
+	Reads(*decide.Seen)
+	// Store stores the Node with the change made, and returns what the API server answers.
+	Store(after *corev1.Node) *corev1.Node
+	// Wrote is called when the API server has taken any write.
+	Wrote()
+	// Answered is false where the answer to a write is lost.
+	Answered() bool
+}
+
+// Judge says whether what an instance does is right.
+type Judge interface {
+	// Lands judges a change of a Node that the API server is about to take.
+	Lands(rollout.Change)
+	// Landed judges what became of it.
+	Landed(before, after *corev1.Node)
+	// Withdrawn judges the deletion of the RuntimeClass.
+	Withdrawn()
+	// Fails ends the simulation.
+	Fails(format string, args ...any)
+}
+
+// Instance is one instance of the controller, with its caches and with its writes as controller.go
+// and package apply make them.
+type Instance struct {
+	Nodes   Informer[*corev1.Node]
+	Configs Informer[*v1.KataConfig]
+	Classes Informer[*nodev1.RuntimeClass]
+	Ledgers Informer[*corev1.ConfigMap]
+
+	on    *Cluster
+	rules Rules
+
+	view    view.Nodes
+	decider decide.Cluster
+	// whole is a view that is read anew in each pass.
+	whole view.Nodes
+	// entered is what this instance wrote into the ledger last, refused whether it could not in the
+	// present pass.
+	entered *corev1.ConfigMap
+	refused bool
+}
+
+// Start returns an instance that has listed everything.
+func Start(c *Cluster, rules Rules) *Instance {
+	i := &Instance{
+		on: c, rules: rules,
+		Nodes: Watch(&c.Nodes), Configs: Watch(&c.Configs), Classes: Watch(&c.Classes), Ledgers: Watch(&c.Ledgers),
+	}
+	i.CatchUp()
+	return i
+}
+
+// CatchUp takes in everything that has happened.
+func (i *Instance) CatchUp() { i.Follow(func(behind int) int { return behind }) }
+
+// Follow takes in some of what has happened, of each kind for itself.
+func (i *Instance) Follow(some func(behind int) int) {
+	i.Nodes.Follow(some(i.Nodes.Behind()))
+	i.Configs.Follow(some(i.Configs.Behind()))
+	i.Classes.Follow(some(i.Classes.Behind()))
+	i.Ledgers.Follow(some(i.Ledgers.Behind()))
+}
+
+// Relist lets all watches end with 410.
+func (i *Instance) Relist() {
+	i.Nodes.Relist()
+	i.Configs.Relist()
+	i.Classes.Relist()
+	i.Ledgers.Relist()
+}
+
+// Seen is what a pass sees, once: the Nodes that have changed are returned by no later call.
+func (i *Instance) Seen() decide.Seen {
+	s := decide.Seen{
+		Configs: i.Configs.List(), RuntimeClass: i.Classes.Has[node.RuntimeClass], Ledger: i.ledger(),
+		Nodes: i.whole.Read(factstest.Cached(i.Nodes.List()...), i.rules.Now()), Changed: i.view.Update(i.changed(), i.rules.Now()),
+	}
+	i.rules.Reads(&s)
+	return s
+}
+
+// changed is what the cache has of the Nodes whose changes it has taken in since the last pass.
+func (i *Instance) changed() map[string]*facts.Node {
+	out := map[string]*facts.Node{}
+	for name := range i.Nodes.changed {
+		out[name] = nil
+		if n, found := i.Nodes.Has[name]; found {
+			out[name] = factstest.Cached(n)[0]
+		}
+	}
+	clear(i.Nodes.changed)
+	return out
+}
+
+// Decide decides by what has changed, as the controller does.
+func (i *Instance) Decide(seen decide.Seen, settings decide.Settings) decide.Decision {
+	return i.decider.Decide(seen, settings, i.rules.Now())
+}
+
+// Writes are those that a decision leads to, in their order. Each is refused where its object is
+// not what the decision was made from.
+func (i *Instance) Writes(d decide.Decision) []func() {
+	var out []func()
+	for _, kc := range d.Accept {
+		out = append(out, func() { i.finalizers(kc, append(slices.Clone(kc.Finalizers), facts.Finalizer)) })
+	}
+	if (d.Existing != nil || d.Desired != nil) && (d.Existing == nil || runtimeclass.Foreign(d.Existing) == nil) {
+		out = append(out, func() { i.class(d.Existing, d.Desired) })
+	}
+	i.refused = false
+	switch {
+	case d.RestoreLedger:
+		out = append(out, i.restores()...)
+	case d.Ledger != nil:
+		out = append(out, func() { i.enter(*d.Ledger) })
+	}
+	for _, c := range d.Changes {
+		out = append(out, func() { i.node(c) })
+	}
+	for _, s := range d.Statuses {
+		if !equality.Semantic.DeepEqual(s.Config.Status, s.Status) {
+			out = append(out, func() { i.config(s.Config, func(kc *v1.KataConfig) { kc.Status = s.Status }) })
+		}
+	}
+	for _, kc := range d.Release {
+		out = append(out, func() {
+			i.finalizers(kc, slices.DeleteFunc(slices.Clone(kc.Finalizers), func(f string) bool { return f == facts.Finalizer }))
+		})
+	}
+	return out
+}
+
+func (i *Instance) finalizers(kc *v1.KataConfig, finalizers []string) {
+	i.config(kc, func(kc *v1.KataConfig) { kc.Finalizers = finalizers })
+}
+
+func (i *Instance) config(read *v1.KataConfig, change func(*v1.KataConfig)) {
+	kc, current := i.on.Configs.Current(read)
+	if !current {
+		return
+	}
+	i.rules.Wrote()
+	kc = kc.DeepCopy()
+	change(kc)
+	if kc.DeletionTimestamp != nil && len(kc.Finalizers) == 0 {
+		i.on.Configs.Remove(kc.Name)
+		return
+	}
+	i.on.Configs.Put(kc, i.on.Next())
+}
+
+func (i *Instance) class(existing, desired *nodev1.RuntimeClass) {
+	present, found := i.on.Classes.Now[node.RuntimeClass]
+	switch {
+	case existing == nil && found, existing != nil && (!found || present.ResourceVersion != existing.ResourceVersion):
+	case existing == nil:
+		made := desired.DeepCopy()
+		made.UID = i.on.UID()
+		i.putClass(made)
+	case desired == nil:
+		i.rules.Withdrawn()
+		i.rules.Wrote()
+		i.on.Classes.Remove(node.RuntimeClass)
+	case !runtimeclass.Same(existing, desired):
+		i.putClass(runtimeclass.Merge(existing, desired))
+	}
+}
+
+func (i *Instance) putClass(class *nodev1.RuntimeClass) {
+	i.rules.Wrote()
+	i.on.Classes.Put(class, i.on.Next())
+}
+
+// node is refused where the Node is not what the decision was made from, or a grant is entered in no
+// ledger.
+func (i *Instance) node(c rollout.Change) {
+	before, found := i.on.Nodes.Now[c.Node.Name]
+	if c.Entered && i.refused || !found || string(before.UID) != c.Node.UID || before.ResourceVersion != c.Node.ResourceVersion {
+		return
+	}
+	i.rules.Lands(c)
+	i.rules.Wrote()
+	after := before.DeepCopy()
+	if err := Apply(after, c); err != nil {
+		i.rules.Fails("%s of %s: %v", c.Event, c.Node.Name, err)
+	}
+	after = i.rules.Store(after)
+	i.rules.Landed(before, after)
+	if i.rules.Answered() {
+		i.view.Wrote(after)
+		i.whole.Wrote(after)
+	}
+}
+
+// Apply makes a change on a Node, as the patch of package apply does.
+func Apply(n *corev1.Node, c rollout.Change) error {
+	switch {
+	case c.ClearIntent:
+		delete(n.Annotations, node.IntentAnnotation)
+	case c.Intent != nil:
+		document, err := c.Intent.Encode()
+		if err != nil {
+			return err
+		}
+		n.Annotations[node.IntentAnnotation] = document
+	}
+	if c.Untaint {
+		n.Spec.Taints = c.Node.Taints
+	}
+	switch c.Label {
+	case rollout.LabelSet:
+		n.Labels[node.ReadyLabel] = node.ReadyValue
+	case rollout.LabelCleared:
+		delete(n.Labels, node.ReadyLabel)
+		for _, label := range c.Node.FurtherLabels() {
+			delete(n.Labels, label)
+		}
+	case rollout.LabelKept:
+	}
+	for _, name := range c.Further {
+		n.Labels[node.FurtherLabel(name)] = node.ReadyValue
+	}
+	return nil
+}
