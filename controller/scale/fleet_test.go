@@ -4,21 +4,18 @@ package scale_test
 
 import (
 	"bytes"
-	"fmt"
-	"maps"
 	"os"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts/factstest"
+	"github.com/kata-node/kata-node/controller/scale/scaletest"
 )
 
 // account is the one that the policies of deploy/ name.
@@ -33,8 +30,6 @@ func must(err error) {
 	}
 }
 
-func nodeType() metav1.TypeMeta { return metav1.TypeMeta{APIVersion: "v1", Kind: "Node"} }
-
 // newFleet is a cluster of Nodes as large as those of OpenShift, about 18 KB each in JSON, with an
 // agent on each of them that follows its intent. What deploy/ ships is applied.
 func newFleet(size int) *apiServer {
@@ -42,10 +37,13 @@ func newFleet(size int) *apiServer {
 	s.patched = s.agent
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	images, fields := imagesOfANode(), fieldsOfANode()
+	like := scaletest.Node(0) // All of them share its images and fields.
 	for i := range size {
-		n := oneNode(i)
-		n.Status.Images, n.ManagedFields = images, fields
+		n := scaletest.Node(i)
+		n.Status.Images, n.ManagedFields = like.Status.Images, like.ManagedFields
+		report, err := scaletest.Idle(i).Encode()
+		must(err)
+		n.Annotations[node.ReportAnnotation] = report
 		s.stamp(n)
 		s.nodes[n.Name] = n
 	}
@@ -147,7 +145,7 @@ func (s *apiServer) report(name string, r node.Report) {
 // setReady changes the kubelet's own condition.
 func (s *apiServer) setReady(name string, status corev1.ConditionStatus) {
 	_, err := s.update(name, func(n *corev1.Node) error {
-		n.Status.Conditions = conditions(status, time.Now())
+		n.Status.Conditions = scaletest.Conditions(status, time.Now())
 		return nil
 	})
 	must(err)
@@ -161,78 +159,4 @@ func (s *apiServer) heartbeats() {
 	for _, name := range names {
 		s.setReady(name, corev1.ConditionTrue)
 	}
-}
-
-func nameOf(i int) string { return fmt.Sprintf("worker-%05d.example.internal", i) }
-
-func oneNode(i int) *corev1.Node {
-	name := nameOf(i)
-	report, err := node.Report{Version: node.Version, Speaks: []int{node.Version}, BootID: bootOf(i), Architecture: "amd64", Phase: node.PhaseIdle}.Encode()
-	must(err)
-	n := &corev1.Node{
-		TypeMeta:   nodeType(),
-		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", i)), CreationTimestamp: metav1.Now(), Labels: labelsOf(name, i)},
-		Spec:       corev1.NodeSpec{ProviderID: fmt.Sprintf("aws:///eu-central-1a/i-%017d", i)},
-	}
-	n.Annotations = map[string]string{
-		node.ReportAnnotation:                             report,
-		"k8s.ovn.org/l3-gateway-config":                   fmt.Sprintf(`{"default":{"mode":"shared","bridge-id":"br-ex","interface-id":"br-ex_%s","ip-addresses":["10.0.%d.%d/16"],"next-hops":["10.0.0.1"],"node-port-enable":"true","vlan-id":"0"}}`, name, i/250, i%250),
-		"machineconfiguration.openshift.io/currentConfig": "rendered-worker-0123456789abcdef0123456789abcdef",
-		"machineconfiguration.openshift.io/desiredConfig": "rendered-worker-0123456789abcdef0123456789abcdef",
-		"machineconfiguration.openshift.io/state":         "Done",
-	}
-	n.Status.Conditions = conditions(corev1.ConditionTrue, time.Now())
-	n.Status.NodeInfo = corev1.NodeSystemInfo{
-		BootID: bootOf(i), MachineID: bootOf(i), SystemUUID: bootOf(i), OperatingSystem: "linux", Architecture: "amd64",
-		KubeletVersion: "v1.33.5", ContainerRuntimeVersion: "cri-o://1.33.12-3.rhaos4.20.git64c6a00.el9",
-		OSImage: "Red Hat Enterprise Linux CoreOS 9.6.20251013-0 (Plow)", KernelVersion: "5.14.0-570.96.1.el9_6.x86_64",
-	}
-	n.Status.RuntimeHandlers = []corev1.NodeRuntimeHandler{{Name: ""}, {Name: "crun"}, {Name: "runc"}, {Name: node.Handler}}
-	n.Status.Capacity = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("64"), corev1.ResourceMemory: resource.MustParse("263840768Ki"), corev1.ResourcePods: resource.MustParse("250")}
-	n.Status.Allocatable = n.Status.Capacity
-	return n
-}
-
-func bootOf(i int) string { return fmt.Sprintf("0a1b2c3d-0000-4000-8000-%012d", i) }
-
-// labelsOf are 27 labels, as many as a node of OpenShift with node feature discovery has.
-func labelsOf(name string, i int) map[string]string {
-	labels := map[string]string{
-		corev1.LabelHostname: name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64",
-		"node-role.kubernetes.io/worker": "", corev1.LabelInstanceTypeStable: "m6i.metal",
-		corev1.LabelTopologyRegion: "eu-central-1", corev1.LabelTopologyZone: fmt.Sprintf("eu-central-1%c", 'a'+i%3),
-	}
-	features := map[string]string{}
-	for f := range 20 {
-		features[fmt.Sprintf("feature.node.kubernetes.io/cpu-cpuid.FEATURE%02d", f)] = "true"
-	}
-	maps.Copy(labels, features)
-	return labels
-}
-
-func conditions(ready corev1.ConditionStatus, now time.Time) []corev1.NodeCondition {
-	var out []corev1.NodeCondition
-	for _, kind := range []corev1.NodeConditionType{corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure} {
-		out = append(out, corev1.NodeCondition{Type: kind, Status: corev1.ConditionFalse, LastHeartbeatTime: metav1.NewTime(now), Reason: "KubeletHasSufficient", Message: "kubelet has sufficient memory available"})
-	}
-	return append(out, corev1.NodeCondition{Type: corev1.NodeReady, Status: ready, LastHeartbeatTime: metav1.NewTime(now), Reason: "KubeletReady", Message: "kubelet is posting ready status"})
-}
-
-func imagesOfANode() []corev1.ContainerImage {
-	images := make([]corev1.ContainerImage, 0, 50)
-	for i := range 50 {
-		images = append(images, corev1.ContainerImage{SizeBytes: 1 << 28, Names: []string{
-			fmt.Sprintf("quay.io/openshift-release-dev/ocp-v4.0-art-dev@sha256:%064d", i), "quay.io/openshift-release-dev/ocp-v4.0-art-dev:<none>",
-		}})
-	}
-	return images
-}
-
-func fieldsOfANode() []metav1.ManagedFieldsEntry {
-	const fields = `{"f:metadata":{"f:annotations":{"f:k8s.ovn.org/node-subnets":{}},"f:labels":{"f:feature.node.kubernetes.io/cpu-cpuid.FEATURE00":{}}}}`
-	var out []metav1.ManagedFieldsEntry
-	for _, manager := range []string{"kubelet", "kube-controller-manager", "ovnkube-node", "machine-config-daemon", "nfd-master", "kata-controller"} {
-		out = append(out, metav1.ManagedFieldsEntry{Manager: manager, Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(strings.Repeat(" ", 900) + fields)})
-	}
-	return out
 }

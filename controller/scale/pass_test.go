@@ -15,6 +15,7 @@ import (
 	"github.com/kata-node/kata-node/controller/decide"
 	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/facts/factstest"
+	"github.com/kata-node/kata-node/controller/scale/scaletest"
 	"github.com/kata-node/kata-node/controller/view"
 )
 
@@ -73,7 +74,7 @@ func newInstalled(size int) *installed {
 	f := &installed{config: kc, cached: map[string]*facts.Node{}}
 	c := facts.OfConfig(kc, facts.Defaults{})
 	for i := range size {
-		n := facts.OfNode(oneNode(i))
+		n := facts.OfNode(scaletest.Node(i))
 		factstest.Done(c)(&n)
 		n.Report.BootID = n.BootID
 		f.cached[n.Name] = &n

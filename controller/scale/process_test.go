@@ -3,18 +3,17 @@
 package scale_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/kata-node/kata-node/controller/scale/scaletest"
 )
 
 // process is a program under measurement.
@@ -59,37 +58,21 @@ func (p *process) stop() {
 	}
 }
 
-// cpu is what the process has used, see proc_pid_stat(5).
 func (p *process) cpu() time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	used, err := scaletest.CPU(p.cmd.Process.Pid)
 	if err != nil {
 		p.b.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	var ticks int
-	for _, field := range fields[11:13] {
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			p.b.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / 100
+	return used
 }
 
 // memory is one line of proc_pid_status(5), in MiB.
 func (p *process) memory(line string) float64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	size, err := scaletest.MiB(p.cmd.Process.Pid, line)
 	if err != nil {
 		p.b.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(status), "\n"+line+":")
-	kilobytes, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-	if err != nil {
-		p.b.Fatal(err)
-	}
-	return kilobytes / 1024
+	return size
 }
 
 // credential is a kubeconfig file for the server.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kata-node/kata-node/controller/scale/scaletest"
 )
 
 // events is how many changes of single nodes are measured.
@@ -168,7 +170,7 @@ func (s *apiServer) event(b *testing.B, answers answered, i int) time.Duration {
 		status = corev1.ConditionTrue
 	}
 	reached := answers(status)
-	s.setReady(nameOf(i/2), status)
+	s.setReady(scaletest.Name(i/2), status)
 	return until(b, "the answer to an event", reached)
 }
 

@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/kata-node/kata-node/controller/scale/scaletest"
 )
 
 // The kinds of events of a watch.
@@ -139,7 +141,7 @@ func (s *apiServer) begin(out *stream, t target, version string, initial bool) {
 func (s *apiServer) end(t target) runtime.Object {
 	meta := metav1.ObjectMeta{ResourceVersion: strconv.FormatInt(s.version, 10), Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"}}
 	if t.resource == "nodes" {
-		return &corev1.Node{TypeMeta: nodeType(), ObjectMeta: meta}
+		return &corev1.Node{TypeMeta: scaletest.NodeType(), ObjectMeta: meta}
 	}
 	o := &unstructured.Unstructured{Object: map[string]any{}}
 	o.SetAPIVersion(t.group.String())
