@@ -49,7 +49,7 @@ func (a *Agent) step(ctx context.Context, r Result) (bool, time.Duration) {
 		if ctx.Err() != nil {
 			return false, 0
 		}
-		wait := a.attempts.note(s, err, a.Now())
+		wait := a.attempts.note(s, err, a.Now(), a.spread)
 		return wait == 0, min(soonest, wait)
 	}
 	return false, soonest
@@ -66,7 +66,7 @@ func (a *Agent) tidy(ctx context.Context, r Result, most int) (done int) {
 			continue
 		}
 		err := a.run(ctx, s, r.Facts)
-		if ctx.Err() == nil && a.attempts.note(s, err, a.Now()) == 0 {
+		if ctx.Err() == nil && a.attempts.note(s, err, a.Now(), a.spread) == 0 {
 			done++
 		}
 	}

@@ -71,6 +71,9 @@ type Agent struct {
 	// Renew ends this process, and with it what it keeps of files that have changed since. systemd
 	// starts another.
 	Renew func(why error)
+	// Spread chooses how long to wait before a retry from the longest delay; nil for a random one of
+	// at least its half.
+	Spread func(longest time.Duration) time.Duration
 	// Meter takes figures; it may be nil.
 	Meter Meter
 	// Prune deletes what interrupted pulls left. It is called once: before the first pull, or when
@@ -172,7 +175,7 @@ func (a *Agent) report(ctx context.Context, r node.Report, sentence string) {
 // reports is made by the first of Run and Pass.
 func (a *Agent) reports() *publisher {
 	if a.publish == nil {
-		a.publish = newPublisher(a.API, a.Log, a.Now)
+		a.publish = newPublisher(a.API, a.Log, a.Now, a.spread)
 	}
 	return a.publish
 }

@@ -102,8 +102,9 @@ func (a attempts) wait(s plan.Step, now time.Time) time.Duration {
 }
 
 // note records an outcome and returns when to look again. A step that succeeds and is planned again
-// at once has no effect on what is observed, which is a failure too.
-func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
+// at once has no effect on what is observed, which is a failure too. spread turns the longest delay
+// into the one of this node.
+func (a attempts) note(s plan.Step, err error, now time.Time, spread func(time.Duration) time.Duration) time.Duration {
 	before, repeated := a[s]
 	useless := err == nil && repeated && (before.err == nil || before.useless)
 	if useless {
@@ -114,13 +115,13 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 		return 0
 	}
 	this := attempt{err: err, failures: before.failures + 1, noted: now, useless: useless}
-	delay := retryIn(err, this.failures)
+	delay := spread(retryIn(err, this.failures))
 	if s.Kind == plan.Verify && damage.Differs(err) {
 		this.found = err.Error()
 		if this.found == before.found {
 			this.again = before.again + 1
 			this.err = fmt.Errorf("the same after another pull, so the payload itself is wrong and is tried again within %s: %w", wrongRetry, err)
-			delay = wrongBackoff(this.again)
+			delay = spread(wrongBackoff(this.again))
 		}
 	}
 	if s.Kind == plan.Drain {
@@ -135,15 +136,15 @@ func (a attempts) note(s plan.Step, err error, now time.Time) time.Duration {
 	return delay
 }
 
-// retryIn returns how long to wait after so many failures in a row. A registry that limits requests
-// has been asked several times by then, as late as it wanted: see host/images.
+// retryIn returns how long to wait at most after so many failures in a row. A registry that limits
+// requests has been asked several times by then, as late as it wanted: see host/images.
 func retryIn(err error, failures int) time.Duration {
 	fault, pulling := errors.AsType[*host.Fault](err)
 	switch {
 	case lasts(err), pulling && fault.Kind == host.Lasting:
 		return wrongBackoff(failures)
 	case pulling && fault.Kind == host.Throttled:
-		return spread(lastRetry)
+		return lastRetry
 	}
 	return backoff(failures)
 }

@@ -44,18 +44,23 @@ const (
 	drainRetry = 20 * time.Second
 )
 
-// backoff is the time from a failure to the next try, for everything that the agent tries again.
+// backoff is the longest time from a failure to the next try, for everything that the agent tries
+// again.
 func backoff(failures int) time.Duration {
-	return spread(min(firstRetry<<min(failures-1, 16), lastRetry))
+	return min(firstRetry<<min(failures-1, 16), lastRetry)
 }
 
 // wrongBackoff is backoff for what only a person can mend.
 func wrongBackoff(failures int) time.Duration {
-	return spread(min(lastRetry<<min(failures-1, 16), wrongRetry))
+	return min(lastRetry<<min(failures-1, 16), wrongRetry)
 }
 
-func spread(delay time.Duration) time.Duration {
-	return delay/2 + rand.N(delay/2+1) //nolint:gosec // spreads retries, guards nothing
+// spread keeps the agents of a cluster from trying at the same time.
+func (a *Agent) spread(longest time.Duration) time.Duration {
+	if a.Spread != nil {
+		return a.Spread(longest)
+	}
+	return longest/2 + rand.N(longest/2+1) //nolint:gosec // spreads retries, guards nothing
 }
 
 // rests counts the looks in a row that found the same.

@@ -29,10 +29,12 @@ const (
 
 // publisher writes the newest report until it is written, in parallel with a step that takes long.
 type publisher struct {
-	api  cluster.API
-	log  logrus.FieldLogger
-	now  func() time.Time
-	wake chan struct{}
+	api cluster.API
+	log logrus.FieldLogger
+	now func() time.Time
+	// spread turns the longest delay of a retry into the one of this node.
+	spread func(time.Duration) time.Duration
+	wake   chan struct{}
 	// parallel is whether run writes; without it offer does.
 	parallel bool
 
@@ -53,8 +55,8 @@ type message struct {
 	condition cluster.Condition
 }
 
-func newPublisher(api cluster.API, log logrus.FieldLogger, now func() time.Time) *publisher {
-	return &publisher{api: api, log: log, now: now, wake: make(chan struct{}, 1)}
+func newPublisher(api cluster.API, log logrus.FieldLogger, now func() time.Time, spread func(time.Duration) time.Duration) *publisher {
+	return &publisher{api: api, log: log, now: now, spread: spread, wake: make(chan struct{}, 1)}
 }
 
 // offer replaces what is to be written, and waits a little for the write unless one failed a moment
@@ -181,7 +183,7 @@ func (p *publisher) note(m *message, err error) {
 		p.next = p.now().Add(unknownRetry)
 	default:
 		p.failures++
-		p.next = p.now().Add(backoff(p.failures))
+		p.next = p.now().Add(p.spread(backoff(p.failures)))
 		p.log.WithError(err).Warnf("The report is not written; it is tried again")
 	}
 }
