@@ -77,7 +77,17 @@ func holds(e ledger.Entry, n facts.Node, found bool, limits Limits, now time.Tim
 	if caused, until := outstanding(n, limits, now); caused {
 		return moving, until
 	}
+	if e.Kind == ledger.RestartCRIO && !n.Ready && used(e, n) {
+		return expired(n.Since, limits.Answer, now, excused)
+	}
 	return settled, time.Time{}
+}
+
+// used is true in the boot of a restart that was granted. The kubelet is restarted with CRI-O, and
+// may be Ready again later than the agent reports that it went on: until then the node is
+// unavailable because of the grant. Later on, when the entry is over, it would be for another reason.
+func used(e ledger.Entry, n facts.Node) bool {
+	return n.Intent != nil && n.Intent.Grants.RestartCRIO == e.Boot && n.Report != nil && n.Report.BootID == e.Boot
 }
 
 // compare takes versions that have no order for a later one.

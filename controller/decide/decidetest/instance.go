@@ -224,34 +224,3 @@ func (i *Instance) node(c rollout.Change) {
 		i.whole.Wrote(after)
 	}
 }
-
-// Apply makes a change on a Node, as the patch of package apply does.
-func Apply(n *corev1.Node, c rollout.Change) error {
-	switch {
-	case c.ClearIntent:
-		delete(n.Annotations, node.IntentAnnotation)
-	case c.Intent != nil:
-		document, err := c.Intent.Encode()
-		if err != nil {
-			return err
-		}
-		n.Annotations[node.IntentAnnotation] = document
-	}
-	if c.Untaint {
-		n.Spec.Taints = c.Node.Taints
-	}
-	switch c.Label {
-	case rollout.LabelSet:
-		n.Labels[node.ReadyLabel] = node.ReadyValue
-	case rollout.LabelCleared:
-		delete(n.Labels, node.ReadyLabel)
-		for _, label := range c.Node.FurtherLabels() {
-			delete(n.Labels, label)
-		}
-	case rollout.LabelKept:
-	}
-	for _, name := range c.Further {
-		n.Labels[node.FurtherLabel(name)] = node.ReadyValue
-	}
-	return nil
-}
