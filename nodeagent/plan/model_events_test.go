@@ -3,6 +3,7 @@
 package plan_test
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -16,7 +17,7 @@ func (m *model) event(hands bool) {
 	events := []func(){
 		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
 		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.installKernel, m.startOrEndOtherWork, m.goOrComeBack,
-		m.discard, m.workOnSystem, m.update, m.layerByHand, m.loseOrGetKVM,
+		m.fillOrFreeDisk, m.discard, m.workOnSystem, m.update, m.layerByHand, m.loseOrGetKVM,
 		m.needReboot, m.needReboot, m.cordonOrNot, m.startPod, m.guardOrNotPods, m.updateAgent,
 	}
 	if hands {
@@ -167,6 +168,21 @@ func (m *model) refuseOrNot() {
 func (m *model) breakStore() {
 	m.broken = !m.broken
 	m.note("EVENT store broken %v", m.broken)
+}
+
+// fillOrFreeDisk is about the file system of /var and /etc; /run is in memory.
+func (m *model) fillOrFreeDisk() {
+	m.full = !m.full
+	m.note("EVENT full disk %v", m.full)
+}
+
+// lacksRoom reports whether a step needs room on a disk that has none. Those that only delete files
+// need none, and the clearing of a store deletes its records, too.
+func (m *model) lacksRoom(s plan.Step) bool {
+	return m.full && slices.Contains([]plan.Kind{
+		plan.Keep, plan.Pull, plan.Prefetch, plan.LayerPackages, plan.UnlayerPackages, plan.WriteDropIn, plan.LoadModules, plan.Record,
+		plan.BuildGuest, plan.BuildAhead, plan.DeleteImage, plan.RebootNode,
+	}, s.Kind)
 }
 
 func (m *model) silence() {

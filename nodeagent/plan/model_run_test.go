@@ -79,12 +79,12 @@ func (m *model) pass(failing float64) string {
 	m.publish(f, p)
 	for _, s := range p.Tidy {
 		m.note("tidy %s", s)
-		if violated := m.carryOut(s, f, m.random.Float64() < failing); violated != "" {
+		if violated := m.carryOut(s, f, m.random.Float64() < failing || m.lacksRoom(s)); violated != "" {
 			return fmt.Sprintf("%s: %s", violated, s)
 		}
 	}
 	for _, s := range p.Next() {
-		fail := m.random.Float64() < failing
+		fail := m.random.Float64() < failing || m.lacksRoom(s)
 		m.note("step %s", s)
 		if violated := m.carryOut(s, f, fail); violated != "" {
 			return fmt.Sprintf("%s: %s", violated, s)

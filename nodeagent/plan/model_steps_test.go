@@ -4,16 +4,22 @@ package plan_test
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
+// halfway are steps that leave something where they fail, or where the agent dies in them.
+func halfway(k plan.Kind) bool {
+	return slices.Contains([]plan.Kind{plan.Verify, plan.RestartCRIO, plan.BuildAhead, plan.Prove, plan.Control, plan.Clear}, k)
+}
+
 // carryOut is what a step does to the model. It returns the invariant that the step violates, or
 // nothing.
 func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
-	if fail && s.Kind != plan.Verify && s.Kind != plan.RestartCRIO && s.Kind != plan.BuildAhead && s.Kind != plan.Prove && s.Kind != plan.Control {
+	if fail && !halfway(s.Kind) {
 		m.note("  fails: %s", s)
 		return ""
 	}
@@ -72,9 +78,7 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 				return "CLEAR with a mount of " + id
 			}
 		}
-		m.lacksFurther = ""
-		m.store, m.images, m.guests, m.served, m.restarted, m.lacks, m.used, m.modules = false, map[string]bool{}, map[string]bool{}, nil, record.Restarted{}, "", 0, false
-		m.rebooted, m.vain = record.Rebooted{}, ""
+		m.clear(fail)
 	case plan.Cordon, plan.Drain, plan.RebootNode, plan.Uncordon, plan.ForgetReboot:
 		return m.carryOutReboot(s)
 	default:
@@ -135,6 +139,17 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 		return "UNKNOWN step"
 	}
 	return ""
+}
+
+// clear deletes the store, which makes room, and then the records, unless the agent dies between.
+func (m *model) clear(half bool) {
+	m.store, m.images, m.guests, m.full = false, map[string]bool{}, map[string]bool{}, false
+	if half {
+		m.note("  dies after the store")
+		return
+	}
+	m.served, m.restarted, m.lacks, m.lacksFurther, m.used, m.modules = nil, record.Restarted{}, "", "", 0, false
+	m.rebooted, m.vain = record.Rebooted{}, ""
 }
 
 func (m *model) loadModules(f plan.Facts) string {

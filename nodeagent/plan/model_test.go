@@ -74,6 +74,7 @@ type model struct {
 	store  bool
 	guests map[string]bool // by slot, whether it is whole
 	broken bool            // the store cannot be read
+	full   bool            // nothing can be written there
 
 	// Below /run.
 	slots          map[string]*modelSlot
