@@ -118,7 +118,7 @@ func (i Intent) Encode() (string, error) {
 // Validate returns what makes the intent unusable, or nil.
 func (i Intent) Validate() error {
 	if i.Version != Version {
-		return fmt.Errorf("version %d is not one that this program speaks (%d): bring controller and agent to neighbouring versions", i.Version, Version)
+		return fmt.Errorf("version %d is not one that this program speaks (%d): bring the program that wrote it and this one to neighbouring versions", i.Version, Version)
 	}
 	if i.ID == "" {
 		return errors.New("id is empty: a report could not answer it")

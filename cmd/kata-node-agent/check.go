@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kata-node/kata-node/nodeagent/check"
-	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
@@ -34,7 +33,7 @@ starts virtual machines with the host's QEMU and virtiofsd. The exit status is 1
 				return err
 			}
 			observer := observe.Observer{Host: w.untouched(), Self: w.self}
-			facts, err := observer.Look(c.Context(), cluster.Told{})
+			facts, err := observer.Look(c.Context(), w.told())
 			if err != nil {
 				// A host without systemd or with a broken store can be checked all the same.
 				err = errors.Join(err, observer.Check(c.Context(), &facts.Host, facts.Runtime))

@@ -18,7 +18,6 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent"
-	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
@@ -37,7 +36,7 @@ func (w *wiring) parts() []part {
 	observer := observe.Observer{Host: w.untouched(), Self: w.self}
 	return []part{
 		{"status.txt", func(ctx context.Context) ([]byte, error) {
-			facts, err := observer.Look(ctx, cluster.Told{})
+			facts, err := observer.Look(ctx, w.told())
 			if err != nil {
 				return nil, err
 			}
@@ -47,7 +46,7 @@ func (w *wiring) parts() []part {
 			return out.Bytes(), err
 		}},
 		{"check.json", func(ctx context.Context) ([]byte, error) {
-			facts, err := observer.Look(ctx, cluster.Told{})
+			facts, err := observer.Look(ctx, w.told())
 			if err != nil {
 				err = errors.Join(err, observer.Check(ctx, &facts.Host, facts.Runtime))
 			}

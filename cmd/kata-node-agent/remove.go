@@ -69,8 +69,8 @@ func again(before *node.Intent, file string) string {
 	switch {
 	case file != "":
 		return fmt.Sprintf("; what %s says is done when kata-agent.service is started: delete that file, or keep the service from starting (systemctl disable kata-agent)", file)
-	case before != nil && before.State == node.StateInstalled:
-		return fmt.Sprintf("; KataConfig %s installs it again when kata-agent.service is started: change what it selects, or keep the service from starting (systemctl disable kata-agent)", orElse(before.Owner.Name, "(unknown)"))
+	case before != nil && before.State == node.StateInstalled && before.Owner.Name != "":
+		return fmt.Sprintf("; KataConfig %s installs it again when kata-agent.service is started: change what it selects, or keep the service from starting (systemctl disable kata-agent)", before.Owner.Name)
 	}
 	return ""
 }

@@ -30,6 +30,7 @@ func TestWhatWouldInstallItAgainIsNamed(t *testing.T) {
 	installed := &node.Intent{State: node.StateInstalled, Owner: node.Owner{Name: "kata"}}
 	assert.Contains(t, again(installed, ""), "KataConfig kata installs it again when kata-agent.service is started")
 	assert.Contains(t, again(installed, "/etc/kata-agent/intent.json"), "what /etc/kata-agent/intent.json says is done")
+	assert.Empty(t, again(&node.Intent{State: node.StateInstalled}, ""), "it came from a file that is followed no more")
 	assert.Empty(t, again(nil, ""))
 	assert.Empty(t, again(&node.Intent{State: node.StateAbsent}, ""))
 }

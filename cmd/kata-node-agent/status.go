@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/packages"
@@ -29,7 +28,7 @@ func statusCommand(root *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			facts, err := observe.Observer{Host: w.untouched(), Self: w.self}.Look(c.Context(), cluster.Told{})
+			facts, err := observe.Observer{Host: w.untouched(), Self: w.self}.Look(c.Context(), w.told())
 			if err != nil {
 				return err
 			}
@@ -79,7 +78,11 @@ func intentLine(i *node.Intent) string {
 	if i == nil {
 		return "none"
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s (id %s, KataConfig %s)", i.State, i.Payload, i.ID, orElse(i.Owner.Name, "none")))
+	line := fmt.Sprintf("%s %s", i.State, i.Payload)
+	if i.Owner.Name == "" { // One of a file has none.
+		return fmt.Sprintf("%s (id %s)", strings.TrimSpace(line), i.ID)
+	}
+	return fmt.Sprintf("%s (id %s, KataConfig %s)", strings.TrimSpace(line), i.ID, i.Owner.Name)
 }
 
 // aheadLine is empty where nothing is to be fetched ahead of time.

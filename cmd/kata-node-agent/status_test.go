@@ -52,6 +52,14 @@ func TestStatusIsOneScreen(t *testing.T) {
 	}
 }
 
+func TestAnIntentOfAFileHasNoKataConfig(t *testing.T) {
+	t.Parallel()
+	i := node.Intent{ID: "x", State: node.StateAbsent}
+	assert.Equal(t, "Absent (id x)", intentLine(&i))
+	i.Owner.Name = "kata"
+	assert.Equal(t, "Absent (id x, KataConfig kata)", intentLine(&i))
+}
+
 func TestStatusAsADocument(t *testing.T) {
 	t.Parallel()
 	facts := updated()

@@ -95,6 +95,15 @@ func (w *wiring) source(root string, log logrus.FieldLogger) source {
 	return nodeclient.New(w.kubeconfig(root), log)
 }
 
+// told is what a command knows that asks no API server: the intent file where there is one, and
+// nothing of a cluster.
+func (w *wiring) told() cluster.Told {
+	if file := w.settings.IntentFile; file != "" {
+		return fileclient.Follow(w.tree, file)
+	}
+	return cluster.Told{}
+}
+
 // label is empty on hosts without SELinux, whose kernel refuses the mount option and ignores labels
 // of files.
 func label(context string) string {

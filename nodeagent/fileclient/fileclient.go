@@ -21,8 +21,7 @@ import (
 
 // Files is what a client works through.
 type Files interface {
-	// ReadOwned returns the content of a file that no other user can have written.
-	ReadOwned(path string) ([]byte, error)
+	Owned
 	// Watch calls changed after each change of a file until the context ends.
 	Watch(ctx context.Context, path string, changed func()) error
 	Read(path string) ([]byte, error)
@@ -60,10 +59,18 @@ func (c *Client) Run(ctx context.Context) {
 	}
 }
 
-// Told reads the file. No file is no intent; one that may not be followed is a problem, and what is
-// installed continues to serve.
-func (c *Client) Told() cluster.Told {
-	content, err := c.files.ReadOwned(c.path)
+// Told reads the file, see [Follow].
+func (c *Client) Told() cluster.Told { return Follow(c.files, c.path) }
+
+// Owned reads files that no other user can have written.
+type Owned interface {
+	ReadOwned(path string) ([]byte, error)
+}
+
+// Follow reads an intent file. No file is no intent; one that may not be followed is a problem, and
+// what is installed continues to serve.
+func Follow(files Owned, path string) cluster.Told {
+	content, err := files.ReadOwned(path)
 	told := alone()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -52,7 +52,7 @@ func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, erro
 // pods.
 func running(told cluster.Told, r plan.Runtime) (pods []string) {
 	for _, s := range r.Sandboxes {
-		if told.Alone && s.Ready && s.Handler == node.Handler {
+		if told.Alone && s.Ready && slices.Contains(node.PodHandlers(), s.Handler) {
 			pods = append(pods, s.Name)
 		}
 	}
@@ -62,7 +62,7 @@ func running(told cluster.Told, r plan.Runtime) (pods []string) {
 
 func seen(told cluster.Told) plan.Cluster {
 	return plan.Cluster{
-		BoundPods: told.Pods, PodsKnown: told.PodsKnown, Labelled: told.Labelled, Busy: told.Busy, Unguarded: told.Unguarded,
+		Alone: told.Alone, BoundPods: told.Pods, PodsKnown: told.PodsKnown, Labelled: told.Labelled, Busy: told.Busy, Unguarded: told.Unguarded,
 		Cordoned: told.Cordoned, CordonedIn: told.CordonedIn, Evictable: told.Evictable, Ending: told.Ending,
 	}
 }

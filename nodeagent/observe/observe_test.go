@@ -72,11 +72,13 @@ func TestWithoutAClusterPodsAreThoseThatCRIORuns(t *testing.T) {
 	m.Sandboxes = []host.Sandbox{
 		{ID: "2", Handler: node.Handler, Namespace: "ns", Name: "b", Ready: true},
 		{ID: "1", Handler: node.Handler, Namespace: "ns", Name: "a", Ready: true},
+		{ID: "5", Handler: node.FurtherHandler("rs"), Namespace: "ns", Name: "c", Ready: true},
 		{ID: "3", Handler: node.Handler, Namespace: "ns", Name: "ended"},
 		{ID: "4", Handler: node.ProofHandler, Namespace: "kata-agent", Name: "proof", Ready: true},
 	}
 	f := look(t, m, cluster.Told{Known: true, PodsKnown: true, Alone: true})
-	assert.Equal(t, []string{"ns/a", "ns/b"}, f.Cluster.BoundPods)
+	assert.Equal(t, []string{"ns/a", "ns/b", "ns/c"}, f.Cluster.BoundPods)
+	assert.True(t, f.Cluster.Alone)
 	assert.Empty(t, look(t, m, cluster.Told{Known: true, PodsKnown: true}).Cluster.BoundPods, "an API server knows better")
 }
 

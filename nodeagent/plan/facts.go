@@ -71,6 +71,9 @@ type Intent struct {
 
 // Cluster is what the API server shows of this node apart from its intent.
 type Cluster struct {
+	// Alone is whether there is no cluster: the intent is a file, and no controller acts on the
+	// report.
+	Alone bool
 	// PodsKnown is whether BoundPods and Labelled count. The pods must have been listed after the
 	// label was seen: a removal relies on both.
 	PodsKnown bool

@@ -45,13 +45,13 @@ func (w *way) offers(offered []string) bool {
 		switch {
 		case !slices.Contains(node.FurtherHandlers(), name):
 			return w.problem(Verify, node.ReasonHandlerNotOffered,
-				fmt.Sprintf("this agent knows no handler %s: bring it to the controller's version, or take %s out of spec.config.handlers", handler, name))
+				fmt.Sprintf("this agent knows no handler %s: %s, or %s", handler, w.facts.Cluster.newer(), w.facts.Cluster.without(name)))
 		case len(offered) == 0:
 			w.do(Verify)
 			return true
 		case !slices.Contains(offered, handler):
 			return w.problem(Verify, node.ReasonHandlerNotOffered,
-				fmt.Sprintf("payload %q offers no handler %s: take %s out of spec.config.handlers, or use a payload with it", w.payload, handler, name))
+				fmt.Sprintf("payload %q offers no handler %s: %s, or use a payload with it", w.payload, handler, w.facts.Cluster.without(name)))
 		}
 	}
 	return true

@@ -71,7 +71,7 @@ func (w *way) restart() bool {
 		return w.waitFor(f.Cluster.Busy)
 	case !granted:
 		w.awaitsGrant = true
-		return w.waitFor("the controller's grant to restart CRI-O in this boot")
+		return w.waitFor(f.Cluster.grant())
 	}
 	w.do(RestartCRIO)
 	return true

@@ -22,7 +22,7 @@ func (p *planner) orphaned() {
 		p.plan.Phase = node.PhaseInstalled
 		return
 	}
-	p.plan.Wait = "the controller to say what is wanted of the installation on this node"
+	p.plan.Wait = p.facts.Cluster.decision()
 }
 
 // keepServing lets pods of what was served last start again, from the local store alone: whatever

@@ -29,6 +29,8 @@ type Plan struct {
 	Notice string
 	// Wait says what the plan waits for at this moment, empty when nothing is.
 	Wait string
+	// Alone is whether the node has no controller, see [Cluster].
+	Alone bool
 }
 
 // Problem is a fact that stands in the way of what is wanted.
@@ -62,7 +64,7 @@ func (p Plan) Next() []Step {
 // For returns the plan for these facts. An absent intent means keep what is there: only an explicit
 // Absent removes. Whatever is wanted, links that lead nowhere are repaired first.
 func For(f Facts) Plan {
-	p := &planner{facts: f, linked: f.Slots}
+	p := &planner{facts: f, plan: Plan{Alone: f.Cluster.Alone}, linked: f.Slots}
 	p.repair()
 	p.urgent = len(p.plan.Lines)
 	if f.Runtime.Active && len(f.Runtime.Restarted.Dependents) > 0 {

@@ -190,13 +190,13 @@ func where(r node.Report, p plan.Plan) string {
 	case p.Wait != "":
 		return fmt.Sprintf("waiting for %s; %s", p.Wait, serving)
 	}
-	return standing(r, serving)
+	return standing(r, p, serving)
 }
 
-func standing(r node.Report, serving string) string {
+func standing(r node.Report, p plan.Plan, serving string) string {
 	switch r.Phase {
 	case node.PhaseIdle:
-		return "nothing is installed and nothing is wanted: no KataConfig selects this node" + warning(r)
+		return "nothing is installed and nothing is wanted: " + unwanted(p) + warning(r)
 	case node.PhaseInstalling, node.PhaseAwaitingGrant:
 		return "installing; " + serving
 	case node.PhaseInstalled:
@@ -207,6 +207,13 @@ func standing(r node.Report, serving string) string {
 		return "everything is removed"
 	}
 	return serving
+}
+
+func unwanted(p plan.Plan) string {
+	if p.Alone {
+		return "there is no intent file"
+	}
+	return "no KataConfig selects this node"
 }
 
 func warning(r node.Report) string {

@@ -37,6 +37,7 @@ func TestSentence(t *testing.T) {
 	} {
 		assert.Equal(t, want, report.Sentence(c.r, plan.Plan{Wait: c.wait}))
 	}
+	assert.Equal(t, "nothing is installed and nothing is wanted: there is no intent file", report.Sentence(node.Report{Phase: node.PhaseIdle}, plan.Plan{Alone: true}))
 }
 
 func TestANoticeIsPartOfTheSentence(t *testing.T) {
