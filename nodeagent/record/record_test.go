@@ -5,6 +5,7 @@ package record_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -71,6 +72,41 @@ func TestEveryRecordIsReadAsItWasWritten(t *testing.T) {
 		got, err = kind.load(tree)
 		require.NoError(t, err, name)
 		assert.Equal(t, kind.none, got, "%s: one that cannot be read counts as missing", name)
+	}
+}
+
+// written are the records of kinds as version 0.1.0 of the agent writes them. A later version still
+// reads them, and this one reads those of a later version, which may have more fields.
+func written() map[string]string {
+	return map[string]string{
+		"served":    `{"payload":"p","slot":"s"}`,
+		"verified":  `{"architecture":"amd64","handlerType":"vm","shimCompatibility":"1"}`,
+		"restarted": `{"intent":"i","invocation":"c"}`,
+		"lacks":     `{"invocation":"c"}`,
+		"proved":    `{"invocation":"c"}`,
+		"failed":    `{"invocation":"c","times":1,"words":"no"}`,
+		"origin":    `{"image":"i","platform":"d","payload":"p","release":"1"}`,
+	}
+}
+
+func TestRecordsOfNeighbouringVersionsAreRead(t *testing.T) {
+	t.Parallel()
+	for name, kind := range kinds() {
+		root := t.TempDir()
+		tree := files.Below(root)
+		require.NoError(t, kind.save(tree), name)
+		require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			document, err := os.ReadFile(path)
+			require.NoError(t, err)
+			assert.Equal(t, written()[name], string(document), name)
+			return os.WriteFile(path, []byte(strings.TrimSuffix(written()[name], "}")+`,"later":{"a":[1]}}`), 0o600)
+		}))
+		got, err := kind.load(tree)
+		require.NoError(t, err, name)
+		assert.Equal(t, kind.want, got, name)
 	}
 }
 
