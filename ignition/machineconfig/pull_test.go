@@ -34,8 +34,12 @@ const noting = `#!/bin/sh
 echo "${0##*/} $*" >>"$CALLS"
 `
 
-// counting is a systemctl that knows how often the agent that is current was started again.
-const counting = noting + `[ "$1" != show ] || cat "$KATA_ROOT/var/lib/kata-agent/bin/current/restarts" 2>/dev/null || echo 0
+// counting is a systemctl that knows how often the agent that is current was started again, and its
+// state.
+const counting = noting + `case $1$2 in
+show*NRestarts) cat "$KATA_ROOT/var/lib/kata-agent/bin/current/restarts" 2>/dev/null || echo 0 ;;
+show*ActiveState) cat "$KATA_ROOT/var/lib/kata-agent/bin/current/state" 2>/dev/null || echo active ;;
+esac
 `
 
 func newHost(t *testing.T) *host {
@@ -180,10 +184,17 @@ func TestWhatAKilledPullLeftIsNotTakenForAnAgent(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(h.root, "var/lib/kata-agent/bin/.incoming"))
 }
 
-// dies makes the agent of a digest one that is started again and again, once it is there.
+// knows makes systemctl know something of the agent of a digest, once it is there.
+func (h *host) knows(digest, property, value string) {
+	h.t.Helper()
+	dir := `"$KATA_ROOT/var/lib/kata-agent/bin/` + digest + `"`
+	h.write("bin/chcon", noting+"mkdir -p "+dir+"\necho "+value+" >"+dir+"/"+property+"\n")
+}
+
+// dies makes the agent of a digest one that is started again and again.
 func (h *host) dies(digest, times string) {
 	h.t.Helper()
-	h.write("bin/chcon", noting+"mkdir -p \"$KATA_ROOT/var/lib/kata-agent/bin/"+digest+"\"\necho "+times+" >\"$KATA_ROOT/var/lib/kata-agent/bin/"+digest+"/restarts\"\n")
+	h.knows(digest, "restarts", times)
 }
 
 func TestAnAgentThatDiesAtOnceGivesItsPlaceBack(t *testing.T) {
@@ -214,6 +225,48 @@ func TestAnAgentThatIsSlowOnABusyNodeStays(t *testing.T) {
 	_, err := h.pull("bb")
 	require.NoError(t, err)
 	assert.Equal(t, "bb", h.link("current"))
+}
+
+func TestAnAgentThatDoesNotComeUpGivesItsPlaceBack(t *testing.T) {
+	t.Parallel()
+	h := newHostWithAgent(t)
+	h.knows("bb", "state", "activating")
+	calls, err := h.pull("bb")
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, 78, exit.ExitCode())
+	assert.Equal(t, "aa", h.link("current"))
+	assert.Equal(t, 11, strings.Count(calls, "sleep 30"), "a slow disk has its time")
+}
+
+func TestATrialThatAPowerCutInterruptsBeginsAnew(t *testing.T) {
+	t.Parallel()
+	h := newHostWithAgent(t)
+	h.dies("bb", "25")
+	h.write("bin/sleep", "#!/bin/sh\nkill -KILL $PPID\n")
+	_, err := h.pull("bb")
+	require.Error(t, err)
+	assert.Equal(t, "bb", h.link("current"))
+	h.write("bin/sleep", noting)
+	_, err = h.pull("bb")
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, 78, exit.ExitCode())
+	assert.Equal(t, "aa", h.link("current"))
+}
+
+func TestAnAgentThatWasAcceptedIsNotTriedAtEveryBoot(t *testing.T) {
+	t.Parallel()
+	h := newHostWithAgent(t)
+	_, err := h.pull("bb")
+	require.NoError(t, err)
+	calls, err := h.pull("bb")
+	require.NoError(t, err)
+	assert.NotContains(t, calls, "sleep")
+
+	calls, err = h.pull("aa")
+	require.NoError(t, err)
+	assert.Contains(t, calls, "sleep", "each update is tried, also one back")
 }
 
 func TestTheFirstAgentHasNothingToGoBackTo(t *testing.T) {
