@@ -33,7 +33,7 @@ func (a *Agent) act(ctx context.Context, r Result) time.Duration {
 // reports whether that succeeded, and when to look again.
 func (a *Agent) step(ctx context.Context, r Result) (bool, time.Duration) {
 	if len(r.Plan.Lines) == 0 {
-		return false, a.rests.next(r)
+		return false, a.rest(r)
 	}
 	a.rests = rests{}
 	soonest := lastRetry
@@ -53,6 +53,15 @@ func (a *Agent) step(ctx context.Context, r Result) (bool, time.Duration) {
 		return wait == 0, min(soonest, wait)
 	}
 	return false, soonest
+}
+
+// rest returns when to look again where no step is to be taken.
+func (a *Agent) rest(r Result) time.Duration {
+	wait := a.rests.next(r)
+	if a.rests.same == looksAtRest && a.Rest != nil {
+		a.Rest()
+	}
+	return wait
 }
 
 // tidy carries out steps that nothing waits for until so many have succeeded. What does not work

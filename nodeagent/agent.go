@@ -79,6 +79,9 @@ type Agent struct {
 	// Prune deletes what interrupted pulls left. It is called once: before the first pull, or when
 	// there is nothing else to do. Pods that are bound here do not wait for it.
 	Prune func() error
+	// Rest is called once the node has been seen at rest: at the second look in a row that found the
+	// same. It may be nil.
+	Rest func()
 
 	attempts attempts
 	publish  *publisher
@@ -162,7 +165,7 @@ func (a *Agent) tellBlind(ctx context.Context, problem error) Result {
 		a.report(ctx, r, sentence)
 	}
 	result := Result{Report: r, Sentence: sentence}
-	result.Next = a.rests.next(result)
+	result.Next = a.rest(result)
 	return result
 }
 

@@ -41,6 +41,23 @@ func TestAPassWithoutStepsRests(t *testing.T) {
 	assert.Equal(t, node.PhaseBlocked, w.Reported().Phase)
 }
 
+func TestANodeThatComesToRestIsNoticedOnce(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateAbsent)
+	a := w.agent(t)
+	rests := 0
+	a.Rest = func() { rests++ }
+	for _, want := range []int{0, 1, 1, 1} {
+		a.Pass(t.Context())
+		assert.Equal(t, want, rests)
+	}
+	w.facts.Runtime.DropIn.Exists, w.facts.Cluster.BoundPods = true, []string{"ns/pod"}
+	for _, want := range []int{1, 2, 2} {
+		a.Pass(t.Context())
+		assert.Equal(t, want, rests, "again after something else was found")
+	}
+}
+
 func TestAFailingStepBacksOffAndStaysInTheReportUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateInstalled)

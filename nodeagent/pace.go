@@ -24,6 +24,8 @@ const (
 	// host's processes. Looks are that rare only while no pod comes or goes: a shim ends a moment
 	// after its pod.
 	heldLook = 30 * time.Second
+	// looksAtRest is how many looks in a row find the same on a node at rest.
+	looksAtRest = 2
 	// restingLook notices what other hands did.
 	restingLook = time.Minute
 	// eventInterval is the least time between two looks that events bring.
