@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handshake_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
+	"github.com/kata-node/kata-node/nodeagent/report"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Answers of the API server that are no success.
+var (
+	errAway    = errors.New("connection refused")
+	errServer  = errors.New("internal server error")
+	errGone    = errors.New("the Node is not found, or is another one")
+	errTimeout = errors.New("no answer came in time")
+)
+
+// api is what the agent of a node sees of the API server, as package nodeclient shows it.
+type api struct{ r *resident }
+
+// seen is what the watches have.
+func (a api) seen() moment {
+	r := a.r
+	now := moment{r.object(), r.podNames()}
+	switch {
+	case r.away > 0 && r.at < len(r.history):
+		return r.history[r.at]
+	case r.away > 0, r.lag == 0:
+		r.at = len(r.history)
+		return now
+	}
+	if r.at = max(r.at, len(r.history)-r.lag); r.at >= len(r.history) {
+		return now
+	}
+	return r.history[r.at]
+}
+
+// relists lets the watches of the agent begin anew.
+func (r *resident) relists() { r.at, r.answer = len(r.history), nil }
+
+// latest is the newest Node that the API server has shown, in a watch or in an answer.
+func (a api) latest() *corev1.Node {
+	n, answer := a.seen().node, a.r.answer
+	if n == nil || answer == nil || n.UID != answer.UID || version(answer) <= version(n) {
+		return n
+	}
+	return answer
+}
+
+func version(o metav1.Object) int {
+	v, err := strconv.Atoi(o.GetResourceVersion())
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
+func (a api) Told() cluster.Told {
+	told := cluster.Told{Unguarded: a.r.w.unguarded}
+	s := a.seen()
+	if n := s.node; n != nil {
+		told.Known, told.Intent, told.Busy = true, n.Annotations[node.IntentAnnotation], node.Busy(n.Annotations)
+		told.Operated, told.Complaint = node.Operated(n.Annotations)
+		told.Labelled = n.Labels[node.ReadyLabel] != ""
+	}
+	if n := a.latest(); n != nil {
+		told.Cordoned, told.CordonedIn = n.Spec.Unschedulable, n.Annotations[node.CordonAnnotation]
+	}
+	if a.r.away == 0 {
+		told.PodsKnown, told.Pods, told.Evictable = true, s.pods, s.pods
+	}
+	return told
+}
+
+func (a api) Reported() node.Report {
+	n := a.latest()
+	if n == nil {
+		return node.Report{}
+	}
+	r, err := node.DecodeReport(n.Annotations[node.ReportAnnotation])
+	if err != nil {
+		return node.Report{}
+	}
+	return r
+}
+
+func (a api) Publish(_ context.Context, r node.Report, c cluster.Condition, _ time.Time) error {
+	n := a.latest()
+	if n == nil {
+		return cluster.ErrUnknownNode
+	}
+	condition := corev1.NodeCondition{Type: node.ReadyCondition, Status: corev1.ConditionFalse, Reason: c.Reason, Message: c.Message}
+	if c.Ready {
+		condition.Status = corev1.ConditionTrue
+	}
+	shown := slices.Contains(n.Status.Conditions, condition)
+	if report.Equal(a.Reported(), r) && shown == c.Present {
+		return nil
+	}
+	document, err := r.Encode()
+	if err != nil {
+		a.r.w.fails("%s: %v", a.r.name, err)
+	}
+	return a.write("publish", n, func(n *corev1.Node) {
+		a.r.reported = r.BoundPods.Count
+		n.Annotations[node.ReportAnnotation] = document
+		n.Status.Conditions = slices.DeleteFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool { return c.Type == node.ReadyCondition })
+		if c.Present {
+			n.Status.Conditions = append(n.Status.Conditions, condition)
+		}
+	})
+}
+
+// write is one of the agent's. The API server may not answer, or refuse, and an answer may be lost.
+func (a api) write(what string, read *corev1.Node, change func(*corev1.Node)) error {
+	w := a.r.w
+	return a.r.host.Change(what, func() error {
+		present := a.r.object()
+		switch {
+		case a.r.away > 0:
+			return errAway
+		case present == nil || present.UID != read.UID:
+			return errGone
+		case !w.calm && w.likely(3):
+			return errServer
+		}
+		before := present.ResourceVersion
+		after := a.r.edit(change)
+		w.busy = w.busy || after.ResourceVersion != before
+		if !w.calm && w.likely(3) {
+			w.tells("%s gets no answer to %s", a.r.name, what)
+			return errTimeout
+		}
+		a.r.answer = after
+		return nil
+	})
+}
+
+// drain is the agent's part of a reboot.
+type drain struct{ r *resident }
+
+func (d drain) Cordon(_ context.Context, boot string) error {
+	n := api(d).latest()
+	if n == nil {
+		return cluster.ErrUnknownNode
+	}
+	return api(d).write("cordon", n, func(n *corev1.Node) {
+		if n.Spec.Unschedulable {
+			return
+		}
+		if intent, err := node.DecodeIntent(d.r.told.Intent); err == nil && d.r.available() {
+			d.r.disrupted = intent.Owner.UID
+		}
+		n.Spec.Unschedulable, n.Annotations[node.CordonAnnotation] = true, boot
+	})
+}
+
+func (d drain) Uncordon(context.Context) error {
+	n := api(d).latest()
+	if n == nil {
+		return cluster.ErrUnknownNode
+	}
+	return api(d).write("uncordon", n, func(n *corev1.Node) {
+		if n.Annotations[node.CordonAnnotation] != "" {
+			n.Spec.Unschedulable = false
+			delete(n.Annotations, node.CordonAnnotation)
+		}
+	})
+}
+
+// Evict ends pods; a disruption budget may refuse one.
+func (d drain) Evict(context.Context) error {
+	return d.r.host.Change("evict", func() error {
+		if d.r.away > 0 {
+			return errAway
+		}
+		for _, p := range d.r.pods {
+			if !d.r.w.calm && d.r.w.likely(20) {
+				return errors.New("cannot evict pod " + p.name)
+			}
+			p.ending = true
+		}
+		return nil
+	})
+}
