@@ -45,7 +45,7 @@ func patience(k plan.Kind) time.Duration {
 		plan.LoadModules:
 		return runtimeStep
 	case plan.Keep, plan.Mount, plan.Configure, plan.WriteDropIn, plan.PointProof, plan.PointCurrent,
-		plan.Record, plan.Withdraw, plan.Unmount, plan.DeleteGuest, plan.RemoveDropIn, plan.Forget, plan.ForgetReboot:
+		plan.Record, plan.Withdraw, plan.Unmount, plan.DeleteGuest, plan.RemoveDropIn, plan.Forget, plan.ForgetReboot, plan.ConfirmNode:
 		return shortStep
 	}
 	return shortStep

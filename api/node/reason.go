@@ -14,6 +14,9 @@ const (
 	ReasonCRIOConfigurationRefused = "CRIOConfigurationRefused"
 	// ReasonCRIONotRunning says that CRI-O does not run since the agent has restarted it.
 	ReasonCRIONotRunning = "CRIONotRunning"
+	// ReasonNodeNotRestored says that the node lacks something for long that it had before the agent
+	// restarted CRI-O.
+	ReasonNodeNotRestored = "NodeNotRestored"
 	// ReasonRebootInVain says that a reboot has not ended what it was for.
 	ReasonRebootInVain = "RebootInVain"
 	// ReasonPayloadUnfit says that the payload is not made for this host or for this agent.
@@ -65,6 +68,7 @@ const (
 	ReasonRestartCRIOFailed        = "RestartCRIOFailed"
 	ReasonLoadModulesFailed        = "LoadModulesFailed"
 	ReasonStartDependentsFailed    = "StartDependentsFailed"
+	ReasonConfirmNodeFailed        = "ConfirmNodeFailed"
 	ReasonPointProofFailed         = "PointProofFailed"
 	ReasonProvePayloadFailed       = "ProvePayloadFailed"
 	ReasonPointCurrentFailed       = "PointCurrentFailed"

@@ -71,6 +71,19 @@ type Told struct {
 	// Evictable are the pods that a reboot has to evict first, and Ending those that are on their
 	// way out, as namespace/name. They count only when PodsKnown.
 	Evictable, Ending []string
+	// Kubelet is what the kubelet says of this node, the zero value where there is no Node.
+	Kubelet Kubelet
+}
+
+// Kubelet is what the kubelet of a node says on the Node.
+type Kubelet struct {
+	// Ready is the condition of that name, and Heartbeat when the kubelet has last confirmed it, in
+	// whole seconds of the node's clock; zero where it never has.
+	Ready     bool
+	Heartbeat time.Time
+	// Resources are how many pods may use of each extended resource, such as the devices of a
+	// device plugin. Those of which there are none may be missing.
+	Resources map[string]int64
 }
 
 // Condition is the Node condition that mirrors a report for people; schedulers and controllers do

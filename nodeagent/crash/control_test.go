@@ -31,6 +31,8 @@ type control struct {
 	reported node.Report
 	// claimed is true after a write of the report, until it was compared.
 	claimed bool
+	// accounted is the start of CRI-O since which the kubelet has last confirmed the Node.
+	accounted int
 	// futile is whether the payload cannot be proved: a stage ends with the report of that.
 	futile bool
 }
@@ -153,6 +155,25 @@ func (s *simulation) kubelet() (acted bool) {
 		})
 	}
 	return acted
+}
+
+// account is what the kubelet says on the Node. Once CRI-O has started, the kubelet is not Ready at
+// first, and then offers no device before the plugin of it has registered.
+func (s *simulation) account() (acted bool) {
+	k := &s.told.Kubelet
+	switch {
+	case s.KubeletDown:
+		return false
+	case s.accounted != s.Starts:
+		s.accounted, *k = s.Starts, cluster.Kubelet{Heartbeat: s.now}
+	case !k.Ready:
+		*k = cluster.Kubelet{Ready: true, Heartbeat: s.now}
+	case k.Resources == nil:
+		k.Resources = map[string]int64{"example.com/device": 2}
+	default:
+		return false
+	}
+	return true
 }
 
 // end ends all of them.

@@ -154,6 +154,8 @@ func (s *simulation) claims() string {
 		return ""
 	case r.Payload != "" && s.serves() != r.Payload:
 		return fmt.Sprintf("payload %s is reported to serve, current leads to %q", r.Payload, s.serves())
+	case r.Phase == node.PhaseInstalled && s.awaited():
+		return fmt.Sprintf("an installation is reported, and what the kubelet says is %v", s.told.Kubelet)
 	case r.Phase == node.PhaseInstalled && !s.there(host.DropIn):
 		return "an installation without drop-in is reported"
 	case r.Prefetched != "" && !slices.ContainsFunc(s.Images, func(i host.Image) bool { return slices.Contains(i.Digests, r.Prefetched) }):
@@ -162,6 +164,12 @@ func (s *simulation) claims() string {
 		return fmt.Sprintf("a removal is reported, and there are %v, %v, drop-in %v", s.Images, s.Mounts, s.there(host.DropIn))
 	}
 	return ""
+}
+
+// awaited is whether the node lacks something since the agent has restarted CRI-O.
+func (s *simulation) awaited() bool {
+	used, err := record.LoadRestarted(s.Files)
+	return err != nil || used.Intent != "" && used.Invocation != s.CRIO.Invocation && (!s.told.Kubelet.Ready || s.told.Kubelet.Resources == nil)
 }
 
 // serves is the payload that current leads to.

@@ -97,6 +97,8 @@ func simulate(root string) (*simulation, error) {
 		return nil, err
 	}
 	s.control = control{told: cluster.Told{Known: true, PodsKnown: true}}
+	for s.account() {
+	}
 	s.fresh = s.state()
 	s.start()
 	return s, nil
@@ -138,7 +140,7 @@ func (s *simulation) start() {
 	ports := s.ports()
 	s.runner = step.Runner{Host: ports, Self: s.self, Node: drain{s}, Tell: func(string) {}}
 	s.agent = &nodeagent.Agent{
-		API: api{s}, Looker: observe.Observer{Host: ports, Self: s.self}, Stepper: s.runner, Log: s.log.logger(), Self: s.self,
+		API: api{s}, Looker: observe.Observer{Host: ports, Self: s.self, Now: func() time.Time { return s.now }}, Stepper: s.runner, Log: s.log.logger(), Self: s.self,
 		Now: func() time.Time { return s.now }, Say: s.say, Hung: func(string) {}, Renew: func(error) {},
 	}
 	if err := s.runner.RepairLinks(bg); err != nil {
@@ -193,6 +195,7 @@ func (s *simulation) pass() (quiet bool, err error) {
 	s.check("after a pass")
 	acted := s.act(s)
 	acted = s.kubelet() || acted
+	acted = s.account() || acted
 	idle := len(s.last.Plan.Lines)+len(s.last.Plan.Tidy) == 0
 	return !acted && (s.gate.count == before && idle || s.given()), nil
 }

@@ -70,6 +70,8 @@ type Unit struct {
 	Status string
 	// KillMode says which processes systemd ends with the service, see systemd.kill(5).
 	KillMode string
+	// Since is when the service last became active, the zero time where it never did.
+	Since time.Time
 }
 
 // Active reports whether the service is up.

@@ -85,6 +85,7 @@ func (c *Client) Told() cluster.Told {
 	}
 	if latest := c.latest(); latest != nil {
 		told.Cordoned, told.CordonedIn = latest.Spec.Unschedulable, latest.Annotations[node.CordonAnnotation]
+		told.Kubelet = kubeletOf(latest)
 	}
 	settled := c.settled(n, time.Now())
 	if known && v.alive() && settled {

@@ -67,7 +67,7 @@ func sameNode(before, after any) bool {
 	a, okA := before.(*corev1.Node)
 	b, okB := after.(*corev1.Node)
 	return okA && okB && maps.Equal(a.Annotations, b.Annotations) && a.Labels[node.ReadyLabel] == b.Labels[node.ReadyLabel] && same(a.Status.Conditions, conditionOf(b.Status.Conditions)) &&
-		a.Spec.Unschedulable == b.Spec.Unschedulable
+		a.Spec.Unschedulable == b.Spec.Unschedulable && sameKubelet(a, b)
 }
 
 func samePod(before, after any) bool {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
@@ -20,12 +21,21 @@ import (
 type Observer struct {
 	Host host.Host
 	Self host.Identity
+	// Now is the clock, that of the host where it is nil.
+	Now func() time.Time
+}
+
+func (o Observer) now() time.Time {
+	if o.Now == nil {
+		return time.Now()
+	}
+	return o.Now()
 }
 
 // Look returns the facts of this moment. It fails only where not knowing would make a plan
 // dangerous.
 func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, error) {
-	f := plan.Facts{Cluster: seen(told)}
+	f := plan.Facts{At: o.now(), Cluster: seen(told)}
 	for _, look := range []func() error{
 		func() (err error) { f.Intent, err = o.intent(told); return },
 		func() error { f.Host = o.host(); return nil },
@@ -64,5 +74,6 @@ func seen(told cluster.Told) plan.Cluster {
 	return plan.Cluster{
 		Alone: told.Alone, BoundPods: told.Pods, PodsKnown: told.PodsKnown, Labelled: told.Labelled, Busy: told.Busy, Unguarded: told.Unguarded,
 		Cordoned: told.Cordoned, CordonedIn: told.CordonedIn, Evictable: told.Evictable, Ending: told.Ending,
+		Kubelet: record.Kubelet(told.Kubelet),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -96,6 +97,9 @@ func TestAnIntentThatCannotBeReadIsAProblemAndForgetsNothing(t *testing.T) {
 func TestAFreshNode(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
+	fresh := look(t, m, cluster.Told{})
+	assert.WithinDuration(t, time.Now(), fresh.At, time.Minute)
+	fresh.At = time.Time{}
 	assert.Equal(t, plan.Facts{
 		Host: plan.Host{
 			BootID: bootID, Architecture: "amd64", Kernel: "6.12", Settings: handlers.Fingerprint(nil),
@@ -104,7 +108,7 @@ func TestAFreshNode(t *testing.T) {
 		Intent:  plan.Intent{Kept: true},
 		Runtime: plan.Runtime{Active: true, Invocation: m.CRIO.Invocation, Answers: true, Version: "1.36.3"},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
-	}, look(t, m, cluster.Told{}))
+	}, fresh)
 }
 
 func assertFollows(t *testing.T, i node.Intent, f plan.Facts) {

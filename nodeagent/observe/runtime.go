@@ -20,7 +20,7 @@ func (o Observer) runtime(ctx context.Context) (plan.Runtime, error) {
 	if err != nil {
 		return plan.Runtime{}, err
 	}
-	r := plan.Runtime{Active: unit.Active(), Invocation: unit.Invocation, KillMode: unit.KillMode}
+	r := plan.Runtime{Active: unit.Active(), Invocation: unit.Invocation, Since: unit.Since, KillMode: unit.KillMode}
 	if r.Restarted, err = record.LoadRestarted(o.Host.Files); err != nil {
 		return r, err
 	}

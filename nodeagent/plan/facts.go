@@ -6,6 +6,7 @@ package plan
 
 import (
 	"slices"
+	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/check"
@@ -16,6 +17,8 @@ import (
 
 // Facts are everything a decision rests on, as observed at one moment.
 type Facts struct {
+	// At is when they were observed.
+	At      time.Time
 	Host    Host
 	Intent  Intent
 	Cluster Cluster
@@ -92,6 +95,8 @@ type Cluster struct {
 	// Evictable are the pods that a reboot has to evict first, and Ending those that are on their
 	// way out. They count only when PodsKnown.
 	Evictable, Ending []string
+	// Kubelet is what the kubelet says of this node, the zero value where there is no Node.
+	Kubelet record.Kubelet
 }
 
 // Store is what an installation keeps on disk.

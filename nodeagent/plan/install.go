@@ -29,6 +29,7 @@ func (p *planner) install() {
 	p.line(w.steps...)
 	p.nameStore()
 	p.settle(w)
+	p.returned()
 	p.buildAhead(w)
 	p.prefetch()
 	p.retire(w.id)

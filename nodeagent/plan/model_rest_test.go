@@ -51,6 +51,7 @@ func (m *model) rest() string {
 			if m.full { // A step that fails for want of room is there for as long as pods hold the removal up.
 				m.helped(p)
 			}
+		case m.kubeletReturns():
 		case !m.helped(p):
 			return m.wrong(f, p)
 		}

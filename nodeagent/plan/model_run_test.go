@@ -115,6 +115,8 @@ func (m *model) unsound() string {
 		return "CLAIMS Installed while CRI-O has not our handlers"
 	case p.Phase == node.PhaseInstalled && f.Intent.Told && !slices.Equal(f.Usable(), f.Intent.Wanted.Handlers):
 		return "CLAIMS Installed without a handler that is wanted"
+	case p.Phase == node.PhaseInstalled && f.Intent.Told && m.restarted.Before != nil && m.restarted.Invocation != m.invocation():
+		return "CLAIMS Installed before all has come back after its restart of CRI-O"
 	case p.Phase == node.PhaseInstalled && f.Unfit() != "":
 		return "CLAIMS Installed on a host that cannot run the payload"
 	case p.Phase == node.PhaseInstalled && !serving:

@@ -44,6 +44,11 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 		return m.loadModules(f)
 	case plan.RestartCRIO:
 		return m.restart(f, fail)
+	case plan.ConfirmNode:
+		if before := m.restarted.Before; !m.kubelet.Ready || m.kubelet.Resources[device] < before.Resources[device] {
+			return "CONFIRMED a node without what it had"
+		}
+		m.restarted.Before = nil
 	case plan.StartDependents:
 		m.restarted.Dependents = nil
 	case plan.Record:
@@ -280,7 +285,7 @@ func (m *model) restart(f plan.Facts, fail bool) string {
 	case m.crio.has && !m.crio.foreign && !m.lacksWanted(f):
 		return "RESTART of a CRI-O that has the handlers"
 	}
-	m.restarted = record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: m.invocation()}
+	m.restarted = record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: m.invocation(), Before: f.Before()}
 	if fail {
 		m.note("  fails: restart")
 		return ""
@@ -298,6 +303,7 @@ func (m *model) startCRIO() {
 	m.crio.answers = m.crio.active
 	m.crio.has = m.dropIn.Exists && m.dropIn.Right && m.resolves(m.current) && m.resolves(m.proof)
 	m.crio.foreign, m.older = m.conflict != "", false
+	m.say(false, 0)
 	m.note("  CRI-O starts: active %v, has %v, current %s, proof %s", m.crio.active, m.crio.has, m.current, m.proof)
 }
 

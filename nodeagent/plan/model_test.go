@@ -91,6 +91,9 @@ type model struct {
 
 	crio   modelCRIO
 	system modelSystem
+	// kubelet is what the kubelet says on the Node, and beats how often it has said something.
+	kubelet record.Kubelet
+	beats   int
 	// conflict is what another file of CRI-O's configuration sets: nothing, a table or the default
 	// runtime.
 	conflict      string
@@ -124,6 +127,7 @@ func newModel(seed uint64) *model {
 		images: map[string]bool{}, guests: map[string]bool{}, slots: map[string]*modelSlot{}, current: plan.Pending, proof: plan.Pending,
 		up: true, lacking: true, crio: modelCRIO{active: true, answers: true, starts: 1}, boot: 1, kernel: "k1", kernels: []string{"k1", "k2"}, proved: map[string]bool{},
 	}
+	m.say(true, 2)
 	return m
 }
 
@@ -151,7 +155,7 @@ func (m *model) facts() plan.Facts {
 		Packages: m.packagesFacts(),
 	}
 	if m.seen != nil {
-		f.Cluster = plan.Cluster{PodsKnown: true, Labelled: m.seen.labelled}
+		f.Cluster = plan.Cluster{PodsKnown: true, Labelled: m.seen.labelled, Kubelet: m.kubelet}
 		for _, p := range m.seen.pods {
 			if p.bound {
 				f.Cluster.BoundPods = append(f.Cluster.BoundPods, p.name)

@@ -4,6 +4,7 @@ package plan
 
 import (
 	"slices"
+	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/record"
@@ -13,6 +14,8 @@ import (
 type Runtime struct {
 	Active     bool
 	Invocation string
+	// Since is when it last became active, the zero time where that is not known.
+	Since time.Time
 	// Version and KillMode are what the host check looks at, empty while they are not known.
 	Version, KillMode string
 	// Lacks is the invocation that has answered that it does not know our handlers, empty where

@@ -40,6 +40,8 @@ const (
 	// StartDependents starts the services that systemd stopped with CRI-O for our restart, and gave
 	// up where CRI-O did not come back at once.
 	StartDependents Kind = "start dependents"
+	// ConfirmNode notes that the node has everything again that it had before our restart of CRI-O.
+	ConfirmNode Kind = "confirm node"
 	// PointProof makes the slot the one that the proof handler runs.
 	PointProof Kind = "point proof"
 	// Prove starts a sandbox of the proof handler, or of that of a further handler, and a container

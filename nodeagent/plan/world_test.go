@@ -138,6 +138,8 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 	case plan.RestartCRIO:
 		f.Runtime.Restarted = record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: f.Runtime.Invocation}
 		w.startCRIO(f.Runtime.Invocation + "+")
+	case plan.ConfirmNode:
+		f.Runtime.Restarted.Before = nil
 	case plan.PointProof:
 		f.Slots.Proof = s.Slot
 	case plan.Prove:

@@ -2,7 +2,11 @@
 
 package record
 
-import "github.com/kata-node/kata-node/nodeagent/host"
+import (
+	"time"
+
+	"github.com/kata-node/kata-node/nodeagent/host"
+)
 
 // Restarted is one use of a grant in this boot: for which intent, and which invocation of CRI-O was
 // to end by it. While that invocation still runs, the restart has not happened.
@@ -12,6 +16,19 @@ type Restarted struct {
 	// Dependents are the services that ran and that systemd stops with CRI-O, such as the kubelet,
 	// until they are known to have been started again.
 	Dependents []string `json:"dependents,omitempty"`
+	// Before is what the kubelet said of the node before the restart, where systemd restarts it
+	// with CRI-O. It is nil once all of that is there again, and where there is no Node.
+	Before *Kubelet `json:"before,omitempty"`
+}
+
+// Kubelet is what the kubelet of a node says on the Node.
+type Kubelet struct {
+	// Ready is the condition of that name, and Heartbeat when the kubelet has last confirmed it, in
+	// whole seconds of the node's clock.
+	Ready     bool      `json:"ready"`
+	Heartbeat time.Time `json:"heartbeat"`
+	// Resources are how many pods may use of each extended resource.
+	Resources map[string]int64 `json:"resources,omitempty"`
 }
 
 // LoadRestarted returns the zero value where no grant was used in this boot.

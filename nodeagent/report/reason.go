@@ -24,6 +24,7 @@ func Reason(k plan.Kind) string {
 		plan.RestartCRIO:     node.ReasonRestartCRIOFailed,
 		plan.LoadModules:     node.ReasonLoadModulesFailed,
 		plan.StartDependents: node.ReasonStartDependentsFailed,
+		plan.ConfirmNode:     node.ReasonConfirmNodeFailed,
 		plan.PointProof:      node.ReasonPointProofFailed,
 		plan.Prove:           node.ReasonProvePayloadFailed,
 		plan.Control:         node.ReasonProvePayloadFailed,

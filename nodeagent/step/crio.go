@@ -55,6 +55,9 @@ func (r Runner) restartCRIO(ctx context.Context, f plan.Facts) error {
 		}
 	}
 	used := record.Restarted{Intent: f.Intent.Wanted.ID, Invocation: f.Runtime.Invocation, Dependents: dependents}
+	if len(dependents) > 0 {
+		used.Before = f.Before()
+	}
 	if err := used.Save(r.Host.Files); err != nil {
 		return err
 	}
@@ -74,6 +77,12 @@ func (r Runner) startDependents(ctx context.Context, used record.Restarted) erro
 		}
 	}
 	used.Dependents = nil
+	return used.Save(r.Host.Files)
+}
+
+// confirmNode forgets what the node had before the restart: all of it is there again.
+func (r Runner) confirmNode(used record.Restarted) error {
+	used.Before = nil
 	return used.Save(r.Host.Files)
 }
 

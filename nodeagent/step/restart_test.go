@@ -5,12 +5,15 @@ package step_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 func TestARestartThatFailsIsTold(t *testing.T) {
@@ -38,4 +41,17 @@ func TestACRIOThatWouldNotStartAgainIsLeftRunning(t *testing.T) {
 	require.ErrorContains(t, err, "CRI-O is left running")
 	assert.Equal(t, starts, b.Starts)
 	assert.Empty(t, b.look(t).Runtime.Restarted, "the grant is not used")
+}
+
+func TestWhatTheNodeHadIsNotedBeforeTheRestartAndForgottenOnceItIsThere(t *testing.T) {
+	t.Parallel()
+	b, s, _ := stopped(t, plan.RestartCRIO)
+	b.told.Kubelet = cluster.Kubelet{Ready: true, Heartbeat: time.Unix(1, 0).UTC(), Resources: map[string]int64{"example.com/device": 2}}
+	require.NoError(t, b.runner().Run(t.Context(), s, b.look(t)))
+	assert.Equal(t, record.Kubelet(b.told.Kubelet), *b.look(t).Runtime.Restarted.Before)
+	b.told.Kubelet.Heartbeat = time.Unix(2, 0)
+	_, last := b.settle(t)
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
+	assert.Nil(t, b.look(t).Runtime.Restarted.Before)
+	assert.NotEmpty(t, b.look(t).Runtime.Restarted.Intent, "the grant stays used")
 }

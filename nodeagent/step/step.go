@@ -72,6 +72,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.restartCRIO(ctx, f)
 	case plan.StartDependents:
 		return r.startDependents(ctx, f.Runtime.Restarted)
+	case plan.ConfirmNode:
+		return r.confirmNode(f.Runtime.Restarted)
 	case plan.PointProof, plan.PointCurrent:
 		return r.point(s)
 	case plan.Prove, plan.Control:

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 
@@ -41,6 +42,9 @@ func unit(ctx context.Context, conn *dbus.Conn, name string) (host.Unit, error) 
 	}
 	if pid, ok := all["MainPID"].(uint32); ok {
 		u.MainPID = int(pid)
+	}
+	if since, ok := all["ActiveEnterTimestamp"].(uint64); ok && since > 0 {
+		u.Since = time.UnixMicro(int64(since)) //nolint:gosec // microseconds since 1970
 	}
 	return u, nil
 }
