@@ -55,11 +55,14 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 	# The race detector watches what can have races of ours: the bed, the controller, which runs in the test, and the shipped programs on nodes.
 	cd test && $(GO_TEST) -vet=off -p 2 -count 1 -timeout 40m ./suites/controller $$(go list -f $(TESTED) ./bed/...)
 	# Three packages at a time, the longest first: they mostly wait for nodes.
-	cd test && CGO_ENABLED=0 go test -vet=off -p 3 -count 1 -timeout 40m ./suites/nodes ./suites/emulated $$(go list -f $(TESTED) ./... | grep -v -e /bed -e /suites/controller)
+	cd test && CGO_ENABLED=0 go test -vet=off -p 3 -count 1 -timeout 40m ./suites/nodes ./suites/emulated $$(go list -f $(TESTED) ./... | grep -v -e /bed -e /suites/controller -e /suites/copying)
 
 BENCH ?= .
-bench: ## Run every benchmark of the root module; docs/performance.md says what they measure [BENCH=name]
+bench: ## Run every benchmark; docs/performance.md says what they measure [BENCH=name]
 	CGO_ENABLED=0 go test -run '^$$' -bench '$(BENCH)' -benchmem $$(git grep -l '^func Benchmark' -- '*_test.go' ':!test' ':!ignition' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
+	# Those of test/ only where BENCH names one: they compile Kubernetes.
+	@for dir in $$(git grep -lE '^func Benchmark[A-Za-z]*($(firstword $(subst /, ,$(BENCH))))' -- 'test/*_test.go' | xargs -rn 1 dirname | sort -u); do \
+	  (cd test && CGO_ENABLED=0 go test -vet=off -run '^$$' -bench '$(BENCH)' -timeout 3h ./$${dir#test/}) || exit 1; done
 
 lint: $(GOLANGCI_LINT) ## Run golangci-lint in every module
 	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && CGO_ENABLED=0 $(GOLANGCI_LINT) run --timeout 30m --allow-serial-runners ./...) || exit 1; done

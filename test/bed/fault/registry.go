@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type Registry struct {
 	addr   string
 	honest http.Handler
 	lying  http.Handler
+	served atomic.Int64
 
 	mu       sync.Mutex
 	faults   []*fault
@@ -43,11 +45,9 @@ func NewRegistry(listener net.Listener, target string) *Registry {
 		r.SetURL(upstream)
 		r.Out.Host = r.In.Host // Upload locations shall lead back through this proxy.
 	}
-	r := &Registry{
-		addr:   listener.Addr().String(),
-		honest: &httputil.ReverseProxy{Rewrite: rewrite, ErrorHandler: badGateway},
-		lying:  &httputil.ReverseProxy{Rewrite: rewrite, ErrorHandler: badGateway, ModifyResponse: flipOneBit},
-	}
+	r := &Registry{addr: listener.Addr().String()}
+	r.honest = &httputil.ReverseProxy{Rewrite: rewrite, ErrorHandler: badGateway, ModifyResponse: r.count}
+	r.lying = &httputil.ReverseProxy{Rewrite: rewrite, ErrorHandler: badGateway, ModifyResponse: flipOneBit}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
 	go r.server.Serve(listener) //nolint:errcheck // It ends with Close.
 	return r
@@ -75,6 +75,9 @@ func (r *Registry) Requests() []string {
 	defer r.mu.Unlock()
 	return slices.Clone(r.requests)
 }
+
+// Served is how many bytes of bodies the registry's own answers had so far.
+func (r *Registry) Served() int64 { return r.served.Load() }
 
 // ServeHTTP implements http.Handler.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
@@ -116,6 +119,25 @@ func (r *Registry) order(f *fault) (undo func()) {
 		defer r.mu.Unlock()
 		r.faults = slices.DeleteFunc(r.faults, func(other *fault) bool { return other == f })
 	}
+}
+
+func (r *Registry) count(response *http.Response) error {
+	response.Body = &counted{response.Body, &r.served}
+	return nil
+}
+
+// counted adds up what is read.
+type counted struct {
+	io.ReadCloser
+
+	sum *atomic.Int64
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.sum.Add(int64(n))
+	return n, err
 }
 
 // flipOneBit leaves length and digest headers as they are: the answer lies about its content only.

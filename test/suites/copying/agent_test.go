@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package copying_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kata-node/kata-node/api/node"
+	katav1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/test/bed"
+	"github.com/kata-node/kata-node/test/bed/fixture"
+)
+
+const (
+	agentUnit = "kata-node-agent.service"
+	crioUnit  = "crio.service"
+	current   = "/run/kata-agent/current"
+)
+
+// agent is a node that a KataConfig selects.
+type agent struct {
+	cluster *fixture.Cluster
+	node    *fixture.Node
+	applied bool
+}
+
+func newAgent(b *testing.B, c *fixture.Cluster) *agent {
+	b.Helper()
+	n, err := c.AddNode(b.Context(), "agent")
+	require.NoError(b, err)
+	require.NoError(b, n.AwaitAgent(b.Context()))
+	require.NoError(b, c.Select(b.Context(), n.Name()))
+	return &agent{cluster: c, node: n}
+}
+
+// bring implements installer. The time is that from the order in the API until the link that CRI-O
+// follows has moved.
+func (a *agent) bring(b *testing.B, p payload) cost {
+	b.Helper()
+	before, from := a.counters(b), time.Now()
+	if a.applied {
+		require.NoError(b, a.cluster.SetPayload(b.Context(), p.agents))
+	} else {
+		require.NoError(b, a.cluster.ApplySample(b.Context())) // Its payload is the controller's own, the first one.
+		a.applied = true
+	}
+	a.await(b, p.agents, func(node.Report) bool { return true })
+	took := a.moved(b).Sub(from)
+	return a.counters(b).since(before, took)
+}
+
+// await waits until the payload serves.
+func (a *agent) await(b *testing.B, image string, further func(node.Report) bool) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), patience)
+	defer cancel()
+	_, digest, _ := strings.Cut(image, "@")
+	_, err := a.node.AwaitReport(ctx, "serves "+image, func(r node.Report) bool {
+		return r.Phase == node.PhaseInstalled && r.Payload == digest && r.Error == nil && further(r)
+	})
+	require.NoError(b, err)
+	_, err = a.cluster.AwaitConfig(ctx, "is completed with "+image, func(k katav1.KataConfig) bool {
+		return fixture.Completed(1)(k) && k.Status.KataImage == image
+	})
+	require.NoError(b, err)
+}
+
+// restore implements installer. The time is that from the start of the agent.
+func (a *agent) restore(b *testing.B) cost {
+	b.Helper()
+	report, err := a.node.Report(b.Context())
+	require.NoError(b, err)
+	wire := a.node.Images.Served()
+	require.NoError(b, a.node.Reboot(b.Context()))
+	ctx, cancel := context.WithTimeout(b.Context(), patience)
+	defer cancel()
+	_, err = a.node.AwaitReport(ctx, "serves again", func(r node.Report) bool {
+		return r.Phase == node.PhaseInstalled && r.Payload == report.Payload && r.BootID != report.BootID
+	})
+	require.NoError(b, err)
+	started := shown(b, a.node.Node, "show", "--property=ExecMainStartTimestamp", "--value", "--timestamp=us+utc", agentUnit)
+	from, err := time.Parse("Mon 2006-01-02 15:04:05.999999 MST", started)
+	require.NoError(b, err)
+	return cost{took: a.moved(b).Sub(from), wire: float64(a.node.Images.Served() - wire), written: written(b, a.node.Node, agentUnit).bytes}
+}
+
+// moved is when the link was last made.
+func (a *agent) moved(b *testing.B) time.Time {
+	b.Helper()
+	out, err := a.node.Exec(b.Context(), "stat", "--format=%.6Y", current)
+	require.NoError(b, err)
+	seconds, micro, _ := strings.Cut(strings.TrimSpace(string(out)), ".")
+	s, err := strconv.ParseInt(seconds, 10, 64)
+	require.NoError(b, err)
+	us, err := strconv.ParseInt(micro, 10, 64)
+	require.NoError(b, err)
+	return time.Unix(s, us*int64(time.Microsecond))
+}
+
+// disk implements installer.
+func (a *agent) disk(b *testing.B) float64 {
+	b.Helper()
+	return occupied(b, a.node.Node, "/var/lib/kata-containers")
+}
+
+// remove implements installer.
+func (a *agent) remove(b *testing.B) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), patience)
+	defer cancel()
+	require.NoError(b, a.cluster.DeleteSample(ctx))
+	require.NoError(b, a.cluster.AwaitGone(ctx))
+	a.applied = false
+}
+
+// counters are what a node has moved so far.
+type counters struct {
+	wire        float64
+	agent, crio process
+}
+
+func (a *agent) counters(b *testing.B) counters {
+	b.Helper()
+	return counters{float64(a.node.Images.Served()), written(b, a.node.Node, agentUnit), written(b, a.node.Node, crioUnit)}
+}
+
+func (c counters) since(before counters, took time.Duration) cost {
+	return cost{took, c.wire - before.wire, c.agent.since(before.agent) + c.crio.since(before.crio), c.crio.id != before.crio.id}
+}
+
+// process is one start of a unit's main process, with the bytes that it and the children it waited
+// for have let the disk write, see proc_pid_io(5).
+type process struct {
+	id    string
+	bytes float64
+}
+
+func (p process) since(before process) float64 {
+	if p.id != before.id {
+		return p.bytes
+	}
+	return p.bytes - before.bytes
+}
+
+func written(b *testing.B, n *bed.Node, unit string) process {
+	b.Helper()
+	id := shown(b, n, "show", "--property=MainPID", "--value", unit)
+	out, err := n.Exec(b.Context(), "cat", "/proc/"+id+"/io")
+	require.NoError(b, err)
+	return process{id, writes(b, string(out))}
+}
+
+func writes(b *testing.B, text string) float64 {
+	b.Helper()
+	var written, cancelled float64
+	for line := range strings.Lines(text) {
+		for name, into := range map[string]*float64{"write_bytes": &written, "cancelled_write_bytes": &cancelled} {
+			if _, err := fmt.Sscanf(line, name+": %f", into); err == nil {
+				break
+			}
+		}
+	}
+	return written - cancelled
+}
+
+func shown(b *testing.B, n *bed.Node, args ...string) string {
+	b.Helper()
+	out, err := n.Exec(b.Context(), append([]string{"systemctl"}, args...)...)
+	require.NoError(b, err)
+	return strings.TrimSpace(string(out))
+}
+
+// occupied is what directories occupy of the disk, a file with several names once.
+func occupied(b *testing.B, n *bed.Node, dirs ...string) float64 {
+	b.Helper()
+	out, err := n.Exec(b.Context(), append([]string{"du", "--summarize", "--total", "--one-file-system", "--block-size=1"}, dirs...)...)
+	require.NoError(b, err)
+	lines := strings.Fields(string(out))
+	total, err := strconv.ParseFloat(lines[len(lines)-2], 64)
+	require.NoError(b, err)
+	return total
+}
