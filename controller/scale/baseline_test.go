@@ -11,6 +11,8 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/facts/factstest"
 	"github.com/kata-node/kata-node/controller/scale/scaletest"
 )
@@ -28,7 +30,9 @@ func TestMain(m *testing.M) {
 
 // baseline writes one request after each pass, so that its end can be seen.
 func baseline(ctx context.Context, url string) error {
-	return scaletest.Baseline(ctx, &rest.Config{Host: url, QPS: 1000, Burst: 1000}, factstest.PayloadA, func(int) error {
+	kc := &v1.KataConfig{Spec: v1.KataConfigSpec{Config: v1.KataInstallConfig{PayloadImage: factstest.PayloadA}}}
+	kc.Name, kc.UID, kc.Finalizers = "all", "uid-of-all", []string{facts.Finalizer}
+	return scaletest.Baseline(ctx, &rest.Config{Host: url, QPS: 1000, Burst: 1000}, kc, func(int) error {
 		response, err := http.Post(url+"/api/v1/baseline", "application/json", strings.NewReader("{}")) //nolint:noctx // it ends with the process
 		if err != nil {
 			return err

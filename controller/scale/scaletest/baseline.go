@@ -19,9 +19,9 @@ import (
 )
 
 // Baseline is a controller as most are: an informer with whole Nodes, and everything computed anew
-// for each event. It writes nothing. passed is called after each pass, with how many nodes are not
-// Ready.
-func Baseline(ctx context.Context, config *rest.Config, payload string, passed func(notReady int) error) error {
+// for each event. It has one KataConfig, and writes nothing. passed is called after each pass, with
+// how many nodes are not Ready.
+func Baseline(ctx context.Context, config *rest.Config, kc *v1.KataConfig, passed func(notReady int) error) error {
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("making a client: %w", err)
@@ -42,8 +42,6 @@ func Baseline(ctx context.Context, config *rest.Config, payload string, passed f
 	}
 	factory.StartWithContext(ctx)
 	factory.WaitForCacheSyncWithContext(ctx)
-	kc := &v1.KataConfig{Spec: v1.KataConfigSpec{Config: v1.KataInstallConfig{PayloadImage: payload}}}
-	kc.Name, kc.UID, kc.Finalizers = "all", "uid-of-all", []string{facts.Finalizer}
 	for {
 		select {
 		case <-ctx.Done():
