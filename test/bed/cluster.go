@@ -34,6 +34,8 @@ type Options struct {
 	Programs Programs
 	// Progress receives what takes long; nil for none.
 	Progress io.Writer
+	// Without is a controller of kube-controller-manager that does not run, empty for none.
+	Without string
 }
 
 // Cluster is a running control plane with a registry, and the nodes that were added to it.
@@ -104,7 +106,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 func (c *Cluster) startControlPlane(ctx context.Context) (endpoints.Endpoints, error) {
 	none := endpoints.Endpoints{}
 	// Not bound to ctx: a test's context ends before its clean-up begins.
-	command := exec.CommandContext(context.WithoutCancel(ctx), c.options.Programs.Path("testbed"), c.workspace.machines())
+	command := exec.CommandContext(context.WithoutCancel(ctx), c.options.Programs.Path("testbed"), c.workspace.machines(), c.options.Without)
 	command.Env = append(os.Environ(), "TMPDIR="+c.path("tmp"))
 	if _, err := command.StdinPipe(); err != nil { // Open as long as this process lives.
 		return none, err

@@ -14,9 +14,19 @@ import (
 // Requests returns what the API server answered to the node's credential so far, one event per
 // request. Programs on the node are told apart by their user agent.
 func (n *Node) Requests() ([]auditv1.Event, error) {
-	log, err := os.ReadFile(n.cluster.endpoints.AuditLog)
+	requests, err := n.cluster.Requests(func(user string) bool { return user == "system:node:"+n.Name() })
 	if err != nil {
 		return nil, fmt.Errorf("reading the requests of %q: %w", n.Name(), err)
+	}
+	return requests, nil
+}
+
+// Requests returns what the API server answered to some users so far, one event per request. It
+// keeps what nodes and the service account of our controller ask for.
+func (c *Cluster) Requests(of func(user string) bool) ([]auditv1.Event, error) {
+	log, err := os.ReadFile(c.endpoints.AuditLog)
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit log: %w", err)
 	}
 	var requests []auditv1.Event
 	seen := map[string]bool{}
@@ -24,10 +34,10 @@ func (n *Node) Requests() ([]auditv1.Event, error) {
 	for line := range bytes.Lines(complete) {
 		var event auditv1.Event
 		if err := json.Unmarshal(line, &event); err != nil {
-			return nil, fmt.Errorf("reading the requests of %q: %w", n.Name(), err)
+			return nil, fmt.Errorf("reading the audit log: %w", err)
 		}
 		// A watch has two: where its answer starts and where it ends.
-		if event.User.Username == "system:node:"+n.Name() && !seen[string(event.AuditID)] {
+		if of(event.User.Username) && !seen[string(event.AuditID)] {
 			seen[string(event.AuditID)] = true
 			requests = append(requests, event)
 		}

@@ -14,19 +14,21 @@ import (
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 )
 
-// auditPolicy keeps who asked for what, of nodes alone: others ask far more often.
+// auditPolicy keeps who asked for what, of nodes and of our controller: others ask far more often.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
 - level: Metadata
   userGroups: ["system:nodes"]
+- level: Metadata
+  users: ["system:serviceaccount:kata-node:kata-controller"]
 - level: None
 `
 
 // startAPIServer runs the real kube-apiserver inside this process and returns its host:port.
 // It has what our authorization rests on: the Node authorizer, RBAC and NodeRestriction. The audit
-// log gets a line for each answer to a node.
+// log gets a line for each answer to a node or to our controller.
 func startAPIServer(ctx context.Context, dir, etcd, auditLog string, files credentials, fail context.CancelCauseFunc) (string, error) {
 	policy := filepath.Join(dir, "audit-policy.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {

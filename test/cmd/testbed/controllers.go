@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
@@ -14,9 +15,9 @@ import (
 
 // controllers are those without which nodes and the pods on them would not be as in any cluster:
 // accounts and what pods mount of them, certificates of kubelets, lost nodes, workloads, and what
-// their deletion leaves.
-func controllers() []string {
-	return []string{
+// their deletion leaves. One of them can be left out.
+func controllers(without string) []string {
+	all := []string{
 		names.ServiceAccountController, names.RootCACertificatePublisherController,
 		names.CertificateSigningRequestApprovingController, names.CertificateSigningRequestSigningController,
 		names.CertificateSigningRequestCleanerController,
@@ -24,10 +25,11 @@ func controllers() []string {
 		names.DeploymentController, names.ReplicaSetController, names.DaemonSetController, names.JobController,
 		names.GarbageCollectorController, names.PodGarbageCollectorController, names.NamespaceController,
 	}
+	return slices.DeleteFunc(all, func(name string) bool { return name == without })
 }
 
 // startControllers runs the real kube-controller-manager inside this process.
-func startControllers(ctx context.Context, kubeconfig string, files credentials, fail context.CancelCauseFunc) error {
+func startControllers(ctx context.Context, kubeconfig, without string, files credentials, fail context.CancelCauseFunc) error {
 	manager, err := options.NewKubeControllerManagerOptions()
 	if err != nil {
 		return fmt.Errorf("configuring kube-controller-manager: %w", err)
@@ -38,7 +40,7 @@ func startControllers(ctx context.Context, kubeconfig string, files credentials,
 		"--leader-elect=false",
 		"--use-service-account-credentials", // As in any cluster: policies look at who makes a pod.
 		"--secure-port=0",
-		"--controllers=" + strings.Join(controllers(), ","),
+		"--controllers=" + strings.Join(controllers(without), ","),
 		"--cluster-signing-cert-file=" + files.clientCA,
 		"--cluster-signing-key-file=" + files.clientKey,
 		"--root-ca-file=" + files.serverCA,

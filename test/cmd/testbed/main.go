@@ -35,14 +35,18 @@ var (
 	errOwnerGone = errors.New("owner is gone")
 )
 
-// run takes one optional argument: the directory of machines to sweep at the end, see
-// [machine.Sweep].
+// run takes two optional arguments: the directory of machines to sweep at the end, see
+// [machine.Sweep], and a controller to leave out.
 func run(args []string) error {
 	owner := os.Getppid()
 	ctx, end := context.WithCancelCause(context.Background())
 	endWhenAsked(end)
 	go endWithOwner(end)
-	err := serve(ctx, end)
+	without := ""
+	if len(args) > 1 {
+		without = args[1]
+	}
+	err := serve(ctx, without, end)
 	if len(args) == 0 {
 		return err
 	}
@@ -84,13 +88,13 @@ func awaitOrphaned(owner int) {
 
 // serve runs the servers until the program shall end, and returns why if that was not in good
 // order.
-func serve(ctx context.Context, end context.CancelCauseFunc) error {
+func serve(ctx context.Context, without string, end context.CancelCauseFunc) error {
 	dir, err := os.MkdirTemp("", "testbed-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	ready, err := start(ctx, dir, end)
+	ready, err := start(ctx, dir, without, end)
 	if err == nil {
 		err = ready.Write(os.Stdout)
 	}
@@ -105,7 +109,7 @@ func serve(ctx context.Context, end context.CancelCauseFunc) error {
 }
 
 // start returns when all servers answer; a server that ends later cancels ctx through fail.
-func start(ctx context.Context, dir string, fail context.CancelCauseFunc) (e endpoints.Endpoints, err error) {
+func start(ctx context.Context, dir, without string, fail context.CancelCauseFunc) (e endpoints.Endpoints, err error) {
 	authorities, err := newCredentials(dir)
 	if err != nil {
 		return e, err
@@ -122,11 +126,11 @@ func start(ctx context.Context, dir string, fail context.CancelCauseFunc) (e end
 	if e.APIServer, err = startAPIServer(ctx, dir, etcd, e.AuditLog, authorities, fail); err != nil {
 		return e, err
 	}
-	return e, complete(ctx, dir, e.APIServer, authorities, fail)
+	return e, complete(ctx, dir, e.APIServer, without, authorities, fail)
 }
 
 // complete starts what works through the API server, and returns when pods can be created.
-func complete(ctx context.Context, dir, apiServer string, authorities credentials, fail context.CancelCauseFunc) error {
+func complete(ctx context.Context, dir, apiServer, without string, authorities credentials, fail context.CancelCauseFunc) error {
 	kubeconfig, err := adminKubeconfig(dir, apiServer, authorities)
 	if err != nil {
 		return err
@@ -138,7 +142,7 @@ func complete(ctx context.Context, dir, apiServer string, authorities credential
 	if err := awaitAPIServer(ctx, admin); err != nil {
 		return err
 	}
-	if err := startControllers(ctx, kubeconfig, authorities, fail); err != nil {
+	if err := startControllers(ctx, kubeconfig, without, authorities, fail); err != nil {
 		return err
 	}
 	if err := startScheduler(ctx, kubeconfig, fail); err != nil {
