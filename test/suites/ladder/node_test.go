@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ladder_test
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/scale/scaletest"
+	"github.com/kata-node/kata-node/nodeagent/nodeclient"
+	"github.com/kata-node/kata-node/nodeagent/report"
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+)
+
+// agent is one node's, with the client of the real one and no host.
+type agent struct {
+	number  int
+	client  *nodeclient.Client
+	written *atomic.Int64
+	// said is what it has reported last.
+	said node.Report
+}
+
+// retry is how soon a report is written again that the API server did not take.
+const retry = time.Second
+
+// agent makes the agent of a node, with the node's own credential.
+func (r *rung) agent(tb testing.TB, i int, log logrus.FieldLogger) *agent {
+	tb.Helper()
+	config, err := r.cluster.NodeUser(scaletest.Name(i))
+	require.NoError(tb, err)
+	file := filepath.Join(r.dir, scaletest.Name(i))
+	require.NoError(tb, r.cluster.WriteKubeconfig(file, config))
+	return &agent{number: i, client: nodeclient.New(file, log), written: &r.idle}
+}
+
+// run answers whatever the Node says until ctx ends.
+func (a *agent) run(ctx context.Context) {
+	var client sync.WaitGroup
+	client.Go(func() { a.client.Run(ctx) })
+	defer client.Wait()
+	again := time.NewTimer(retry)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.client.Changed():
+		case <-again.C:
+		}
+		if !a.answer(ctx) {
+			again.Reset(retry)
+		}
+	}
+}
+
+// answer reports what a node would that does all it is asked for at once, and is true where the
+// Node says so.
+func (a *agent) answer(ctx context.Context) bool {
+	told := a.client.Told()
+	if !told.Known {
+		return false
+	}
+	next := a.report(told.Intent, told.Labelled)
+	if err := a.client.Publish(ctx, next, report.MakeCondition(next, "simulated"), time.Now()); err != nil {
+		return false
+	}
+	if a.said.Version == 0 {
+		a.written.Add(1)
+	}
+	a.said = next
+	return true
+}
+
+func (a *agent) report(document string, labelled bool) node.Report {
+	r := scaletest.Idle(a.number)
+	intent, err := node.DecodeIntent(document)
+	switch {
+	case err != nil:
+	case intent.State == node.StateAbsent && labelled:
+		r.Phase, r.IntentID = node.PhaseBlocked, intent.ID
+	case intent.State == node.StateAbsent:
+		r.Phase, r.IntentID = node.PhaseAbsent, intent.ID
+	case intent.Grants.RestartCRIO == r.BootID:
+		r.Phase, r.IntentID, r.Payload = node.PhaseInstalled, intent.ID, node.Digest(intent.Payload)
+	default:
+		r.Phase, r.IntentID = node.PhaseAwaitingGrant, intent.ID
+	}
+	return r
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ladder_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/scale/scaletest"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kata-node/kata-node/test/bed"
+)
+
+// process is a program under measurement.
+type process struct{ cmd *exec.Cmd }
+
+func launch(tb testing.TB, cmd *exec.Cmd) *process {
+	tb.Helper()
+	// Collector and scheduler see two processors, as in the published figures.
+	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=2"), cmd.Env...)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	require.NoError(tb, cmd.Start())
+	return &process{cmd}
+}
+
+func (p *process) stop(tb testing.TB) {
+	tb.Helper()
+	require.NoError(tb, p.cmd.Process.Kill())
+	require.Error(tb, p.cmd.Wait(), "a process ended by itself")
+}
+
+func (p *process) cpu(tb testing.TB) time.Duration {
+	tb.Helper()
+	used, err := scaletest.CPU(p.cmd.Process.Pid)
+	require.NoError(tb, err)
+	return used
+}
+
+func (p *process) memory(tb testing.TB, line string) float64 {
+	tb.Helper()
+	size, err := scaletest.MiB(p.cmd.Process.Pid, line)
+	require.NoError(tb, err)
+	return size
+}
+
+// startController starts it with its service account. The rate lets no rollout take longer than
+// some minutes; its default is 20.
+func (r *rung) startController(tb testing.TB) *process {
+	tb.Helper()
+	programs, err := r.workspace.Build(tb.Context(), os.Stderr, bed.BuildOptions{Only: []string{"kata-controller"}})
+	require.NoError(tb, err)
+	config, err := r.cluster.ServiceAccount(tb.Context(), namespace, account)
+	require.NoError(tb, err)
+	kubeconfig := filepath.Join(r.dir, "controller")
+	require.NoError(tb, r.cluster.WriteKubeconfig(kubeconfig, config))
+	cmd := exec.CommandContext(tb.Context(), programs.Path("kata-controller"), "--kubeconfig", kubeconfig, "--log-level", "warning", "--listen", "",
+		"--agent-deadline", "1h", "--requests-per-second", fmt.Sprint(max(20, r.size/20)))
+	cmd.Env = []string{"GOGC=50", "GOMEMLIMIT=200MiB"} // As in deploy/.
+	return launch(tb, cmd)
+}
+
+// baselineOf names the kubeconfig in the environment of a process that is the baseline.
+const baselineOf = "KATA_LADDER_BASELINE"
+
+// baseline writes a line after each pass, with how many nodes are not Ready.
+func baseline(kubeconfig string) error {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return err
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	object, err := client.Resource(v1.GroupVersion().WithResource(v1.Resource)).Get(ctx, configName, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	kc := &v1.KataConfig{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, kc); err != nil {
+		return err
+	}
+	return scaletest.Baseline(ctx, config, kc, func(notReady int) error {
+		_, err := fmt.Println(notReady)
+		return err
+	})
+}
+
+// baselineProcess is the baseline, and what it has written last.
+type baselineProcess struct {
+	*process
+	notReady atomic.Int64
+}
+
+// startBaseline returns when its first pass is over.
+func (r *rung) startBaseline(tb testing.TB) *baselineProcess {
+	tb.Helper()
+	admin, err := r.cluster.Admin()
+	require.NoError(tb, err)
+	kubeconfig := filepath.Join(r.dir, "baseline")
+	require.NoError(tb, r.cluster.WriteKubeconfig(kubeconfig, admin))
+	cmd := exec.CommandContext(tb.Context(), os.Args[0])
+	cmd.Env = []string{baselineOf + "=" + kubeconfig}
+	lines, err := cmd.StdoutPipe()
+	require.NoError(tb, err)
+	b := &baselineProcess{}
+	b.notReady.Store(-1)
+	b.process = launch(tb, cmd)
+	go func() {
+		for scanner := bufio.NewScanner(lines); scanner.Scan(); {
+			var count int64
+			if _, err := fmt.Sscan(scanner.Text(), &count); err == nil {
+				b.notReady.Store(count)
+			}
+		}
+	}()
+	r.await(tb, "the first pass of the baseline", func(context.Context) error {
+		if b.notReady.Load() < 0 {
+			return errors.New("it has written nothing")
+		}
+		return nil
+	})
+	return b
+}
+
+// ready is nil once a pass has seen that so many nodes are Ready.
+func (b *baselineProcess) ready(_ context.Context, nodes, of int) error {
+	if found := of - int(b.notReady.Load()); found != nodes {
+		return fmt.Errorf("it has seen %d of %d", found, nodes)
+	}
+	return nil
+}
