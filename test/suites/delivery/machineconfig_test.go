@@ -3,100 +3,44 @@
 package delivery_test
 
 import (
-	"encoding/base64"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/kata-node/kata-node/test/bed/agentrpm"
 	"github.com/kata-node/kata-node/test/bed/machine"
+	"github.com/kata-node/kata-node/test/bed/machineconfig"
 )
 
-// ignition is as much of a rendered MachineConfig as a node needs to write it.
-type ignition struct {
-	Spec struct {
-		Config struct {
-			Storage struct {
-				Files []struct {
-					Path     string
-					Mode     uint32
-					Contents struct{ Source string }
-				}
-			}
-			Systemd struct {
-				Units []struct {
-					Name, Contents string
-					Enabled        bool
-					Dropins        []struct{ Name, Contents string }
-				}
-			}
-		}
-	}
-}
+// firstBoot is there until the machine-config operator has done with a new node.
+const firstBoot = "/etc/ignition-machine-config-encapsulated.json"
 
-// apply writes the golden MachineConfig to a machine that is off, as the machine-config daemon
-// does.
-func apply(t *testing.T, m *machine.Machine) {
+// configured is a machine, off, that gets its agent by a MachineConfig from a registry that does
+// not answer yet.
+func configured(t *testing.T, name string) *machine.Machine {
 	t.Helper()
-	golden, err := os.ReadFile("../../../ignition/machineconfig/testdata/openshift-4.19.yaml")
+	m := node(t, name)
+	need(t, "make", "rpmbuild", "rpm2cpio", "cpio")
+	config, err := machineconfig.Golden()
 	require.NoError(t, err)
-	var mc ignition
-	require.NoError(t, yaml.Unmarshal(golden, &mc))
-	for _, f := range mc.Spec.Config.Storage.Files {
-		encoded, ok := strings.CutPrefix(f.Contents.Source, "data:;base64,")
-		require.True(t, ok, f.Path)
-		content, err := base64.StdEncoding.DecodeString(encoded)
-		require.NoError(t, err)
-		require.NoError(t, m.WriteFile(f.Path, content, fs.FileMode(f.Mode)))
-	}
-	for _, u := range mc.Spec.Config.Systemd.Units {
-		path := "/etc/systemd/system/" + u.Name
-		require.NoError(t, m.WriteFile(path, []byte(u.Contents), 0o644))
-		for _, d := range u.Dropins {
-			require.NoError(t, m.WriteFile(path+".d/"+d.Name, []byte(d.Contents), 0o644))
-		}
-		require.True(t, u.Enabled)
-		output(t, "systemctl", "--root="+m.Root(), "enable", u.Name)
-	}
-}
-
-// stalled is a podman whose registry answers from the moment that a file appears. What it copies
-// out of the image is the agent in /opt.
-const stalled = `#!/bin/sh
-case $1 in
-pull) until [ -e /run/registry-answers ]; do sleep 0.1; done ;;
-create) echo container ;;
-cp) cp /opt/kata-node-agent "$3" ;;
-esac
-`
-
-// offer makes the machine's registry have the real agent.
-func offer(t *testing.T, m *machine.Machine) {
-	t.Helper()
+	require.NoError(t, config.Apply(t.Context(), m))
 	packaged := t.TempDir()
 	rpm, err := agentrpm.Build(t.Context(), "", t.TempDir())
 	require.NoError(t, err)
 	require.NoError(t, agentrpm.Unpack(t.Context(), rpm, packaged))
 	agent, err := os.ReadFile(filepath.Join(packaged, agentrpm.Agent))
 	require.NoError(t, err)
-	require.NoError(t, m.WriteFile("/opt/kata-node-agent", agent, 0o755))
-	require.NoError(t, m.WriteFile("/usr/bin/podman", []byte(stalled), 0o755))
+	require.NoError(t, machineconfig.Offer(m, agent))
+	return m
 }
 
 func TestAMachineConfigBringsTheAgentWithoutDelayingTheBoot(t *testing.T) {
 	t.Parallel()
-	m := node(t, "machineconfig")
-	need(t, "make", "rpmbuild", "rpm2cpio", "cpio")
-	apply(t, m)
-	offer(t, m)
-
+	m := configured(t, "machineconfig")
 	require.NoError(t, m.Boot(t.Context()))
 	_, err := m.AwaitRunning(t.Context())
 	require.NoError(t, err)
@@ -105,9 +49,8 @@ func TestAMachineConfigBringsTheAgentWithoutDelayingTheBoot(t *testing.T) {
 	assert.Equal(t, "inactive", skipped["ActiveState"])
 	assert.Equal(t, "no", skipped["ConditionResult"])
 
-	_, err = m.Exec(t.Context(), "touch", "/run/registry-answers")
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return show(t, m, "kata-node-agent.service")["ActiveState"] == "active" }, patience, 100*time.Millisecond)
+	require.NoError(t, machineconfig.Answer(t.Context(), m))
+	awaitAgent(t, m)
 	require.NoError(t, m.Reboot(t.Context()))
 	_, err = m.AwaitRunning(t.Context())
 	require.NoError(t, err)
@@ -118,17 +61,42 @@ func TestAMachineConfigBringsTheAgentWithoutDelayingTheBoot(t *testing.T) {
 	require.NoError(t, err, "tmpfiles links the pulled agent as the shim of pending")
 }
 
+func awaitAgent(t *testing.T, m *machine.Machine) {
+	t.Helper()
+	require.Eventually(t, func() bool { return show(t, m, "kata-node-agent.service")["ActiveState"] == "active" }, patience, 100*time.Millisecond)
+}
+
+// The operator lets a new node reboot into its own system before it deletes its mark. Where the node
+// runs that system already, it renames the mark and continues in the same boot.
+func TestNothingIsPulledBeforeTheOperatorIsDoneWithANewNode(t *testing.T) {
+	t.Parallel()
+	m := configured(t, "first-boot")
+	require.NoError(t, m.WriteFile(firstBoot, []byte("{}"), 0o644))
+	require.NoError(t, m.Boot(t.Context()))
+	_, err := m.AwaitRunning(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, machineconfig.Answer(t.Context(), m))
+	require.NoError(t, m.Reboot(t.Context()))
+	_, err = m.AwaitRunning(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, machineconfig.Answer(t.Context(), m))
+	assert.Equal(t, "active", show(t, m, machineconfig.Pull)["ActiveState"], "it waits, and holds up neither boot nor CRI-O")
+	assert.Equal(t, "active", show(t, m, "crio.service")["ActiveState"])
+	assert.False(t, machineconfig.Asked(t.Context(), m))
+	assert.Equal(t, "inactive", show(t, m, "kata-node-agent.service")["ActiveState"])
+
+	_, err = m.Exec(t.Context(), "mv", firstBoot, firstBoot+".bak")
+	require.NoError(t, err)
+	awaitAgent(t, m)
+	assert.True(t, machineconfig.Asked(t.Context(), m))
+}
+
 func TestAnAgentThatDiesAtOnceGivesItsPlaceBackOnANode(t *testing.T) {
 	t.Parallel()
-	m := node(t, "way-back")
-	need(t, "make", "rpmbuild", "rpm2cpio", "cpio")
-	apply(t, m)
-	offer(t, m)
-	active := func() bool { return show(t, m, "kata-node-agent.service")["ActiveState"] == "active" }
+	m := configured(t, "way-back")
 	require.NoError(t, m.Boot(t.Context()))
-	_, err := m.Exec(t.Context(), "touch", "/run/registry-answers")
-	require.NoError(t, err)
-	require.Eventually(t, active, patience, 100*time.Millisecond)
+	require.NoError(t, machineconfig.Answer(t.Context(), m))
+	awaitAgent(t, m)
 	before, err := m.Exec(t.Context(), "readlink", "/var/lib/kata-agent/bin/current")
 	require.NoError(t, err)
 
@@ -138,7 +106,7 @@ func TestAnAgentThatDiesAtOnceGivesItsPlaceBackOnANode(t *testing.T) {
 		systemctl restart kata-agent-pull.service`)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return show(t, m, "kata-agent-pull.service")["ActiveState"] == "failed" }, patience, time.Second)
-	require.Eventually(t, active, patience, 100*time.Millisecond)
+	awaitAgent(t, m)
 	after, err := m.Exec(t.Context(), "readlink", "/var/lib/kata-agent/bin/current")
 	require.NoError(t, err)
 	assert.Equal(t, string(before), string(after))

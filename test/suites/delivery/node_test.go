@@ -66,6 +66,7 @@ func TestTheInstalledAgentIsUpBeforeCRIOAndSeesWhatPID1Sees(t *testing.T) {
 	m := node(t, "installed")
 	need(t, "make", "rpmbuild", "rpm2cpio", "cpio")
 	require.NoError(t, agentrpm.Install(t.Context(), "", m.Root()))
+	require.NoError(t, m.WriteFile("/etc/mco/proxy.env", []byte(proxies), 0o644))
 	require.NoError(t, m.Boot(t.Context()))
 	_, err := m.AwaitRunning(t.Context())
 	require.NoError(t, err)
@@ -81,7 +82,16 @@ func TestTheInstalledAgentIsUpBeforeCRIOAndSeesWhatPID1Sees(t *testing.T) {
 	require.NoError(t, err)
 	of := strings.Fields(string(namespaces))
 	assert.Equal(t, of[0], of[1], "what the agent mounts, CRI-O has to see")
+
+	environment, err := m.Exec(t.Context(), "sh", "-c", `tr '\0' '\n' <"/proc/$1/environ"`, "sh", agent["MainPID"])
+	require.NoError(t, err)
+	for line := range strings.Lines(proxies) {
+		assert.Contains(t, string(environment), line)
+	}
 }
+
+// proxies is what the machine-config operator writes for the services of a cluster with a proxy.
+const proxies = "HTTP_PROXY=http://proxy.example:3128\nHTTPS_PROXY=http://proxy.example:3128\nNO_PROXY=.cluster.local,.svc,10.0.0.0/16\n"
 
 func TestTheShimOfPendingSaysWhyInOneSentence(t *testing.T) {
 	t.Parallel()

@@ -76,6 +76,23 @@ func TestTheAgentStaysInTheMountNamespaceOfPID1(t *testing.T) {
 	}
 }
 
+// A layer with a setuid file could not be unpacked, and SELinux would not let a child change its
+// domain.
+func TestTheUnitLeavesSetuidFilesAndDomainsToTheKernel(t *testing.T) {
+	t.Parallel()
+	found := directives(t, filepath.Join("../../../systemd", unit))
+	for _, name := range []string{"RestrictSUIDSGID", "NoNewPrivileges"} {
+		assert.NotContains(t, found, name)
+	}
+}
+
+func TestBothUnitsHaveTheClustersProxy(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{filepath.Join("../../../systemd", unit), "../../../ignition/kata-agent-pull.service"} {
+		assert.Equal(t, "-/etc/mco/proxy.env", directives(t, file)["EnvironmentFile"], file)
+	}
+}
+
 func TestNothingIsRequiredOfTheAgentAndCRIOWaitsForItBriefly(t *testing.T) {
 	t.Parallel()
 	found := directives(t, filepath.Join("../../../systemd", unit))
