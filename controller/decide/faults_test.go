@@ -89,6 +89,9 @@ func (w *world) remakes(h *host) {
 func (w *world) breaks(*host) {
 	if h := w.hosts[w.victim]; h.broken == "" {
 		h.broken, h.permit = w.fault, permit{}
+		if h.broken == degraded && h.object() != nil {
+			h.edit(func(*corev1.Node) {})
+		}
 	}
 }
 

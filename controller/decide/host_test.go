@@ -21,6 +21,7 @@ const (
 	dead     = "it is off"
 	silent   = "its agent answers nothing"
 	notReady = "its kubelet is not Ready"
+	degraded = "the machine-config operator has given up on it"
 )
 
 // host is a machine with its agent and its pods. The agent follows docs/protocol.md.
@@ -92,6 +93,9 @@ func (h *host) store(n *corev1.Node) {
 		ready = corev1.ConditionFalse
 	}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
+	if h.broken == degraded {
+		n.Annotations[node.MachineState] = "Degraded"
+	}
 	h.says(&n.Status.NodeInfo)
 	h.w.Nodes.Put(n, h.w.Next())
 }

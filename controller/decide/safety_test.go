@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/decide/decidetest"
 	"github.com/kata-node/kata-node/controller/rollout"
 )
 
@@ -48,9 +49,10 @@ func (w *world) changed(before, after *corev1.Node) {
 	}
 }
 
-// sparesMachineConfig holds for a node at which the machine-config operator is at work.
+// sparesMachineConfig holds for a node at which the machine-config operator is at work: nothing
+// begins there but a removal.
 func (w *world) sparesMachineConfig(c rollout.Change) {
-	if c.Entered && node.Busy(w.Nodes.Now[c.Node.Name].Annotations) != "" {
+	if decidetest.Begins(c) && node.Busy(w.Nodes.Now[c.Node.Name].Annotations) != "" {
 		w.fails("%s of %s, at which the machine-config operator works", c.Event, c.Node.Name)
 	}
 }

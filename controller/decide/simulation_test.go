@@ -148,7 +148,8 @@ func (w *world) isClean(h *host) {
 	n := h.object()
 	_, intent := n.Annotations[node.IntentAnnotation]
 	further := facts.OfNode(n).FurtherLabels()
-	if h.broken == "" && (intent || h.labelled() || len(further) > 0 || h.dropIn || h.slot != "" || h.serving != "") {
+	sound := h.broken == "" || h.broken == degraded
+	if sound && (intent || h.labelled() || len(further) > 0 || h.dropIn || h.slot != "" || h.serving != "") {
 		w.fails("%s is not clean", h.name)
 	}
 }

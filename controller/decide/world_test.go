@@ -59,7 +59,7 @@ func newWorld(t *testing.T, seed uint64, late bool) *world {
 		w.hosts = append(w.hosts, h)
 		h.register()
 	}
-	w.victim, w.fault = w.rnd.IntN(len(w.hosts)), w.one(noKVM, unfit, dead, silent, notReady)
+	w.victim, w.fault = w.rnd.IntN(len(w.hosts)), w.one(noKVM, unfit, dead, silent, notReady, degraded)
 	if w.likely(50) {
 		w.breaks(nil)
 	}

@@ -35,7 +35,7 @@ type Node struct {
 	Cordoned bool
 	// Held is an administrator's annotation.
 	Held bool
-	// Busy says what else works on the node, empty for nothing.
+	// Busy says what else works on the node, such as the machine-config daemon; empty for nothing.
 	Busy string
 	// BootID is the kubelet's word on the current boot, empty where it has said nothing.
 	BootID string
@@ -175,6 +175,12 @@ func (n Node) Serves() bool {
 // this boot.
 func (n Node) AsksReboot() bool {
 	return n.Answered() && n.Intent.State == node.StateInstalled && n.Report.RebootRequired && n.SameBoot() && n.Intent.Grants.Reboot != n.Report.BootID
+}
+
+// AsksRestart is true when the agent waits for a grant to restart CRI-O that its intent does not
+// have for this boot.
+func (n Node) AsksRestart() bool {
+	return n.Answered() && n.Report.Phase == node.PhaseAwaitingGrant && n.Intent.Grants.RestartCRIO != n.Report.BootID
 }
 
 // Installation is true when the report speaks of something on the node that would have to be

@@ -75,6 +75,9 @@ const (
 	ReasonNodeNotReady Reason = "NodeNotReady"
 	// ReasonNodeCordoned is a node that takes no pods.
 	ReasonNodeCordoned Reason = "NodeCordoned"
+	// ReasonMachineConfigBusy is a node that the machine-config operator works on, or has given up
+	// on.
+	ReasonMachineConfigBusy Reason = "MachineConfigBusy"
 	// ReasonHeld is a node with the annotation that keeps it as it is.
 	ReasonHeld Reason = "Held"
 	// ReasonAwaitingReboot is a node that waits until it may reboot.
@@ -122,6 +125,8 @@ func (n Node) Obstacle() Reason {
 		return ReasonProtocolMismatch
 	case n.Held:
 		return ReasonHeld
+	case n.Busy != "":
+		return ReasonMachineConfigBusy
 	case n.Cordoned:
 		return ReasonNodeCordoned
 	default:

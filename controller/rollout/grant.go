@@ -96,7 +96,7 @@ func asks(n facts.Node) []ledger.Kind {
 	if n.AsksReboot() {
 		kinds = append(kinds, ledger.Reboot)
 	}
-	if n.Answered() && n.Report.Phase == node.PhaseAwaitingGrant && n.Intent.Grants.RestartCRIO != n.Report.BootID {
+	if n.AsksRestart() {
 		kinds = append(kinds, ledger.RestartCRIO)
 	}
 	return kinds

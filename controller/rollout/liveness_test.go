@@ -44,6 +44,8 @@ func TestAFirstNodeThatCannotMoveGivesItsPlaceToTheNext(t *testing.T) {
 		"failed for good":             {installing(Fails("prove payload", "no"), Unchanged(time.Hour)), true},
 		"waits for a grant":           {Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant), Granted, Unchanged(time.Minute)), false},
 		"died with a grant":           {Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant), Granted, Unchanged(time.Hour)), true},
+		"is worked on":                {Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant), Busy, Unchanged(time.Minute)), false},
+		"is worked on for long":       {Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant), Busy, Unchanged(time.Hour)), true},
 		"may reboot":                  {Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant), NeedsReboot, MayReboot, Unchanged(time.Minute)), false},
 		"never rebooted":              {Worker("a", Wanted(c), Reports(node.PhaseAwaitingGrant), NeedsReboot, MayReboot, Unchanged(time.Hour)), true},
 		"serves with an error":        {Worker("a", Done(c), Fails("unmount payload", "no"), Unchanged(time.Minute)), false},

@@ -129,6 +129,7 @@ func TestNodesThatCannotBeginWait(t *testing.T) {
 		"no agent":          Worker("w"),
 		"NotReady":          Worker("w", Idle, NotReady),
 		"cordoned":          Worker("w", Idle, Cordoned),
+		"worked on":         Worker("w", Idle, Busy),
 		"unreadable report": Worker("w", Unreadable),
 		"older protocol":    Worker("w", Idle, func(n *facts.Node) { n.Report.Speaks = []int{0} }),
 	} {
@@ -370,4 +371,13 @@ func TestANodeWithAnErrorGetsNoReadyLabelAndKeepsTheOneItHas(t *testing.T) {
 	assert.Empty(t, said(plan(c, Worker("a", broken...))))
 	assert.Empty(t, said(plan(c, Worker("a", append(slices.Clone(proved), Unfit)...))))
 	assert.Empty(t, said(plan(c, Worker("a", append(broken, Ready)...))))
+}
+
+func TestNothingButARemovalBeginsWhereTheMachineConfigOperatorWorks(t *testing.T) {
+	t.Parallel()
+	before, c := Config("c"), Config("c", Payload(PayloadB))
+	assert.Empty(t, said(plan(c, Worker("a", Done(before), Busy))), "no update")
+	assert.Equal(t, []string{"a KataInstall"}, said(plan(before, Worker("a", Wanted(before), Reports(node.PhaseInstalling), Vanished, Busy))), "its agent follows this intent already")
+	assert.Equal(t, []string{"a KataRemove"}, said(plan(Config("c", Deleted), Worker("a", Done(before), Busy))))
+	assert.Equal(t, []string{"a KataReady"}, said(plan(before, Worker("a", Wanted(before), Reports(node.PhaseInstalled), Busy))), "a label restarts nothing")
 }

@@ -31,7 +31,8 @@ const (
 	// failing reported an error, or made no progress, long ago: it counts towards maxFailures and
 	// no longer towards maxParallel.
 	failing
-	// excused says nothing about the payload: its host is unfit, its kubelet or its agent is away.
+	// excused says nothing about the payload: its host is unfit, its kubelet or its agent is away,
+	// or the machine-config operator works on it.
 	excused
 )
 
@@ -49,6 +50,8 @@ func (l Limits) standing(n facts.Node, now time.Time) (is standing, until time.T
 		return expired(n.Intent.Issued, l.Answer, now, excused)
 	case n.Report.Error != nil:
 		return expired(n.Since, l.Grace, now, failing)
+	case n.Busy != "":
+		return expired(n.Since, l.Progress, now, excused)
 	case n.AsksReboot(), n.Report.Phase == node.PhaseAwaitingGrant && !granted(n) && !rebooting(n):
 		return moving, time.Time{}
 	default:

@@ -119,25 +119,30 @@ func TestEveryNodeIsInTheRightCount(t *testing.T) {
 		counts string
 		says   string
 	}{
-		"no agent":            {Worker("w"), "0/0/1/0 of 1", "AgentMissing"},
-		"unreadable report":   {Worker("w", Unreadable), "0/0/0/1 of 1", "version 9 is not one that this program speaks"},
-		"other protocol":      {Worker("w", Idle, func(n *facts.Node) { n.Report.Speaks = []int{7} }), "0/0/0/1 of 1", "ProtocolMismatch"},
-		"NotReady":            {Worker("w", Idle, NotReady), "0/0/1/0 of 1", "NodeNotReady"},
-		"NotReady and silent": {Worker("w", Wanted(c), late, NotReady), "0/0/1/0 of 1", "NodeNotReady"},
-		"cordoned":            {Worker("w", Idle, Cordoned), "0/0/1/0 of 1", "NodeCordoned"},
-		"cordoned, complete":  {Worker("w", Done(c), Cordoned), "1/0/0/0 of 1", "1 of 1 nodes complete"},
-		"in the queue":        {Worker("w", Idle), "0/0/1/0 of 1", "Queued"},
-		"asked just now":      {Worker("w", Idle, Wanted(c)), "0/1/0/0 of 1", "working: w"},
-		"asked long ago":      {Worker("w", Idle, Wanted(c), late), "0/0/0/1 of 1", "AgentNotReporting"},
-		"report deleted":      {Worker("w", Wanted(c), late), "0/0/0/1 of 1", "AgentNotReporting"},
-		"waits for a restart": {Worker("w", Wanted(c), Reports(node.PhaseAwaitingGrant)), "0/0/1/0 of 1", "AwaitingGrant"},
-		"waits for a reboot":  {Worker("w", Wanted(c), Reports(node.PhaseInstalling), NeedsReboot), "0/0/1/0 of 1", "AwaitingReboot"},
-		"waits for hours":     {Worker("w", Wanted(c), Reports(node.PhaseInstalling), NeedsReboot, Unchanged(9*time.Hour)), "0/0/1/0 of 1", "AwaitingReboot"},
-		"is rebooted":         {Worker("w", Wanted(c), Reports(node.PhaseInstalling), NeedsReboot, MayReboot), "0/1/0/0 of 1", "working"},
-		"serves meanwhile":    {Worker("w", Done(c), Ready, NeedsReboot), "1/0/0/0 of 1", "1 of 1"},
-		"is held":             {Worker("w", Idle, Held), "0/0/1/0 of 1", "Held"},
-		"restart is granted":  {Worker("w", Wanted(c), Granted, Reports(node.PhaseAwaitingGrant)), "0/1/0/0 of 1", "working"},
-		"error before work":   {Worker("w", Idle, Fails("reading intent", "state is unknown")), "0/0/0/1 of 1", "reading intent: state is unknown"},
+		"no agent":                {Worker("w"), "0/0/1/0 of 1", "AgentMissing"},
+		"unreadable report":       {Worker("w", Unreadable), "0/0/0/1 of 1", "version 9 is not one that this program speaks"},
+		"other protocol":          {Worker("w", Idle, func(n *facts.Node) { n.Report.Speaks = []int{7} }), "0/0/0/1 of 1", "ProtocolMismatch"},
+		"NotReady":                {Worker("w", Idle, NotReady), "0/0/1/0 of 1", "NodeNotReady"},
+		"NotReady and silent":     {Worker("w", Wanted(c), late, NotReady), "0/0/1/0 of 1", "NodeNotReady"},
+		"cordoned":                {Worker("w", Idle, Cordoned), "0/0/1/0 of 1", "NodeCordoned"},
+		"cordoned, complete":      {Worker("w", Done(c), Cordoned), "1/0/0/0 of 1", "1 of 1 nodes complete"},
+		"in the queue":            {Worker("w", Idle), "0/0/1/0 of 1", "Queued"},
+		"asked just now":          {Worker("w", Idle, Wanted(c)), "0/1/0/0 of 1", "working: w"},
+		"asked long ago":          {Worker("w", Idle, Wanted(c), late), "0/0/0/1 of 1", "AgentNotReporting"},
+		"report deleted":          {Worker("w", Wanted(c), late), "0/0/0/1 of 1", "AgentNotReporting"},
+		"waits for a restart":     {Worker("w", Wanted(c), Reports(node.PhaseAwaitingGrant)), "0/0/1/0 of 1", "AwaitingGrant"},
+		"waits for a reboot":      {Worker("w", Wanted(c), Reports(node.PhaseInstalling), NeedsReboot), "0/0/1/0 of 1", "AwaitingReboot"},
+		"waits for hours":         {Worker("w", Wanted(c), Reports(node.PhaseInstalling), NeedsReboot, Unchanged(9*time.Hour)), "0/0/1/0 of 1", "AwaitingReboot"},
+		"is rebooted":             {Worker("w", Wanted(c), Reports(node.PhaseInstalling), NeedsReboot, MayReboot), "0/1/0/0 of 1", "working"},
+		"serves meanwhile":        {Worker("w", Done(c), Ready, NeedsReboot), "1/0/0/0 of 1", "1 of 1"},
+		"is held":                 {Worker("w", Idle, Held), "0/0/1/0 of 1", "Held"},
+		"is worked on":            {Worker("w", Idle, Busy), "0/0/1/0 of 1", "MachineConfigBusy"},
+		"no restart meanwhile":    {Worker("w", Wanted(c), Reports(node.PhaseAwaitingGrant), Busy, Unchanged(9*time.Hour)), "0/0/1/0 of 1", "MachineConfigBusy"},
+		"no reboot meanwhile":     {Worker("w", Wanted(c), Reports(node.PhaseInstalling), NeedsReboot, Busy), "0/0/1/0 of 1", "MachineConfigBusy"},
+		"pulls meanwhile":         {Worker("w", Wanted(c), Reports(node.PhaseInstalling), Busy, Unchanged(time.Minute)), "0/1/0/0 of 1", "working"},
+		"serves and is worked on": {Worker("w", Done(c), Busy), "1/0/0/0 of 1", "1 of 1"},
+		"restart is granted":      {Worker("w", Wanted(c), Granted, Reports(node.PhaseAwaitingGrant)), "0/1/0/0 of 1", "working"},
+		"error before work":       {Worker("w", Idle, Fails("reading intent", "state is unknown")), "0/0/0/1 of 1", "reading intent: state is unknown"},
 		"error about an intent that nobody can read": {
 			Worker("w", Done(c), Fails("read intent", "not a JSON document"), func(n *facts.Node) { n.Intent = nil }), "0/0/0/1 of 1", "read intent: not a JSON document",
 		},
@@ -159,6 +164,24 @@ func TestEveryNodeIsInTheRightCount(t *testing.T) {
 			require.NoError(t, err)
 			assert.Contains(t, string(document), x.says)
 		})
+	}
+}
+
+// Its agent waits for the machine-config daemon, which takes as long as it takes.
+func TestANodeThatIsWorkedOnMakesNoProgressWithoutHavingFailed(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	for want, states := range map[string][]State{
+		"0/0/0/1 of 1 NoProgress":        {Unchanged(time.Hour)},
+		"0/1/0/0 of 1 ":                  {Busy, Unchanged(time.Minute)},
+		"0/0/1/0 of 1 MachineConfigBusy": {Busy, Unchanged(time.Hour)},
+	} {
+		n := Worker("w", append([]State{Wanted(c), Reports(node.PhaseInstalling)}, states...)...)
+		d := selection.Divide([]facts.Config{c}, []facts.Node{n})
+		s, _ := status.Of(status.Input{Pool: d.Pools[0], Deadline: deadline, Progress: 30 * time.Minute, Now: Noon()})
+		counts, reason, _ := strings.Cut(want, " of 1 ")
+		assert.Equal(t, counts+" of 1", short(s), want)
+		assert.Contains(t, fmt.Sprint(s.Waiting, s.FailedNodes), reason, want)
 	}
 }
 

@@ -148,6 +148,8 @@ func (t tally) waitsFor(reason facts.Reason) string {
 		return "the kubelet is not Ready"
 	case facts.ReasonNodeCordoned:
 		return "the node is cordoned"
+	case facts.ReasonMachineConfigBusy:
+		return "the machine-config operator works on the node or has given up on it, see its machine config pool"
 	case facts.ReasonHeld:
 		return "the annotation kataconfiguration.openshift.io/hold keeps the node as it is"
 	case facts.ReasonQueued:

@@ -72,15 +72,21 @@ func (j judge) notReady(n facts.Node, working bool) Verdict {
 	if !working {
 		return v
 	}
-	return j.unless(n, j.deadline, v, failed(facts.ReasonNodeNotReady, "the kubelet has not been Ready for %s since the node was given its payload"))
+	sentence := fmt.Sprintf("the kubelet has not been Ready for %s since the node was given its payload", j.deadline)
+	return j.unless(n, j.deadline, v, failed(facts.ReasonNodeNotReady, sentence))
 }
 
-// stuck turns an installation into a failure that has stayed as it is for too long.
+// stuck turns an installation into a failure that has stayed as it is for too long, except where
+// its agent waits for the machine-config operator.
 func (j judge) stuck(n facts.Node, v Verdict) Verdict {
 	if v.Class != InProgress {
 		return v
 	}
-	return j.unless(n, j.progress, v, failed(facts.ReasonNoProgress, "nothing has changed for %s: look at kata-agent.service on the node"))
+	then := failed(facts.ReasonNoProgress, fmt.Sprintf("nothing has changed for %s: look at kata-agent.service on the node", j.progress))
+	if n.Busy != "" {
+		then = Verdict{Class: Waiting, Reason: facts.ReasonMachineConfigBusy}
+	}
+	return j.unless(n, j.progress, v, then)
 }
 
 // unless returns a verdict until the node has been as it is for the limit, and then the other one.
@@ -93,7 +99,6 @@ func (j judge) unless(n facts.Node, limit time.Duration, v, then Verdict) Verdic
 		v.Until = due
 		return v
 	}
-	then.Sentence = fmt.Sprintf(then.Sentence, limit)
 	return then
 }
 
@@ -171,12 +176,15 @@ func notReady(n facts.Node) string {
 }
 
 func answered(n facts.Node) Verdict {
+	reboot := n.Report.Phase != node.PhaseInstalled && n.AsksReboot()
 	switch {
-	case n.Report.Phase != node.PhaseInstalled && n.AsksReboot():
+	case n.Busy != "" && (reboot || n.AsksRestart()):
+		return Verdict{Class: Waiting, Reason: facts.ReasonMachineConfigBusy}
+	case reboot:
 		return Verdict{Class: Waiting, Reason: facts.ReasonAwaitingReboot}
 	case n.Report.Phase != node.PhaseInstalled && n.Report.RebootRequired:
 		return Verdict{Class: InProgress, Reason: facts.ReasonRebooting}
-	case n.Report.Phase == node.PhaseAwaitingGrant && n.Intent.Grants.RestartCRIO != n.Report.BootID:
+	case n.AsksRestart():
 		return Verdict{Class: Waiting, Reason: facts.ReasonAwaitingGrant}
 	case n.Report.HostCheck != "":
 		return failed(facts.ReasonHostUnfit, n.Report.HostCheck)

@@ -98,6 +98,14 @@ func starts(c rollout.Change) bool {
 	return c.Intent != nil && c.Intent.State == node.StateInstalled && !c.Entered && c.Event != rollout.EventPrefetch
 }
 
+// Begins is true for a change that begins something on a node other than a removal: a grant, what it
+// is to install, or what it is to fetch ahead of time. An intent that vanished and is given back
+// begins nothing, because the agent follows it already.
+func Begins(c rollout.Change) bool {
+	followed := c.Intent != nil && c.Node.Report != nil && c.Node.Report.IntentID == c.Intent.ID
+	return c.Entered || c.Event == rollout.EventPrefetch || starts(c) && !followed
+}
+
 // withinWidth holds for the nodes that one KataConfig begins to work on: none while it is paused,
 // of each payload one until it is proved, and at most maxParallel of all together.
 func (c *check) withinWidth(p selection.Pool) {

@@ -91,20 +91,68 @@ func TestNoNodeIsGrantedARestartWhileTheMachineConfigOperatorWorksOnIt(t *testin
 	t.Parallel()
 	c, _, _ := installed(t, "a")
 	busy, free := c.worker(t, "b"), c.worker(t, "c")
-	busy.annotate(t, node.MachineState, `"Working"`)
 	for _, w := range []*worker{busy, free} {
 		w.reports(t, node.PhaseIdle)
 		w.awaitIntent(t, node.StateInstalled, payloadA)
+	}
+	busy.annotate(t, node.MachineState, `"Working"`)
+	for _, w := range []*worker{busy, free} {
 		w.reports(t, node.PhaseAwaitingGrant)
 	}
 	free.awaitGrant(t)
 	assert.Empty(t, busy.intent(t).Grants)
 	free.reports(t, node.PhaseInstalled)
-	c.awaitCounts(t, "kata", "2/0/1/0 of 3 Waiting")
+	kc := c.awaitCounts(t, "kata", "2/0/1/0 of 3 Waiting")
+	assert.Equal(t, "MachineConfigBusy", kc.Status.Waiting[0].Reason)
 	assert.Empty(t, busy.intent(t).Grants)
 
 	busy.annotate(t, node.MachineState, `"Done"`)
 	busy.awaitGrant(t)
 	busy.reports(t, node.PhaseInstalled)
 	c.awaitCounts(t, "kata", "3/0/0/0 of 3 Completed")
+}
+
+// What the machine-config daemon says of a node that it is about to work on.
+const (
+	currentConfig = "machineconfiguration.openshift.io/currentConfig"
+	desiredConfig = "machineconfiguration.openshift.io/desiredConfig"
+)
+
+func TestNoPayloadIsSwitchedOnANodeThatTheMachineConfigOperatorWorksOn(t *testing.T) {
+	t.Parallel()
+	c, seen, workers := installed(t, "a", "b", "c")
+	aboutTo, working := workers["a"], workers["b"]
+	aboutTo.annotate(t, node.MachineState, `"Done"`)
+	aboutTo.annotate(t, currentConfig, `"rendered-worker-1"`)
+	aboutTo.annotate(t, desiredConfig, `"rendered-worker-2"`)
+	working.annotate(t, node.MachineState, `"Working"`)
+	before := map[string]int{"a": seen.nodeWrites("a"), "b": seen.nodeWrites("b")}
+	c.kataConfig(t, "kata", "{config: {payloadImage: '"+payloadB+"'}}")
+	workers["c"].awaitIntent(t, node.StateInstalled, payloadB)
+	workers["c"].reports(t, node.PhaseInstalled)
+	kc := c.awaitCounts(t, "kata", "1/0/2/0 of 3 Waiting")
+	assert.Equal(t, "MachineConfigBusy", kc.Status.Waiting[0].Reason)
+	assert.Equal(t, "the machine-config operator works on the node or has given up on it, see its machine config pool: a, b", kc.Status.Waiting[0].Message)
+	for name, writes := range before {
+		assert.Equal(t, writes, seen.nodeWrites(name), name)
+		assert.Equal(t, payloadA, workers[name].intent(t).Payload, name)
+	}
+
+	aboutTo.annotate(t, currentConfig, `"rendered-worker-2"`)
+	working.annotate(t, node.MachineState, `"Done"`)
+	for _, w := range []*worker{aboutTo, working} {
+		w.awaitIntent(t, node.StateInstalled, payloadB)
+		w.reports(t, node.PhaseInstalled)
+	}
+	c.awaitCounts(t, "kata", "3/0/0/0 of 3 Completed")
+}
+
+func TestARemovalDoesNotWaitForTheMachineConfigOperator(t *testing.T) {
+	t.Parallel()
+	c, _, workers := installed(t, "w")
+	workers["w"].annotate(t, node.MachineState, `"Degraded"`)
+	c.delete(t, "kata")
+	workers["w"].removes(t)
+	c.awaitGone(t, "kata")
+	c.awaitRuntimeClass(t, "")
 }
