@@ -9,11 +9,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kata-node/kata-node/controller/decide"
+	"github.com/kata-node/kata-node/internal/collectors"
 )
 
 // Metrics are the figures of the last pass, and counters.
 type Metrics struct {
-	gauges gauges
+	// pass has the figures of the last one.
+	pass   collectors.Group
 	leader prometheus.Gauge
 	passes prometheus.Counter
 	// incomplete counts passes after which something is left to write.
@@ -59,8 +61,8 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	for _, result := range []string{resultSuccess, resultConflict, resultError} {
 		m.writes.WithLabelValues(result)
 	}
-	m.gauges.last.Store(newSnapshot())
-	for _, c := range []prometheus.Collector{&m.gauges, m.leader, m.passes, m.incomplete, m.duration, m.writes} {
+	m.pass.Replace(snapshotOf(decide.Decision{})...)
+	for _, c := range []prometheus.Collector{&m.pass, m.leader, m.passes, m.incomplete, m.duration, m.writes} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}
@@ -80,7 +82,7 @@ func (m *Metrics) Leads(leads bool) {
 // Observe takes the figures of a pass.
 func (m *Metrics) Observe(d decide.Decision) {
 	m.passes.Inc()
-	m.gauges.last.Store(snapshotOf(d))
+	m.pass.Replace(snapshotOf(d)...)
 }
 
 // Passed records the end of a pass.

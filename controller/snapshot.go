@@ -3,26 +3,12 @@
 package controller
 
 import (
-	"sync/atomic"
-
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/decide"
 )
-
-// gauges collects from the snapshot of one pass: no scrape sees a pass half noted, or a KataConfig
-// without its nodes.
-type gauges struct {
-	last atomic.Pointer[snapshot]
-}
-
-// Describe implements prometheus.Collector.
-func (g *gauges) Describe(into chan<- *prometheus.Desc) { g.last.Load().describe(into) }
-
-// Collect implements prometheus.Collector.
-func (g *gauges) Collect(into chan<- prometheus.Metric) { g.last.Load().collect(into) }
 
 // snapshot is what one pass found. It is not changed once it can be collected.
 type snapshot struct {
@@ -37,8 +23,8 @@ type snapshot struct {
 	catalog prometheus.Gauge
 }
 
-func newSnapshot() *snapshot {
-	return &snapshot{
+func newSnapshot() snapshot {
+	return snapshot{
 		nodes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "kata_controller_nodes",
 			Help: "Nodes of a KataConfig by state.",
@@ -62,24 +48,9 @@ func newSnapshot() *snapshot {
 	}
 }
 
-func (s *snapshot) describe(into chan<- *prometheus.Desc) {
-	s.nodes.Describe(into)
-	s.waiting.Describe(into)
-	s.conditions.Describe(into)
-	s.unreadable.Describe(into)
-	s.catalog.Describe(into)
-}
-
-func (s *snapshot) collect(into chan<- prometheus.Metric) {
-	s.nodes.Collect(into)
-	s.waiting.Collect(into)
-	s.conditions.Collect(into)
-	s.unreadable.Collect(into)
-	s.catalog.Collect(into)
-}
-
-// snapshotOf takes the figures out of a decision.
-func snapshotOf(d decide.Decision) *snapshot {
+// snapshotOf returns the figures of a decision: no scrape sees a pass half noted, or a KataConfig
+// without its nodes.
+func snapshotOf(d decide.Decision) []prometheus.Collector {
 	s := newSnapshot()
 	s.unreadable.Set(float64(d.Unreadable))
 	if d.CatalogProblem {
@@ -88,10 +59,10 @@ func snapshotOf(d decide.Decision) *snapshot {
 	for _, status := range d.Statuses {
 		s.add(status.Config.Name, status.Status)
 	}
-	return s
+	return []prometheus.Collector{s.nodes, s.waiting, s.conditions, s.unreadable, s.catalog}
 }
 
-func (s *snapshot) add(config string, status v1.KataConfigStatus) {
+func (s snapshot) add(config string, status v1.KataConfigStatus) {
 	for state, count := range map[string]int32{
 		"completed":   status.CompletedNodesCount,
 		"in_progress": status.InProgressNodesCount,

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/internal/collectors"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/report"
@@ -19,7 +20,7 @@ import (
 
 // Metrics are the figures of an agent since its start.
 type Metrics struct {
-	observed, reported, working, pulled group
+	observed, reported, working, pulled collectors.Group
 	steps, failures                     *prometheus.CounterVec
 	restarts                            prometheus.Counter
 
@@ -57,10 +58,10 @@ func New(registry prometheus.Registerer, version string) (*Metrics, error) {
 			Help: "Restarts of CRI-O by the agent.",
 		}),
 	}
-	m.observed.set(observation(plan.Facts{}, time.Time{})...)
-	m.reported.set(standing(node.Report{})...)
-	m.working.set(work(nil, host.Progress{})...)
-	m.pulled.set(lastPull(nil)...)
+	m.observed.Replace(observation(plan.Facts{}, time.Time{})...)
+	m.reported.Replace(standing(node.Report{})...)
+	m.working.Replace(work(nil, host.Progress{})...)
+	m.pulled.Replace(lastPull(nil)...)
 	for _, c := range []prometheus.Collector{&m.observed, &m.reported, &m.working, &m.pulled, m.steps, m.failures, m.restarts, build} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
@@ -70,10 +71,10 @@ func New(registry prometheus.Registerer, version string) (*Metrics, error) {
 }
 
 // Observed notes the facts of a look at the host.
-func (m *Metrics) Observed(f plan.Facts, at time.Time) { m.observed.set(observation(f, at)...) }
+func (m *Metrics) Observed(f plan.Facts, at time.Time) { m.observed.Replace(observation(f, at)...) }
 
 // Reported notes what is said of the node.
-func (m *Metrics) Reported(r node.Report) { m.reported.set(standing(r)...) }
+func (m *Metrics) Reported(r node.Report) { m.reported.Replace(standing(r)...) }
 
 // Started notes the step that is carried out from now on.
 func (m *Metrics) Started(s plan.Step) { m.work(&s, host.Progress{}) }
@@ -92,7 +93,7 @@ func (m *Metrics) work(s *plan.Step, p host.Progress) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.step, m.progress = s, p
-	m.working.set(work(s, p)...)
+	m.working.Replace(work(s, p)...)
 }
 
 // Ended notes what became of the step.
@@ -111,7 +112,7 @@ func (m *Metrics) Ended(s plan.Step, err error, took time.Duration, at time.Time
 		m.restarts.Inc()
 	}
 	if pulls(s.Kind) {
-		m.pulled.set(lastPull(&pull{took: took, bytes: progress.Total, ended: at})...)
+		m.pulled.Replace(lastPull(&pull{took: took, bytes: progress.Total, ended: at})...)
 	}
 }
 

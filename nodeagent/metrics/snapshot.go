@@ -3,7 +3,6 @@
 package metrics
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,28 +11,6 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
-
-// group collects from figures that are replaced together, so that no scrape sees some of them old
-// and some new, or a slot that is not there any more.
-type group struct {
-	last atomic.Pointer[[]prometheus.Collector]
-}
-
-func (g *group) set(figures ...prometheus.Collector) { g.last.Store(&figures) }
-
-// Describe implements prometheus.Collector.
-func (g *group) Describe(into chan<- *prometheus.Desc) {
-	for _, c := range *g.last.Load() {
-		c.Describe(into)
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (g *group) Collect(into chan<- prometheus.Metric) {
-	for _, c := range *g.last.Load() {
-		c.Collect(into)
-	}
-}
 
 // observation returns the figures of one look at the host. At the zero time there was none yet.
 func observation(f plan.Facts, at time.Time) []prometheus.Collector {
