@@ -207,15 +207,17 @@ func inOrder(changes []rollout.Change, refused map[string]bool) []rollout.Change
 	rank := func(c rollout.Change) int {
 		switch {
 		case refused[c.Node.Name]:
-			return 4
+			return 5
 		case c.Label == rollout.LabelCleared:
 			return 0
 		case c.Entered:
 			return 1
 		case c.Label == rollout.LabelSet:
 			return 2
-		default:
+		case c.Event != "":
 			return 3
+		default:
+			return 4
 		}
 	}
 	slices.SortStableFunc(changes, func(a, b rollout.Change) int { return cmp.Compare(rank(a), rank(b)) })

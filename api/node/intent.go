@@ -67,11 +67,14 @@ type Intent struct {
 	// Issued is when the controller wrote the intent, by its clock.
 	Issued time.Time `json:"issued,omitzero"`
 	Grants Grants    `json:"grants,omitzero"`
+	// Ping is when the controller last asked whether the agent is alive, by the controller's clock,
+	// in whole seconds. A report repeats it.
+	Ping time.Time `json:"ping,omitzero"`
 }
 
-// Identify returns a copy of the intent with the id it has on the Node with this UID. Grants, the
-// time of issue and what is fetched ahead of time are no part of it: they change without the wanted
-// content changing.
+// Identify returns a copy of the intent with the id it has on the Node with this UID. Grants, ping,
+// the time of issue and what is fetched ahead of time are no part of it: they change without the
+// wanted content changing.
 func (i Intent) Identify(nodeUID string) Intent {
 	text := make([]byte, 0, 512)
 	for _, field := range []string{nodeUID, i.Owner.UID, string(i.State), i.Payload, noPrefetch, string(i.HostPackages)} {

@@ -40,6 +40,7 @@ func TestIntentIsReadAsItWasWritten(t *testing.T) {
 	for name, intent := range map[string]node.Intent{
 		"installed": installation(),
 		"handlers":  with(func(i *node.Intent) { i.Handlers = []string{"debug", "rs"} }),
+		"pinged":    with(func(i *node.Intent) { i.Ping = time.Date(2026, 1, 3, 3, 4, 5, 0, time.UTC) }),
 		"absent":    node.Intent{Owner: node.Owner{Name: "k"}, State: node.StateAbsent}.Identify(nodeUID),
 	} {
 		document, err := intent.Encode()
@@ -113,11 +114,11 @@ func TestAnIntentThatNobodyCouldFollowIsNotWritten(t *testing.T) {
 	assert.ErrorContains(t, err, `writing intent: state "" is unknown`)
 }
 
-func TestGrantsTimeOfIssueAndPrefetchAreNoPartOfTheID(t *testing.T) {
+func TestGrantsPingTimeOfIssueAndPrefetchAreNoPartOfTheID(t *testing.T) {
 	t.Parallel()
 	intent := installation()
 	intent.Grants, intent.Issued, intent.ID, intent.Version, intent.Owner.Name = node.Grants{Reboot: "b"}, time.Time{}, "", 0, "renamed"
-	intent.Prefetch = image("b")
+	intent.Prefetch, intent.Ping = image("b"), time.Date(2026, 1, 3, 3, 4, 5, 0, time.UTC)
 	assert.Equal(t, installation().ID, intent.Identify(nodeUID).ID)
 	assert.Len(t, intent.Identify(nodeUID).ID, 16)
 }

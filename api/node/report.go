@@ -43,7 +43,7 @@ const MaxReportBytes = 2048
 // together with the document's own keys they stay below MaxReportBytes.
 const (
 	maxPodNames  = 5
-	minPodNames  = 3 // next to further handlers: a node that serves them waits for no pods
+	minPodNames  = 3 // next to further handlers or a ping: a node with those waits for no pods
 	maxVersions  = 4
 	maxMessage   = 400
 	maxHostCheck = 200
@@ -105,6 +105,9 @@ type Report struct {
 	Error     *Error    `json:"error,omitempty"`
 	// RebootRequired asks for a grant to reboot.
 	RebootRequired bool `json:"rebootRequired,omitempty"`
+	// Ping is that of the intent which wants an installation. It is zero where that has none, and
+	// in reports of agents that know no pings.
+	Ping time.Time `json:"ping,omitzero"`
 	// Unguarded is whether the node has seen that the admission policies are not in force.
 	Unguarded bool `json:"unguarded,omitempty"`
 }
@@ -178,8 +181,9 @@ func (r Report) bounded() Report {
 	r.Payload, r.Platform, r.Prefetched = Line(r.Payload, maxDigest), Line(r.Platform, maxDigest), Line(r.Prefetched, maxDigest)
 	r.InUse = cutEach(r.InUse[:min(len(r.InUse), maxVersions)], maxDigest)
 	r.Handlers = cutEach(r.Handlers[:min(len(r.Handlers), maxHandlers)], maxHandler)
+	r.Ping = r.Ping.Truncate(time.Second)
 	names := maxPodNames
-	if len(r.Handlers) > 0 {
+	if len(r.Handlers) > 0 || !r.Ping.IsZero() {
 		names = minPodNames
 	}
 	r.BoundPods.Names = cutEach(r.BoundPods.Names[:min(len(r.BoundPods.Names), names)], maxShortText)

@@ -19,6 +19,7 @@ func reported() node.Report {
 		Version: node.Version, Speaks: []int{1}, IntentID: "0123456789abcdef", BootID: "boot-1", Architecture: "amd64", Phase: node.PhaseInstalled,
 		Payload: "sha256:" + strings.Repeat("a", 64), Platform: "sha256:" + strings.Repeat("c", 64), PayloadVersion: "1.0.0", InUse: []string{"sha256:" + strings.Repeat("b", 64)}, Handlers: []string{"debug", "rs"},
 		BoundPods: node.BoundPods{Count: 1, Names: []string{"ns/pod"}},
+		Ping:      time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC),
 		Error:     &node.Error{Step: "pull payload", Reason: "PullPayloadFailed", Message: "no route to host", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 	}
 }
@@ -84,7 +85,7 @@ func hostile(text string, times int) node.Report {
 	}
 	return node.Report{
 		Version: node.Version, Speaks: make([]int, times), IntentID: text, BootID: text, Architecture: text, HostCheck: text, HostWarning: text, UpdateBlocked: text, Phase: node.PhaseAwaitingGrant,
-		Payload: text, Platform: text, PayloadVersion: text, Prefetched: text, Handlers: many, Unguarded: true, InUse: many, BoundPods: node.BoundPods{Count: times, Names: many}, RebootRequired: true,
+		Payload: text, Platform: text, PayloadVersion: text, Prefetched: text, Handlers: many, Ping: time.Date(2026, 1, 2, 3, 4, 5, 678_901_234, time.FixedZone("far", 12*3600+45*60)), Unguarded: true, InUse: many, BoundPods: node.BoundPods{Count: times, Names: many}, RebootRequired: true,
 		Error: &node.Error{Step: text, Reason: text, Message: text, Since: time.Date(2026, 1, 2, 3, 4, 5, 678_901_234, time.FixedZone("far", 12*3600+45*60))},
 	}
 }

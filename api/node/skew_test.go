@@ -27,7 +27,7 @@ func former(t *testing.T, name string) string {
 // Another id would make every node of a fleet do its work again when the controller is updated.
 func TestIntentsOfFormerControllersAreReadAndKeepTheirIDs(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"installed.json", "installed-handlers.json", "absent.json"} {
+	for _, name := range []string{"installed.json", "installed-handlers.json", "installed-ping.json", "absent.json"} {
 		document := former(t, name)
 		intent, err := node.DecodeIntent(document)
 		require.NoError(t, err, name)
@@ -40,7 +40,7 @@ func TestIntentsOfFormerControllersAreReadAndKeepTheirIDs(t *testing.T) {
 
 func TestReportsOfFormerAgentsAreReadWhole(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"report.json", "report-handlers.json"} {
+	for _, name := range []string{"report.json", "report-handlers.json", "report-ping.json"} {
 		document := former(t, name)
 		report, err := node.DecodeReport(document)
 		require.NoError(t, err, name)

@@ -65,6 +65,7 @@ func (o *options) register(cmd *cobra.Command) {
 	f.DurationVar(&o.settings.AgentDeadline, "agent-deadline", 5*time.Minute, "how long a node may leave an intent unanswered before it counts as failed")
 	f.DurationVar(&o.settings.ProgressDeadline, "progress-deadline", 30*time.Minute, "how long a node may stay as it is before it counts as failed")
 	f.DurationVar(&o.settings.FailureGrace, "failure-grace", 10*time.Minute, "how long a failed node holds its place in a rollout before another one is tried")
+	f.DurationVar(&o.settings.PingInterval, "ping-interval", 24*time.Hour, "how long an agent whose node is at rest may be silent before it is asked whether it is alive; 0 for never")
 	f.Float32Var(&o.requests, "requests-per-second", requestsPerSecond, "how many requests the API server gets, on average, and half of those that it gets at once")
 	f.DurationVar(&o.settings.Settle, "settle", 200*time.Millisecond, "how long a pass waits for further events")
 	f.StringVar(&o.election.Namespace, "namespace", "kata-node", "namespace of the controller, its lease and its ledger")

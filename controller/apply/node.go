@@ -40,6 +40,10 @@ func (w *Writer) Node(ctx context.Context, change rollout.Change) (*corev1.Node,
 	if err != nil {
 		return nil, fmt.Errorf("writing node %q: %w", change.Node.Name, err)
 	}
+	if change.Event == "" {
+		w.Log.WithField("node", change.Node.Name).Debugf("Pinged")
+		return updated, nil
+	}
 	w.NodeEvents.Event(reference(change.Node.Name), corev1.EventTypeNormal, change.Event, change.Message)
 	w.Log.WithField("node", change.Node.Name).Infof("%s: %s", change.Event, change.Message)
 	return updated, nil

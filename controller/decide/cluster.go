@@ -34,7 +34,7 @@ func (c *Cluster) Decide(s Seen, settings Settings, now time.Time) Decision {
 	for name := range s.Ledger.Entries {
 		entered[name] = true
 	}
-	division := c.fleet.Divide(selection.Rules{Configs: configs, Release: c.release.Release, Changed: changed}, s.Changed, entered)
+	division := c.fleet.Divide(selection.Rules{Configs: configs, Release: c.release.Release, PingInterval: settings.PingInterval, Changed: changed, Now: now}, s.Changed, entered)
 	s.Nodes = nil
 	for name := range entered {
 		if n, found := c.fleet.Node(name); found {

@@ -41,10 +41,12 @@ type Settings struct {
 	ProgressDeadline time.Duration
 	// FailureGrace is how long a failed node keeps its place in a rollout.
 	FailureGrace time.Duration
+	// PingInterval is the longest time between two pings of a node at rest, 0 for none.
+	PingInterval time.Duration
 }
 
 func (s Settings) limits() rollout.Limits {
-	return rollout.Limits{Answer: s.AgentDeadline, Progress: s.ProgressDeadline, Grace: s.FailureGrace}
+	return rollout.Limits{Answer: s.AgentDeadline, Progress: s.ProgressDeadline, Grace: s.FailureGrace, Ping: s.PingInterval}
 }
 
 // Seen is the cluster as the caches have it.

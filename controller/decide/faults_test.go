@@ -42,6 +42,8 @@ func (w *world) accident() {
 		{"has to be rebooted", w.needs},
 		{"has to be rebooted", w.needs},
 		{"is upgraded", w.upgrades},
+		{"sees a day pass", func(*host) { w.now = w.now.Add(day); w.moved() }},
+		{"has another version of the agent", func(h *host) { h.older = !h.older }},
 		{"sees the catalogue change", w.publishes},
 		{"sees its cluster desire a version", w.desires},
 		{"sees the cluster's version unread or read", func(*host) { w.unread = !w.unread }},

@@ -45,7 +45,8 @@ type host struct {
 	permit            permit
 	labelledByHand    bool
 	needsReboot       bool
-	drains            int // rounds until what is to be evicted has ended
+	older             bool // whether its agent knows no pings
+	drains            int  // rounds until what is to be evicted has ended
 
 	document string
 	last     node.Report
@@ -174,6 +175,9 @@ func (h *host) report() node.Report {
 		}
 	}
 	r := node.Report{Payload: node.Digest(h.serving)}
+	if h.wanted != nil && h.wanted.State == node.StateInstalled && !h.older {
+		r.Ping = h.wanted.Ping
+	}
 	switch {
 	case found && h.problem != nil:
 		r.Phase, r.IntentID = node.PhaseInstalling, node.IntentID(document)

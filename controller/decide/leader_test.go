@@ -43,7 +43,7 @@ func (w *world) lead() {
 func (w *world) settings() decide.Settings {
 	return decide.Settings{
 		DefaultPayload: factstest.PayloadA,
-		AgentDeadline:  5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute,
+		AgentDeadline:  5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute, PingInterval: day,
 	}
 }
 

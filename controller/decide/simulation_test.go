@@ -71,6 +71,7 @@ func (w *world) live() {
 	w.repair()
 	w.settles()
 	w.installed()
+	w.restsForADay()
 	w.calm, w.ending = false, true
 	for _, kc := range w.Configs.Now {
 		w.deletes(kc)

@@ -55,7 +55,7 @@ func newWorld(t *testing.T, seed uint64, late bool) *world {
 	t.Helper()
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), now: factstest.Noon(), bad: map[string]bool{payloadC: true}, late: late, verbose: *seeds == 1}
 	for i := range 3 + w.rnd.IntN(3) {
-		h := &host{w: w, name: fmt.Sprintf("w%d", i), pool: w.one("x", "y"), work: 2, minor: oldest + w.rnd.IntN(2)}
+		h := &host{w: w, name: fmt.Sprintf("w%d", i), pool: w.one("x", "y"), work: 2, minor: oldest + w.rnd.IntN(2), older: w.likely(20)}
 		w.hosts = append(w.hosts, h)
 		h.register()
 	}

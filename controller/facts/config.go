@@ -152,6 +152,9 @@ func Unreadable(c Config, problem error) Config {
 	return c
 }
 
+// Working is true where nodes are given new work and are pinged.
+func (c Config) Working() bool { return c.Accepted && c.Refused == nil && !c.Paused && !c.Deleting }
+
 // Acceptable is true for a KataConfig that is to be accepted now.
 func (c Config) Acceptable() bool {
 	return !c.Deleting && !c.Accepted && (c.Refused == nil || c.Refused.Reason != ReasonForeignFinalizer && c.Refused.Reason != ReasonUnreadable)

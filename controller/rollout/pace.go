@@ -16,8 +16,8 @@ import (
 
 // Pace is who of a pool's members may do what now, and what holds the others.
 type Pace struct {
-	starts, fetches map[string]bool
-	grants          map[string]ledger.Kind
+	starts, fetches, pings map[string]bool
+	grants                 map[string]ledger.Kind
 	// Unavailable are the members that use up maxUnavailable, sorted by name.
 	Unavailable []string
 	// Halted are the payloads with which so many members have failed that nothing new is started.
@@ -28,7 +28,7 @@ type Pace struct {
 
 // PaceOf decides about a pool, and enters its grants into the book.
 func PaceOf(p selection.Pool, book *Book, limits Limits, now time.Time) Pace {
-	pace := Pace{starts: map[string]bool{}, grants: map[string]ledger.Kind{}, fetches: map[string]bool{}, Halted: map[string]bool{}}
+	pace := Pace{starts: map[string]bool{}, grants: map[string]ledger.Kind{}, fetches: map[string]bool{}, pings: map[string]bool{}, Halted: map[string]bool{}}
 	if p.Config.Refused != nil {
 		return pace
 	}
@@ -36,6 +36,7 @@ func PaceOf(p selection.Pool, book *Book, limits Limits, now time.Time) Pace {
 		pace.start(p, limits, now)
 	}
 	pace.grant(p, book, limits, now)
+	pace.ping(p, limits, now)
 	return pace
 }
 

@@ -41,7 +41,7 @@ type Change struct {
 	Untaint bool
 	// Entered is true for a grant. It is not written before the ledger has its entry.
 	Entered bool
-	// Event is one word and Message one sentence for the node's events.
+	// Event is one word and Message one sentence for the node's events. A ping has none.
 	Event   string
 	Message string
 }
@@ -120,12 +120,17 @@ func member(p selection.Pool, m selection.Member, pace Pace, now time.Time) Chan
 		if image := change.Intent.Prefetch; image != "" {
 			change.Message = "to fetch ahead of time, and not to serve yet: " + image
 		}
+	case pace.pings[m.Name]:
+		change.Intent = withPing(*m.Intent, now)
 	}
 	return change
 }
 
 func begin(wanted node.Intent, n facts.Node, now time.Time) (intent *node.Intent, event, message string) {
-	wanted.Issued = now
+	wanted.Issued, wanted.Ping = now, pingAt(now)
+	if n.Report != nil && n.Report.IntentID == wanted.ID && !n.Report.Ping.IsZero() {
+		wanted.Ping = n.Report.Ping // An intent that vanished is given back: nothing is to be answered.
+	}
 	if n.Intent != nil && granted(n) && !n.Serves() {
 		wanted.Grants.RestartCRIO = n.Intent.Grants.RestartCRIO
 	}

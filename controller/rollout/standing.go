@@ -10,7 +10,8 @@ import (
 	"github.com/kata-node/kata-node/controller/selection"
 )
 
-// Limits say how long a node may do nothing, 0 for ever. All are by the controller's own clock.
+// Limits say how long a node may do nothing, 0 for ever, and when it is pinged. All are by the
+// controller's own clock.
 type Limits struct {
 	// Answer is for a node that does not answer its intent, or whose kubelet is not Ready.
 	Answer time.Duration
@@ -18,6 +19,8 @@ type Limits struct {
 	Progress time.Duration
 	// Grace is for a failed node: within it, an agent may recover, and the node keeps its place.
 	Grace time.Duration
+	// Ping is the longest time between two pings of a node at rest, 0 for none.
+	Ping time.Duration
 }
 
 // standing is how far a member is that carries the wanted intent.

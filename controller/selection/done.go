@@ -3,13 +3,15 @@
 package selection
 
 import (
+	"time"
+
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 )
 
 // Done counts members that have what they should have, that need nothing, and of which there is
-// nothing to say but that they are complete. However much time passes, they stay so until their
-// Node or a KataConfig changes.
+// nothing to say but that they are complete. They stay so until their Node or a KataConfig changes,
+// or until they are to be pinged.
 type Done map[Served]int
 
 // Served is what one of them runs, and the payload that it serves.
@@ -44,8 +46,22 @@ func (p place) done(pools []Pool) bool {
 	}
 	proved := p.Carries() && p.Settled() && p.Report.Payload != "" && p.SameBoot() && p.HandlerServed() && p.Labelled()
 	further := len(p.Lacking()) == 0 && len(p.Unlisted()) == 0 && len(p.Unlabelled()) == 0
-	free := p.Available() && p.Obstacle() == "" && !p.Starting && !p.Report.RebootRequired && p.Release.Problem == ""
+	free := p.Available() && p.Obstacle() == "" && !p.Starting && !p.Report.RebootRequired && !p.Pinged() && p.Release.Problem == ""
 	return proved && further && free && p.Intent.Prefetch == Ahead(pools[p.pool].Config, p.Node) && !p.Fetching()
+}
+
+// PingDue is when a member is to be pinged, where interval is the longest time between two pings;
+// zero for never. Who has something to do is not pinged: a report of it says as much. One that
+// fetches something gets a whole interval for it: an agent answers no ping during a pull.
+func (m Member) PingDue(interval time.Duration) time.Time {
+	if !m.Carries() || !m.Settled() || !m.SameBoot() || m.Obstacle() != "" {
+		return time.Time{}
+	}
+	due := m.NextPing(interval)
+	if fetched := m.Since.Add(interval); m.Fetching() && !due.IsZero() && fetched.After(due) {
+		return fetched
+	}
+	return due
 }
 
 // idle is true for a node that belongs to no KataConfig, and that nothing has to be removed from.

@@ -5,6 +5,7 @@ package selection
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/kata-node/kata-node/controller/facts"
 )
@@ -20,6 +21,8 @@ type Fleet struct {
 	// rules have the pools without their nodes, and done counts what is left out of open for each.
 	rules divider
 	done  []Done
+	// pings are when members in done are to be pinged, for each pool.
+	pings []pings
 	// named counts the nodes with the worker's role label.
 	named  int
 	pinned map[string]bool
@@ -30,8 +33,10 @@ type entry struct {
 	node *facts.Node
 	// place is nil where the node needs nothing.
 	place *place
-	// counted is the pool whose Done counts the node, or none.
+	// counted is the pool whose Done counts the node, or none. due is when it is to be pinged then,
+	// zero for never.
 	counted int
+	due     time.Time
 }
 
 // Rules are what a place depends on, in addition to the node.
@@ -39,8 +44,12 @@ type Rules struct {
 	Configs []facts.Config
 	// Release is the catalogue's answer.
 	Release func(facts.Node) facts.Release
+	// PingInterval is the longest time between two pings of a node, 0 for none.
+	PingInterval time.Duration
 	// Changed is true where any of this is not as it was the last time.
 	Changed bool
+	// Now is when this is.
+	Now time.Time
 }
 
 // Divide takes in the nodes that have changed, nil for deleted ones. Those that are pinned, by
@@ -52,9 +61,12 @@ func (f *Fleet) Divide(rules Rules, changed map[string]*facts.Node, pinned map[s
 		f.restart(rules.Configs)
 		due = slices.Collect(maps.Values(f.nodes))
 	}
+	for i := range f.pings {
+		due = append(due, f.pings[i].due(rules.Now)...)
+	}
 	before := len(f.open)
 	for _, e := range due {
-		f.put(e, rules.Release)
+		f.put(e, rules)
 	}
 	opened := len(f.open) > before
 	f.open = slices.DeleteFunc(f.open, func(e *entry) bool { return e.place == nil })
@@ -119,7 +131,7 @@ func (f *Fleet) pin(pinned map[string]bool, due []*entry) []*entry {
 // restart forgets every place.
 func (f *Fleet) restart(configs []facts.Config) {
 	f.rules = divider{isWorker: workers(f.named > 0), pools: pools(configs)}
-	f.done = make([]Done, len(f.rules.pools))
+	f.done, f.pings = make([]Done, len(f.rules.pools)), make([]pings, len(f.rules.pools))
 	for i := range f.done {
 		f.done[i] = Done{}
 	}
@@ -129,11 +141,11 @@ func (f *Fleet) restart(configs []facts.Config) {
 }
 
 // put gives a node its place.
-func (f *Fleet) put(e *entry, release func(facts.Node) facts.Release) {
+func (f *Fleet) put(e *entry, rules Rules) {
 	f.uncount(e)
 	wasOpen := e.place != nil
 	n := *e.node
-	n.Release = release(n)
+	n.Release = rules.Release(n)
 	p := f.rules.place(n)
 	e.place = &p
 	switch {
@@ -141,12 +153,25 @@ func (f *Fleet) put(e *entry, release func(facts.Node) facts.Release) {
 	case p.idle():
 		e.place = nil
 	case p.done(f.rules.pools):
+		e.due = f.pingDue(p, rules.PingInterval)
+		if !e.due.IsZero() && !rules.Now.Before(e.due) {
+			break
+		}
 		e.place, e.counted = nil, p.pool
 		f.done[p.pool].add(served(n), 1)
+		f.pings[p.pool].add(e)
 	}
 	if e.place != nil && !wasOpen {
 		f.open = append(f.open, e)
 	}
+}
+
+// pingDue is zero in a pool that pings none of its members.
+func (f *Fleet) pingDue(p place, interval time.Duration) time.Time {
+	if !f.rules.pools[p.pool].Config.Working() {
+		return time.Time{}
+	}
+	return p.PingDue(interval)
 }
 
 func (f *Fleet) uncount(e *entry) {
@@ -166,6 +191,7 @@ func (f *Fleet) division() Division {
 	}
 	for i := range d.pools {
 		d.pools[i].Done, d.pools[i].Members = f.done[i], make([]Member, 0, members[i])
+		d.pools[i].NextPing = f.pings[i].next()
 	}
 	for _, e := range f.open {
 		d.add(*e.place)

@@ -4,6 +4,7 @@ package selection_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -101,4 +102,51 @@ func TestOtherRulesPlaceEveryNodeAgain(t *testing.T) {
 	d := f.Divide(rules, nil, nil)
 	assert.Equal(t, []string{"a"}, namesOf(d.Pools[0].Leaving))
 	assert.Zero(t, d.Pools[0].Size())
+}
+
+func TestMembersAreCountedUntilTheyAreToBePinged(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	f := fleet{configs: []facts.Config{c}}
+	a, b := Worker("a", Done(c)), Worker("b", Done(c))
+	interval := 24 * time.Hour
+	first, second := a, b
+	if b.NextPing(interval).Before(a.NextPing(interval)) {
+		first, second = b, a
+	}
+	at := func(now time.Time, changed map[string]*facts.Node) selection.Pool {
+		rules := f.rules()
+		rules.PingInterval, rules.Now = interval, now
+		return f.Divide(rules, changed, nil).Pools[0]
+	}
+	p := at(Noon(), map[string]*facts.Node{"a": &a, "b": &b})
+	assert.Equal(t, 2, p.Done.Count())
+	assert.Equal(t, first.NextPing(interval), p.NextPing)
+
+	p = at(first.NextPing(interval), nil)
+	assert.Equal(t, []string{first.Name}, namesOf(p.Members))
+	assert.Equal(t, second.NextPing(interval), p.NextPing)
+
+	answered := Worker(first.Name, Done(c), Ping(first.NextPing(interval)), Answers)
+	p = at(first.NextPing(interval), map[string]*facts.Node{first.Name: &answered})
+	assert.Equal(t, 2, p.Done.Count())
+	assert.Equal(t, second.NextPing(interval), p.NextPing)
+
+	p = at(second.NextPing(interval), map[string]*facts.Node{second.Name: nil})
+	assert.Equal(t, 1, p.Done.Count())
+	assert.Equal(t, answered.NextPing(interval), p.NextPing, "a deleted Node is not pinged")
+}
+
+func TestNodesThatChangeOftenCostNoPlaceEach(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	f := fleet{configs: []facts.Config{c}}
+	rules := f.rules()
+	rules.PingInterval, rules.Now = 24*time.Hour, Noon()
+	for range 10_000 {
+		n := Worker("a", Done(c))
+		f.Divide(rules, map[string]*facts.Node{"a": &n}, nil)
+	}
+	assert.LessOrEqual(t, f.Places(), 128)
+	assert.Equal(t, 1, f.Divide(rules, nil, nil).Pools[0].Done.Count())
 }

@@ -14,8 +14,8 @@ import (
 type Member struct {
 	facts.Node
 
-	// Wanted has neither a time of issue, nor grants, nor what is fetched ahead of time. It is nil
-	// where nothing is wanted: no payload is known, or there is nothing to remove.
+	// Wanted has neither a time of issue, nor grants, nor a ping, nor what is fetched ahead of time.
+	// It is nil where nothing is wanted: no payload is known, or there is nothing to remove.
 	Wanted *node.Intent
 
 	carries bool
@@ -62,7 +62,7 @@ func absent(owner node.Owner, n facts.Node) *node.Intent {
 func identified(wanted node.Intent, n facts.Node) *node.Intent {
 	if n.Intent != nil {
 		same := wanted
-		same.Version, same.ID, same.Prefetch, same.Issued, same.Grants = n.Intent.Version, n.Intent.ID, n.Intent.Prefetch, n.Intent.Issued, n.Intent.Grants
+		same.Version, same.ID, same.Prefetch, same.Issued, same.Grants, same.Ping = n.Intent.Version, n.Intent.ID, n.Intent.Prefetch, n.Intent.Issued, n.Intent.Grants, n.Intent.Ping
 		if reflect.DeepEqual(same, *n.Intent) {
 			wanted.Version, wanted.ID = node.Version, n.Content()
 			return &wanted

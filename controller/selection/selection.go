@@ -8,6 +8,7 @@ package selection
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
@@ -27,8 +28,9 @@ type Pool struct {
 	Config facts.Config
 	// Members are selected and belong to this KataConfig. A Fleet leaves out those in Done.
 	Members []Member
-	// Done are further members, which need nothing.
-	Done Done
+	// Done are further members, which need nothing before NextPing; that is zero for never.
+	Done     Done
+	NextPing time.Time
 	// Kept are the names of members that are no workers any more: a role label on some other node
 	// has changed what a worker is in this cluster.
 	Kept []string

@@ -61,6 +61,8 @@ func (j judge) member(m selection.Member) Verdict {
 		return j.unanswered(n)
 	case n.Report.Phase == node.PhaseInstalled && !n.SameBoot():
 		return j.rebooted(n)
+	case n.Settled() && n.Pinged():
+		return j.pinged(n)
 	default:
 		return j.stuck(n, answered(n))
 	}
@@ -166,6 +168,19 @@ func (j judge) rebooted(n facts.Node) Verdict {
 		return Verdict{Class: InProgress, Reason: facts.ReasonRebooted, Until: due}
 	}
 	return failed(facts.ReasonAgentNotReporting, "no report since the node's last boot: look at kata-agent.service on the node")
+}
+
+// pinged is what the node was before, until the deadline.
+func (j judge) pinged(n facts.Node) Verdict {
+	due := n.Intent.Ping.Add(j.deadline)
+	if !j.now.Before(due) {
+		return failed(facts.ReasonAgentNotReporting, fmt.Sprintf("no answer to the ping of %s: look at kata-agent.service on the node", n.Intent.Ping.UTC().Format(time.RFC3339)))
+	}
+	v := j.stuck(n, answered(n))
+	if v.Class != Failed && (v.Until.IsZero() || due.Before(v.Until)) {
+		v.Until = due
+	}
+	return v
 }
 
 func notReady(n facts.Node) string {

@@ -58,8 +58,8 @@ func Make(f plan.Facts, p plan.Plan, failure *Failure, before node.Report, now t
 		IntentID: intentID(f), BootID: f.Host.BootID, Architecture: f.Host.Architecture, HostCheck: cmp.Or(f.Unfit(), failure.unfit()), HostWarning: f.Warning(), Phase: p.Phase,
 		InUse:     inUse(f),
 		BoundPods: boundPods(f), Prefetched: f.Prefetched(),
-		UpdateBlocked: f.Packages.UpdateBlocked(),
-		Unguarded:     f.Cluster.Unguarded, RebootRequired: p.Reboot != "",
+		UpdateBlocked: f.Packages.UpdateBlocked(), Ping: ping(f, before),
+		Unguarded: f.Cluster.Unguarded, RebootRequired: p.Reboot != "",
 		Error: problem(f, p, failure),
 	}
 	// A removal that takes away serves no new pod from its first step on.
@@ -97,6 +97,19 @@ func intentID(f plan.Facts) string {
 		return f.Intent.Wanted.ID
 	default:
 		return ""
+	}
+}
+
+// ping repeats the intent's. While the API server does not show the intent, it stays as it was
+// reported: a copy on disk may have an older one.
+func ping(f plan.Facts, before node.Report) time.Time {
+	switch wanted := f.Intent.Wanted; {
+	case wanted == nil || wanted.State != node.StateInstalled:
+		return time.Time{}
+	case f.Intent.Told:
+		return wanted.Ping
+	default:
+		return before.Ping
 	}
 }
 

@@ -48,6 +48,21 @@ func TestReportSaysWhatTheNodeServes(t *testing.T) {
 	}, got)
 }
 
+func TestAPingIsRepeatedWhileAnInstallationIsWanted(t *testing.T) {
+	t.Parallel()
+	f, before := serving(), node.Report{Version: node.Version, Ping: noon().Add(-time.Hour)}
+	f.Intent.Wanted.Ping = noon()
+	for _, phase := range []node.Phase{node.PhaseInstalling, node.PhaseAwaitingGrant, node.PhaseInstalled} {
+		assert.Equal(t, noon(), report.Make(f, plan.Plan{Phase: phase}, nil, before, noon()).Ping)
+	}
+	assert.Equal(t, before.Ping, report.Blind(before, host.Identity{}, errors.New("no host"), noon()).Ping, "an agent that cannot observe its host is no good one")
+	f.Intent.Told = false
+	assert.Equal(t, before.Ping, report.Make(f, plan.Plan{Phase: node.PhaseInstalled}, nil, before, noon()).Ping, "the copy on disk may be older than what was answered")
+	f.Intent.Wanted.State = node.StateAbsent
+	assert.Zero(t, report.Make(f, plan.Plan{Phase: node.PhaseBlocked}, nil, before, noon()).Ping)
+	assert.Zero(t, report.Make(plan.Facts{}, plan.Plan{Phase: node.PhaseIdle}, nil, before, noon()).Ping)
+}
+
 // proved makes a CRI-O prove a further handler of what serves; another one is wanted, too.
 func proved(f *plan.Facts, name string) {
 	f.Runtime.Invocation, f.Intent.Wanted.Handlers = "c1", []string{"debug", name}

@@ -93,9 +93,9 @@ func (c *check) status(s decide.Status) {
 	}
 }
 
-// starts is true for a change that gives a node something to install.
+// starts is true for a change that gives a node something to install. A ping has no event.
 func starts(c rollout.Change) bool {
-	return c.Intent != nil && c.Intent.State == node.StateInstalled && !c.Entered && c.Event != rollout.EventPrefetch
+	return c.Intent != nil && c.Intent.State == node.StateInstalled && !c.Entered && c.Event != rollout.EventPrefetch && c.Event != ""
 }
 
 // Begins is true for a change that begins something on a node other than a removal: a grant, what it

@@ -166,6 +166,14 @@ func Held(n *facts.Node) { n.Held = true }
 // Busy is a node at which the machine-config daemon works.
 func Busy(n *facts.Node) { n.Busy = "the machine-config daemon" }
 
+// Ping has been pinged at this time.
+func Ping(at time.Time) State {
+	return func(n *facts.Node) { n.Intent.Ping = at }
+}
+
+// Answers has an agent that has answered the ping.
+func Answers(n *facts.Node) { n.Report.Ping = n.Intent.Ping }
+
 // Vanished has lost its intent.
 func Vanished(n *facts.Node) { n.HasIntent, n.Intent = false, nil }
 

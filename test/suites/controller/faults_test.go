@@ -325,3 +325,48 @@ func TestAnAgentThatDoesNotAnswerIsNamedAtTheDeadline(t *testing.T) {
 	w.installs(t, payloadA)
 	c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
 }
+
+// An agent writes nothing while its node is at rest. One that has died there is found by a ping.
+func TestAnAgentThatDiesAfterItsInstallationIsNamedAndCountsAgainWhenItAnswers(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	late := &clock{}
+	s := late.settings()
+	s.PingInterval = s.AgentDeadline
+	seen, workers := c.installed(t, s, "alive", "dead")
+	c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
+	alive, dead := workers["alive"], workers["dead"]
+	written, pinged := seen.nodeWrites("dead"), dead.intent(t).Ping
+	late.turn(t, alive)
+	for _, w := range workers {
+		w.awaitPing(t, pinged)
+	}
+	alive.reports(t, node.PhaseInstalled)
+	c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
+
+	late.turn(t, alive)
+	kc := c.awaitCounts(t, "kata", "1/0/0/1 of 2 NodesFailed")
+	require.Len(t, kc.Status.FailedNodes, 1)
+	assert.Equal(t, "dead", kc.Status.FailedNodes[0].Name)
+	assert.Contains(t, kc.Status.FailedNodes[0].Error, "look at kata-agent.service on the node (AgentNotReporting)")
+	assert.Equal(t, written+1, seen.nodeWrites("dead"), "one ping is enough")
+	dead.awaitLabel(t, true)
+
+	for _, w := range workers {
+		w.reports(t, node.PhaseInstalled)
+	}
+	c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
+}
+
+// awaitPing waits for a ping later than one that was seen.
+func (w *worker) awaitPing(t *testing.T, than time.Time) {
+	t.Helper()
+	eventually(t, func(t *assert.CollectT, ctx context.Context) {
+		n, err := w.object(ctx)
+		require.NoError(t, err)
+		intent, err := node.DecodeIntent(n.Annotations[node.IntentAnnotation])
+		if assert.NoError(t, err) {
+			assert.True(t, intent.Ping.After(than), "%s", intent.Ping)
+		}
+	})
+}

@@ -117,7 +117,7 @@ func (w *worker) reports(t *testing.T, phase node.Phase, changes ...func(*node.R
 	t.Helper()
 	r := node.Report{Version: node.Version, Speaks: []int{node.Version}, BootID: bootID, Architecture: "amd64", Phase: phase}
 	if intent := w.intent(t); intent != nil && phase != node.PhaseIdle {
-		r.IntentID = intent.ID
+		r.IntentID, r.Ping = intent.ID, intent.Ping
 		if phase == node.PhaseInstalled {
 			r.Payload = node.Digest(intent.Payload)
 		}
