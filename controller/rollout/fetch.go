@@ -14,19 +14,22 @@ import (
 // members fetch at once. One that has not fetched for too long holds no place.
 func (pace *Pace) fetch(p selection.Pool, limits Limits, now time.Time) {
 	room := max(p.Config.MaxParallel, 1)
+	begun := newWave(room, now)
 	for _, m := range p.Members {
 		if m.Fetching() {
 			is, until := expired(m.Since, limits.Progress, now, excused)
 			pace.wake(until)
 			room -= count(is == moving)
+			begun.pulls(m.Since)
 		}
 	}
 	for _, m := range p.Members {
-		if room > 0 && m.Carries() && m.Settled() && m.SameBoot() && m.Obstacle() == "" && m.Intent.Prefetch != selection.Ahead(p.Config, m.Node) {
+		if room > 0 && m.Carries() && m.Settled() && m.SameBoot() && m.Obstacle() == "" && m.Intent.Prefetch != selection.Ahead(p.Config, m.Node) && begun.admits() {
 			pace.fetches[m.Name] = true
 			room--
 		}
 	}
+	pace.wake(begun.next())
 }
 
 // withPrefetch leaves the time of issue as it is: the intent was answered, and its id does not

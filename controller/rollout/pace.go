@@ -41,20 +41,19 @@ func PaceOf(p selection.Pool, book *Book, limits Limits, now time.Time) Pace {
 }
 
 // start chooses the members that get the wanted intent now. The first node of each payload goes
-// alone until one has proved it; altogether at most maxParallel nodes are moving. A bad payload
-// stops by itself: a failed node holds its place for a while, and with too many failures nothing is
-// started. A node whose host is unfit is never the first one.
+// alone until one has proved it; altogether at most maxParallel nodes are moving, and a wave of many
+// begins in parts, see wave. A bad payload stops by itself: a failed node holds its place for a
+// while, and with too many failures nothing is started. A node whose host is unfit is never the
+// first one.
 func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
-	c, failures, room := crews{}, 0, max(p.Config.MaxParallel, 1)
+	c, begun := crews{}, newWave(p.Config.MaxParallel, now)
 	for served := range p.Done {
 		c.of(node.Intent{Payload: served.Payload, Handlers: p.Config.Handlers}).proven = true
 	}
 	var queue []*selection.Member
 	for i := range p.Members {
 		m := &p.Members[i]
-		if m.Settled() && len(m.Lacking()) == 0 {
-			c.of(*m.Intent).proven = true
-		}
+		c.learn(m)
 		carries, resumes := m.Carries(), m.Resumes()
 		if resumes && !carries {
 			pace.starts[m.Name] = true
@@ -63,15 +62,14 @@ func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 		case carries || resumes:
 			is, until := limits.standing(m.Node, now)
 			pace.wake(until)
-			crew := c.of(*m.Wanted)
-			crew.moving += count(is == moving)
-			crew.failures += count(is == failing)
-			room, failures = room-count(is == moving), failures+count(is == failing)
+			c.of(*m.Wanted).count(is)
+			begun.count(m, is)
 		case m.Wanted != nil && m.Obstacle() == "":
 			queue = append(queue, m)
 		}
 	}
-	held := 0
+	moves, failures := c.total()
+	room, held := max(p.Config.MaxParallel, 1)-moves, 0
 	for _, m := range inOrder(queue) {
 		switch crew := c.of(*m.Wanted); {
 		case unfit(m.Node) && !crew.proven && !judgedForAnother(*m):
@@ -79,12 +77,13 @@ func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 			held++
 		case crew.halted(p, failures):
 			pace.Halted[m.Wanted.Payload] = true
-		case room > 0 && (crew.proven || crew.moving == 0):
+		case room > 0 && (crew.proven || crew.moving == 0) && begun.admits():
 			pace.starts[m.Name] = true
 			crew.moving++
 			room--
 		}
 	}
+	pace.wake(begun.next())
 	if len(queue) == held && room == max(p.Config.MaxParallel, 1) {
 		pace.fetch(p, limits, now)
 	}
@@ -104,6 +103,26 @@ func (c crews) of(wanted node.Intent) *crew {
 		c[served] = &crew{}
 	}
 	return c[served]
+}
+
+// learn takes a member that serves its intent's payload, and every further handler, for evidence.
+func (c crews) learn(m *selection.Member) {
+	if m.Settled() && len(m.Lacking()) == 0 {
+		c.of(*m.Intent).proven = true
+	}
+}
+
+// total is how many members of all crews are moving and failing.
+func (c crews) total() (moves, failures int) {
+	for _, crew := range c {
+		moves, failures = moves+crew.moving, failures+crew.failures
+	}
+	return moves, failures
+}
+
+func (c *crew) count(is standing) {
+	c.moving += count(is == moving)
+	c.failures += count(is == failing)
 }
 
 // halted is true with maxFailures failed members, whatever their payload, and with a few that
