@@ -169,5 +169,6 @@ type Overhead struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, type(self[k]) == int || !isQuantity(self[k]) || quantity(self[k]).isLessThan(quantity('1Ti')))",message="overhead.podFixed has a quantity of 1Ti or more: write what a sandbox costs, such as cpu: 250m and memory: 350Mi"
 	// +kubebuilder:validation:XValidation:rule="!('memory' in self) || (type(self['memory']) == int ? self['memory'] >= 1048576 : !isQuantity(self['memory']) || !quantity(self['memory']).isLessThan(quantity('1Mi')))",message="overhead.podFixed has less than 1Mi of memory: m is a thousandth of a byte, write Mi, such as memory: 350Mi"
 	// +kubebuilder:validation:XValidation:rule="!('ephemeral-storage' in self) || (type(self['ephemeral-storage']) == int || !isQuantity(self['ephemeral-storage']) || quantity(self['ephemeral-storage']).isInteger())",message="overhead.podFixed has a fraction of a byte of ephemeral-storage: m is a thousandth of a byte, write Mi"
+	// +kubebuilder:validation:XValidation:rule="!('cpu' in self) || (type(self['cpu']) == int ? self['cpu'] < 64 : !isQuantity(self['cpu']) || quantity(self['cpu']).isLessThan(quantity('64')))",message="overhead.podFixed has 64 CPUs or more: a number without m counts whole CPUs, write m, such as cpu: 250m"
 	PodFixed corev1.ResourceList `json:"podFixed,omitempty"`
 }

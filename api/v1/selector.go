@@ -17,7 +17,7 @@ type PoolSelector struct {
 	// +optional
 	// +nullable
 	// +kubebuilder:validation:MaxProperties=16
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="matchLabels has a key that no node can carry: write name or domain/name with letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 317 && k.indexOf('/') <= 253 && k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="matchLabels has a key that no node can carry: write name or domain/name with letters, digits, '-', '_' and '.'"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('node-restriction.kubernetes.io/kata-oc'))",message="matchLabels names a label that the controller sets itself: a selector on it would select and deselect the same nodes for ever, use a label of your own"
 	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
 	// matchExpressions are requirements that a node meets, all of them.
@@ -44,7 +44,7 @@ type Requirement struct {
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=317
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$')",message="key is none that a node can carry: write name or domain/name with letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.indexOf('/') <= 253 && self.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$')",message="key is none that a node can carry: write name or domain/name with letters, digits, '-', '_' and '.'"
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('node-restriction.kubernetes.io/kata-oc')",message="key is a label that the controller sets itself: a selector on it would select and deselect the same nodes for ever, use a label of your own"
 	Key string `json:"key"`
 	// operator relates the key to the values.

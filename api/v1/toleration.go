@@ -19,7 +19,7 @@ type Toleration struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=317
-	// +kubebuilder:validation:XValidation:rule="self.matches('^(([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$')",message="key is none that a taint can have: write name or domain/name with letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$')",message="key is none that a taint can have: write name or domain/name with letters, digits, '-', '_' and '.'"
 	Key string `json:"key,omitempty"`
 	// operator relates the key to the value: Equal, the default, or Exists for every value.
 	//
