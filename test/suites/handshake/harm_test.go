@@ -24,6 +24,9 @@ func (w *life) step() {
 		if n != nil && n.Labels[node.ReadyLabel] != "" && !r.byHand && r.serving() == "" {
 			w.fails("%s draws kata pods, and nothing serves them", r.name)
 		}
+		if len(r.pods) > 0 && !r.byHand && r.serving() == "" {
+			w.fails("%v are bound to %s, where nothing serves them", r.podNames(), r.name)
+		}
 		for _, p := range r.pods {
 			if p.slot != "" && !slices.Contains(r.host.Mounts, host.PayloadDir(p.slot)) {
 				w.fails("%s runs from slot %s of %s, which is not mounted any more: %v", p.name, p.slot, r.name, r.host.Mounts)
