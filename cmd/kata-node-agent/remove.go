@@ -52,6 +52,7 @@ func remove(ctx context.Context, w *wiring, log logrus.FieldLogger, out io.Write
 	if err != nil {
 		return err
 	}
+	w.self.Arm = false // What was given to CRI-O ahead of time is removed as well.
 	quiet := func(string) {}
 	agent := &nodeagent.Agent{
 		API: wish, Looker: observe.Observer{Host: w.host, Self: w.self}, Log: log, Now: time.Now, Self: w.self,

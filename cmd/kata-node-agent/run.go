@@ -61,10 +61,10 @@ func onlyOne(tree files.Tree) (release func() error, err error) {
 }
 
 // serve is READY at once: CRI-O starts after this service. The links current and proof lead
-// somewhere by then.
+// somewhere by then, and an armed node has its drop-in.
 func serve(ctx context.Context, w *wiring, client source, log logrus.FieldLogger) error {
 	tell := func(text string) { notify(log, systemd.Status, node.Sentence(text)) }
-	if err := (step.Runner{Host: w.host, Self: w.self, Tell: tell}).RepairLinks(ctx); err != nil {
+	if err := (step.Runner{Host: w.host, Self: w.self, Tell: tell}).Prepare(ctx); err != nil {
 		log.WithError(err).Errorf("CRI-O may start without the handlers")
 	}
 	notify(log, systemd.Ready, "1")

@@ -126,7 +126,7 @@ func identify(s settings.Settings) (host.Identity, error) {
 		BootID: strings.TrimSpace(string(boot)), Architecture: runtime.GOARCH,
 		Kernel: unix.ByteSliceToString(kernel.Release[:]), CRIOUnit: s.CRIOUnit, AllowedPayloads: s.AllowedPayloads,
 		PayloadKernel: s.GuestKernel == settings.PayloadKernel,
-		AllowLayering: s.AllowLayering, ProofTimeout: s.ProofTimeout.Duration,
+		AllowLayering: s.AllowLayering, Arm: s.Arm, ProofTimeout: s.ProofTimeout.Duration,
 	}, nil
 }
 

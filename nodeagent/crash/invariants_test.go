@@ -203,6 +203,9 @@ func (s *simulation) removed() string {
 		return ""
 	}
 	left := s.state()
+	if s.self.Arm {
+		delete(left.files, host.DropIn) // It is there whatever is wanted.
+	}
 	return difference(s.fresh.files, left.files)
 }
 

@@ -143,7 +143,7 @@ func (s *simulation) start() {
 		API: api{s}, Looker: observe.Observer{Host: ports, Self: s.self, Now: func() time.Time { return s.now }}, Stepper: s.runner, Log: s.log.logger(), Self: s.self,
 		Now: func() time.Time { return s.now }, Say: s.say, Hung: func(string) {}, Renew: func(error) {},
 	}
-	if err := s.runner.RepairLinks(bg); err != nil {
+	if err := s.runner.Prepare(bg); err != nil {
 		s.log.logger().WithError(err).Errorf("CRI-O may start without the handlers")
 	}
 }

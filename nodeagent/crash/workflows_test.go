@@ -145,6 +145,12 @@ func crioLate(s *simulation) error {
 	return fmt.Errorf("restarting CRI-O: %w", errEndless)
 }
 
+// arm gives CRI-O the handlers at a boot, before anything is wanted.
+func arm(s *simulation) error {
+	s.self.Arm = true
+	return s.up("the host has rebooted with an agent that arms it")
+}
+
 // withoutModule is a host that has to load one for virtual machines.
 func withoutModule(s *simulation) error {
 	s.Lack("/dev/vhost-vsock")
@@ -161,6 +167,7 @@ func workflows() []workflow {
 		{name: "install with a guest", stages: three, changes: 20},
 		{name: "install with packages", before: []stage{coreOS}, stages: layered[1:], changes: 18},
 		{name: "install while CRI-O comes back late", stages: []stage{crioLate}, changes: 17},
+		{name: "install and removal on an armed host", stages: []stage{arm, install(plain()), remove}, changes: 20},
 		{name: "start of another agent", before: one, stages: []stage{restartAgent}},
 		{name: "update while a pod runs", before: append(one, podStarts), stages: []stage{install(guest()), podEnds}, changes: 20},
 		{name: "update of packages", before: layered, stages: []stage{install(needy("10.0"))}, changes: 20},

@@ -16,6 +16,8 @@ type Identity struct {
 	PayloadKernel bool
 	// AllowLayering is whether packages may be layered on nodes of the machine-config operator.
 	AllowLayering bool
+	// Arm is whether CRI-O is given the handlers before anything is wanted of this node.
+	Arm bool
 	// ProofTimeout is how long a proof may take.
 	ProofTimeout time.Duration
 }

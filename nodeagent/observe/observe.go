@@ -58,6 +58,21 @@ func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, erro
 	return f, nil
 }
 
+// Early returns the facts of the moment before CRI-O starts: links, slots without their holders, and
+// CRI-O's configuration in its usual places. It asks neither a service nor the store nor CRI-O, and
+// so it is quick enough.
+func (o Observer) Early() (f plan.Facts, err error) {
+	f.Host.Armed = o.Self.Arm && !o.exists(liveSystem) && !o.exists(firstBoot)
+	if f.Slots, err = o.Linked(); err != nil {
+		return f, fmt.Errorf("observing links and mounts: %w", err)
+	}
+	if f.Runtime.DropIn, err = o.dropIn(); err != nil {
+		return f, fmt.Errorf("observing the drop-in: %w", err)
+	}
+	o.configuration(&f.Runtime, 0)
+	return f, nil
+}
+
 // running returns the kata pods that CRI-O runs, as namespace/name, where no API server knows of
 // pods.
 func running(told cluster.Told, r plan.Runtime) (pods []string) {

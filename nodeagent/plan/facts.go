@@ -45,6 +45,9 @@ type Host struct {
 	// of the administrators' files cannot be read; Settings is empty then.
 	Kernel, Settings string
 	SettingsProblem  string
+	// Armed is whether CRI-O is to know the handlers before anything is wanted: the drop-in alone
+	// is no installation then.
+	Armed bool
 	// Kernels are the releases of other kernels on disk that the next boot may bring, most likely
 	// first. They are known where guests are made for kernels of the host.
 	Kernels []string
@@ -230,7 +233,7 @@ func (f Facts) installed() bool { return f.resident() || f.Packages.Ours() }
 
 // resident leaves layered packages aside.
 func (f Facts) resident() bool {
-	return f.Runtime.DropIn.Exists || f.Slots.Current != Pending || f.Slots.Proof != Pending || len(f.Slots.All) > 0 ||
+	return f.Runtime.DropIn.Exists && !f.Host.Armed || f.Slots.Current != Pending || f.Slots.Proof != Pending || len(f.Slots.All) > 0 ||
 		f.Store.Exists || f.Store.Served != nil || len(f.Store.Guests) > 0 || len(f.Store.Leftovers) > 0
 }
 

@@ -108,6 +108,10 @@ func (m *model) wrong(f plan.Facts, p plan.Plan) string {
 	wanted := f.Intent.Wanted
 	ours := m.system.record != nil
 	switch {
+	case m.armed && !m.dropIn.Right:
+		return "ARMED, and without the drop-in"
+	case !m.armed && m.dropIn.Exists && (wanted == nil || wanted.State == node.StateAbsent):
+		return "REMOVED, and keeps the drop-in"
 	case ours && (wanted == nil || wanted.State == node.StateAbsent):
 		return "REMOVED, and keeps a record of packages"
 	case m.api.cordoned != m.byHand:

@@ -102,8 +102,10 @@ type model struct {
 	// weak is whether the host has no /dev/kvm, lacking whether a module is missing, and modules
 	// whether our file names it for the next boot.
 	weak, lacking, modules bool
-	kernel, settings       string
-	kernels                []string
+	// armed is whether CRI-O is to know our handlers whatever is wanted.
+	armed            bool
+	kernel, settings string
+	kernels          []string
 
 	modelReboots
 
@@ -126,6 +128,7 @@ func newModel(seed uint64) *model {
 		random: rand.New(rand.NewPCG(seed, 1)),
 		images: map[string]bool{}, guests: map[string]bool{}, slots: map[string]*modelSlot{}, current: plan.Pending, proof: plan.Pending,
 		up: true, lacking: true, crio: modelCRIO{active: true, answers: true, starts: 1}, boot: 1, kernel: "k1", kernels: []string{"k1", "k2"}, proved: map[string]bool{},
+		armed: seed%4 == 3,
 	}
 	m.say(true, 2)
 	return m
@@ -177,7 +180,7 @@ func (m *model) facts() plan.Facts {
 var weakItems = withoutKVM()
 
 func (m *model) hostFacts() plan.Host {
-	h := plan.Host{BootID: m.bootID(), Architecture: "amd64", Kernel: m.kernel, Settings: m.settings, Kernels: m.otherKernels()}
+	h := plan.Host{BootID: m.bootID(), Architecture: "amd64", Kernel: m.kernel, Settings: m.settings, Kernels: m.otherKernels(), Armed: m.armed}
 	if m.weak {
 		h.Check = weakItems
 	}

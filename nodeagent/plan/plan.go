@@ -66,6 +66,7 @@ func (p Plan) Next() []Step {
 func For(f Facts) Plan {
 	p := &planner{facts: f, plan: Plan{Alone: f.Cluster.Alone}, linked: f.Slots}
 	p.repair()
+	p.arm()
 	p.urgent = len(p.plan.Lines)
 	if f.Runtime.Active && len(f.Runtime.Restarted.Dependents) > 0 {
 		p.tidy(Step{Kind: StartDependents})
@@ -136,6 +137,26 @@ func (p *planner) repair() {
 		p.line(step)
 	}
 }
+
+// arm plans the drop-in of an armed node, whatever is wanted.
+func (p *planner) arm() {
+	for _, step := range arm(p.facts) {
+		p.facts.Runtime.DropIn = DropIn{Exists: true, Right: true, Hidden: p.facts.Runtime.DropIn.Hidden}
+		p.line(step)
+	}
+}
+
+// arm returns the step that gives CRI-O the handlers ahead of time. It takes nothing over that
+// another file's owner has claimed, and changes no host that cannot run Kata.
+func arm(f Facts) []Step {
+	if !f.Host.Armed || f.Host.Problem != "" || f.Runtime.DropIn.Right || len(f.Runtime.Conflicts) > 0 {
+		return nil
+	}
+	return []Step{{Kind: WriteDropIn}}
+}
+
+// Prepare returns what has to be done before CRI-O starts, whatever is wanted.
+func Prepare(f Facts) []Step { return append(Repair(f.Slots), arm(f)...) }
 
 // Repair returns the steps that point links at pending which lead to nothing that could be served,
 // such as after an umount by hand or a restart of the system that kept /run: CRI-O ignores a

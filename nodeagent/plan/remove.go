@@ -60,7 +60,7 @@ func (p *planner) takeAway() {
 	if f.Slots.Proof != Pending {
 		line = append(line, Step{Kind: PointProof, Slot: Pending})
 	}
-	if f.Runtime.DropIn.Exists {
+	if f.Runtime.DropIn.Exists && !f.Host.Armed {
 		line = append(line, Step{Kind: RemoveDropIn})
 	}
 	for _, slot := range f.Slots.All {
@@ -122,7 +122,7 @@ func (p *planner) used() bool {
 // needed names a configuration with which CRI-O would refuse to start once our drop-in is deleted.
 func (p *planner) needed() bool {
 	for _, c := range p.facts.Runtime.Conflicts {
-		if c.Default && p.facts.Runtime.DropIn.Exists {
+		if c.Default && p.facts.Runtime.DropIn.Exists && !p.facts.Host.Armed {
 			return !p.problem(RemoveDropIn, node.ReasonHandlerConflict,
 				fmt.Sprintf("%s sets %s to a handler of this agent: CRI-O would refuse to start without it; change that file first", c.File, c.Key))
 		}

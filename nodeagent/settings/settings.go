@@ -43,6 +43,9 @@ type Settings struct {
 	// PullBandwidth is how many bytes a second a pull may take from the network. Zero, the default,
 	// is no limit.
 	PullBandwidth int64 `toml:"pull_bandwidth"`
+	// Arm gives CRI-O the handlers before anything is wanted of the node, so that a later
+	// installation needs no restart of CRI-O.
+	Arm bool `toml:"arm"`
 	// ProofTimeout is how long a proof may take: a sandbox and a container in it.
 	ProofTimeout Duration `toml:"proof_timeout"`
 	// IntentFile is an absolute path. Where it is set, the intent is read from it, the report is

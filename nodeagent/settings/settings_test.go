@@ -82,13 +82,14 @@ proof_timeout = "5m"
 metrics_address = "127.0.0.1:9464"
 intent_file = "/i"
 pull_bandwidth = 10_000_000
+arm = true
 `})
 	require.NoError(t, err)
 	assert.Equal(t, settings.Settings{
 		Kubeconfig: "k", PullSecret: "p", SignaturePolicy: "y", CRISocket: "s", CRIOUnit: "u", SELinuxContext: "x",
 		AllowedPayloads: []string{"registry.example.com/kata"}, GuestKernel: settings.PayloadKernel, AllowLayering: true,
 		ProofTimeout: settings.Duration{Duration: 5 * time.Minute}, MetricsAddress: "127.0.0.1:9464", IntentFile: "/i",
-		PullBandwidth: 10_000_000,
+		PullBandwidth: 10_000_000, Arm: true,
 	}, s)
 }
 

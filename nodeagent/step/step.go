@@ -31,15 +31,15 @@ type Runner struct {
 // publicFile is the mode of drop-in and configuration, which CRI-O and people read.
 const publicFile = 0o644
 
-// RepairLinks makes sure that current and proof lead somewhere. It is for the moment before CRI-O
-// starts.
-func (r Runner) RepairLinks(ctx context.Context) error {
-	slots, err := observe.Observer{Host: r.Host, Self: r.Self}.Linked()
+// Prepare is for the moment before CRI-O starts. It makes sure that current and proof lead
+// somewhere, and that an armed node has its drop-in.
+func (r Runner) Prepare(ctx context.Context) error {
+	early, err := observe.Observer{Host: r.Host, Self: r.Self}.Early()
 	if err != nil {
-		return fmt.Errorf("observing links and mounts: %w", err)
+		return err
 	}
-	for _, s := range plan.Repair(slots) {
-		if err := r.Run(ctx, s, plan.Facts{}); err != nil {
+	for _, s := range plan.Prepare(early) {
+		if err := r.Run(ctx, s, early); err != nil {
 			return fmt.Errorf("%s: %w", s.Kind, err)
 		}
 	}

@@ -64,12 +64,12 @@ func TestLinksAreRepairedBeforeCRIOStarts(t *testing.T) {
 	b := newBench(t)
 	b.want(t, installing(one()))
 	b.settle(t)
-	require.NoError(t, b.runner().RepairLinks(t.Context()))
+	require.NoError(t, b.runner().Prepare(t.Context()))
 	assert.NotEqual(t, plan.Pending, b.look(t).Slots.Current, "what is sound is left alone")
 
 	require.NoError(t, b.Host().Mounts.Unmount(b.Mounts[0]))
 	require.NoError(t, b.Files.Remove(host.ProofLink))
-	require.NoError(t, b.runner().RepairLinks(t.Context()))
+	require.NoError(t, b.runner().Prepare(t.Context()))
 	for _, link := range []string{host.CurrentLink, host.ProofLink} {
 		target, err := b.Files.Readlink(link)
 		require.NoError(t, err)
@@ -107,4 +107,21 @@ func TestANewNodeIsInstalledOnceItsFirstBootIsOver(t *testing.T) {
 			assert.Equal(t, node.PhaseInstalled, last.Phase)
 		})
 	}
+}
+
+func TestAnArmedHostGetsItsDropInBeforeCRIOStarts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	require.NoError(t, b.runner().Prepare(t.Context()))
+	assert.NoFileExists(t, b.Files.Path(host.DropIn), "it is not armed")
+
+	b.self.Arm = true
+	require.NoError(t, b.Files.Write("/etc/ignition-machine-config-encapsulated.json", nil, 0o600))
+	require.NoError(t, b.runner().Prepare(t.Context()))
+	assert.NoFileExists(t, b.Files.Path(host.DropIn), "nothing is changed before the host has its own operating system")
+
+	require.NoError(t, b.Files.Remove("/etc/ignition-machine-config-encapsulated.json"))
+	require.NoError(t, b.runner().Prepare(t.Context()))
+	assert.True(t, b.look(t).Runtime.DropIn.Right)
+	assert.Empty(t, plan.For(b.look(t)).Lines, "and nothing else is done")
 }

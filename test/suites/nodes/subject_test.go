@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kata-node/kata-node/test/bed"
 	"github.com/kata-node/kata-node/test/bed/fixture"
 )
 
@@ -38,10 +39,16 @@ type subject struct {
 // test ends.
 func newSubject(t *testing.T, name string) *subject {
 	t.Helper()
+	return newSubjectWith(t, name, bed.NodeOptions{})
+}
+
+// newSubjectWith is newSubject for a node of another kind.
+func newSubjectWith(t *testing.T, name string, o bed.NodeOptions) *subject {
+	t.Helper()
 	s := &subject{shared: sharedCluster(t), t: t, name: name}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	node, err := s.cluster.AddNode(ctx, name)
+	node, err := s.cluster.AddNodeWith(ctx, name, o)
 	require.NoError(t, err)
 	s.node = node
 	t.Cleanup(s.close)
