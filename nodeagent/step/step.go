@@ -70,10 +70,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.dropIn(s)
 	case plan.RestartCRIO:
 		return r.restartCRIO(ctx, f)
-	case plan.StartDependents:
-		return r.startDependents(ctx, f.Runtime.Restarted)
-	case plan.ConfirmNode:
-		return r.confirmNode(f.Runtime.Restarted)
+	case plan.StartDependents, plan.ConfirmNode:
+		return r.restarted(ctx, s, f.Runtime.Restarted)
 	case plan.PointProof, plan.PointCurrent:
 		return r.point(s)
 	case plan.Prove, plan.Control:
@@ -106,6 +104,14 @@ func (r Runner) dropIn(s plan.Step) error {
 		return r.remove(host.DropIn)
 	}
 	return r.writeDropIn()
+}
+
+// restarted ends what a restart of CRI-O has left to do.
+func (r Runner) restarted(ctx context.Context, s plan.Step, last record.Restarted) error {
+	if s.Kind == plan.ConfirmNode {
+		return r.confirmNode(last)
+	}
+	return r.startDependents(ctx, last)
 }
 
 func (r Runner) served(s plan.Step, before *record.Served) error {
