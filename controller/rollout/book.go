@@ -106,10 +106,24 @@ func (b *Book) spent(n facts.Node) bool {
 }
 
 // pending is true where the entry of this grant is in the book, and the grant is not on the Node:
-// it can be written without another one.
+// it can be given by this entry.
 func (b *Book) pending(n facts.Node, kind ledger.Kind) bool {
 	e := b.entries.Entries[n.Name]
 	return b.spent(n) && e.Kind == kind && e.Boot == n.Report.BootID && e.Version == n.ResourceVersion
+}
+
+// newEntry is how long an entry is as good as a new one. It is much shorter than what an entry
+// holds, and longer than an instance takes to begin: where each one ends at its first write, the
+// next one gives the grant that this one has entered.
+const newEntry = 30 * time.Second
+
+// renew lets an entry hold as long as one that is made now.
+func (b *Book) renew(n facts.Node, now time.Time) {
+	e := b.entries.Entries[n.Name]
+	if now.Sub(e.Since) >= newEntry {
+		e.Since = now
+		b.entries.Entries[n.Name] = e
+	}
 }
 
 // enter makes an entry, unless the ledger is full or lost.

@@ -92,6 +92,14 @@ func TestAGrantIsEnteredForTheNodeThatWasSeen(t *testing.T) {
 		assert.Nil(t, l, "the entry is there, the grant is not: it is given without another one")
 		assert.Equal(t, []string{"a KataRestartGranted"}, done)
 	})
+	t.Run("later, by the same entry, which holds anew", func(t *testing.T) {
+		t.Parallel()
+		older := ledger.Ledger{Version: "1", Entries: map[string]ledger.Entry{"a": entered("5", time.Minute)}}
+		l, done := decideBy(older, a, b)
+		require.NotNil(t, l)
+		assert.Equal(t, map[string]ledger.Entry{"a": entered("5", 0)}, l.Entries)
+		assert.Equal(t, []string{"a KataRestartGranted"}, done)
+	})
 	t.Run("not by a cache that is behind", func(t *testing.T) {
 		t.Parallel()
 		late := ledger.Ledger{Version: "1", Entries: map[string]ledger.Entry{"a": entered("7", time.Second)}}

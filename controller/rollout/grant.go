@@ -45,7 +45,7 @@ func (pace *Pace) grant(p selection.Pool, book *Book, limits Limits, now time.Ti
 			continue
 		}
 		if book.spent(m.Node) {
-			pace.again(m.Node, kinds, book, left)
+			pace.again(m.Node, kinds, book, left, now)
 			continue
 		}
 		i := slices.IndexFunc(kinds, func(kind ledger.Kind) bool { return !m.Available() || left[kind] > 0 })
@@ -62,11 +62,13 @@ func (pace *Pace) grant(p selection.Pool, book *Book, limits Limits, now time.Ti
 
 // again gives a grant whose entry is in the book already, and counted in what is left. It waits
 // where so much has become unavailable since that the entry would not be made today; the entry ends
-// by itself.
-func (pace *Pace) again(n facts.Node, kinds []ledger.Kind, book *Book, left map[ledger.Kind]int) {
+// by itself. An entry that is not new is renewed for the grant: the write of this instance may be
+// delayed, and has as much time as that of a new entry.
+func (pace *Pace) again(n facts.Node, kinds []ledger.Kind, book *Book, left map[ledger.Kind]int, now time.Time) {
 	for _, kind := range kinds {
 		if book.pending(n, kind) && (!n.Available() || left[kind] >= 0) {
 			pace.grants[n.Name] = kind
+			book.renew(n, now)
 		}
 	}
 }
