@@ -14,6 +14,8 @@ const (
 	ReasonCRIOConfigurationRefused = "CRIOConfigurationRefused"
 	// ReasonCRIONotRunning says that CRI-O does not run since the agent has restarted it.
 	ReasonCRIONotRunning = "CRIONotRunning"
+	// ReasonCRIOCrashLooping says that CRI-O ends soon after each start.
+	ReasonCRIOCrashLooping = "CRIOCrashLooping"
 	// ReasonNodeNotRestored says that the node lacks something for long that it had before the agent
 	// restarted CRI-O.
 	ReasonNodeNotRestored = "NodeNotRestored"

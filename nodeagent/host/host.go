@@ -72,6 +72,10 @@ type Unit struct {
 	KillMode string
 	// Since is when the service last became active, the zero time where it never did.
 	Since time.Time
+	// Restarts is how often systemd has started the service again by itself since it was last
+	// started by others, GivenUp whether it does so no more because of StartLimitBurst=.
+	Restarts int
+	GivenUp  bool
 }
 
 // Active reports whether the service is up.
@@ -82,6 +86,12 @@ type Journal interface {
 	// Words returns what the program of a service printed last, but for the given invocations,
 	// empty where nothing is known. All of it is from one invocation.
 	Words(ctx context.Context, name string, but ...string) (string, error)
+	// Restarts counts how often systemd has started a service again by itself within a time span up
+	// to now.
+	Restarts(ctx context.Context, name string, within time.Duration) (int, error)
+	// Fatal returns the last line within a time span up to now by which the program of a service
+	// says that it ends, such as that of a panic. It is empty where there is none.
+	Fatal(ctx context.Context, name string, within time.Duration) (string, error)
 	// Complaints returns the last warnings and errors of a service and of the shims that it starts,
 	// within a time span up to now: those about one of the given words, else those about nothing
 	// else. It is a few lines at most, and empty where nothing is known.

@@ -33,13 +33,35 @@ func (o Observer) runtime(ctx context.Context) (plan.Runtime, error) {
 		return r, err
 	}
 	o.configuration(&r, unit.MainPID)
-	if !r.Active && r.RestartedForHandlers() {
+	r.Crashes = o.crashes(ctx, unit)
+	switch {
+	case !r.Active && r.RestartedForHandlers():
 		r.Words = o.words(ctx, unit, r.Restarted.Invocation)
+	case r.Crashes.GivenUp || r.Crashes.Restarts > 0 && r.Crashes.Fatal == "":
+		r.Words = o.words(ctx, unit, "")
 	}
 	if r.Active {
 		o.sandboxes(ctx, &r)
 	}
 	return r, nil
+}
+
+// crashes are how CRI-O has ended by itself of late. The journal is read only where the unit says
+// that there was something. Where it cannot be read, systemd's own count is taken, which knows no
+// time.
+func (o Observer) crashes(ctx context.Context, unit host.Unit) plan.Crashes {
+	c := plan.Crashes{GivenUp: unit.GivenUp}
+	if unit.Restarts == 0 && !c.GivenUp || unit.Active() && o.now().Sub(unit.Since) > plan.CrashSpan {
+		return c
+	}
+	recent, err := o.Host.Services.Restarts(ctx, o.Self.CRIOUnit, plan.CrashSpan)
+	if err != nil {
+		recent = unit.Restarts
+	}
+	c.Restarts = min(recent, unit.Restarts)
+	line, _ := o.Host.Services.Fatal(ctx, o.Self.CRIOUnit, plan.CrashSpan) //nolint:errcheck // nothing is quoted then
+	c.Fatal = node.Sentence(line)
+	return c
 }
 
 // words are what CRI-O printed last since the agent has restarted the given invocation. A start

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,4 +60,20 @@ func TestACRIOThatDoesNotComeBackIsQuoted(t *testing.T) {
 	m.CRIO = host.Unit{ActiveState: "activating", Invocation: "c3", MainPID: 7}
 	m.Words["c3"] = "level=info msg=starting\n"
 	assert.Equal(t, `level=fatal msg="no pause"; bye`, look(t, m, cluster.Told{}).Runtime.Words, "a start that has not ended says nothing of its end")
+}
+
+func TestTheEndsOfCRIOAreReadWhereItsUnitCountsSome(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	m.Fatal, m.Words = "panic: nil pointer\n", map[string]string{"c1": "no space"}
+	assert.Empty(t, look(t, m, cluster.Told{}).Runtime.Crashes, "it has never ended")
+	m.CRIO.Restarts, m.CRIO.Since = 3, time.Now().Add(-time.Minute)
+	assert.Equal(t, plan.Crashes{Restarts: 3, Fatal: "panic: nil pointer"}, look(t, m, cluster.Told{}).Runtime.Crashes)
+	assert.Empty(t, look(t, m, cluster.Told{}).Runtime.Words)
+	m.Fatal = ""
+	assert.Equal(t, "no space", look(t, m, cluster.Told{}).Runtime.Words)
+	m.CRIO.Since = time.Now().Add(-time.Hour)
+	assert.Empty(t, look(t, m, cluster.Told{}).Runtime.Crashes, "it runs for long since")
+	m.CRIO = host.Unit{ActiveState: "failed", Invocation: "c2", GivenUp: true}
+	assert.Equal(t, plan.Crashes{GivenUp: true}, look(t, m, cluster.Told{}).Runtime.Crashes)
 }

@@ -27,10 +27,12 @@ func (w *way) handlers() bool {
 	}
 	r := w.facts.Runtime
 	switch {
+	case w.facts.CrashLooping():
+		return w.problem(RestartCRIO, node.ReasonCRIOCrashLooping, loop(r))
 	case !r.Active && r.RestartedForHandlers():
 		return w.problem(RestartCRIO, node.ReasonCRIONotRunning, down(r))
 	case !r.Active:
-		return w.waitFor("CRI-O to run: see systemctl status crio")
+		return w.waitFor("CRI-O to run: see systemctl status crio" + because(r.Refused))
 	case !r.lacks(w.further):
 		return true
 	case w.held:

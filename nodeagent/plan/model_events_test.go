@@ -18,7 +18,7 @@ func (m *model) event(hands bool) {
 		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
 		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.installKernel, m.startOrEndOtherWork, m.goOrComeBack,
 		m.fillOrFreeDisk, m.discard, m.workOnSystem, m.update, m.layerByHand, m.loseOrGetKVM,
-		m.needReboot, m.needReboot, m.cordonOrNot, m.startPod, m.guardOrNotPods, m.updateAgent, m.kubeletSpeaks, m.kubeletSpeaks,
+		m.needReboot, m.needReboot, m.cordonOrNot, m.startPod, m.guardOrNotPods, m.updateAgent, m.kubeletSpeaks, m.kubeletSpeaks, m.loopOrNot,
 	}
 	if hands {
 		events = append(events, m.editDropIn, m.deleteDropIn, m.softReboot, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence, m.deleteGuestByHand)

@@ -11,6 +11,17 @@ import (
 // device is an extended resource.
 const device = "example.com/device"
 
+// loopOrNot is a CRI-O that ends again and again, up or down at this moment.
+func (m *model) loopOrNot() {
+	loops := !m.crio.loops
+	m.startCRIO()
+	m.crio.loops = loops
+	if loops && m.random.IntN(2) == 0 {
+		m.crio.active, m.crio.answers = false, false
+	}
+	m.note("EVENT CRI-O ends again and again %v, active %v", loops, m.crio.active)
+}
+
 // say is one heartbeat.
 func (m *model) say(ready bool, devices int64) {
 	m.beats++

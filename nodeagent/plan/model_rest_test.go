@@ -34,7 +34,7 @@ func (m *model) rest() string {
 	if !m.crio.active {
 		m.startCRIO()
 	}
-	m.crio.answers = true
+	m.crio.answers, m.crio.loops = true, false
 	for range 300 {
 		if !m.crio.active { // After a reboot.
 			m.startCRIO()

@@ -23,6 +23,9 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 		m.note("  fails: %s", s)
 		return ""
 	}
+	if m.crio.loops && slices.Contains([]plan.Kind{plan.Prove, plan.Control, plan.RestartCRIO, plan.RemoveSandbox, plan.StartDependents}, s.Kind) {
+		return "ASKED something of a CRI-O that ends again and again"
+	}
 	switch s.Kind {
 	case plan.Keep:
 		kept := *f.Intent.Wanted
@@ -299,6 +302,7 @@ func (m *model) restart(f plan.Facts, fail bool) string {
 
 func (m *model) startCRIO() {
 	m.crio.starts++
+	m.crio.loops = false
 	m.crio.active = !m.refused && (m.conflict != "default_runtime" || m.dropIn.Exists)
 	m.crio.answers = m.crio.active
 	m.crio.has = m.dropIn.Exists && m.dropIn.Right && m.resolves(m.current) && m.resolves(m.proof)

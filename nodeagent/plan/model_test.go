@@ -121,6 +121,8 @@ type modelCRIO struct {
 	// has is whether the running CRI-O knows our handlers, foreign whether it knows another file's
 	// instead.
 	has, foreign bool
+	// loops is whether it ends soon after each start.
+	loops bool
 }
 
 func newModel(seed uint64) *model {
@@ -213,6 +215,9 @@ func (m *model) runtimeFacts() plan.Runtime {
 	r := plan.Runtime{
 		Active: m.crio.active, Answers: m.crio.active && m.crio.answers, Invocation: m.invocation(),
 		Lacks: m.lacks, LacksFurther: m.lacksFurther, LacksHandler: "rs", Restarted: m.restarted, DropIn: m.dropIn,
+	}
+	if m.crio.loops {
+		r.Crashes.Restarts = 5
 	}
 	if m.refused {
 		r.Refused = "/etc/crio/crio.conf.d/.half: no TOML"

@@ -3,6 +3,9 @@
 package plan
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/packages"
 )
@@ -88,7 +91,8 @@ func For(f Facts) Plan {
 	}
 	p.forgetPackages()
 	p.reboot()
-	p.plan.Notice = f.Slots.notice()
+	p.leaveAlone()
+	p.plan.Notice = strings.Join(slices.DeleteFunc([]string{f.Slots.notice(), f.crashed()}, func(s string) bool { return s == "" }), "; ")
 	return p.plan
 }
 

@@ -36,9 +36,20 @@ type Runtime struct {
 	// Refused says why CRI-O would not start with its configuration, empty when nothing speaks
 	// against it.
 	Refused string
-	// Words is what a CRI-O printed last that does not run since the agent has restarted it, empty
-	// where that is not known.
+	// Words is what a CRI-O printed last that does not run since the agent has restarted it, or that
+	// ends again and again; empty where that is not known.
 	Words string
+	// Crashes are how CRI-O has ended by itself of late.
+	Crashes Crashes
+}
+
+// Crashes are how CRI-O has ended by itself within CrashSpan.
+type Crashes struct {
+	// Restarts is how often systemd has started it again, GivenUp whether it does so no more.
+	Restarts int
+	GivenUp  bool
+	// Fatal is the line by which CRI-O last said that it ends, empty where it said nothing.
+	Fatal string
 }
 
 // lacksHandlers reports whether the CRI-O that runs now has said that it does not know our

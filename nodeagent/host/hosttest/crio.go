@@ -39,6 +39,15 @@ func (s services) Words(_ context.Context, _ string, but ...string) (string, err
 	return last, nil
 }
 
+// Restarts takes all of them to be recent.
+func (s services) Restarts(context.Context, string, time.Duration) (int, error) {
+	return s.m.CRIO.Restarts, nil
+}
+
+func (s services) Fatal(context.Context, string, time.Duration) (string, error) {
+	return s.m.Fatal, nil
+}
+
 // Complaints is what the test says.
 func (s services) Complaints(context.Context, string, time.Duration, ...string) ([]string, error) {
 	return s.m.Complaints, nil

@@ -35,6 +35,8 @@ type Machine struct {
 	Words                map[string]string
 	// Complaints are warnings in CRI-O's journal.
 	Complaints []string
+	// Fatal is the line by which CRI-O has said that it ends. How often it did is in its unit.
+	Fatal string
 	// Messages are what services have printed, by service.
 	Messages map[string][]string
 	// Silent makes CRI-O not answer over CRI, RestartError fails restarts, CheckError says why it

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,7 +44,7 @@ func (Manager) Messages(ctx context.Context, name string, within time.Duration, 
 // search returns the last messages of a service, and of what the further matches find.
 func search(ctx context.Context, name string, within time.Duration, matches ...string) ([]string, error) {
 	said, err := journal(ctx, name, maxJournal, append([]string{
-		"--lines=" + maxSearched, fmt.Sprintf("--since=-%ds", int(within.Seconds())+1), "--output-fields=MESSAGE", "_SYSTEMD_UNIT=" + name,
+		"--lines=" + maxSearched, since(within), "--output-fields=MESSAGE", "_SYSTEMD_UNIT=" + name,
 	}, matches...)...)
 	return messages(said), err
 }

@@ -43,6 +43,11 @@ func unit(ctx context.Context, conn *dbus.Conn, name string) (host.Unit, error) 
 	if pid, ok := all["MainPID"].(uint32); ok {
 		u.MainPID = int(pid)
 	}
+	if restarts, ok := all["NRestarts"].(uint32); ok {
+		u.Restarts = int(restarts)
+	}
+	// Where a start fails before the limit is met, the result stays that of the start.
+	u.GivenUp = u.ActiveState == "failed" && (u.Restarts > 0 || text(all["Result"]) == "start-limit-hit")
 	if since, ok := all["ActiveEnterTimestamp"].(uint64); ok && since > 0 {
 		u.Since = time.UnixMicro(int64(since)) //nolint:gosec // microseconds since 1970
 	}

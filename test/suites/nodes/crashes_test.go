@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodes_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kata-node/kata-node/test/bed"
+)
+
+// unclean is a node whose CRI-O does not look at its storage after an end that was not asked for. It
+// would take the images of these nodes, which are in a second store, for damage, and wipe all of its
+// storage, and every pod with it.
+func unclean() bed.NodeOptions {
+	return bed.NodeOptions{Files: map[string]string{"/etc/crio/crio.conf.d/06-unclean.conf": "[crio]\nclean_shutdown_file = \"\"\n"}}
+}
+
+// runOrdinaryPod runs a pod that nothing may disturb, and returns what has to hold of it at the end.
+func (s *subject) runOrdinaryPod(name string) (undisturbed func()) {
+	s.t.Helper()
+	s.bindOrdinaryPod(name)
+	s.awaitPod(name)
+	before := s.container(name)
+	require.NotEmpty(s.t, before.ContainerID)
+	return func() {
+		s.t.Helper()
+		after := s.container(name)
+		assert.Equal(s.t, before.ContainerID, after.ContainerID, "the ordinary pod runs on")
+		assert.Zero(s.t, after.RestartCount)
+		assert.NotNil(s.t, after.State.Running, "%+v", after.State)
+	}
+}
+
+// container is the status of a pod's only container.
+func (s *subject) container(name string) corev1.ContainerStatus {
+	s.t.Helper()
+	pod, err := s.cluster.Kube.CoreV1().Pods(metav1.NamespaceDefault).Get(s.t.Context(), s.pod(name), metav1.GetOptions{})
+	require.NoError(s.t, err)
+	require.Len(s.t, pod.Status.ContainerStatuses, 1)
+	return pod.Status.ContainerStatuses[0]
+}
+
+// loops is a report that CRI-O ends again and again, with these words.
+func loops(words string) func(node.Report) bool {
+	return func(r node.Report) bool {
+		return r.Error != nil && r.Error.Reason == node.ReasonCRIOCrashLooping && strings.Contains(r.Error.Message, words)
+	}
+}
+
+// steps counts how often the agent has begun a step of a kind.
+func (s *subject) steps(kind string) int {
+	s.t.Helper()
+	journal, err := s.node.Journal(s.t.Context(), agentUnit)
+	require.NoError(s.t, err)
+	return strings.Count(journal, "Started: "+kind)
+}
+
+// awaitMoreStartsByItself waits until systemd has started CRI-O so many times again by itself.
+func (s *subject) awaitMoreStartsByItself(times int) {
+	s.t.Helper()
+	count := func(ctx context.Context) (int, error) {
+		log, err := s.node.Exec(ctx, "journalctl", "--quiet", "--output=cat", "UNIT="+crioUnit, "MESSAGE_ID=5eb03494b6584870a536b337290809b3")
+		return strings.Count(string(log), "\n"), err
+	}
+	before, err := count(s.t.Context())
+	require.NoError(s.t, err)
+	s.await("systemd has started CRI-O again", func(ctx context.Context) error {
+		now, err := count(ctx)
+		if err == nil && now < before+times {
+			err = fmt.Errorf("it has done so %d times", now-before)
+		}
+		return err
+	})
+}
+
+func TestACRIOThatEndsAgainAndAgainIsNamedAndLeftAlone(t *testing.T) {
+	t.Parallel()
+	s := newSubjectWith(t, "crash-loop", unclean())
+	s.install()
+	undisturbed := s.runOrdinaryPod("ordinary")
+	current, restarts := s.current(), s.steps("restart CRI-O")
+
+	s.writeForeign("[crio.runtime\n")
+	s.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", crioUnit)
+	report := s.awaitReport("names the file", loops(foreignFile))
+	assert.Equal(t, node.PhaseInstalling, report.Phase)
+	assert.NotEmpty(t, report.Payload, "what served serves on")
+	proofs := s.steps("prove")
+	s.awaitMoreStartsByItself(3)
+	assert.Equal(t, proofs, s.steps("prove"), "nothing is proved with it")
+	assert.Equal(t, restarts, s.steps("restart CRI-O"))
+	assert.Equal(t, current, s.current())
+	s.run("rm", foreignFile)
+	s.awaitReport("is installed again by itself", in(node.PhaseInstalled))
+
+	// A program that panics as a real one does, and systemd that gives it up.
+	s.setCRIO("panics", "ExecStartPre=/bin/sh -c \"echo 'panic: made by a test' >&2; echo 'goroutine 1 [running]:' >&2; exit 2\"")
+	s.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", crioUnit)
+	s.awaitReport("quotes CRI-O", loops("")) // Another text of the same error is written some minutes later.
+	s.awaitStatus("panic: made by a test; reboot this node")
+	s.setCRIO("panics", "ExecStartPre=/bin/sh -c \"echo 'panic: made by a test' >&2; exit 2\"\n[Unit]\nStartLimitIntervalSec=600\nStartLimitBurst=2")
+	s.awaitStatus("systemctl reset-failed crio and systemctl start crio")
+	s.setCRIO("panics", "")
+	s.run("systemctl", "reset-failed", crioUnit)
+	s.run("systemctl", "start", crioUnit)
+	s.run("systemctl", "start", kubeletUnit)
+	s.awaitReport("is installed after a start by hand", in(node.PhaseInstalled))
+	assert.Equal(t, current, s.current())
+	assert.Equal(t, restarts, s.steps("restart CRI-O"))
+	s.awaitAdmission()
+	undisturbed()
+}
