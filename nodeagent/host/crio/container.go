@@ -53,7 +53,8 @@ func (c *Client) contain(ctx context.Context, id string, sandbox *cri.PodSandbox
 	}
 	err = c.run(ctx, created)
 	release()
-	if e, ok := errors.AsType[*exited](err); err == nil || ok && !e.killed() {
+	e, ended := errors.AsType[*exited](err)
+	if _, refused := errors.AsType[*unstarted](err); err == nil || refused || ended && !e.killed() {
 		return err
 	}
 	// The kubelet stops sandboxes that it does not know. CRI-O lets it wait while a container is
@@ -105,6 +106,9 @@ const proofContainer = "proof"
 // whose program knows no versions, has shown what there is to be seen; it is killed.
 func (c *Client) run(ctx context.Context, id string) error {
 	if _, err := c.cri.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: id}); err != nil {
+		if strings.HasPrefix(status.Convert(err).Message(), failedStart) {
+			return &unstarted{said("starting it", err)}
+		}
 		return said("starting it", err)
 	}
 	enough := time.NewTimer(c.runsFor)
@@ -130,6 +134,18 @@ func (c *Client) run(ctx context.Context, id string) error {
 		}
 	}
 }
+
+// failedStart is how CRI-O begins its answer where the shim has refused to start a container
+// (server/container_start.go of 1.36). For one that the kubelet has stopped before, it has other
+// words.
+const failedStart = "failed to start container "
+
+// unstarted is the error of a container that the shim has refused to start. The kubelet, which stops
+// the sandbox a moment later, has no part in it.
+type unstarted struct{ error }
+
+// Unwrap returns what the runtime said.
+func (e *unstarted) Unwrap() error { return e.error }
 
 func verdict(s *cri.ContainerStatus) error {
 	switch {

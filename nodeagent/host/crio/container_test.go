@@ -51,6 +51,9 @@ func TestAContainerThatDoesNotRunToItsEndFailsTheProof(t *testing.T) {
 		"a state that is hidden": {&fake{refuse: refuse("state", "broken")}, "asking whether it runs: broken"},
 		"another end":            {&fake{container: ended(127, "Error")}, "it ended with exit code 127 (Error)"},
 		"a kill":                 {&fake{container: ended(137, "OOMKilled")}, "it ended with exit code 137 (OOMKilled)"},
+		"a failed start, then the kubelet": {
+			&fake{refuse: refuse("start", "failed to start container x: no such process"), kubelet: true}, "starting it: failed to start container x: no such process",
+		},
 		"an end, then the kubelet": {
 			&fake{container: ended(1, "Error"), kubelet: true}, "it ended with exit code 1 (Error)",
 		},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
@@ -34,9 +35,10 @@ type Client struct {
 
 // Limits of calls to a CRI-O that may hang.
 const (
-	listLimit    = 20 * time.Second
-	removeLimit  = 2 * time.Minute
-	versionLimit = 5 * time.Second
+	listLimit   = 20 * time.Second
+	removeLimit = 2 * time.Minute
+	// versionLimit is short: the version is for the host check alone, and each look waits for it.
+	versionLimit = time.Second
 
 	// stopLimit is the deadline of one stop. CRI-O takes its whole seconds as the time that a
 	// sandbox's process has between SIGTERM and SIGKILL (stopTimeoutFromContext in server/utils.go
@@ -49,12 +51,22 @@ const (
 // the node, which exceed gRPC's default of 4 MiB.
 const maxMessage = 16 << 20
 
+// reconnect is how soon a CRI-O that was away is tried again: as soon as by the kubelet
+// (maxBackoffDelay of k8s.io/cri-client). Until a try every call fails at once, and gRPC's own limit
+// is 2 min.
+func reconnect() grpc.ConnectParams {
+	return grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
+		MinConnectTimeout: 5 * time.Second,
+	}
+}
+
 // userAgent begins the user agent of every call, for CRI-O's log.
 const userAgent = "kata-agent"
 
 // Dial returns a client for the socket at a path.
 func Dial(socket string) (*Client, error) {
-	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
+	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithConnectParams(reconnect()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)), grpc.WithUserAgent(userAgent))
 	if err != nil {
 		return nil, fmt.Errorf("dialling CRI-O at %s: %w", socket, err)
