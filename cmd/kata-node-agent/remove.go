@@ -14,6 +14,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent"
 	"github.com/kata-node/kata-node/nodeagent/fileclient"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/nodeagent/step"
@@ -62,16 +63,25 @@ func remove(ctx context.Context, w *wiring, log logrus.FieldLogger, out io.Write
 	if err := agent.RemoveAll(ctx); err != nil {
 		return fmt.Errorf("not everything is removed, run it again when this has changed: %w", err)
 	}
-	return say(out, "everything is removed%s\n", again(before, w.settings.IntentFile))
+	return say(out, "everything is removed%s\n", again(before, w.settings.IntentFile, resting(w.host.Files)))
+}
+
+// resting is how a person keeps the service from starting. A unit of a MachineConfig has to stay
+// enabled, or the machine-config daemon declares the node Degraded.
+func resting(files host.FileReader) string {
+	if _, err := files.Stat(host.OperatorConfig); err == nil {
+		return "systemctl stop kata-agent, until the next boot"
+	}
+	return "systemctl disable kata-agent"
 }
 
 // again warns of what would install it again.
-func again(before *node.Intent, file string) string {
+func again(before *node.Intent, file, resting string) string {
 	switch {
 	case file != "":
-		return fmt.Sprintf("; what %s says is done when kata-agent.service is started: delete that file, or keep the service from starting (systemctl disable kata-agent)", file)
+		return fmt.Sprintf("; what %s says is done when kata-agent.service is started: delete that file, or keep the service from starting (%s)", file, resting)
 	case before != nil && before.State == node.StateInstalled && before.Owner.Name != "":
-		return fmt.Sprintf("; KataConfig %s installs it again when kata-agent.service is started: change what it selects, or keep the service from starting (systemctl disable kata-agent)", before.Owner.Name)
+		return fmt.Sprintf("; KataConfig %s installs it again when kata-agent.service is started: change what it selects, or keep the service from starting (%s)", before.Owner.Name, resting)
 	}
 	return ""
 }

@@ -27,10 +27,15 @@ func TestNothingIsRemovedNextToAnAgentThatRuns(t *testing.T) {
 
 func TestWhatWouldInstallItAgainIsNamed(t *testing.T) {
 	t.Parallel()
+	tree := files.Below(t.TempDir())
+	off := resting(tree)
+	assert.Equal(t, "systemctl disable kata-agent", off)
+	require.NoError(t, tree.Write(host.OperatorConfig, []byte("{}"), 0o600))
+	assert.Equal(t, "systemctl stop kata-agent, until the next boot", resting(tree), "a unit of a MachineConfig stays enabled")
 	installed := &node.Intent{State: node.StateInstalled, Owner: node.Owner{Name: "kata"}}
-	assert.Contains(t, again(installed, ""), "KataConfig kata installs it again when kata-agent.service is started")
-	assert.Contains(t, again(installed, "/etc/kata-agent/intent.json"), "what /etc/kata-agent/intent.json says is done")
-	assert.Empty(t, again(&node.Intent{State: node.StateInstalled}, ""), "it came from a file that is followed no more")
-	assert.Empty(t, again(nil, ""))
-	assert.Empty(t, again(&node.Intent{State: node.StateAbsent}, ""))
+	assert.Contains(t, again(installed, "", off), "KataConfig kata installs it again when kata-agent.service is started")
+	assert.Contains(t, again(installed, "/etc/kata-agent/intent.json", off), "what /etc/kata-agent/intent.json says is done")
+	assert.Empty(t, again(&node.Intent{State: node.StateInstalled}, "", off), "it came from a file that is followed no more")
+	assert.Empty(t, again(nil, "", off))
+	assert.Empty(t, again(&node.Intent{State: node.StateAbsent}, "", off))
 }
