@@ -5,6 +5,7 @@ package nodes_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	cri "k8s.io/cri-api/pkg/apis"
 
 	"github.com/kata-node/kata-node/test/bed"
 )
@@ -118,4 +120,62 @@ func TestACRIOThatEndsAgainAndAgainIsNamedAndLeftAlone(t *testing.T) {
 	assert.Equal(t, restarts, s.steps("restart CRI-O"))
 	s.awaitAdmission()
 	undisturbed()
+}
+
+// The real CRI-O 1.36 panics where it is asked to stop a sandbox whose shim was killed before its own
+// restart: once while nothing asks again, and again and again when the kubelet does. (Where it wipes its
+// storage after an end that was not asked for, the sandbox is deleted by that, and all pods restart.)
+func TestAPanicOfCRIOIsSurvivedAndALoopOfThemIsNamedAndLeftAlone(t *testing.T) {
+	t.Parallel()
+	s := newSubjectWith(t, "panic", unclean())
+	s.install()
+	undisturbed := s.runOrdinaryPod("ordinary")
+	s.runPod("pod")
+	s.run("systemctl", "stop", kubeletUnit)
+	s.killShims(1)
+	s.run("systemctl", "restart", crioUnit)
+	s.awaitReport("is installed", in(node.PhaseInstalled))
+	s.panicBy("pod")
+	s.awaitStatus("serves new pods; CRI-O has ended by itself within the last 10 min, and systemd has started it again: panic: runtime error: ")
+	s.awaitReport("is installed again", in(node.PhaseInstalled))
+
+	s.run("systemctl", "start", kubeletUnit)
+	s.awaitReport("names the panic", loops("panic: runtime error: "))
+	proofs, restarts := s.steps("prove"), s.steps("restart CRI-O")
+	s.awaitMoreStartsByItself(3)
+	assert.Equal(t, proofs, s.steps("prove"), "nothing is proved with it")
+	assert.Equal(t, restarts, s.steps("restart CRI-O"))
+	undisturbed()
+
+	// What docs/operations.md says.
+	s.run("systemctl", "stop", kubeletUnit)
+	require.NoError(t, s.node.Reboot(t.Context()))
+	s.awaitServing()
+	s.awaitReport("is installed after the reboot", in(node.PhaseInstalled))
+	s.awaitAdmission()
+	s.awaitPod("ordinary")
+	s.awaitPod("pod")
+	s.awaitShims(1)
+}
+
+// panicBy stops the sandbox of a pod, and returns when CRI-O has ended over that.
+func (s *subject) panicBy(pod string) {
+	s.t.Helper()
+	crio := s.mainPID(crioUnit)
+	s.crio(func(ctx context.Context, client cri.RuntimeService) error {
+		all, err := client.ListPodSandbox(ctx, nil)
+		for _, sandbox := range all {
+			if sandbox.GetMetadata().GetName() == s.pod(pod) {
+				s.t.Logf("CRI-O answers %v", client.StopPodSandbox(ctx, sandbox.GetId()))
+			}
+		}
+		return err
+	})
+	s.await("CRI-O has ended", func(ctx context.Context) error {
+		unit, err := s.node.Unit(ctx, crioUnit)
+		if err == nil && (unit["MainPID"] == strconv.Itoa(crio) || unit["ActiveState"] != "active") {
+			err = fmt.Errorf("it is %s as process %s", unit["ActiveState"], unit["MainPID"])
+		}
+		return err
+	})
 }
