@@ -4,10 +4,10 @@
 package memory
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,24 +31,29 @@ func Release() error {
 
 type mapping struct{ from, to uintptr }
 
-// program lists the mappings of this program's file that cannot be written to, see proc_pid_maps(5):
-// what was written to a private mapping would be lost.
+// program lists the mappings of this program's file that cannot be written to and never were, see
+// proc_pid_smaps(5). What was written to a private mapping, as a linker does before it takes the
+// right to write away (RELRO), would be lost: such pages count as anonymous.
 func program() (mappings []mapping, err error) {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return nil, err
 	}
-	table, err := os.ReadFile("/proc/self/maps")
+	table, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return nil, err
 	}
-	for line := range bytes.Lines(table) {
-		var m mapping
+	var m mapping
+	ours := false
+	for line := range strings.Lines(string(table)) {
+		var from, to uintptr
 		var access string
-		if _, err := fmt.Sscanf(string(line), "%x-%x %s", &m.from, &m.to, &access); err != nil {
-			return nil, fmt.Errorf("reading %q of /proc/self/maps: %w", line, err)
+		if n, _ := fmt.Sscanf(line, "%x-%x %s", &from, &to, &access); n == 3 { //nolint:errcheck // The other lines are about the mapping before.
+			m = mapping{from, to}
+			ours = (access == "r--p" || access == "r-xp") && strings.HasSuffix(strings.TrimSpace(line), " "+self)
+			continue
 		}
-		if (access == "r--p" || access == "r-xp") && bytes.HasSuffix(bytes.TrimSpace(line), []byte(" "+self)) {
+		if written, found := strings.CutPrefix(line, "Anonymous:"); found && ours && strings.TrimSpace(written) == "0 kB" {
 			mappings = append(mappings, m)
 		}
 	}
