@@ -45,17 +45,32 @@ func newSubject(t *testing.T, name string) *subject {
 // newSubjectWith is newSubject for a node of another kind.
 func newSubjectWith(t *testing.T, name string, o bed.NodeOptions) *subject {
 	t.Helper()
+	s := boot(t, name, o)
+	s.join()
+	return s
+}
+
+// boot boots a node with the agent's package. It goes when the test ends.
+func boot(t *testing.T, name string, options bed.NodeOptions) *subject {
+	t.Helper()
 	s := &subject{shared: sharedCluster(t), t: t, name: name}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	node, err := s.cluster.AddNodeWith(ctx, name, o)
+	node, err := s.cluster.AddNodeWith(ctx, name, options)
 	require.NoError(t, err)
 	s.node = node
 	t.Cleanup(s.close)
-	require.NoError(t, node.AwaitAgent(ctx))
-	worker := ""
-	require.NoError(t, s.cluster.LabelNode(ctx, name, map[string]*string{workerLabel: &worker, subjectLabel: &name}))
 	return s
+}
+
+// join returns when the node is a ready worker with an agent.
+func (s *subject) join() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	require.NoError(s.t, s.node.AwaitAgent(ctx))
+	worker := ""
+	require.NoError(s.t, s.cluster.LabelNode(ctx, s.name, map[string]*string{workerLabel: &worker, subjectLabel: &s.name}))
 }
 
 // close checks what holds for every test, prints logs where one failed, and takes the node out of
