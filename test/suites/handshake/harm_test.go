@@ -24,7 +24,7 @@ func (w *life) step() {
 		if n != nil && n.Labels[node.ReadyLabel] != "" && !r.byHand && r.serving() == "" {
 			w.fails("%s draws kata pods, and nothing serves them", r.name)
 		}
-		if len(r.pods) > 0 && !r.byHand && r.serving() == "" {
+		if r.serving() == "" && slices.ContainsFunc(r.pods, func(p *pod) bool { return !p.stray }) {
 			w.fails("%v are bound to %s, where nothing serves them", r.podNames(), r.name)
 		}
 		for _, p := range r.pods {

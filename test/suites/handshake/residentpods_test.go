@@ -18,6 +18,8 @@ type pod struct {
 	// slot is what its sandbox was started from, empty while it has none.
 	slot   string
 	ending bool
+	// stray is true where another hand has set the label that drew it here.
+	stray bool
 }
 
 func (r *resident) podNames() []string {
@@ -32,7 +34,7 @@ func (r *resident) podNames() []string {
 func (r *resident) schedule() {
 	w := r.w
 	if !w.calm && w.likely(30) && r.draws() {
-		r.pods = append(r.pods, &pod{name: fmt.Sprintf("p%d-%s", w.steps, r.name)})
+		r.pods = append(r.pods, &pod{name: fmt.Sprintf("p%d-%s", w.steps, r.name), stray: r.byHand})
 		if r.serving() == "" && !r.byHand {
 			w.fails("a pod is bound to %s, where nothing serves it", r.name)
 		}
