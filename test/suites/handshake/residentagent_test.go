@@ -31,7 +31,7 @@ func (r *resident) start() {
 			return longest/2 + time.Duration(r.w.rnd.Int64N(int64(longest/2)+1))
 		},
 	}
-	if err := runner.RepairLinks(r.w.t.Context()); err != nil {
+	if err := runner.Prepare(r.w.t.Context()); err != nil {
 		r.w.tells("%s: %v", r.name, err)
 	}
 	r.relists()
