@@ -3,7 +3,11 @@
 package nodes_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kata-node/kata-node/test/bed"
 )
 
 // watches are those that the agent keeps: its Node, its pods, the RuntimeClasses. Each may end
@@ -34,6 +40,77 @@ func TestAnAgentAtRestAsksTheAPIServerForNothing(t *testing.T) {
 		}
 	}
 	assert.Fail(t, "the agent does not come to rest", "in the last minute: %v", during)
+}
+
+const (
+	// mostResident is what an agent at rest may have in memory, its program included.
+	mostResident = 30 << 20
+	// busySeconds is in how many seconds of a minute it may run: the watchdog takes four, and the
+	// observation of each minute up to two. The rest is for a busy machine.
+	busySeconds = 10
+)
+
+func TestAnAgentAtRestIsSmallWritesNothingAndSleeps(t *testing.T) {
+	t.Parallel()
+	program, err := sharedCluster(t).cluster.BuildAgent(t.Context(), "0.1.0")
+	require.NoError(t, err)
+	s := newStandaloneWith(t, "small", bed.NodeOptions{Programs: map[string]string{agent: program}})
+	s.intend(s.installing(s.one))
+	s.awaitInstalled(s.one)
+	pid := s.mainPID(agentUnit)
+	// What is tested is that nothing happens, so there is nothing to wait for.
+	var resident, written, busy int
+	for range 4 {
+		written, busy = s.watchRest(pid)
+		resident = s.statistic(pid, "status", "VmRSS:") << 10
+		t.Logf("%d bytes resident, %d kB of them its own, %d written, %d seconds with any work", resident, s.statistic(pid, "status", "RssAnon:"), written, busy)
+		if resident <= mostResident && written == 0 && busy <= busySeconds {
+			return
+		}
+	}
+	assert.LessOrEqual(t, resident, mostResident)
+	assert.Zero(t, written, "bytes written")
+	assert.LessOrEqual(t, busy, busySeconds, "seconds with any work")
+}
+
+// watchRest looks once a second, for a minute and from outside. It returns how many bytes the agent
+// has written meanwhile, and in how many seconds it ran.
+func (s *subject) watchRest(pid int) (written, busy int) {
+	s.t.Helper()
+	const switches = "voluntary_ctxt_switches:"
+	before, last := s.statistic(pid, "io", "write_bytes:"), s.statistic(pid, "task/*/status", switches)
+	for range 60 {
+		<-time.After(time.Second)
+		now := s.statistic(pid, "task/*/status", switches)
+		if now != last {
+			busy++
+		}
+		last = now
+	}
+	return s.statistic(pid, "io", "write_bytes:") - before, busy
+}
+
+// statistic is the sum of a line of files in a process' directory of proc(5), which are read
+// without starting a process on the node.
+func (s *subject) statistic(pid int, files, line string) (sum int) {
+	s.t.Helper()
+	names, err := filepath.Glob(s.node.Live(s.t.Context()) + "/proc/" + strconv.Itoa(pid) + "/" + files)
+	require.NoError(s.t, err)
+	require.NotEmpty(s.t, names)
+	for _, name := range names {
+		content, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // A thread that has ended.
+		}
+		require.NoError(s.t, err)
+		_, value, found := strings.Cut("\n"+string(content), "\n"+line)
+		require.True(s.t, found, "%s of %s", line, name)
+		count := 0
+		_, err = fmt.Sscan(value, &count)
+		require.NoError(s.t, err)
+		sum += count
+	}
+	return sum
 }
 
 const (
