@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -19,7 +20,6 @@ import (
 	"github.com/kata-node/kata-node/nodeagent"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
-	"github.com/kata-node/kata-node/nodeagent/host/memory"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
@@ -80,11 +80,7 @@ func serve(ctx context.Context, w *wiring, client source, log logrus.FieldLogger
 		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
 		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Hung: tell, Prune: w.store.Prune, Self: w.self, Renew: end,
 		Meter: meter,
-		Rest: func() {
-			if err := memory.Release(); err != nil {
-				log.WithError(err).Warnf("The agent has more memory than it needs")
-			}
-		},
+		Rest:  debug.FreeOSMemory,
 	}
 	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Node: client, Tell: func(text string) { agent.Progressed(text); tell(text) }, Progressed: meter.Progressed}
 	ticker := time.NewTicker(watchdogInterval())
