@@ -88,9 +88,9 @@ func (a *agent) report(document string, labelled bool) node.Report {
 	case intent.State == node.StateAbsent:
 		r.Phase, r.IntentID = node.PhaseAbsent, intent.ID
 	case intent.Grants.RestartCRIO == r.BootID:
-		r.Phase, r.IntentID, r.Payload = node.PhaseInstalled, intent.ID, node.Digest(intent.Payload)
+		r.Phase, r.IntentID, r.Payload, r.Ping = node.PhaseInstalled, intent.ID, node.Digest(intent.Payload), intent.Ping
 	default:
-		r.Phase, r.IntentID = node.PhaseAwaitingGrant, intent.ID
+		r.Phase, r.IntentID, r.Ping = node.PhaseAwaitingGrant, intent.ID, intent.Ping
 	}
 	return r
 }
