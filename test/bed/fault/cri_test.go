@@ -68,13 +68,15 @@ func TestCallsOverCRIPassUntilTheyAreSpoiled(t *testing.T) {
 	require.ErrorContains(t, err, "no room")
 	undo()
 
+	answer := make(chan error, 1)
 	undo = cri.Spoil("Version", func(ctx context.Context, pass fault.Pass) ([]byte, error) {
 		_, err := pass(ctx)
-		assert.NoError(t, err, "the runtime has answered")
+		answer <- err
 		cri.Cut()
 		return nil, err
 	})
 	_, err = client.Version(t.Context(), &runtimeapi.VersionRequest{})
+	require.NoError(t, <-answer, "the runtime has answered")
 	assert.Equal(t, codes.Unavailable, status.Code(err), "the connection ends before the answer")
 	undo()
 	version, err = ask()

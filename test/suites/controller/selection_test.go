@@ -201,9 +201,7 @@ func TestPodsAreDrawnToTheFirstReadyNodeWhileOthersAreInstalled(t *testing.T) {
 	}}
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {
 		made, err := c.kube.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if !assert.NoError(t, err) {
-			return
-		}
+		require.NoError(t, err)
 		assert.Equal(t, "250m", made.Spec.Overhead.Cpu().String())
 		assert.Equal(t, "350Mi", made.Spec.Overhead.Memory().String())
 		drawn, err := c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(made.Spec.NodeSelector).String()})
