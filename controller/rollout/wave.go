@@ -10,7 +10,7 @@ import (
 )
 
 // Nodes of one wave pull the same payload from the same registry. A wave of more than leastBurst
-// nodes is not begun at once, but within about waveTime: in every waveStep, a part of it begins.
+// nodes begins within about waveTime and not at once: in every waveStep, a part of it does.
 const (
 	waveTime   = time.Minute
 	waveStep   = 10 * time.Second
@@ -21,7 +21,7 @@ const (
 type wave struct {
 	left int
 	now  time.Time
-	// more is when others may begin, zero while none has begun a moment ago. refused is whether a
+	// more is when others may begin, zero while no part of it is under way. refused is whether a
 	// node has to wait for that.
 	more    time.Time
 	refused bool
