@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -63,7 +65,18 @@ func remove(ctx context.Context, w *wiring, log logrus.FieldLogger, out io.Write
 	if err := agent.RemoveAll(ctx); err != nil {
 		return fmt.Errorf("not everything is removed, run it again when this has changed: %w", err)
 	}
+	if err := forgetReport(w.host.Files); err != nil {
+		return err
+	}
 	return say(out, "everything is removed%s\n", again(before, w.settings.IntentFile, resting(w.host.Files)))
+}
+
+// forgetReport deletes the report of a node without a controller: it says what is there no more.
+func forgetReport(files host.Files) error {
+	if _, err := files.Stat(host.ReportFile); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return files.Remove(host.ReportFile)
 }
 
 // resting is how a person keeps the service from starting. A unit of a MachineConfig has to stay

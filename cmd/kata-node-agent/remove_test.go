@@ -4,6 +4,7 @@ package main
 
 import (
 	"io"
+	"io/fs"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,6 +24,16 @@ func TestNothingIsRemovedNextToAnAgentThatRuns(t *testing.T) {
 	c.SetArgs([]string{"remove", "--root", root})
 	c.SetOut(io.Discard)
 	require.ErrorContains(t, c.ExecuteContext(t.Context()), "another agent works on this host: stop kata-agent.service first")
+}
+
+func TestTheReportOfWhatIsRemovedIsDeleted(t *testing.T) {
+	t.Parallel()
+	tree := files.Below(t.TempDir())
+	require.NoError(t, forgetReport(tree), "a node of a cluster has none on disk")
+	require.NoError(t, tree.Write(host.ReportFile, []byte("{}"), 0o644))
+	require.NoError(t, forgetReport(tree))
+	_, err := tree.Stat(host.ReportFile)
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
 func TestWhatWouldInstallItAgainIsNamed(t *testing.T) {
