@@ -20,7 +20,7 @@ import (
 func reads() map[string][]string {
 	return map[string][]string{
 		"Files":     {"List", "Path", "Read", "Readlink", "Stat"},
-		"Services":  {"Check", "Dependents", "Unit", "Words", "Complaints", "Messages"},
+		"Services":  {"Check", "Dependents", "Unit", "Words", "Complaints", "Messages", "Restarts", "Fatal"},
 		"Images":    {"Exists", "Layers", "List"},
 		"Mounts":    {"Below", "Private"},
 		"Sandboxes": {"List", "Shim", "Version"},
