@@ -274,8 +274,24 @@ func (r *rung) count(tb testing.TB, out figures) {
 	}
 }
 
-// writes counts those of the controller, without its lease and events.
+// writes counts those of the controller, without its lease and events, once no other one has come
+// for a second: the API server answers before it writes its audit log.
 func (r *rung) writes(tb testing.TB) int {
+	tb.Helper()
+	count, since := -1, time.Now()
+	r.await(tb, "the end of the controller's writes", func(context.Context) error {
+		if now := r.logged(tb); now != count {
+			count, since = now, time.Now()
+		}
+		if time.Since(since) < time.Second {
+			return fmt.Errorf("it has made %d", count)
+		}
+		return nil
+	})
+	return count
+}
+
+func (r *rung) logged(tb testing.TB) int {
 	tb.Helper()
 	asked, err := r.cluster.Requests(func(user string) bool { return user == controllersUser })
 	require.NoError(tb, err)
