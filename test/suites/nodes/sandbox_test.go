@@ -4,14 +4,19 @@ package nodes_test
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/trace/noop"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	cri "k8s.io/cri-api/pkg/apis"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	remote "k8s.io/cri-client/pkg"
+
+	"github.com/kata-node/kata-node/test/bed"
+	"github.com/kata-node/kata-node/test/bed/images"
 )
 
 // killShims ends this many shims, so that CRI-O cannot ask them any more.
@@ -32,6 +37,56 @@ func (s *subject) crio(ask func(context.Context, cri.RuntimeService) error) {
 	require.NoError(s.t, err)
 	defer client.Close(ctx) //nolint:errcheck // nothing is lost with it
 	require.NoError(s.t, ask(ctx, client))
+}
+
+// runSandbox runs a pod of one container, as the kubelet does for one of namespace default.
+func (s *subject) runSandbox(name, handler string) {
+	s.t.Helper()
+	namespaces := &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_CONTAINER}
+	pod := &runtimeapi.PodSandboxConfig{
+		Metadata: &runtimeapi.PodSandboxMetadata{Name: name, Namespace: metav1.NamespaceDefault, Uid: name}, Hostname: name,
+		LogDirectory: "/var/log/pods/" + name,
+		Linux:        &runtimeapi.LinuxPodSandboxConfig{SecurityContext: &runtimeapi.LinuxSandboxSecurityContext{NamespaceOptions: namespaces}},
+	}
+	s.crio(func(ctx context.Context, client cri.RuntimeService) error {
+		sandbox, err := client.RunPodSandbox(ctx, pod, handler)
+		if err != nil {
+			return err
+		}
+		container, err := client.CreateContainer(ctx, sandbox, &runtimeapi.ContainerConfig{
+			Metadata: &runtimeapi.ContainerMetadata{Name: "main"}, LogPath: "main.log",
+			Linux: &runtimeapi.LinuxContainerConfig{SecurityContext: &runtimeapi.LinuxContainerSecurityContext{NamespaceOptions: namespaces}},
+			Image: &runtimeapi.ImageSpec{Image: images.Busybox, UserSpecifiedImage: images.Busybox}, Command: bed.PodSpec("").Containers[0].Command,
+		}, pod)
+		if err != nil {
+			return err
+		}
+		return client.StartContainer(ctx, container)
+	})
+}
+
+// endSandbox stops and removes what runSandbox has run.
+func (s *subject) endSandbox(name string) {
+	s.t.Helper()
+	s.crio(func(ctx context.Context, client cri.RuntimeService) error {
+		all, err := client.ListPodSandbox(ctx, nil)
+		for _, sandbox := range all {
+			if sandbox.GetMetadata().GetName() == name && err == nil {
+				err = end(ctx, client, sandbox.GetId())
+			}
+		}
+		return err
+	})
+}
+
+// end kills the containers first, as the kubelet does after their grace period: CRI-O gives those
+// of a sandbox two minutes, and a shell that is process 1 ignores SIGTERM.
+func end(ctx context.Context, client cri.RuntimeService, sandbox string) error {
+	containers, err := client.ListContainers(ctx, &runtimeapi.ContainerFilter{PodSandboxId: sandbox})
+	for _, container := range containers {
+		err = errors.Join(err, client.StopContainer(ctx, container.GetId(), 1))
+	}
+	return errors.Join(err, client.StopPodSandbox(ctx, sandbox), client.RemovePodSandbox(ctx, sandbox))
 }
 
 // prove starts a sandbox as the agent's proof does, and leaves it, as an agent does that is killed.
