@@ -55,7 +55,7 @@ func (w *world) upTo(last int) string {
 	var out strings.Builder
 	out.WriteString("format: 1\npayloads:\n")
 	for minor := oldest; minor <= last; minor++ {
-		fmt.Fprintf(&out, "- {image: '%s', openshift: ~4.%d}\n", w.one(factstest.PayloadA, factstest.PayloadB, payloadC), minor)
+		fmt.Fprintf(&out, "- {image: '%s', openshift: ~4.%d}\n", w.rnd.One(factstest.PayloadA, factstest.PayloadB, payloadC), minor)
 	}
 	return out.String()
 }

@@ -3,11 +3,7 @@
 package decide_test
 
 import (
-	"fmt"
-
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kata-node/kata-node/api/node"
 	v1 "github.com/kata-node/kata-node/api/v1"
@@ -57,7 +53,7 @@ func (w *world) reboots(h *host) { h.reboot() }
 
 // relabels moves a node out of a KataConfig's selection, or into one again.
 func (w *world) relabels(h *host) {
-	h.pool = w.one("x", "y", "")
+	h.pool = w.rnd.One("x", "y", "")
 	h.permit = permit{}
 	if h.object() != nil {
 		h.edit(func(n *corev1.Node) { n.Labels["pool"] = h.pool })
@@ -81,7 +77,7 @@ func (w *world) remakes(h *host) {
 		w.Nodes.Remove(h.name)
 		return
 	}
-	if w.likely(50) {
+	if w.rnd.Likely(50) {
 		h.replace()
 	}
 	h.register()
@@ -97,80 +93,21 @@ func (w *world) breaks(*host) {
 	}
 }
 
-// administers changes the KataConfigs, or deletes one while another may select the same nodes.
-func (w *world) administers(*host) {
-	name := fmt.Sprintf("kc%d", w.rnd.IntN(3))
-	kc := w.Configs.Now[name]
-	switch {
-	case kc == nil && !w.ending:
-		w.creates(name)
-	case kc == nil:
-	case w.likely(30):
-		w.deletes(kc)
-	default:
-		w.changes(kc)
+// administrator may make three KataConfigs.
+func (w *world) administrator() decidetest.Administrator {
+	return decidetest.Administrator{
+		Cluster: &w.Cluster, Dice: w.rnd, Names: 3, Everywhere: 40, Moved: w.moved,
+		Changes: []func(*v1.KataInstallConfig){
+			func(*v1.KataInstallConfig) { w.unguarded = !w.unguarded },
+			func(c *v1.KataInstallConfig) {
+				c.Handlers = [][]v1.HandlerName{nil, {"rs"}, {"rs", "debug"}}[w.rnd.IntN(3)]
+			},
+			func(c *v1.KataInstallConfig) { c.PayloadImage = w.rnd.One("", factstest.PayloadB, payloadC) },
+		},
 	}
 }
 
-func (w *world) creates(name string) {
-	kc := &v1.KataConfig{ObjectMeta: metav1.ObjectMeta{Name: name, UID: w.UID(), Generation: 1, CreationTimestamp: metav1.NewTime(w.now)}}
-	kc.Spec.KataConfigPoolSelector = w.selector()
-	if w.likely(50) {
-		kc.Spec.Config.MaxUnavailable = new(intstr.FromInt32(1 + w.rnd.Int32N(2)))
-	}
-	if w.likely(50) {
-		kc.Spec.Config.MaxParallel = new(1 + w.rnd.Int32N(4))
-	}
-	w.Configs.Put(kc, w.Next())
-}
-
-func (w *world) selector() *v1.PoolSelector {
-	if w.likely(40) {
-		return nil
-	}
-	return &v1.PoolSelector{MatchLabels: map[string]v1.LabelValue{"pool": v1.LabelValue(w.one("x", "y"))}}
-}
-
-// deletes lets a KataConfig go, sometimes by taking its finalizer away, too.
-func (w *world) deletes(kc *v1.KataConfig) {
-	forced := !w.calm && w.likely(10)
-	if forced {
-		w.moved()
-	}
-	if kc.DeletionTimestamp != nil && !forced {
-		return
-	}
-	if len(kc.Finalizers) == 0 || forced {
-		w.Configs.Remove(kc.Name)
-		return
-	}
-	kc = kc.DeepCopy()
-	kc.DeletionTimestamp = &metav1.Time{Time: w.now}
-	kc.Generation++
-	w.Configs.Put(kc, w.Next())
-}
-
-func (w *world) changes(kc *v1.KataConfig) {
-	if kc.DeletionTimestamp != nil {
-		return
-	}
-	kc = kc.DeepCopy()
-	kc.Generation++
-	switch w.rnd.IntN(5) {
-	case 0:
-		kc.Spec.Config.Paused = !kc.Spec.Config.Paused
-	case 1:
-		kc.Spec.KataConfigPoolSelector = w.selector()
-		w.moved()
-	case 2:
-		w.unguarded = !w.unguarded
-	case 3:
-		kc.Spec.Config.Handlers = [][]v1.HandlerName{nil, {"rs"}, {"rs", "debug"}}[w.rnd.IntN(3)]
-	default:
-		kc.Spec.Config.PayloadImage = w.one("", factstest.PayloadB, payloadC)
-	}
-	w.Configs.Put(kc, w.Next())
-}
+func (w *world) administers(*host) { w.administrator().Act(w.now, w.ending, w.calm) }
 
 // repair ends everything that only people can end, except the one broken host.
 func (w *world) repair() {

@@ -74,7 +74,7 @@ func (h *host) register() {
 		Name: h.name, UID: h.w.UID(), Annotations: map[string]string{},
 		Labels: map[string]string{"node-role.kubernetes.io/worker": "", "pool": h.pool},
 	}}
-	if h.w.likely(30) {
+	if h.w.rnd.Likely(30) {
 		n.Spec.Taints = []corev1.Taint{{Key: "other"}, {Key: node.StartupTaint}}
 	}
 	h.labelledByHand, h.pods = false, 0
@@ -106,7 +106,7 @@ func (h *host) heartbeat() {
 	n := h.object()
 	ready := h.restarts == 0 && h.down == 0 && h.broken != notReady && h.broken != dead
 	was := n.Status.Conditions[0].Status == corev1.ConditionTrue
-	if was != ready || n.Status.NodeInfo.BootID != h.bootID() && h.broken != dead || !h.w.calm && h.w.likely(5) {
+	if was != ready || n.Status.NodeInfo.BootID != h.bootID() && h.broken != dead || !h.w.calm && h.w.rnd.Likely(5) {
 		h.edit(func(*corev1.Node) {})
 	}
 }

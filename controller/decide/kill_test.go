@@ -74,7 +74,7 @@ func (w *world) lives() {
 	w.installed()
 	w.ending = true
 	for _, name := range decidetest.Names(w.Configs.Now) {
-		w.deletes(w.Configs.Now[name])
+		w.administrator().Delete(w.Configs.Now[name], w.now, w.calm)
 	}
 	w.settles()
 	w.removed()
@@ -107,7 +107,7 @@ func (w *world) answered() bool {
 	if w.kill != nil && w.kill.pending && w.kill.at < 0 && w.kill.how == ambiguous {
 		return false
 	}
-	return w.calm || w.likely(97)
+	return w.calm || w.rnd.Likely(97)
 }
 
 // lease is for how many rounds no other instance takes over from a frozen one.

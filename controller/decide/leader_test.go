@@ -59,13 +59,13 @@ func (l *leader) pass() {
 	writes := l.Writes(d)
 	for i, write := range writes {
 		switch {
-		case !l.w.calm && l.w.likely(2):
+		case !l.w.calm && l.w.rnd.Likely(2):
 			l.w.tells("a leader dies")
 			if l.extra = 0; !l.stale {
 				l.w.lead()
 			}
 			return
-		case !l.w.calm && l.w.likely(2):
+		case !l.w.calm && l.w.rnd.Likely(2):
 			l.w.tells("a leader freezes")
 			l.left, l.frozen = writes[i:], 1+l.w.rnd.IntN(10)
 			return
@@ -74,7 +74,7 @@ func (l *leader) pass() {
 			return
 		}
 		l.w.step()
-		if !l.w.calm && l.w.likely(10) {
+		if !l.w.calm && l.w.rnd.Likely(10) {
 			l.w.host().act()
 			l.w.accident()
 			l.w.step()
@@ -85,7 +85,7 @@ func (l *leader) pass() {
 // watch takes in some of what has happened.
 func (l *leader) watch() {
 	l.Follow(func(behind int) int {
-		if behind == 0 || l.w.likely(60) {
+		if behind == 0 || l.w.rnd.Likely(60) {
 			return behind
 		}
 		return l.w.rnd.IntN(behind + 1)

@@ -9,7 +9,7 @@ func (w *world) losesLedger(*host) {
 	present, found := w.Ledgers.Now[ledger.Name]
 	switch {
 	case !found:
-	case w.likely(70):
+	case w.rnd.Likely(70):
 		w.Ledgers.Remove(ledger.Name)
 	default:
 		spoiled := present.DeepCopy()

@@ -21,7 +21,7 @@ func (w *world) meddles(h *host) {
 		h.edit(func(n *corev1.Node) { delete(n.Annotations, node.IntentAnnotation) })
 	case 1:
 		h.edit(func(n *corev1.Node) {
-			n.Annotations[node.IntentAnnotation] = w.one("", "{", `{"version":9,"id":"abc"}`)
+			n.Annotations[node.IntentAnnotation] = w.rnd.One("", "{", `{"version":9,"id":"abc"}`)
 		})
 	case 2:
 		h.forge()
@@ -32,7 +32,7 @@ func (w *world) meddles(h *host) {
 			h.edit(func(n *corev1.Node) { n.Labels[node.ReadyLabel], h.labelledByHand = node.ReadyValue, true })
 		}
 	case 5:
-		h.edit(func(n *corev1.Node) { n.Annotations[node.ReportAnnotation] = w.one("", `{"version":9}`) })
+		h.edit(func(n *corev1.Node) { n.Annotations[node.ReportAnnotation] = w.rnd.One("", `{"version":9}`) })
 	case 6:
 		if w.Classes.Now[node.RuntimeClass] != nil {
 			w.Classes.Remove(node.RuntimeClass)
@@ -53,7 +53,7 @@ func (w *world) meddlesWithTheClass() {
 		return
 	}
 	class = class.DeepCopy()
-	if w.likely(50) {
+	if w.rnd.Likely(50) {
 		class.Scheduling = &nodev1.Scheduling{NodeSelector: map[string]string{"x": "y"}}
 	} else {
 		class.Labels = nil // Somebody else's, as it seems.

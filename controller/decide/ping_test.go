@@ -16,7 +16,7 @@ const day = 24 * time.Hour
 // named, and its node is complete again when the agent answers.
 func (w *world) restsForADay() {
 	w.t.Helper()
-	dies := w.one(decidetest.Names(w.Nodes.Now)...)
+	dies := w.rnd.One(decidetest.Names(w.Nodes.Now)...)
 	if h := w.named(dies); h.broken == "" && !h.older {
 		h.broken = silent
 	}

@@ -65,7 +65,7 @@ func (w *world) configures(h *host) {
 				n.Annotations[node.MachineState] = "Done"
 				return
 			}
-			n.Annotations[node.MachineState] = w.one("Working", "Degraded")
+			n.Annotations[node.MachineState] = w.rnd.One("Working", "Degraded")
 		})
 	}
 }

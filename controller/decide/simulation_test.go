@@ -73,8 +73,8 @@ func (w *world) live() {
 	w.installed()
 	w.restsForADay()
 	w.calm, w.ending = false, true
-	for _, kc := range w.Configs.Now {
-		w.deletes(kc)
+	for _, name := range decidetest.Names(w.Configs.Now) {
+		w.administrator().Delete(w.Configs.Now[name], w.now, w.calm)
 	}
 	for range stormy / 4 {
 		w.round()

@@ -25,7 +25,7 @@ type world struct {
 
 	t    *testing.T
 	seed uint64
-	rnd  *rand.Rand
+	rnd  decidetest.Dice
 	now  time.Time
 
 	hosts  []*host
@@ -53,27 +53,23 @@ type world struct {
 
 func newWorld(t *testing.T, seed uint64, late bool) *world {
 	t.Helper()
-	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), now: factstest.Noon(), bad: map[string]bool{payloadC: true}, late: late, verbose: *seeds == 1}
+	w := &world{t: t, seed: seed, rnd: decidetest.Dice{Rand: rand.New(rand.NewPCG(seed, 1))}, now: factstest.Noon(), bad: map[string]bool{payloadC: true}, late: late, verbose: *seeds == 1}
 	for i := range 3 + w.rnd.IntN(3) {
-		h := &host{w: w, name: fmt.Sprintf("w%d", i), pool: w.one("x", "y"), work: 2, minor: oldest + w.rnd.IntN(2), older: w.likely(20)}
+		h := &host{w: w, name: fmt.Sprintf("w%d", i), pool: w.rnd.One("x", "y"), work: 2, minor: oldest + w.rnd.IntN(2), older: w.rnd.Likely(20)}
 		w.hosts = append(w.hosts, h)
 		h.register()
 	}
-	w.victim, w.fault = w.rnd.IntN(len(w.hosts)), w.one(noKVM, unfit, dead, silent, notReady, degraded)
-	if w.likely(50) {
+	w.victim, w.fault = w.rnd.IntN(len(w.hosts)), w.rnd.One(noKVM, unfit, dead, silent, notReady, degraded)
+	if w.rnd.Likely(50) {
 		w.breaks(nil)
 	}
-	if w.catalogued = w.likely(60); w.catalogued {
+	if w.catalogued = w.rnd.Likely(60); w.catalogued {
 		w.publish(w.upTo(oldest + 1))
 	}
-	w.creates("kc0")
+	w.administrator().Create("kc0", w.now)
 	w.lead()
 	return w
 }
-
-func (w *world) likely(percent int) bool { return w.rnd.IntN(100) < percent }
-
-func (w *world) one(of ...string) string { return of[w.rnd.IntN(len(of))] }
 
 func (w *world) host() *host { return w.hosts[w.rnd.IntN(len(w.hosts))] }
 
@@ -93,7 +89,7 @@ func (w *world) round() {
 		w.hosts[i].schedule()
 		w.step()
 	}
-	if !w.calm && w.likely(30) {
+	if !w.calm && w.rnd.Likely(30) {
 		w.accident()
 		w.step()
 	}
@@ -115,7 +111,7 @@ func (w *world) leads() {
 		l.pass()
 	default:
 		l.watch()
-		if w.likely(80) {
+		if w.rnd.Likely(80) {
 			l.pass()
 		}
 	}
@@ -124,11 +120,11 @@ func (w *world) leads() {
 // schedule binds a pod wherever the class draws one, and lets others end.
 func (h *host) schedule() {
 	w := h.w
-	if !w.calm && w.likely(30) && h.draws() {
+	if !w.calm && w.rnd.Likely(30) && h.draws() {
 		h.pods++
 		w.bound(h)
 	}
-	if h.pods > 0 && (w.calm || w.likely(50)) {
+	if h.pods > 0 && (w.calm || w.rnd.Likely(50)) {
 		h.pods--
 	}
 }

@@ -51,7 +51,7 @@ func (w *life) accident() {
 
 // relabels moves a node out of a KataConfig's selection, or into one again.
 func (w *life) relabels(r *resident) {
-	r.pool, r.disrupted = w.one("x", "y", ""), ""
+	r.pool, r.disrupted = w.rnd.One("x", "y", ""), ""
 	if r.object() != nil {
 		r.edit(func(n *corev1.Node) { n.Labels["pool"] = r.pool })
 	}
@@ -69,7 +69,7 @@ func (w *life) remakes(r *resident) {
 		r.deleted()
 		return
 	}
-	if w.likely(50) {
+	if w.rnd.Likely(50) {
 		r.machine()
 		r.breaks(r.ailment)
 	}
@@ -100,7 +100,7 @@ func (w *life) configures(r *resident) {
 			n.Annotations[node.MachineState] = "Done"
 			return
 		}
-		n.Annotations[node.MachineState] = w.one("Working", "Degraded")
+		n.Annotations[node.MachineState] = w.rnd.One("Working", "Degraded")
 	})
 }
 
@@ -122,7 +122,7 @@ func (w *life) meddles(r *resident) {
 		case 0:
 			delete(n.Annotations, node.IntentAnnotation)
 		case 1:
-			n.Annotations[node.IntentAnnotation] = w.one("", "{", `{"version":9,"id":"abc"}`)
+			n.Annotations[node.IntentAnnotation] = w.rnd.One("", "{", `{"version":9,"id":"abc"}`)
 		case 2:
 			delete(n.Labels, node.ReadyLabel)
 			r.byHand = true
@@ -131,7 +131,7 @@ func (w *life) meddles(r *resident) {
 				n.Labels[node.ReadyLabel], r.byHand = node.ReadyValue, true
 			}
 		default:
-			n.Annotations[node.ReportAnnotation] = w.one("", `{"version":9}`)
+			n.Annotations[node.ReportAnnotation] = w.rnd.One("", `{"version":9}`)
 		}
 	})
 }
@@ -141,12 +141,12 @@ func (w *life) meddlesWithTheClass(*resident) {
 	if class == nil {
 		return
 	}
-	if w.likely(30) {
+	if w.rnd.Likely(30) {
 		w.Classes.Remove(class.Name)
 		return
 	}
 	class = class.DeepCopy()
-	if w.likely(50) {
+	if w.rnd.Likely(50) {
 		class.Scheduling = &nodev1.Scheduling{NodeSelector: map[string]string{"x": "y"}}
 	} else {
 		class.Labels = nil // Another owner's, as it seems.
@@ -159,7 +159,7 @@ func (w *life) losesLedger(*resident) {
 	present, found := w.Ledgers.Now[ledger.Name]
 	switch {
 	case !found:
-	case w.likely(70):
+	case w.rnd.Likely(70):
 		w.Ledgers.Remove(ledger.Name)
 	default:
 		spoiled := present.DeepCopy()

@@ -49,12 +49,12 @@ func (w *life) leads() {
 		l.waits()
 	default:
 		l.Follow(func(behind int) int {
-			if behind == 0 || w.likely(60) {
+			if behind == 0 || w.rnd.Likely(60) {
 				return behind
 			}
 			return w.rnd.IntN(behind + 1)
 		})
-		if w.likely(80) {
+		if w.rnd.Likely(80) {
 			l.pass()
 		}
 	}
@@ -72,18 +72,18 @@ func (l *instance) pass() {
 	writes := l.Writes(d)
 	for i, write := range writes {
 		switch {
-		case !w.calm && w.likely(2):
+		case !w.calm && w.rnd.Likely(2):
 			w.tells("the leader dies")
 			w.lead()
 			return
-		case !w.calm && w.likely(2):
+		case !w.calm && w.rnd.Likely(2):
 			w.tells("the leader freezes")
 			l.left, l.frozen = writes[i:], 1+w.rnd.IntN(10)
 			return
 		}
 		write()
 		w.step()
-		if !w.calm && w.likely(5) {
+		if !w.calm && w.rnd.Likely(5) {
 			w.any().act()
 			w.step()
 		}
@@ -144,7 +144,7 @@ func (l *instance) Withdrawn() { l.w.withdrawn(l.stale) }
 func (l *instance) Wrote() { l.w.busy = true }
 
 // Answered is false now and then: the write was made, and its answer is lost.
-func (l *instance) Answered() bool { return l.w.calm || l.w.likely(97) }
+func (l *instance) Answered() bool { return l.w.calm || l.w.rnd.Likely(97) }
 
 // Fails ends the test.
 func (l *instance) Fails(format string, args ...any) { l.w.fails(format, args...) }

@@ -29,7 +29,7 @@ type life struct {
 
 	t    *testing.T
 	seed uint64
-	rnd  *rand.Rand
+	rnd  decidetest.Dice
 	now  time.Time
 
 	nodes  []*resident
@@ -60,22 +60,18 @@ func lively(version, shim string) hosttest.Payload {
 
 func newLife(t *testing.T, seed uint64, verbose bool) *life {
 	t.Helper()
-	w := &life{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 2)), now: time.Unix(1_800_000_000, 0), verbose: verbose}
+	w := &life{t: t, seed: seed, rnd: decidetest.Dice{Rand: rand.New(rand.NewPCG(seed, 2))}, now: time.Unix(1_800_000_000, 0), verbose: verbose}
 	for i := range 2 + w.rnd.IntN(3) {
-		r := &resident{w: w, name: fmt.Sprintf("n%d", i), pool: w.one("x", "y"), lists: w.likely(70)}
+		r := &resident{w: w, name: fmt.Sprintf("n%d", i), pool: w.rnd.One("x", "y"), lists: w.rnd.Likely(70)}
 		w.nodes = append(w.nodes, r)
 		r.machine()
 		r.register()
 	}
-	w.victim, w.fault = w.nodes[w.rnd.IntN(len(w.nodes))], w.one(unfit, silent, dead, notReady)
-	w.creates("kc0")
+	w.victim, w.fault = w.nodes[w.rnd.IntN(len(w.nodes))], w.rnd.One(unfit, silent, dead, notReady)
+	w.administrator().Create("kc0", w.now)
 	w.lead()
 	return w
 }
-
-func (w *life) likely(percent int) bool { return w.rnd.IntN(100) < percent }
-
-func (w *life) one(of ...string) string { return of[w.rnd.IntN(len(of))] }
 
 func (w *life) any() *resident { return w.nodes[w.rnd.IntN(len(w.nodes))] }
 
@@ -95,7 +91,7 @@ func (w *life) round() {
 		w.nodes[i].schedule()
 		w.step()
 	}
-	if !w.calm && w.likely(30) {
+	if !w.calm && w.rnd.Likely(30) {
 		w.accident()
 		w.step()
 	}
@@ -117,7 +113,7 @@ func (w *life) live() {
 	w.installed()
 	w.calm, w.ending = false, true
 	for _, name := range decidetest.Names(w.Configs.Now) {
-		w.deletes(w.Configs.Now[name])
+		w.administrator().Delete(w.Configs.Now[name], w.now, w.calm)
 	}
 	for range stormy / 3 {
 		w.round()

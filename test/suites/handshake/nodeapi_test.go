@@ -130,13 +130,13 @@ func (a api) write(what string, read *corev1.Node, change func(*corev1.Node)) er
 			return errAway
 		case present == nil || present.UID != read.UID:
 			return errGone
-		case !w.calm && w.likely(3):
+		case !w.calm && w.rnd.Likely(3):
 			return errServer
 		}
 		before := present.ResourceVersion
 		after := a.r.edit(change)
 		w.busy = w.busy || after.ResourceVersion != before
-		if !w.calm && w.likely(3) {
+		if !w.calm && w.rnd.Likely(3) {
 			w.tells("%s gets no answer to %s", a.r.name, what)
 			return errTimeout
 		}
@@ -184,7 +184,7 @@ func (d drain) Evict(context.Context) error {
 			return errAway
 		}
 		for _, p := range d.r.pods {
-			if !d.r.w.calm && d.r.w.likely(20) {
+			if !d.r.w.calm && d.r.w.rnd.Likely(20) {
 				return errors.New("cannot evict pod " + p.name)
 			}
 			p.ending = true

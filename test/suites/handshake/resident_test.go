@@ -172,7 +172,7 @@ func (r *resident) register() {
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
 		Name: r.name, UID: r.w.UID(), Annotations: map[string]string{}, Labels: map[string]string{"node-role.kubernetes.io/worker": "", "pool": r.pool},
 	}}
-	if r.w.likely(30) {
+	if r.w.rnd.Likely(30) {
 		n.Spec.Taints = []corev1.Taint{{Key: "other"}, {Key: node.StartupTaint}}
 	}
 	r.byHand = false

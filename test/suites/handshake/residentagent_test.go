@@ -54,9 +54,9 @@ func (r *resident) looks() bool {
 // pass is one of the agent. It may die at any change that it makes.
 func (r *resident) pass() {
 	w := r.w
-	if !w.calm && w.likely(4) {
+	if !w.calm && w.rnd.Likely(4) {
 		at := r.host.Changes + 1 + w.rnd.IntN(4)
-		if r.host.CrashAt = at; w.likely(50) {
+		if r.host.CrashAt = at; w.rnd.Likely(50) {
 			r.host.CrashAt, r.host.CrashBefore = 0, at
 		}
 	}

@@ -33,14 +33,14 @@ func (r *resident) podNames() []string {
 // schedule binds a pod wherever the class draws one, and lets others end.
 func (r *resident) schedule() {
 	w := r.w
-	if !w.calm && w.likely(30) && r.draws() {
+	if !w.calm && w.rnd.Likely(30) && r.draws() {
 		r.pods = append(r.pods, &pod{name: fmt.Sprintf("p%d-%s", w.steps, r.name), stray: r.byHand})
 		if r.serving() == "" && !r.byHand {
 			w.fails("a pod is bound to %s, where nothing serves it", r.name)
 		}
 	}
 	for _, p := range r.pods {
-		p.ending = p.ending || w.calm || w.likely(30)
+		p.ending = p.ending || w.calm || w.rnd.Likely(30)
 	}
 }
 
