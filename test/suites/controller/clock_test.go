@@ -3,6 +3,7 @@
 package controller_test
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +25,6 @@ func (c *clock) settings() controller.Settings {
 // by the machine's clock.
 func (c *clock) turn(t *testing.T, w *worker) {
 	t.Helper()
-	c.ahead.Add(int64(2 * settings().AgentDeadline))
-	w.label(t, "example.com/clock=turned")
+	ahead := c.ahead.Add(int64(2 * settings().AgentDeadline))
+	w.label(t, fmt.Sprintf("example.com/clock=%d", ahead))
 }
