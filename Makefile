@@ -30,7 +30,7 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-watched test-nodes bench lint generate verify payload man test-payload demo e2e e2e-kata rpm machineconfig images fuzz deps
+.PHONY: help build test bench lint generate verify payload man test-payload demo e2e e2e-kata rpm machineconfig images fuzz deps
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -51,16 +51,10 @@ test: deps ## Run every test; those on systemd nodes need root, and say so where
 	cd test/shim && $(GO_TEST) -timeout 10m ./...
 	# Not with the race detector: it would compile Prometheus a second time.
 	cd test/alerts && CGO_ENABLED=0 go test -vet=off -count 1 -timeout 10m ./...
-	# These mostly wait, so they run at the same time; the output of each comes when it has ended.
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-watched test-nodes
-
-# No vet, and no package without tests: both would compile all of Kubernetes once more. Never cached: they run programs that Go does not track.
-# The race detector watches what can have races of ours: the bed, the controller, which runs in the test, and the shipped programs on nodes.
-test-watched:
+	# No vet, and no package without tests: both would compile all of Kubernetes once more. Never cached: they run programs that Go does not track.
+	# The race detector watches what can have races of ours: the bed, the controller, which runs in the test, and the shipped programs on nodes.
 	cd test && $(GO_TEST) -vet=off -p 2 -count 1 -timeout 40m ./suites/controller $$(go list -f $(TESTED) ./bed/...)
-
-# The longest packages first.
-test-nodes:
+	# Three packages at a time, the longest first: they mostly wait for nodes.
 	cd test && CGO_ENABLED=0 go test -vet=off -p 3 -count 1 -timeout 40m ./suites/nodes ./suites/emulated $$(go list -f $(TESTED) ./... | grep -v -e /bed -e /suites/controller -e /suites/copying)
 
 BENCH ?= .
