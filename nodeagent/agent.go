@@ -71,16 +71,16 @@ type Agent struct {
 	// Renew ends this process, and with it what it keeps of files that have changed since. systemd
 	// starts another.
 	Renew func(why error)
-	// Spread chooses how long to wait before a retry from the longest delay; nil for a random one of
-	// at least its half.
+	// Spread chooses how long to wait before a retry from the longest delay; nil for a random one
+	// of at least its half.
 	Spread func(longest time.Duration) time.Duration
 	// Meter takes figures; it may be nil.
 	Meter Meter
 	// Prune deletes what interrupted pulls left. It is called once: before the first pull, or when
 	// there is nothing else to do. Pods that are bound here do not wait for it.
 	Prune func() error
-	// Rest is called once the node has been seen at rest: at the second look in a row that found the
-	// same. It may be nil.
+	// Rest is called once the node has been seen at rest: at the second look in a row that found
+	// the same. It may be nil.
 	Rest func()
 
 	attempts attempts

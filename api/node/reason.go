@@ -16,8 +16,8 @@ const (
 	ReasonCRIONotRunning = "CRIONotRunning"
 	// ReasonCRIOCrashLooping says that CRI-O ends soon after each start.
 	ReasonCRIOCrashLooping = "CRIOCrashLooping"
-	// ReasonNodeNotRestored says that the node lacks something for long that it had before the agent
-	// restarted CRI-O.
+	// ReasonNodeNotRestored says that the node lacks something for long that it had before the
+	// agent restarted CRI-O.
 	ReasonNodeNotRestored = "NodeNotRestored"
 	// ReasonRebootInVain says that a reboot has not ended what it was for.
 	ReasonRebootInVain = "RebootInVain"

@@ -85,7 +85,8 @@ func holds(e ledger.Entry, n facts.Node, found bool, limits Limits, now time.Tim
 
 // used is true in the boot of a restart that was granted. The kubelet is restarted with CRI-O, and
 // may be Ready again later than the agent reports that it went on: until then the node is
-// unavailable because of the grant. Later on, when the entry is over, it would be for another reason.
+// unavailable because of the grant. Later on, when the entry is over, it would be for another
+// reason.
 func used(e ledger.Entry, n facts.Node) bool {
 	return n.Intent != nil && n.Intent.Grants.RestartCRIO == e.Boot && n.Report != nil && n.Report.BootID == e.Boot
 }

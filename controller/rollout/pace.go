@@ -41,9 +41,9 @@ func PaceOf(p selection.Pool, book *Book, limits Limits, now time.Time) Pace {
 }
 
 // start chooses the members that get the wanted intent now. The first node of each payload goes
-// alone until one has proved it; altogether at most maxParallel nodes are moving, and a wave of many
-// begins in parts, see wave. A bad payload stops by itself: a failed node holds its place for a
-// while, and with too many failures nothing is started. A node whose host is unfit is never the
+// alone until one has proved it; altogether at most maxParallel nodes are moving, and a wave of
+// many begins in parts, see wave. A bad payload stops by itself: a failed node holds its place for
+// a while, and with too many failures nothing is started. A node whose host is unfit is never the
 // first one.
 func (pace *Pace) start(p selection.Pool, limits Limits, now time.Time) {
 	c, begun := crews{}, newWave(p.Config.MaxParallel, now)

@@ -14,8 +14,8 @@ import (
 type Member struct {
 	facts.Node
 
-	// Wanted has neither a time of issue, nor grants, nor a ping, nor what is fetched ahead of time.
-	// It is nil where nothing is wanted: no payload is known, or there is nothing to remove.
+	// Wanted has neither a time of issue, nor grants, nor a ping, nor what is fetched ahead of
+	// time. It is nil where nothing is wanted: no payload is known, or there is nothing to remove.
 	Wanted *node.Intent
 
 	carries bool

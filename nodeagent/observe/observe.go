@@ -58,9 +58,9 @@ func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, erro
 	return f, nil
 }
 
-// Early returns the facts of the moment before CRI-O starts: links, slots without their holders, and
-// CRI-O's configuration in its usual places. It asks neither a service nor the store nor CRI-O, and
-// so it is quick enough.
+// Early returns the facts of the moment before CRI-O starts: links, slots without their holders,
+// and CRI-O's configuration in its usual places. It asks neither a service nor the store nor CRI-O,
+// and so it is quick enough.
 func (o Observer) Early() (f plan.Facts, err error) {
 	f.Host.Armed = o.Self.Arm && !o.exists(liveSystem) && !o.exists(firstBoot)
 	if f.Slots, err = o.Linked(); err != nil {

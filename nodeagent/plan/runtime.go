@@ -36,8 +36,8 @@ type Runtime struct {
 	// Refused says why CRI-O would not start with its configuration, empty when nothing speaks
 	// against it.
 	Refused string
-	// Words is what a CRI-O printed last that does not run since the agent has restarted it, or that
-	// ends again and again; empty where that is not known.
+	// Words is what a CRI-O printed last that does not run since the agent has restarted it, or
+	// that ends again and again; empty where that is not known.
 	Words string
 	// Crashes are how CRI-O has ended by itself of late.
 	Crashes Crashes

@@ -71,7 +71,8 @@ func (a Administrator) selector() *v1.PoolSelector {
 	return &v1.PoolSelector{MatchLabels: map[string]v1.LabelValue{"pool": v1.LabelValue(a.Dice.One("x", "y"))}}
 }
 
-// Delete lets a KataConfig go, in other than calm times sometimes by taking its finalizer away, too.
+// Delete lets a KataConfig go, in other than calm times sometimes by taking its finalizer away,
+// too.
 func (a Administrator) Delete(kc *v1.KataConfig, now time.Time, calm bool) {
 	forced := !calm && a.Dice.Likely(10)
 	if forced {

@@ -98,8 +98,8 @@ func starts(c rollout.Change) bool {
 	return c.Intent != nil && c.Intent.State == node.StateInstalled && !c.Entered && c.Event != rollout.EventPrefetch && c.Event != ""
 }
 
-// Begins is true for a change that begins something on a node other than a removal: a grant, what it
-// is to install, or what it is to fetch ahead of time. An intent that vanished and is given back
+// Begins is true for a change that begins something on a node other than a removal: a grant, what
+// it is to install, or what it is to fetch ahead of time. An intent that vanished and is given back
 // begins nothing, because the agent follows it already.
 func Begins(c rollout.Change) bool {
 	followed := c.Intent != nil && c.Node.Report != nil && c.Node.Report.IntentID == c.Intent.ID

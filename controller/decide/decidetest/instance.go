@@ -204,8 +204,8 @@ func (i *Instance) putClass(class *nodev1.RuntimeClass) {
 	i.on.Classes.Put(class, i.on.Next())
 }
 
-// node is refused where the Node is not what the decision was made from, or a grant is entered in no
-// ledger.
+// node is refused where the Node is not what the decision was made from, or a grant is entered in
+// no ledger.
 func (i *Instance) node(c rollout.Change) {
 	before, found := i.on.Nodes.Now[c.Node.Name]
 	if c.Entered && i.refused || !found || string(before.UID) != c.Node.UID || before.ResourceVersion != c.Node.ResourceVersion {

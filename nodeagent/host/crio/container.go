@@ -140,8 +140,8 @@ func (c *Client) run(ctx context.Context, id string) error {
 // words.
 const failedStart = "failed to start container "
 
-// unstarted is the error of a container that the shim has refused to start. The kubelet, which stops
-// the sandbox a moment later, has no part in it.
+// unstarted is the error of a container that the shim has refused to start. The kubelet, which
+// stops the sandbox a moment later, has no part in it.
 type unstarted struct{ error }
 
 // Unwrap returns what the runtime said.

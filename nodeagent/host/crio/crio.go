@@ -52,8 +52,8 @@ const (
 const maxMessage = 16 << 20
 
 // reconnect is how soon a CRI-O that was away is tried again: as soon as by the kubelet
-// (maxBackoffDelay of k8s.io/cri-client). Until a try every call fails at once, and gRPC's own limit
-// is 2 min.
+// (maxBackoffDelay of k8s.io/cri-client). Until a try every call fails at once, and gRPC's own
+// limit is 2 min.
 func reconnect() grpc.ConnectParams {
 	return grpc.ConnectParams{
 		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},

@@ -30,8 +30,8 @@ type CRI struct {
 	spoiled map[string]Spoiler
 }
 
-// Spoiler answers a call in place of the runtime. pass is what the runtime answers; it can be called
-// once.
+// Spoiler answers a call in place of the runtime. pass is what the runtime answers; it can be
+// called once.
 type Spoiler func(ctx context.Context, pass Pass) ([]byte, error)
 
 // Pass sends a call to the runtime and returns its answer as sent, or its error.
@@ -62,7 +62,8 @@ func ServeCRI(socket, runtime string) (*CRI, error) {
 // maxAnswer is the kubelet's limit, in bytes.
 const maxAnswer = 16 << 20
 
-// Spoil replaces what becomes of the calls of a method, such as RunPodSandbox, until undo is called.
+// Spoil replaces what becomes of the calls of a method, such as RunPodSandbox, until undo is
+// called.
 func (c *CRI) Spoil(method string, spoiler Spoiler) (undo func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -110,8 +111,8 @@ func (c *CRI) spoiler(method string) Spoiler {
 	return func(ctx context.Context, pass Pass) ([]byte, error) { return pass(ctx) }
 }
 
-// raw leaves messages as they are. It has no name: CRI-O closes a connection whose content type is not
-// application/grpc alone.
+// raw leaves messages as they are. It has no name: CRI-O closes a connection whose content type is
+// not application/grpc alone.
 type raw struct{}
 
 func (raw) Marshal(v any) ([]byte, error) {

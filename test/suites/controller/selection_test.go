@@ -174,7 +174,8 @@ func TestAHostedClusterWithoutMachineConfigPoolsIsInstalled(t *testing.T) {
 	other.reports(t, node.PhaseIdle)
 	c.awaitCounts(t, "kata", "2/0/0/0 of 2 Completed")
 
-	// A node pool replaces its nodes: another machine has another name, and comes before the old one goes.
+	// A node pool replaces its nodes: another machine has another name, and comes before the old
+	// one goes.
 	replacement := c.worker(t, "a2", "hypershift.openshift.io/nodePool=sandboxes")
 	replacement.reports(t, node.PhaseIdle)
 	replacement.installs(t, payloadA)

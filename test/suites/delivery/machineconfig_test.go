@@ -66,8 +66,8 @@ func awaitAgent(t *testing.T, m *machine.Machine) {
 	require.Eventually(t, func() bool { return show(t, m, "kata-node-agent.service")["ActiveState"] == "active" }, patience, 100*time.Millisecond)
 }
 
-// The operator lets a new node reboot into its own system before it deletes its mark. Where the node
-// runs that system already, it renames the mark and continues in the same boot.
+// The operator lets a new node reboot into its own system before it deletes its mark. Where the
+// node runs that system already, it renames the mark and continues in the same boot.
 func TestNothingIsPulledBeforeTheOperatorIsDoneWithANewNode(t *testing.T) {
 	t.Parallel()
 	m := configured(t, "first-boot")

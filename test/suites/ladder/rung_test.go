@@ -147,8 +147,8 @@ func (r *rung) each(tb testing.TB, what string, do func(ctx context.Context, i i
 	require.NoError(tb, errors.Join(append(errs, ctx.Err())...), "%s: %d of %d are begun", what, min(int(next.Load()), r.size), r.size)
 }
 
-// await asks until the answer is nil, and returns how long it took. A rung never waits for ever: the
-// test fails with what it waited for and with the last answer.
+// await asks until the answer is nil, and returns how long it took. A rung never waits for ever:
+// the test fails with what it waited for and with the last answer.
 func (r *rung) await(tb testing.TB, what string, ask func(context.Context) error) time.Duration {
 	tb.Helper()
 	began := time.Now()

@@ -19,14 +19,15 @@ import (
 	"github.com/kata-node/kata-node/test/bed"
 )
 
-// unclean is a node whose CRI-O does not look at its storage after an end that was not asked for. It
-// would take the images of these nodes, which are in a second store, for damage, and wipe all of its
-// storage, and every pod with it.
+// unclean is a node whose CRI-O does not look at its storage after an end that was not asked for.
+// It would take the images of these nodes, which are in a second store, for damage, and wipe all of
+// its storage, and every pod with it.
 func unclean() bed.NodeOptions {
 	return bed.NodeOptions{Files: map[string]string{"/etc/crio/crio.conf.d/06-unclean.conf": "[crio]\nclean_shutdown_file = \"\"\n"}}
 }
 
-// runOrdinaryPod runs a pod that nothing may disturb, and returns what has to hold of it at the end.
+// runOrdinaryPod runs a pod that nothing may disturb, and returns what has to hold of it at the
+// end.
 func (s *subject) runOrdinaryPod(name string) (undisturbed func()) {
 	s.t.Helper()
 	s.bindOrdinaryPod(name)
@@ -122,9 +123,10 @@ func TestACRIOThatEndsAgainAndAgainIsNamedAndLeftAlone(t *testing.T) {
 	undisturbed()
 }
 
-// The real CRI-O 1.36 panics where it is asked to stop a sandbox whose shim was killed before its own
-// restart: once while nothing asks again, and again and again when the kubelet does. (Where it wipes its
-// storage after an end that was not asked for, the sandbox is deleted by that, and all pods restart.)
+// The real CRI-O 1.36 panics where it is asked to stop a sandbox whose shim was killed before its
+// own restart: once while nothing asks again, and again and again when the kubelet does. (Where it
+// wipes its storage after an end that was not asked for, the sandbox is deleted by that, and all
+// pods restart.)
 func TestAPanicOfCRIOIsSurvivedAndALoopOfThemIsNamedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	s := newSubjectWith(t, "panic", unclean())

@@ -74,8 +74,8 @@ func (f *faulty) hang(method string) (end func()) {
 	return func() { undo(); close(ended) }
 }
 
-// amid runs a command on the node in the middle of the next proof: CRI-O has been asked for a sandbox
-// when it begins.
+// amid runs a command on the node in the middle of the next proof: CRI-O has been asked for a
+// sandbox when it begins.
 func (f *faulty) amid(args ...string) (end func()) {
 	var once sync.Once
 	return f.cri.Spoil("RunPodSandbox", func(ctx context.Context, pass fault.Pass) ([]byte, error) {
@@ -118,10 +118,10 @@ type crioFault struct {
 	passes bool
 }
 
-// crioFaults is the list of them. Those that need a node of their own are in other tests: a CRI-O that
-// hangs in a removal, that does not come back from the agent's restart, that ends again and again, that
-// panics, that runs pods of our handler with another file's program, that keeps sandboxes, and an agent
-// that is killed in a proof.
+// crioFaults is the list of them. Those that need a node of their own are in other tests: a CRI-O
+// that hangs in a removal, that does not come back from the agent's restart, that ends again and
+// again, that panics, that runs pods of our handler with another file's program, that keeps
+// sandboxes, and an agent that is killed in a proof.
 func crioFaults() []crioFault {
 	return []crioFault{
 		{name: "Version hangs", begin: func(f *faulty) func() { return f.hang("Version") }},
@@ -197,9 +197,9 @@ func (f *faulty) closeSocket() (end func()) {
 	return f.listen
 }
 
-// Whatever goes wrong with CRI-O while a payload is to be proved: what served serves on until another
-// payload is proved, people read what is wrong, no ordinary pod is disturbed, and the node gets there by
-// itself once nothing is wrong any more.
+// Whatever goes wrong with CRI-O while a payload is to be proved: what served serves on until
+// another payload is proved, people read what is wrong, no ordinary pod is disturbed, and the node
+// gets there by itself once nothing is wrong any more.
 func TestWhateverGoesWrongWithCRIO(t *testing.T) {
 	t.Parallel()
 	f := newFaulty(t, "crio-faults")
@@ -248,8 +248,8 @@ func (f *faulty) suffer(row crioFault, payload string) {
 	}
 	f.awaitCompleted()
 	assert.NotEqual(f.t, current, f.current())
-	// An agent waits ever longer before it repeats what it has done several times; another one does not
-	// know of that. A payload that is mounted and proved would not be proved again.
+	// An agent waits ever longer before it repeats what it has done several times; another one does
+	// not know of that. A payload that is mounted and proved would not be proved again.
 	f.kill()
 	f.awaitMounts(1)
 }

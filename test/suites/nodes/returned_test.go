@@ -19,8 +19,8 @@ import (
 // device is an extended resource of the node.
 const device = "example.com/device"
 
-// offer gives the node so many devices, as a device plugin does: the kubelet offers to pods what the
-// Node's capacity has.
+// offer gives the node so many devices, as a device plugin does: the kubelet offers to pods what
+// the Node's capacity has.
 func (s *subject) offer(devices string) {
 	s.t.Helper()
 	has := map[string]string{device: devices}
