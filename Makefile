@@ -30,7 +30,7 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test bench lint generate verify payload man test-payload demo e2e e2e-kata rpm machineconfig images fuzz deps
+.PHONY: help build test bench lint generate verify payload man test-payload demo e2e e2e-kata soak rpm machineconfig images fuzz deps
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -114,6 +114,11 @@ e2e-kata: ## Install, update and remove a real Kata, with virtual machines, on a
 	  "or with a build: the files containerd-shim-kata-v2 (the Go shim), kata-agent (static), configuration-qemu.toml and virtiofsd, at any depth" >&2; exit 1; }
 	@$(MAKE) --no-print-directory deps
 	cd test && CGO_ENABLED=0 go test -vet=off -count 1 -v -timeout 3h ./suites/kata -kata='$(abspath $(KATA))'
+
+N ?= 10000
+SEED ?= 0
+soak: deps ## Kill the agent of a systemd node at N random moments, as root [N=10000 SEED=that of an earlier run]
+	cd test && CGO_ENABLED=0 go test -vet=off -count 1 -v -timeout 0 -run '^TestAnAgentKilledAtRandomMomentsKeepsItsNodeSound$$' ./suites/nodes -kills=$(N) -seed=$(SEED)
 
 RPM_DIR ?= $(DIST)
 RPM_ARCH := $(shell uname -m)

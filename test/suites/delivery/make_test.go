@@ -30,7 +30,7 @@ func TestMakeAloneListsEveryCommand(t *testing.T) {
 	t.Parallel()
 	need(t, "make")
 	help := output(t, "make", "--no-print-directory", "-C", "../../..")
-	for _, command := range []string{"build", "test", "lint", "generate", "verify", "payload", "test-payload", "demo", "e2e", "e2e-kata", "rpm", "machineconfig", "images"} {
+	for _, command := range []string{"build", "test", "lint", "generate", "verify", "payload", "test-payload", "demo", "e2e", "e2e-kata", "soak", "rpm", "machineconfig", "images"} {
 		assert.Regexp(t, "(?m)^  make "+command+" +[A-Z]", help)
 	}
 }
