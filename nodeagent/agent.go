@@ -21,7 +21,7 @@ import (
 
 // Looker observes.
 type Looker interface {
-	Look(ctx context.Context, told cluster.Told) (plan.Facts, error)
+	Look(ctx context.Context, shown cluster.State) (plan.Facts, error)
 }
 
 // Stepper carries out steps.
@@ -119,7 +119,7 @@ func consider(f plan.Facts, p plan.Plan, failure *report.Failure, reported node.
 // Pass is one turn of the story.
 func (a *Agent) Pass(ctx context.Context) Result {
 	leave := a.live.enter("observing the host", observing, a.Now())
-	facts, err := a.Looker.Look(ctx, a.API.Told())
+	facts, err := a.Looker.Look(ctx, a.API.State())
 	leave()
 	if ctx.Err() != nil {
 		return Result{}

@@ -20,7 +20,7 @@ import (
 // world stands for everything around an agent: API server, host and clock.
 type world struct {
 	mu     sync.Mutex
-	told   cluster.Told
+	shown  cluster.State
 	facts  plan.Facts
 	blind  error
 	refuse error
@@ -47,17 +47,17 @@ type saying struct {
 	pending  bool
 }
 
-func (w *world) Told() cluster.Told {
+func (w *world) State() cluster.State {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.told
+	return w.shown
 }
 
 // tell replaces the intent on the Node.
 func (w *world) tell(intent string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.told.Intent = intent
+	w.shown.Intent = intent
 }
 
 func (w *world) Reported() node.Report {
@@ -100,7 +100,7 @@ func (w *world) Publish(ctx context.Context, r node.Report, _ cluster.Condition,
 	return w.refuse
 }
 
-func (w *world) Look(context.Context, cluster.Told) (plan.Facts, error) {
+func (w *world) Look(context.Context, cluster.State) (plan.Facts, error) {
 	w.happened("look")
 	facts := w.facts
 	if w.undo != nil {
@@ -145,7 +145,7 @@ func wanting(state node.State) *world {
 		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		facts: plan.Facts{
 			Host:    plan.Host{BootID: "b1"},
-			Intent:  plan.Intent{Wanted: &i, Kept: true, Told: true, ID: i.ID},
+			Intent:  plan.Intent{Wanted: &i, Kept: true, Shown: true, ID: i.ID},
 			Cluster: plan.Cluster{PodsKnown: true},
 			Runtime: plan.Runtime{Active: true, Invocation: "c1", Answers: true},
 			Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},

@@ -44,7 +44,7 @@ func beats(t *testing.T, a *nodeagent.Agent, during time.Duration) (fed int, sto
 // deaf is a host whose observation never ends and cannot be interrupted.
 type deaf struct{ release chan struct{} }
 
-func (d deaf) Look(context.Context, cluster.Told) (plan.Facts, error) {
+func (d deaf) Look(context.Context, cluster.State) (plan.Facts, error) {
 	<-d.release
 	return plan.Facts{}, errors.New("released")
 }
@@ -170,7 +170,7 @@ func TestAfterAnOutageTheReportComesAtOnce(t *testing.T) {
 		over.Go(func() { a.Run(ctx, changed, nil, nil) })
 		time.Sleep(2 * time.Hour)
 		w.mu.Lock()
-		w.refuse, w.told.PodsKnown = nil, true
+		w.refuse, w.shown.PodsKnown = nil, true
 		w.mu.Unlock()
 		changed <- struct{}{}
 		time.Sleep(time.Millisecond)

@@ -57,7 +57,7 @@ func (a *Agent) Run(ctx context.Context, changed <-chan struct{}, tick <-chan ti
 // reconnect sends what could not be written while the API server did not answer. It returns whether
 // it answers now.
 func (a *Agent) reconnect(before bool) bool {
-	now := a.API.Told().PodsKnown
+	now := a.API.State().PodsKnown
 	if now && !before {
 		a.reports().retry()
 	}
@@ -112,7 +112,7 @@ func (a *Agent) feed(alive func()) {
 // wanted tells one intent from another; one that cannot be read has no id and is distinguished by
 // its text.
 func (a *Agent) wanted() string {
-	document := a.API.Told().Intent
+	document := a.API.State().Intent
 	if id := node.IntentID(document); id != "" {
 		return id
 	}
@@ -121,8 +121,8 @@ func (a *Agent) wanted() string {
 
 func (p pass) running() bool { return p.done != nil }
 
-// stopLimit is how long a pass may go on after the agent was told to stop. A step whose read hangs
-// would never end. systemd kills an agent that has not ended 10 s after it was told to
+// stopLimit is how long a pass may take to end after systemd has asked the agent to. A step whose
+// read hangs would never end. systemd kills an agent that has not ended 10 s after that
 // (TimeoutStopSec=).
 const stopLimit = 6 * time.Second
 

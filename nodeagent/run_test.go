@@ -81,7 +81,7 @@ func TestTheEndOfTheContextEndsStepAndLoop(t *testing.T) {
 		l.stop()
 		require.ErrorIs(t, <-ended, context.Canceled)
 		assert.Len(t, w.steps, 1)
-		assert.Nil(t, w.Reported().Error, "nobody is told of a step that was called off")
+		assert.Nil(t, w.Reported().Error, "a step that was called off is not reported")
 	})
 }
 
@@ -89,7 +89,7 @@ func TestAReplacedIntentEndsTheStepThatWorkedForIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := wanting(node.StateInstalled)
-		w.told.Intent = "one"
+		w.shown.Intent = "one"
 		begun, ended := hanging(w)
 		l := live(t, w)
 		<-begun
@@ -128,10 +128,10 @@ type slow struct {
 	looking, seen chan struct{}
 }
 
-func (s slow) Look(ctx context.Context, told cluster.Told) (plan.Facts, error) {
+func (s slow) Look(ctx context.Context, shown cluster.State) (plan.Facts, error) {
 	s.looking <- struct{}{}
 	<-s.seen
-	return s.world.Look(ctx, told)
+	return s.world.Look(ctx, shown)
 }
 
 func TestChangesDuringAPassBringOneMore(t *testing.T) {

@@ -104,7 +104,7 @@ func TestAFailedPrefetchIsNoErrorOfTheNode(t *testing.T) {
 	w := wanting(node.StateInstalled)
 	id := plan.SlotID("", "", "")
 	w.facts.Intent.Wanted.Prefetch = "r.example/p@sha256:" + strings.Repeat("b", 64)
-	w.facts.Intent.Told, w.facts.Intent.Kept = true, true
+	w.facts.Intent.Shown, w.facts.Intent.Kept = true, true
 	w.facts.Slots.Current, w.facts.Slots.Proof = id, id
 	w.facts.Slots.All = []plan.Slot{{
 		ID: id, Origin: record.Origin{Payload: payload}, Mounted: true, Verified: &record.Verified{HandlerType: "vm"}, Configured: true, Proved: "c1",

@@ -33,7 +33,7 @@ starts virtual machines with the host's QEMU and virtiofsd. The exit status is 1
 				return err
 			}
 			observer := observe.Observer{Host: w.untouched(), Self: w.self}
-			facts, err := observer.Look(c.Context(), w.told())
+			facts, err := observer.Look(c.Context(), w.shown())
 			if err != nil {
 				// A host without systemd or with a broken store can be checked all the same.
 				err = errors.Join(err, observer.Check(c.Context(), &facts.Host, facts.Runtime))

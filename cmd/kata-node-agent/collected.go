@@ -36,7 +36,7 @@ func (w *wiring) parts() []part {
 	observer := observe.Observer{Host: w.untouched(), Self: w.self}
 	return []part{
 		{"status.txt", func(ctx context.Context) ([]byte, error) {
-			facts, err := observer.Look(ctx, w.told())
+			facts, err := observer.Look(ctx, w.shown())
 			if err != nil {
 				return nil, err
 			}
@@ -46,7 +46,7 @@ func (w *wiring) parts() []part {
 			return out.Bytes(), err
 		}},
 		{"check.json", func(ctx context.Context) ([]byte, error) {
-			facts, err := observer.Look(ctx, w.told())
+			facts, err := observer.Look(ctx, w.shown())
 			if err != nil {
 				err = errors.Join(err, observer.Check(ctx, &facts.Host, facts.Runtime))
 			}

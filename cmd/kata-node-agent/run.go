@@ -29,7 +29,7 @@ import (
 func runCommand(root *string) *cobra.Command {
 	dry := false
 	c := &cobra.Command{
-		Use: "run", Short: "Follow this node's intent until told to stop", Args: cobra.NoArgs,
+		Use: "run", Short: "Follow this node's intent until it is stopped", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			w, err := wire(*root)
 			if err != nil {
@@ -146,7 +146,7 @@ func dryRun(ctx context.Context, w *wiring, client source, out io.Writer) error 
 	if !answered(ctx, client) {
 		fmt.Fprintln(os.Stderr, "the API server does not answer; planning for the intent on disk")
 	}
-	facts, err := observe.Observer{Host: w.untouched(), Self: w.self}.Look(ctx, client.Told())
+	facts, err := observe.Observer{Host: w.untouched(), Self: w.self}.Look(ctx, client.State())
 	if err != nil {
 		return err
 	}
@@ -157,11 +157,11 @@ func dryRun(ctx context.Context, w *wiring, client source, out io.Writer) error 
 // answered waits until the API server has shown the Node and its pods.
 func answered(ctx context.Context, client source) bool {
 	limit := time.After(apiPatience)
-	for !client.Told().PodsKnown {
+	for !client.State().PodsKnown {
 		select {
 		case <-client.Changed():
 		case <-limit:
-			return client.Told().Known
+			return client.State().Known
 		case <-ctx.Done():
 			return false
 		}

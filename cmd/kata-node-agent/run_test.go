@@ -25,10 +25,10 @@ import (
 func TestTheReasonForPodsIsWrittenWhileTheyMayNeedIt(t *testing.T) {
 	t.Parallel()
 	tree := files.Below(t.TempDir())
-	var told []string
+	var shown []string
 	log := logrus.New()
 	log.SetOutput(t.Output())
-	say := sayer(tree, func(sentence string) { told = append(told, sentence) }, log)
+	say := sayer(tree, func(sentence string) { shown = append(shown, sentence) }, log)
 
 	say("nothing is wanted", false)
 	_, err := tree.Read(host.PendingReason)
@@ -38,7 +38,7 @@ func TestTheReasonForPodsIsWrittenWhileTheyMayNeedIt(t *testing.T) {
 	reason, err := tree.Read(host.PendingReason)
 	require.NoError(t, err)
 	assert.Equal(t, "installing\n", string(reason))
-	assert.Equal(t, []string{"nothing is wanted", "installing", "payload 1 serves"}, told)
+	assert.Equal(t, []string{"nothing is wanted", "installing", "payload 1 serves"}, shown)
 }
 
 func TestBadSettingsAreNamed(t *testing.T) {

@@ -28,7 +28,7 @@ func statusCommand(root *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			facts, err := observe.Observer{Host: w.untouched(), Self: w.self}.Look(c.Context(), w.told())
+			facts, err := observe.Observer{Host: w.untouched(), Self: w.self}.Look(c.Context(), w.shown())
 			if err != nil {
 				return err
 			}

@@ -95,13 +95,13 @@ func (w *wiring) source(root string, log logrus.FieldLogger) source {
 	return nodeclient.New(w.kubeconfig(root), log)
 }
 
-// told is what a command knows that asks no API server: the intent file where there is one, and
+// shown is what a command knows that asks no API server: the intent file where there is one, and
 // nothing of a cluster.
-func (w *wiring) told() cluster.Told {
+func (w *wiring) shown() cluster.State {
 	if file := w.settings.IntentFile; file != "" {
 		return fileclient.Follow(w.tree, file)
 	}
-	return cluster.Told{}
+	return cluster.State{}
 }
 
 // label is empty on hosts without SELinux, whose kernel refuses the mount option and ignores labels

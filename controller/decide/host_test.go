@@ -51,7 +51,7 @@ type host struct {
 	document string
 	last     node.Report
 	read     string // what wanted was read from
-	told     node.Intent
+	shown    node.Intent
 	problem  error
 }
 
@@ -168,9 +168,9 @@ func (h *host) report() node.Report {
 	document, found := h.object().Annotations[node.IntentAnnotation]
 	if found && document != h.read {
 		h.read = document
-		h.told, h.problem = node.DecodeIntent(document)
+		h.shown, h.problem = node.DecodeIntent(document)
 		if h.problem == nil {
-			kept := h.told
+			kept := h.shown
 			h.wanted = &kept
 		}
 	}

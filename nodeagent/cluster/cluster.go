@@ -14,8 +14,8 @@ import (
 
 // API is one Node as the API server shows it, and the one write that an agent makes.
 type API interface {
-	// Told returns what the API server last said. It asks nothing.
-	Told() Told
+	// State returns what the API server last said. It asks nothing.
+	State() State
 	// Reported returns the report that the Node carries, the zero value where it has none that can
 	// be read.
 	Reported() node.Report
@@ -38,8 +38,8 @@ type Drain interface {
 // ErrUnknownNode is returned while the Node has not been seen: there is nothing to write to.
 var ErrUnknownNode = errors.New("the Node is not known yet")
 
-// Told is what the API server last said of this node, as far as it can be reached.
-type Told struct {
+// State is what the API server last said of this node, as far as it can be reached.
+type State struct {
 	// Known is whether the Node has been seen at all.
 	Known bool
 	// Alone is whether the node has no controller and no API server: its pods are those that CRI-O

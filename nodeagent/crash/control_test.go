@@ -26,7 +26,7 @@ var bg = context.Background()
 
 // control is the API server with this node's Node, and the controller.
 type control struct {
-	told     cluster.Told
+	shown    cluster.State
 	intent   node.Intent
 	reported node.Report
 	// claimed is true after a write of the report, until it was compared.
@@ -48,24 +48,24 @@ func (c *control) write() {
 	if err != nil {
 		panic(err) // The intents are this package's own.
 	}
-	c.told.Intent = document
+	c.shown.Intent = document
 }
 
 // act is what the controller does about the last report. It returns whether that was anything.
 func (c *control) act(s *simulation) bool {
 	r, i := c.reported, &c.intent
-	answers := r.IntentID == i.ID && c.told.Intent != ""
+	answers := r.IntentID == i.ID && c.shown.Intent != ""
 	switch {
 	case answers && r.Phase == node.PhaseAwaitingGrant && i.Grants.RestartCRIO != r.BootID && r.BootID == s.self.BootID:
 		i.Grants.RestartCRIO = r.BootID
 	case answers && r.RebootRequired && i.Grants.Reboot != r.BootID && r.BootID == s.self.BootID:
 		i.Grants.Reboot = r.BootID
-	case answers && r.Phase == node.PhaseInstalled && !c.told.Labelled:
-		c.told.Labelled = true
-	case i.State == node.StateAbsent && c.told.Labelled && r.BoundPods.Count == 0 && answers:
-		c.told.Labelled = false
+	case answers && r.Phase == node.PhaseInstalled && !c.shown.Labelled:
+		c.shown.Labelled = true
+	case i.State == node.StateAbsent && c.shown.Labelled && r.BoundPods.Count == 0 && answers:
+		c.shown.Labelled = false
 	case answers && i.State == node.StateAbsent && r.Phase == node.PhaseAbsent:
-		c.told.Intent = ""
+		c.shown.Intent = ""
 		return true
 	default:
 		return false
@@ -75,12 +75,12 @@ func (c *control) act(s *simulation) bool {
 }
 
 // boots is a boot as the cluster sees it. Evicted pods run elsewhere.
-func (c *control) boots() { c.told.Evictable = nil }
+func (c *control) boots() { c.shown.Evictable = nil }
 
 // api is what the agent sees of it.
 type api struct{ s *simulation }
 
-func (a api) Told() cluster.Told    { return a.s.told }
+func (a api) State() cluster.State  { return a.s.shown }
 func (a api) Reported() node.Report { return a.s.reported }
 
 // Publish writes nothing that the Node says already.
@@ -99,8 +99,8 @@ type drain struct{ s *simulation }
 
 func (d drain) Cordon(_ context.Context, boot string) error {
 	return d.s.around(seam.Op{Kind: cordon}, func() error {
-		if !d.s.told.Cordoned {
-			d.s.told.Cordoned, d.s.told.CordonedIn = true, boot
+		if !d.s.shown.Cordoned {
+			d.s.shown.Cordoned, d.s.shown.CordonedIn = true, boot
 		}
 		return nil
 	})
@@ -108,8 +108,8 @@ func (d drain) Cordon(_ context.Context, boot string) error {
 
 func (d drain) Uncordon(context.Context) error {
 	return d.s.around(seam.Op{Kind: uncordon}, func() error {
-		if d.s.told.CordonedIn != "" {
-			d.s.told.Cordoned, d.s.told.CordonedIn = false, ""
+		if d.s.shown.CordonedIn != "" {
+			d.s.shown.Cordoned, d.s.shown.CordonedIn = false, ""
 		}
 		return nil
 	})
@@ -117,7 +117,7 @@ func (d drain) Uncordon(context.Context) error {
 
 func (d drain) Evict(context.Context) error {
 	return d.s.around(seam.Op{Kind: evict}, func() error {
-		d.s.told.Evictable = nil
+		d.s.shown.Evictable = nil
 		return nil
 	})
 }
@@ -137,7 +137,7 @@ type pod struct {
 // bind brings a pod to this node.
 func (s *simulation) bind(name string) {
 	s.pods = append(s.pods, &pod{name: name})
-	s.told.Pods = append(s.told.Pods, "default/"+name)
+	s.shown.Pods = append(s.shown.Pods, "default/"+name)
 }
 
 // kubelet starts what is bound and does not run.
@@ -160,7 +160,7 @@ func (s *simulation) kubelet() (acted bool) {
 // account is what the kubelet says on the Node. Once CRI-O has started, the kubelet is not Ready at
 // first, and then offers no device before the plugin of it has registered.
 func (s *simulation) account() (acted bool) {
-	k := &s.told.Kubelet
+	k := &s.shown.Kubelet
 	switch {
 	case s.KubeletDown:
 		return false
@@ -181,6 +181,6 @@ func (s *simulation) end() {
 	for _, p := range s.pods {
 		s.Sandboxes = slices.DeleteFunc(s.Sandboxes, func(b host.Sandbox) bool { return b.ID == p.name })
 	}
-	s.pods, s.Processes, s.told.Pods = nil, nil, nil
+	s.pods, s.Processes, s.shown.Pods = nil, nil, nil
 	s.Busy = map[string]bool{}
 }

@@ -33,7 +33,7 @@ func (s *simulation) copied(root string) (*simulation, error) {
 	other := *s
 	other.Machine, other.disk, other.log = &machine, disk, &journal{}
 	other.gate = &gate{after: other.check}
-	other.told.Pods, other.pods = slices.Clone(s.told.Pods), nil
+	other.shown.Pods, other.pods = slices.Clone(s.shown.Pods), nil
 	for _, p := range s.pods {
 		one := *p
 		other.pods = append(other.pods, &one)

@@ -146,7 +146,7 @@ func (s *simulation) claims() string {
 	if err != nil {
 		return err.Error()
 	}
-	answers := r.IntentID == s.intent.ID && s.intent.State == node.StateInstalled && s.told.Intent != ""
+	answers := r.IntentID == s.intent.ID && s.intent.State == node.StateInstalled && s.shown.Intent != ""
 	switch {
 	case answers && r.Phase == node.PhaseInstalled && (served == nil || node.Digest(served.Payload) != r.Payload):
 		return fmt.Sprintf("payload %s is reported as installed, the record is %v", r.Payload, served)
@@ -155,7 +155,7 @@ func (s *simulation) claims() string {
 	case r.Payload != "" && s.serves() != r.Payload:
 		return fmt.Sprintf("payload %s is reported to serve, current leads to %q", r.Payload, s.serves())
 	case r.Phase == node.PhaseInstalled && s.awaited():
-		return fmt.Sprintf("an installation is reported, and what the kubelet says is %v", s.told.Kubelet)
+		return fmt.Sprintf("an installation is reported, and what the kubelet says is %v", s.shown.Kubelet)
 	case r.Phase == node.PhaseInstalled && !s.there(host.DropIn):
 		return "an installation without drop-in is reported"
 	case r.Prefetched != "" && !slices.ContainsFunc(s.Images, func(i host.Image) bool { return slices.Contains(i.Digests, r.Prefetched) }):
@@ -169,7 +169,7 @@ func (s *simulation) claims() string {
 // awaited is whether the node lacks something since the agent has restarted CRI-O.
 func (s *simulation) awaited() bool {
 	used, err := record.LoadRestarted(s.Files)
-	return err != nil || used.Intent != "" && used.Invocation != s.CRIO.Invocation && (!s.told.Kubelet.Ready || s.told.Kubelet.Resources == nil)
+	return err != nil || used.Intent != "" && used.Invocation != s.CRIO.Invocation && (!s.shown.Kubelet.Ready || s.shown.Kubelet.Resources == nil)
 }
 
 // serves is the payload that current leads to.
@@ -199,7 +199,7 @@ func (s *simulation) there(name string) bool {
 // stay, and are recorded, until the next boot.
 func (s *simulation) removed() string {
 	runs, _ := s.OSTree.Booted()
-	if runs.LiveReplaced != "" || !s.resting || s.last.Plan.Phase != node.PhaseIdle || s.told.Intent != "" || !slices.Equal(runs.Local, s.others) {
+	if runs.LiveReplaced != "" || !s.resting || s.last.Plan.Phase != node.PhaseIdle || s.shown.Intent != "" || !slices.Equal(runs.Local, s.others) {
 		return ""
 	}
 	left := s.state()

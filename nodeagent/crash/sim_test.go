@@ -96,7 +96,7 @@ func simulate(root string) (*simulation, error) {
 	if err := s.newBoot(); err != nil {
 		return nil, err
 	}
-	s.control = control{told: cluster.Told{Known: true, PodsKnown: true}}
+	s.control = control{shown: cluster.State{Known: true, PodsKnown: true}}
 	for s.account() {
 	}
 	s.fresh = s.state()

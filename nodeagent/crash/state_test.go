@@ -81,7 +81,7 @@ func (s *simulation) state() state {
 	report.Error = nil
 	document, err := report.Encode()
 	rest := fmt.Sprintf("images %v\nmounts %v\nsandboxes %v\nhandlers %v\npackages %v\nkubelet down %v\ncordoned %v %s\nreport %s %v",
-		images, mounts, s.Sandboxes, handlers, packages, s.KubeletDown, s.told.Cordoned, s.told.CordonedIn, document, err)
+		images, mounts, s.Sandboxes, handlers, packages, s.KubeletDown, s.shown.Cordoned, s.shown.CordonedIn, document, err)
 	return state{files: found, rest: s.neutral(rest)}
 }
 

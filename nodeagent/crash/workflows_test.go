@@ -96,7 +96,7 @@ func deleteKernel(s *simulation) error {
 
 // askReboot is granted by the controller; pods are evicted first.
 func askReboot(s *simulation) error {
-	s.told.Evictable = []string{"default/web"}
+	s.shown.Evictable = []string{"default/web"}
 	return s.Files.Write(host.RebootRequiredFile, []byte("a new firmware\n"), 0o600)
 }
 

@@ -59,8 +59,8 @@ func (c *Client) Run(ctx context.Context) {
 	}
 }
 
-// Told reads the file, see [Follow].
-func (c *Client) Told() cluster.Told { return Follow(c.files, c.path) }
+// State reads the file, see [Follow].
+func (c *Client) State() cluster.State { return Follow(c.files, c.path) }
 
 // Owned reads files that no other user can have written.
 type Owned interface {
@@ -69,23 +69,23 @@ type Owned interface {
 
 // Follow reads an intent file. No file is no intent; one that may not be followed is a problem, and
 // what is installed continues to serve.
-func Follow(files Owned, path string) cluster.Told {
+func Follow(files Owned, path string) cluster.State {
 	content, err := files.ReadOwned(path)
-	told := alone()
+	shown := alone()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		told.Known, told.Problem = false, fmt.Sprintf("the intent file is not followed: %v", err)
+		shown.Known, shown.Problem = false, fmt.Sprintf("the intent file is not followed: %v", err)
 	default:
-		told.Intent = identified(string(content))
+		shown.Intent = identified(string(content))
 	}
-	return told
+	return shown
 }
 
 // alone is what is said on every node without a controller: nothing makes its pods but what CRI-O
 // runs, and no scheduler has to be kept away.
-func alone() cluster.Told {
-	return cluster.Told{Known: true, PodsKnown: true, Alone: true, Cordoned: true}
+func alone() cluster.State {
+	return cluster.State{Known: true, PodsKnown: true, Alone: true, Cordoned: true}
 }
 
 // identified gives a document an id where it has none, by its content: nothing but the id tells one

@@ -45,7 +45,7 @@ func write(t *testing.T, tree files.Tree, document string) {
 func TestWithoutAFileNothingIsWanted(t *testing.T) {
 	t.Parallel()
 	c, _ := newClient(t)
-	assert.Equal(t, cluster.Told{Known: true, PodsKnown: true, Alone: true, Cordoned: true}, c.Told())
+	assert.Equal(t, cluster.State{Known: true, PodsKnown: true, Alone: true, Cordoned: true}, c.State())
 }
 
 func TestAnIntentWithoutAnIDGetsThatOfItsContent(t *testing.T) {
@@ -54,7 +54,7 @@ func TestAnIntentWithoutAnIDGetsThatOfItsContent(t *testing.T) {
 	ids := map[string]bool{}
 	for _, digit := range []string{"a", "b", "a"} {
 		write(t, tree, `{"version": 1, "state": "Installed", "payload": "`+payload(digit)+`", "grants": {"restartCRIO": "boot-1"}}`)
-		i, err := node.DecodeIntent(c.Told().Intent)
+		i, err := node.DecodeIntent(c.State().Intent)
 		require.NoError(t, err)
 		assert.Equal(t, payload(digit), i.Payload)
 		assert.Equal(t, "boot-1", i.Grants.RestartCRIO)
@@ -64,9 +64,9 @@ func TestAnIntentWithoutAnIDGetsThatOfItsContent(t *testing.T) {
 
 	whole := `{"version": 1, "id": "mine", "state": "Absent"}`
 	write(t, tree, whole)
-	assert.Equal(t, whole, c.Told().Intent)
+	assert.Equal(t, whole, c.State().Intent)
 	write(t, tree, `{"version": 1, "state": "Installed", "payload": "p:latest"}`)
-	_, err := node.DecodeIntent(c.Told().Intent)
+	_, err := node.DecodeIntent(c.State().Intent)
 	require.Error(t, err, "what cannot be followed is passed on, for its error")
 }
 
@@ -75,11 +75,11 @@ func TestAFileThatOthersMayWriteIsAProblem(t *testing.T) {
 	c, tree := newClient(t)
 	write(t, tree, `{"version": 1, "id": "i", "state": "Absent"}`)
 	require.NoError(t, os.Chmod(tree.Path(intentFile), 0o666))
-	told := c.Told()
-	assert.Empty(t, told.Intent)
-	assert.False(t, told.Known, "nothing is forgotten for it")
-	assert.Contains(t, told.Problem, "the intent file is not followed: ")
-	assert.Contains(t, told.Problem, "chmod go-w it")
+	shown := c.State()
+	assert.Empty(t, shown.Intent)
+	assert.False(t, shown.Known, "nothing is forgotten for it")
+	assert.Contains(t, shown.Problem, "the intent file is not followed: ")
+	assert.Contains(t, shown.Problem, "chmod go-w it")
 }
 
 func TestTheReportIsAFile(t *testing.T) {

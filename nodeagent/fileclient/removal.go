@@ -24,13 +24,13 @@ func NewRemoval() (*Removal, error) {
 	return &Removal{document: document}, err
 }
 
-// Told returns the intent, or none.
-func (r *Removal) Told() cluster.Told {
-	told := alone()
+// State returns the intent, or none.
+func (r *Removal) State() cluster.State {
+	shown := alone()
 	if r.report.Phase != node.PhaseAbsent && r.report.Phase != node.PhaseIdle {
-		told.Intent = r.document
+		shown.Intent = r.document
 	}
-	return told
+	return shown
 }
 
 // Reported returns the last report.

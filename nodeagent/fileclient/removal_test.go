@@ -23,12 +23,12 @@ func TestARemovalIsClearedOnceItIsAnswered(t *testing.T) {
 	t.Parallel()
 	r, err := fileclient.NewRemoval()
 	require.NoError(t, err)
-	i, err := node.DecodeIntent(r.Told().Intent)
+	i, err := node.DecodeIntent(r.State().Intent)
 	require.NoError(t, err)
 	assert.Equal(t, node.StateAbsent, i.State)
 	for phase, wanted := range map[node.Phase]bool{node.PhaseBlocked: true, node.PhaseRemoving: true, node.PhaseAbsent: false} {
 		require.NoError(t, r.Publish(t.Context(), node.Report{Phase: phase}, cluster.Condition{}, time.Now()))
-		assert.Equal(t, wanted, r.Told().Intent != "", phase)
-		assert.True(t, r.Told().Known)
+		assert.Equal(t, wanted, r.State().Intent != "", phase)
+		assert.True(t, r.State().Known)
 	}
 }

@@ -244,7 +244,7 @@ func (a *api) connect() *nodeclient.Client {
 	var running sync.WaitGroup
 	running.Go(func() { c.Run(a.t.Context()) })
 	a.t.Cleanup(running.Wait)
-	a.await(c, func() bool { told := c.Told(); return told.Known && told.PodsKnown })
+	a.await(c, func() bool { shown := c.State(); return shown.Known && shown.PodsKnown })
 	return c
 }
 

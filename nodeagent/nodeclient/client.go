@@ -60,7 +60,7 @@ func New(kubeconfig string, log logrus.FieldLogger) *Client {
 	return &Client{kubeconfig: kubeconfig, log: log, changed: make(chan struct{}, 1), rotation: rotationCheck, asking: askLimit}
 }
 
-// Changed receives after anything that Told returns may have changed.
+// Changed receives after anything that State returns may have changed.
 func (c *Client) Changed() <-chan struct{} { return c.changed }
 
 func (c *Client) tell() {
@@ -70,29 +70,29 @@ func (c *Client) tell() {
 	}
 }
 
-// Told returns what the API server last said. Pods are not known while the API server is away, and
+// State returns what the API server last said. Pods are not known while the API server is away, and
 // for a moment after the ready label was taken off: the watch of pods may be behind that of the
 // Node, and so may the scheduler.
-func (c *Client) Told() cluster.Told {
+func (c *Client) State() cluster.State {
 	v := c.current()
 	pods, known := v.bound()
-	told := cluster.Told{Unguarded: c.unguarded.Load()}
+	shown := cluster.State{Unguarded: c.unguarded.Load()}
 	n := v.node()
 	if n != nil {
-		told.Known, told.Intent, told.Busy = true, n.Annotations[node.IntentAnnotation], node.Busy(n.Annotations)
-		told.Operated, told.Complaint = node.Operated(n.Annotations)
-		told.Labelled = n.Labels[node.ReadyLabel] != ""
+		shown.Known, shown.Intent, shown.Busy = true, n.Annotations[node.IntentAnnotation], node.Busy(n.Annotations)
+		shown.Operated, shown.Complaint = node.Operated(n.Annotations)
+		shown.Labelled = n.Labels[node.ReadyLabel] != ""
 	}
 	if latest := c.latest(); latest != nil {
-		told.Cordoned, told.CordonedIn = latest.Spec.Unschedulable, latest.Annotations[node.CordonAnnotation]
-		told.Kubelet = kubeletOf(latest)
+		shown.Cordoned, shown.CordonedIn = latest.Spec.Unschedulable, latest.Annotations[node.CordonAnnotation]
+		shown.Kubelet = kubeletOf(latest)
 	}
 	settled := c.settled(n, time.Now())
 	if known && v.alive() && settled {
-		told.Pods, told.PodsKnown = pods, true
-		told.Evictable, told.Ending = names(v.evictable(false)), names(v.evictable(true))
+		shown.Pods, shown.PodsKnown = pods, true
+		shown.Evictable, shown.Ending = names(v.evictable(false)), names(v.evictable(true))
 	}
-	return told
+	return shown
 }
 
 // labelSettles is how long after the ready label was taken off bound pods begin to count.

@@ -40,23 +40,23 @@ func TestWhatTheNodeAndItsPodsSay(t *testing.T) {
 		pod("z", "kata-oc", corev1.PodRunning), pod("a", "kata-oc", corev1.PodPending), pod("unknown", "kata-oc", corev1.PodUnknown),
 		pod("done", "kata-oc", corev1.PodSucceeded), pod("broken", "kata-oc", corev1.PodFailed), pod("b", "alias", corev1.PodRunning), pod("e", "kata-oc-rs", corev1.PodRunning), pod("c", "deleted-since", corev1.PodRunning), pod("other", "gvisor", corev1.PodRunning), pod("plain", "", corev1.PodRunning))
 	c := a.connect()
-	assert.Equal(t, cluster.Told{
+	assert.Equal(t, cluster.State{
 		Known: true, Intent: "an intent", Pods: []string{"ns/a", "ns/b", "ns/c", "ns/e", "ns/unknown", "ns/z"}, PodsKnown: true,
 		Evictable: []string{"ns/a", "ns/b", "ns/c", "ns/e", "ns/other", "ns/plain", "ns/unknown", "ns/z"},
-	}, c.Told())
+	}, c.State())
 	assert.ElementsMatch(t, []string{"Node metadata.name=worker-1", "Pod spec.nodeName=worker-1", "RuntimeClass "}, a.asked, "nothing but its own")
 
 	a.change(func(n *corev1.Node) {
 		n.Annotations = map[string]string{node.IntentAnnotation: "another", "machineconfiguration.openshift.io/state": "Working"}
 	})
-	a.await(c, func() bool { return c.Told().Intent == "another" })
-	assert.NotEmpty(t, c.Told().Busy)
+	a.await(c, func() bool { return c.State().Intent == "another" })
+	assert.NotEmpty(t, c.State().Busy)
 }
 
 func TestBeforeTheAPIServerAnswersNothingIsKnown(t *testing.T) {
 	t.Parallel()
 	c := nodeclient.New(filepath.Join(t.TempDir(), "not there yet"), logrus.New())
-	assert.Equal(t, cluster.Told{}, c.Told())
+	assert.Equal(t, cluster.State{}, c.State())
 	assert.Equal(t, node.Report{}, c.Reported())
 }
 
@@ -96,7 +96,7 @@ func TestACredentialThatIsNotAKubeletsIsNamed(t *testing.T) {
 		out.mu.Lock()
 		assert.Contains(t, out.text.String(), says)
 		out.mu.Unlock()
-		assert.False(t, c.Told().Known)
+		assert.False(t, c.State().Known)
 	}
 }
 
@@ -104,28 +104,28 @@ func TestPodsAreNotKnownWhileTheAPIServerIsAway(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, &corev1.Node{}, pod("a", "kata-oc", corev1.PodRunning))
 	c := a.connect()
-	require.True(t, c.Told().PodsKnown)
+	require.True(t, c.State().PodsKnown)
 	a.mu.Lock()
 	a.refused = true
 	a.mu.Unlock()
 	a.server.CloseClientConnections()
-	a.await(c, func() bool { return !c.Told().PodsKnown })
-	assert.True(t, c.Told().Known, "the intent that was seen stays in force")
+	a.await(c, func() bool { return !c.State().PodsKnown })
+	assert.True(t, c.State().Known, "the intent that was seen stays in force")
 	a.mu.Lock()
 	a.refused = false
 	a.mu.Unlock()
-	a.await(c, func() bool { return c.Told().PodsKnown })
+	a.await(c, func() bool { return c.State().PodsKnown })
 }
 
 func TestPodsCountAMomentAfterTheLabelWasTakenOff(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{node.ReadyLabel: "true"}}})
 	c := a.connect()
-	assert.True(t, c.Told().Labelled)
+	assert.True(t, c.State().Labelled)
 	a.change(func(n *corev1.Node) { n.Labels = nil })
-	a.await(c, func() bool { return !c.Told().Labelled })
-	assert.False(t, c.Told().PodsKnown)
-	assert.Eventually(t, func() bool { return c.Told().PodsKnown }, time.Minute, 100*time.Millisecond)
+	a.await(c, func() bool { return !c.State().Labelled })
+	assert.False(t, c.State().PodsKnown)
+	assert.Eventually(t, func() bool { return c.State().PodsKnown }, time.Minute, 100*time.Millisecond)
 }
 
 func TestACredentialThatMayListNothingIsReplaced(t *testing.T) {
@@ -143,7 +143,7 @@ func TestACredentialThatMayListNothingIsReplaced(t *testing.T) {
 	running.Go(func() { c.Run(t.Context()) })
 	t.Cleanup(running.Wait)
 	require.NoError(t, os.WriteFile(file, append(replacement, ' '), 0o600))
-	other.await(c, func() bool { return c.Told().Intent != "" })
+	other.await(c, func() bool { return c.State().Intent != "" })
 }
 
 // A watch that was ended for a new credential sees nothing any more, whatever becomes of the new
@@ -159,10 +159,10 @@ func TestPodsAreNotKnownAfterTheCredentialWasReplacedByABadOne(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { c.Run(ctx) })
-	a.await(c, func() bool { return c.Told().PodsKnown })
+	a.await(c, func() bool { return c.State().PodsKnown })
 	require.NoError(t, os.WriteFile(file, []byte("no kubeconfig"), 0o600))
-	a.await(c, func() bool { return !c.Told().PodsKnown })
-	assert.Equal(t, "seen", c.Told().Intent)
+	a.await(c, func() bool { return !c.State().PodsKnown })
+	assert.Equal(t, "seen", c.State().Intent)
 	end()
 	running.Wait()
 }

@@ -77,19 +77,19 @@ func TestOnlyWhatTheAgentCordonedItUncordons(t *testing.T) {
 	a := newAPI(t, &corev1.Node{})
 	c := a.connect()
 	require.NoError(t, c.Cordon(t.Context(), "boot-1"))
-	assert.True(t, c.Told().Cordoned, "it knows before the watch does")
-	assert.Equal(t, "boot-1", c.Told().CordonedIn)
+	assert.True(t, c.State().Cordoned, "it knows before the watch does")
+	assert.Equal(t, "boot-1", c.State().CordonedIn)
 	require.NoError(t, c.Uncordon(t.Context()))
-	assert.False(t, c.Told().Cordoned)
-	assert.Empty(t, c.Told().CordonedIn)
+	assert.False(t, c.State().Cordoned)
+	assert.Empty(t, c.State().CordonedIn)
 
 	a.change(func(n *corev1.Node) { n.Spec.Unschedulable = true })
 	for range 2 {
 		require.NoError(t, c.Cordon(t.Context(), "boot-1"))
 		require.NoError(t, c.Uncordon(t.Context()))
 	}
-	assert.True(t, c.Told().Cordoned, "another person wants it so")
-	assert.Empty(t, c.Told().CordonedIn)
+	assert.True(t, c.State().Cordoned, "another person wants it so")
+	assert.Empty(t, c.State().CordonedIn)
 }
 
 func TestACordonThatAnotherHandWasFasterWithIsNotTheAgents(t *testing.T) {
@@ -98,8 +98,8 @@ func TestACordonThatAnotherHandWasFasterWithIsNotTheAgents(t *testing.T) {
 	c := a.connect()
 	a.meddle = func(n *corev1.Node) { n.Spec.Unschedulable = true }
 	require.NoError(t, c.Cordon(t.Context(), "boot-1"))
-	assert.True(t, c.Told().Cordoned)
-	assert.Empty(t, c.Told().CordonedIn)
+	assert.True(t, c.State().Cordoned)
+	assert.Empty(t, c.State().CordonedIn)
 }
 
 func TestWhatAnEvictionIsFor(t *testing.T) {
@@ -113,8 +113,8 @@ func TestWhatAnEvictionIsFor(t *testing.T) {
 		pod("done", "", corev1.PodSucceeded), pod("failed", "", corev1.PodFailed), daemon, static, ending)
 	a.guarded = map[string]bool{"guarded": true}
 	c := a.connect()
-	assert.Equal(t, []string{"ns/guarded", "ns/kata", "ns/plain"}, c.Told().Evictable)
-	assert.Equal(t, []string{"ns/ending"}, c.Told().Ending)
+	assert.Equal(t, []string{"ns/guarded", "ns/kata", "ns/plain"}, c.State().Evictable)
+	assert.Equal(t, []string{"ns/ending"}, c.State().Ending)
 	require.ErrorContains(t, c.Evict(t.Context()), "evicting pod ns/guarded: Cannot evict pod as it would violate the pod's disruption budget")
 	assert.Equal(t, []string{"guarded", "kata", "plain"}, a.evicted, "one that is guarded keeps no other, and is asked for once")
 }

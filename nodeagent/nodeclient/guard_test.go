@@ -15,8 +15,8 @@ func TestMissingPoliciesAreNoticedByATrialThatIsNotKept(t *testing.T) {
 	a := newAPI(t, annotated(node.IntentAnnotation, "an intent"))
 	a.unguarded = true
 	c := a.connect()
-	a.await(c, func() bool { return c.Told().Unguarded })
-	assert.Equal(t, "an intent", c.Told().Intent)
+	a.await(c, func() bool { return c.State().Unguarded })
+	assert.Equal(t, "an intent", c.State().Intent)
 	assert.Empty(t, a.written())
 }
 
@@ -25,5 +25,5 @@ func TestPoliciesThatRefuseTheTrialAreInForce(t *testing.T) {
 	a := newAPI(t, annotated(node.IntentAnnotation, "an intent"))
 	c := a.connect()
 	<-a.tried
-	assert.False(t, c.Told().Unguarded)
+	assert.False(t, c.State().Unguarded)
 }

@@ -37,7 +37,7 @@ func TestWhatTheKubeletSaysIsNewsWhileTheNodeIsInstalled(t *testing.T) {
 	a := newAPI(t, n)
 	c := a.connect()
 	says := func() cluster.Kubelet {
-		k := c.Told().Kubelet
+		k := c.State().Kubelet
 		k.Heartbeat = k.Heartbeat.UTC()
 		return k
 	}

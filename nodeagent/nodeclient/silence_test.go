@@ -19,7 +19,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/nodeclient"
 )
 
-// cable is a connection to a server that can be cut. Nobody is told: what is sent is lost, and
+// cable is a connection to a server that can be cut. No end learns of it: what is sent is lost, and
 // nothing is closed.
 type cable struct {
 	listener net.Listener
@@ -106,8 +106,8 @@ func TestAnAPIServerThatVanishesSilentlyIsNoticed(t *testing.T) {
 
 	line.cut.Store(true)
 	require.NoError(t, line.listener.Close())
-	a.await(c, func() bool { return !c.Told().PodsKnown })
-	assert.True(t, c.Told().Known, "what it said last stays")
+	a.await(c, func() bool { return !c.State().PodsKnown })
+	assert.True(t, c.State().Known, "what it said last stays")
 }
 
 func TestAnAPIServerThatDoesNotSayWhoWeAreIsAskedAgain(t *testing.T) {

@@ -30,8 +30,8 @@ func TestAKeptIntentThatIsNotAllowedAnyMoreIsAnIntentProblem(t *testing.T) {
 	require.NoError(t, record.Served{Payload: i.Payload, Slot: "v1"}.Save(files))
 	o := observer(m)
 	o.Self.AllowedPayloads = []string{"r.example/other"}
-	for _, told := range []cluster.Told{{}, {Known: true, PodsKnown: true}} {
-		f, err := o.Look(t.Context(), told)
+	for _, shown := range []cluster.State{{}, {Known: true, PodsKnown: true}} {
+		f, err := o.Look(t.Context(), shown)
 		require.NoError(t, err)
 		p := plan.For(f)
 		assert.Equal(t, node.PhaseInstalling, p.Phase)

@@ -19,13 +19,13 @@ func TestGuestsAndKernelsOnDiskAreFacts(t *testing.T) {
 	m := machine(t)
 	m.Kernels = []string{"6.13", "6.12", "6.11"}
 	put(t, m, map[string]string{host.GuestInitrd("a"): "", host.GuestDir("a") + "/" + host.GuestRecordFile: "", host.GuestInitrd("b"): "", host.GuestDir("stray"): "a file"})
-	f := look(t, m, cluster.Told{})
+	f := look(t, m, cluster.State{})
 	assert.Equal(t, []string{"6.13", "6.11"}, f.Host.Kernels, "without the running one")
 	assert.Equal(t, []plan.Guest{{Slot: "a", Whole: true}, {Slot: "b"}, {Slot: "stray"}}, f.Store.Guests)
 
 	o := observer(m)
 	o.Self.PayloadKernel = true
-	own, err := o.Look(t.Context(), cluster.Told{})
+	own, err := o.Look(t.Context(), cluster.State{})
 	require.NoError(t, err)
 	assert.Empty(t, own.Host.Kernels, "a payload's kernel is not among them")
 	assert.NotEqual(t, f.Host.Settings, own.Host.Settings, "and its slots are others")
@@ -40,7 +40,7 @@ func TestKernelsThatCannotBeListedStopNothing(t *testing.T) {
 	t.Parallel()
 	o := observer(machine(t))
 	o.Host.Guests = unlisted{}
-	f, err := o.Look(t.Context(), cluster.Told{})
+	f, err := o.Look(t.Context(), cluster.State{})
 	require.NoError(t, err)
 	assert.Empty(t, f.Host.Kernels)
 }

@@ -13,27 +13,27 @@ import (
 
 // intent prefers what the Node says. The disk's copy serves until the API server is there, and
 // stays in force while the Node says nothing, unless this node's settings have changed against it.
-func (o Observer) intent(told cluster.Told) (plan.Intent, error) {
+func (o Observer) intent(shown cluster.State) (plan.Intent, error) {
 	kept, err := record.LoadIntent(o.Host.Files)
 	if err != nil {
 		return plan.Intent{}, err
 	}
 	intent := plan.Intent{Wanted: kept, Kept: true}
-	if told.Problem != "" {
-		intent.Problem = told.Problem
+	if shown.Problem != "" {
+		intent.Problem = shown.Problem
 		return intent, nil
 	}
-	if told.Intent == "" {
-		intent.Cleared = told.Known
+	if shown.Intent == "" {
+		intent.Cleared = shown.Known
 		if kept != nil {
 			intent.Problem = o.refuses(kept.Payload)
 			kept.Prefetch = o.ahead(kept.Prefetch)
 		}
 		return intent, nil
 	}
-	said, err := node.DecodeIntent(told.Intent)
+	said, err := node.DecodeIntent(shown.Intent)
 	if err != nil {
-		intent.Problem, intent.ID = err.Error(), node.IntentID(told.Intent)
+		intent.Problem, intent.ID = err.Error(), node.IntentID(shown.Intent)
 		return intent, nil //nolint:nilerr // what is wrong with an intent is a fact, for the report
 	}
 	if problem := o.refuses(said.Payload); problem != "" {
@@ -42,7 +42,7 @@ func (o Observer) intent(told cluster.Told) (plan.Intent, error) {
 	}
 	said.Prefetch = o.ahead(said.Prefetch)
 	return plan.Intent{
-		Wanted: &said, Told: true, ID: said.ID,
+		Wanted: &said, Shown: true, ID: said.ID,
 		Kept: kept != nil && kept.ID == said.ID, Stale: kept != nil && kept.Prefetch != said.Prefetch,
 	}, nil
 }

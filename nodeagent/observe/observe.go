@@ -34,21 +34,21 @@ func (o Observer) now() time.Time {
 
 // Look returns the facts of this moment. It fails only where not knowing would make a plan
 // dangerous.
-func (o Observer) Look(ctx context.Context, told cluster.Told) (plan.Facts, error) {
-	f := plan.Facts{At: o.now(), Cluster: seen(told)}
+func (o Observer) Look(ctx context.Context, shown cluster.State) (plan.Facts, error) {
+	f := plan.Facts{At: o.now(), Cluster: seen(shown)}
 	for _, look := range []func() error{
-		func() (err error) { f.Intent, err = o.intent(told); return },
+		func() (err error) { f.Intent, err = o.intent(shown); return },
 		func() error { f.Host = o.host(); return nil },
 		func() (err error) { f.Host.RebootRequired, err = o.rebootRequired(); return },
 		func() (err error) { f.Rebooted, err = record.LoadRebooted(o.Host.Files); return },
 		func() (err error) { f.Store, err = o.store(ctx); return },
 		func() (err error) { f.Runtime, err = o.runtime(ctx); return },
 		func() error {
-			f.Cluster.BoundPods = append(f.Cluster.BoundPods, running(told, f.Runtime)...)
+			f.Cluster.BoundPods = append(f.Cluster.BoundPods, running(shown, f.Runtime)...)
 			return nil
 		},
 		func() (err error) { f.Slots, err = o.slots(f.Runtime); return },
-		func() (err error) { f.Packages, err = o.packages(ctx, told, f.Slots); return },
+		func() (err error) { f.Packages, err = o.packages(ctx, shown, f.Slots); return },
 		func() error { return o.Check(ctx, &f.Host, f.Runtime) },
 	} {
 		if err := look(); err != nil {
@@ -75,9 +75,9 @@ func (o Observer) Early() (f plan.Facts, err error) {
 
 // running returns the kata pods that CRI-O runs, as namespace/name, where no API server knows of
 // pods.
-func running(told cluster.Told, r plan.Runtime) (pods []string) {
+func running(shown cluster.State, r plan.Runtime) (pods []string) {
 	for _, s := range r.Sandboxes {
-		if told.Alone && s.Ready && slices.Contains(node.PodHandlers(), s.Handler) {
+		if shown.Alone && s.Ready && slices.Contains(node.PodHandlers(), s.Handler) {
 			pods = append(pods, s.Name)
 		}
 	}
@@ -85,10 +85,10 @@ func running(told cluster.Told, r plan.Runtime) (pods []string) {
 	return pods
 }
 
-func seen(told cluster.Told) plan.Cluster {
+func seen(shown cluster.State) plan.Cluster {
 	return plan.Cluster{
-		Alone: told.Alone, BoundPods: told.Pods, PodsKnown: told.PodsKnown, Labelled: told.Labelled, Busy: told.Busy, Unguarded: told.Unguarded,
-		Cordoned: told.Cordoned, CordonedIn: told.CordonedIn, Evictable: told.Evictable, Ending: told.Ending,
-		Kubelet: record.Kubelet(told.Kubelet),
+		Alone: shown.Alone, BoundPods: shown.Pods, PodsKnown: shown.PodsKnown, Labelled: shown.Labelled, Busy: shown.Busy, Unguarded: shown.Unguarded,
+		Cordoned: shown.Cordoned, CordonedIn: shown.CordonedIn, Evictable: shown.Evictable, Ending: shown.Ending,
+		Kubelet: record.Kubelet(shown.Kubelet),
 	}
 }

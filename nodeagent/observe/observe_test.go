@@ -48,10 +48,10 @@ func observer(m *hosttest.Machine) observe.Observer {
 	return observe.Observer{Host: m.Host(), Self: host.Identity{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service"}}
 }
 
-func look(t *testing.T, m *hosttest.Machine, told cluster.Told) plan.Facts {
+func look(t *testing.T, m *hosttest.Machine, shown cluster.State) plan.Facts {
 	t.Helper()
 	before := m.Changes
-	facts, err := observer(m).Look(t.Context(), told)
+	facts, err := observer(m).Look(t.Context(), shown)
 	require.NoError(t, err)
 	assert.Equal(t, before, m.Changes, "looking changes nothing")
 	return facts
@@ -77,10 +77,10 @@ func TestWithoutAClusterPodsAreThoseThatCRIORuns(t *testing.T) {
 		{ID: "3", Handler: node.Handler, Namespace: "ns", Name: "ended"},
 		{ID: "4", Handler: node.ProofHandler, Namespace: "kata-agent", Name: "proof", Ready: true},
 	}
-	f := look(t, m, cluster.Told{Known: true, PodsKnown: true, Alone: true})
+	f := look(t, m, cluster.State{Known: true, PodsKnown: true, Alone: true})
 	assert.Equal(t, []string{"ns/a", "ns/b", "ns/c"}, f.Cluster.BoundPods)
 	assert.True(t, f.Cluster.Alone)
-	assert.Empty(t, look(t, m, cluster.Told{Known: true, PodsKnown: true}).Cluster.BoundPods, "an API server knows better")
+	assert.Empty(t, look(t, m, cluster.State{Known: true, PodsKnown: true}).Cluster.BoundPods, "an API server knows better")
 }
 
 func TestAnIntentThatCannotBeReadIsAProblemAndForgetsNothing(t *testing.T) {
@@ -88,7 +88,7 @@ func TestAnIntentThatCannotBeReadIsAProblemAndForgetsNothing(t *testing.T) {
 	m := machine(t)
 	kept, document := intent("a", "")
 	put(t, m, map[string]string{host.IntentFile: document})
-	f := look(t, m, cluster.Told{Alone: true, Problem: "the intent file is not followed: chmod go-w it"})
+	f := look(t, m, cluster.State{Alone: true, Problem: "the intent file is not followed: chmod go-w it"})
 	assert.Equal(t, kept.ID, f.Intent.Wanted.ID)
 	assert.Equal(t, "the intent file is not followed: chmod go-w it", f.Intent.Problem)
 	assert.False(t, f.Intent.Cleared)
@@ -97,7 +97,7 @@ func TestAnIntentThatCannotBeReadIsAProblemAndForgetsNothing(t *testing.T) {
 func TestAFreshNode(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
-	fresh := look(t, m, cluster.Told{})
+	fresh := look(t, m, cluster.State{})
 	assert.WithinDuration(t, time.Now(), fresh.At, time.Minute)
 	fresh.At = time.Time{}
 	assert.Equal(t, plan.Facts{
@@ -129,47 +129,47 @@ func TestTheIntent(t *testing.T) {
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		disk  string
-		told  cluster.Told
+		shown cluster.State
 		check func(t *testing.T, f plan.Facts)
 	}{
-		"the disk's serves until the API server is there": {onDisk, cluster.Told{}, func(t *testing.T, f plan.Facts) {
+		"the disk's serves until the API server is there": {onDisk, cluster.State{}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, kept, f)
 			assert.True(t, f.Intent.Kept)
-			assert.False(t, f.Intent.Told || f.Intent.Cleared)
+			assert.False(t, f.Intent.Shown || f.Intent.Cleared)
 			assert.Empty(t, f.Intent.ID)
 		}},
-		"the Node's is the same, and has grants": {onDisk, cluster.Told{Known: true, Intent: granted}, func(t *testing.T, f plan.Facts) {
+		"the Node's is the same, and has grants": {onDisk, cluster.State{Known: true, Intent: granted}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, same, f)
-			assert.True(t, f.Intent.Kept && f.Intent.Told)
+			assert.True(t, f.Intent.Kept && f.Intent.Shown)
 		}},
-		"the Node's replaces the disk's": {onDisk, cluster.Told{Known: true, Intent: replaced}, func(t *testing.T, f plan.Facts) {
+		"the Node's replaces the disk's": {onDisk, cluster.State{Known: true, Intent: replaced}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, other, f)
 			assert.False(t, f.Intent.Kept)
 			assert.Equal(t, other.ID, f.Intent.ID)
 		}},
-		"another image to fetch ahead of time": {onDisk, cluster.Told{Known: true, Intent: fetching}, func(t *testing.T, f plan.Facts) {
+		"another image to fetch ahead of time": {onDisk, cluster.State{Known: true, Intent: fetching}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, more, f)
-			assert.True(t, f.Intent.Kept && f.Intent.Told && f.Intent.Stale)
+			assert.True(t, f.Intent.Kept && f.Intent.Shown && f.Intent.Stale)
 			assert.Equal(t, kept.ID, f.Intent.ID)
 		}},
-		"one that vanished stays in force": {onDisk, cluster.Told{Known: true}, func(t *testing.T, f plan.Facts) {
+		"one that vanished stays in force": {onDisk, cluster.State{Known: true}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, kept, f)
 			assert.True(t, f.Intent.Cleared)
-			assert.False(t, f.Intent.Told)
+			assert.False(t, f.Intent.Shown)
 		}},
-		"one that cannot be followed leaves the disk's in force": {onDisk, cluster.Told{Known: true, Intent: `{"version":9,"id":"x9"}`}, func(t *testing.T, f plan.Facts) {
+		"one that cannot be followed leaves the disk's in force": {onDisk, cluster.State{Known: true, Intent: `{"version":9,"id":"x9"}`}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assertFollows(t, kept, f)
 			assert.Contains(t, f.Intent.Problem, "version 9")
 			assert.Equal(t, "x9", f.Intent.ID)
-			assert.False(t, f.Intent.Told || f.Intent.Cleared)
+			assert.False(t, f.Intent.Shown || f.Intent.Cleared)
 		}},
-		"one on disk that cannot be read is as good as none": {"{torn", cluster.Told{}, func(t *testing.T, f plan.Facts) {
+		"one on disk that cannot be read is as good as none": {"{torn", cluster.State{}, func(t *testing.T, f plan.Facts) {
 			t.Helper()
 			assert.Nil(t, f.Intent.Wanted)
 		}},
@@ -178,7 +178,7 @@ func TestTheIntent(t *testing.T) {
 			t.Parallel()
 			m := machine(t)
 			put(t, m, map[string]string{host.IntentFile: c.disk})
-			c.check(t, look(t, m, c.told))
+			c.check(t, look(t, m, c.shown))
 		})
 	}
 }
@@ -198,7 +198,7 @@ func TestAHostThatCannotRunKataSaysWhy(t *testing.T) {
 	} {
 		m := machine(t)
 		change(t, m)
-		assert.Contains(t, look(t, m, cluster.Told{}).Host.Problem, says)
+		assert.Contains(t, look(t, m, cluster.State{}).Host.Problem, says)
 	}
 }
 
@@ -223,16 +223,16 @@ func TestRecordsAndLeftovers(t *testing.T) {
 		host.ServedFile:    `{"payload":"p","slot":"v"}`,
 		host.RestartedFile: `{"intent":"i","invocation":"c"}`,
 	})
-	f := look(t, m, cluster.Told{})
+	f := look(t, m, cluster.State{})
 	assert.Equal(t, &record.Served{Payload: "p", Slot: "v"}, f.Store.Served)
 	assert.Equal(t, record.Restarted{Intent: "i", Invocation: "c"}, f.Runtime.Restarted)
 	assert.Equal(t, []string{host.ServedFile, host.RestartedFile}, f.Store.Leftovers)
 
 	put(t, m, map[string]string{host.LacksFile: `{"invocation":"c2"}`})
-	assert.Equal(t, "c2", look(t, m, cluster.Told{}).Runtime.Lacks)
+	assert.Equal(t, "c2", look(t, m, cluster.State{}).Runtime.Lacks)
 
 	put(t, m, map[string]string{host.ServedFile: "edited by hand"})
-	f = look(t, m, cluster.Told{})
+	f = look(t, m, cluster.State{})
 	assert.Nil(t, f.Store.Served, "what cannot be read is as good as none")
 	assert.Contains(t, f.Store.Leftovers, host.ServedFile, "and goes with the rest")
 }
@@ -243,9 +243,9 @@ func TestTheDropIn(t *testing.T) {
 	content, err := handlers.DropIn()
 	require.NoError(t, err)
 	put(t, m, map[string]string{host.DropIn: "# touched\n" + string(content)})
-	assert.Equal(t, plan.DropIn{Exists: true, Right: true}, look(t, m, cluster.Told{}).Runtime.DropIn)
+	assert.Equal(t, plan.DropIn{Exists: true, Right: true}, look(t, m, cluster.State{}).Runtime.DropIn)
 	put(t, m, map[string]string{host.DropIn: string(content) + "x"})
-	assert.Equal(t, plan.DropIn{Exists: true}, look(t, m, cluster.Told{}).Runtime.DropIn)
+	assert.Equal(t, plan.DropIn{Exists: true}, look(t, m, cluster.State{}).Runtime.DropIn)
 }
 
 func TestImagesLinksAndFragments(t *testing.T) {
@@ -255,7 +255,7 @@ func TestImagesLinksAndFragments(t *testing.T) {
 	require.NoError(t, m.Files.Link(host.CurrentLink, host.Target("v1")))
 	require.NoError(t, m.Files.Link(host.ProofLink, "/elsewhere/v1"))
 	put(t, m, map[string]string{host.ConfigDir + "/b.toml": "b = 1", host.ConfigDir + "/a.toml": "a = 1", host.ConfigDir + "/a.toml.bak": "x", host.ConfigDir + "/.c.toml": "x", host.StoreDir + "/x": ""})
-	f := look(t, m, cluster.Told{Pods: []string{"ns/a"}, PodsKnown: true, Labelled: true, Busy: "somebody"})
+	f := look(t, m, cluster.State{Pods: []string{"ns/a"}, PodsKnown: true, Labelled: true, Busy: "somebody"})
 	assert.Equal(t, []plan.Image{{ID: "i", Digests: []string{"d"}, Platform: "p"}}, f.Store.Images)
 	assert.True(t, f.Store.Exists)
 	assert.Equal(t, "v1", f.Slots.Current)
@@ -271,7 +271,7 @@ func TestACRIOThatDoesNotRunIsNotAsked(t *testing.T) {
 	m := machine(t)
 	m.CRIO = host.Unit{ActiveState: "failed"}
 	m.Sandboxes = []host.Sandbox{{ID: "s", Handler: node.Handler}}
-	assert.Equal(t, plan.Runtime{}, look(t, m, cluster.Told{}).Runtime)
+	assert.Equal(t, plan.Runtime{}, look(t, m, cluster.State{}).Runtime)
 }
 
 func TestWhatCannotBeReadStopsThePlan(t *testing.T) {
@@ -279,14 +279,14 @@ func TestWhatCannotBeReadStopsThePlan(t *testing.T) {
 	for _, path := range []string{host.IntentFile, host.ServedFile, host.DropIn} {
 		m := machine(t)
 		require.NoError(t, os.MkdirAll(filepath.Join(m.Root, path), 0o755))
-		_, err := observer(m).Look(t.Context(), cluster.Told{})
+		_, err := observer(m).Look(t.Context(), cluster.State{})
 		require.ErrorContains(t, err, "observing the host: ", path)
 	}
 	m := machine(t)
 	o := observer(m)
 	o.Host.Processes = blind{o.Host.Processes}
 	put(t, m, map[string]string{host.SlotDir("v1") + "/x": ""})
-	_, err := o.Look(t.Context(), cluster.Told{})
+	_, err := o.Look(t.Context(), cluster.State{})
 	assert.ErrorContains(t, err, "no process table")
 }
 
@@ -299,7 +299,7 @@ func TestAFragmentThatCannotBeReadIsAFact(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
 	require.NoError(t, os.MkdirAll(filepath.Join(m.Root, host.ConfigDir, "a.toml"), 0o755))
-	f := look(t, m, cluster.Told{})
+	f := look(t, m, cluster.State{})
 	assert.Contains(t, f.Host.SettingsProblem, "reading configuration fragment a.toml: ")
 	assert.Empty(t, f.Host.Settings)
 }
@@ -311,7 +311,7 @@ func TestAnEditorsLockIsNoFragment(t *testing.T) {
 	for _, name := range []string{".#50-debug.toml", "60-dangling.toml"} {
 		require.NoError(t, os.Symlink("user@host.123:456", filepath.Join(m.Root, host.ConfigDir, name)))
 	}
-	f := look(t, m, cluster.Told{})
+	f := look(t, m, cluster.State{})
 	assert.Empty(t, f.Host.SettingsProblem)
 	assert.Equal(t, handlers.Fingerprint(nil), f.Host.Settings)
 }
@@ -323,7 +323,7 @@ func TestConflictsInTheRestOfCRIOsConfiguration(t *testing.T) {
 		host.CRIOConfig:                       "[crio.runtime]\ndefault_runtime = 'kata-oc'\n",
 		host.CRIOConfigDir + "/deep/99-other": "[crio.runtime.runtimes.kata-oc]\nruntime_path = '/usr/bin/crun'\n",
 	})
-	f := look(t, m, cluster.Told{})
+	f := look(t, m, cluster.State{})
 	assert.Equal(t, []plan.Conflict{
 		{File: host.CRIOConfig, Key: "crio.runtime.default_runtime", Default: true},
 		{File: host.CRIOConfigDir + "/deep/99-other", Key: "crio.runtime.runtimes.kata-oc"},
@@ -331,7 +331,7 @@ func TestConflictsInTheRestOfCRIOsConfiguration(t *testing.T) {
 	assert.Empty(t, f.Runtime.Refused)
 
 	require.NoError(t, os.Symlink("nowhere", filepath.Join(m.Root, host.CRIOConfigDir, ".half")))
-	assert.Contains(t, look(t, m, cluster.Told{}).Runtime.Refused, host.CRIOConfigDir+"/.half: ")
+	assert.Contains(t, look(t, m, cluster.State{}).Runtime.Refused, host.CRIOConfigDir+"/.half: ")
 }
 
 func TestPayloadsThatThisNodeDoesNotAllow(t *testing.T) {
@@ -343,9 +343,9 @@ func TestPayloadsThatThisNodeDoesNotAllow(t *testing.T) {
 		m := machine(t)
 		o := observer(m)
 		o.Self.AllowedPayloads = []string{prefix}
-		f, err := o.Look(t.Context(), cluster.Told{Known: true, Intent: document})
+		f, err := o.Look(t.Context(), cluster.State{Known: true, Intent: document})
 		require.NoError(t, err)
-		assert.Equal(t, allowed, f.Intent.Told, prefix)
+		assert.Equal(t, allowed, f.Intent.Shown, prefix)
 		assert.Equal(t, i.ID, f.Intent.ID, prefix)
 		assert.Equal(t, allowed, f.Intent.Problem == "", prefix)
 	}
@@ -355,9 +355,9 @@ func TestPayloadsThatThisNodeDoesNotAllow(t *testing.T) {
 	m := machine(t)
 	o := observer(m)
 	o.Self.AllowedPayloads = []string{"r.example/"}
-	f, err := o.Look(t.Context(), cluster.Told{Known: true, Intent: document})
+	f, err := o.Look(t.Context(), cluster.State{Known: true, Intent: document})
 	require.NoError(t, err)
-	assert.True(t, f.Intent.Told)
+	assert.True(t, f.Intent.Shown)
 	assert.Empty(t, f.Intent.Wanted.Prefetch, "what is not allowed is not fetched ahead of time either")
 }
 
@@ -387,7 +387,7 @@ func TestAStoreThatCannotBeReadBlindsNobody(t *testing.T) {
 	m := machine(t)
 	o := observer(m)
 	o.Host.Images = full{o.Host.Images}
-	f, err := o.Look(t.Context(), cluster.Told{})
+	f, err := o.Look(t.Context(), cluster.State{})
 	require.NoError(t, err)
 	assert.Equal(t, "no space left on device", f.Store.Problem)
 	assert.Equal(t, []plan.Image{{ID: "i1", Platform: "p"}}, f.Store.Images, "what can be mounted all the same is known")

@@ -25,8 +25,8 @@ const (
 // packages asks rpm-ostree, whose daemon may have to be started for it, only where an answer
 // counts: the agent has layered something, or a payload needs programs of its host. Where it does
 // not answer the facts say so: a payload that serves needs no answer.
-func (o Observer) packages(ctx context.Context, told cluster.Told, slots plan.Slots) (packages.Facts, error) {
-	f := packages.Facts{Operated: told.Operated || o.there(host.OperatorConfig), Complaint: told.Complaint, Allowed: o.Self.AllowLayering, Release: o.release()}
+func (o Observer) packages(ctx context.Context, shown cluster.State, slots plan.Slots) (packages.Facts, error) {
+	f := packages.Facts{Operated: shown.Operated || o.there(host.OperatorConfig), Complaint: shown.Complaint, Allowed: o.Self.AllowLayering, Release: o.release()}
 	f.QEMU, _ = vmm.QEMU(o.Self.Architecture).Find(o.Host.Files) //nolint:errcheck // the only error is that it is not there
 	f.Virtiofsd, _ = vmm.Virtiofsd().Find(o.Host.Files)          //nolint:errcheck // as above
 	var err error

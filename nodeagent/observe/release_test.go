@@ -18,7 +18,7 @@ import (
 func TestTheOperatingSystemIsThatOfOSRelease(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
-	release := func() host.Release { return look(t, m, cluster.Told{}).Packages.Release }
+	release := func() host.Release { return look(t, m, cluster.State{}).Packages.Release }
 	assert.Equal(t, host.Release{}, release())
 	put(t, m, map[string]string{"/usr/lib/os-release": "NAME=\"Red Hat Enterprise Linux CoreOS\"\nID=\"rhcos\"\nID_LIKE=\"rhel fedora\"\nVERSION=\"418.94.202501\"\nVERSION_ID=\"4.18\"\nVARIANT_ID=coreos\n"})
 	want := host.Release{ID: "rhcos", Version: "4.18", Variant: "coreos"}

@@ -62,7 +62,7 @@ func TestAVersionIsWhatItsDirectorySays(t *testing.T) {
 			c.change(t, m)
 			want := whole
 			c.want(&want)
-			assert.Equal(t, []plan.Slot{want}, look(t, m, cluster.Told{}).Slots.All)
+			assert.Equal(t, []plan.Slot{want}, look(t, m, cluster.State{}).Slots.All)
 		})
 	}
 }
@@ -130,7 +130,7 @@ func TestWhoHoldsAVersion(t *testing.T) {
 			prepare(t, m, "v2")
 			put(t, m, map[string]string{host.DropIn: "x"})
 			c.change(m)
-			slots := look(t, m, cluster.Told{}).Slots.All
+			slots := look(t, m, cluster.State{}).Slots.All
 			require.Len(t, slots, 2)
 			assert.Equal(t, c.v1, slots[0].Holders)
 			assert.Equal(t, c.v2, slots[1].Holders)
@@ -165,7 +165,7 @@ func TestASandboxOfTwoVersionsIsNoticed(t *testing.T) {
 			prepare(t, m, "v2")
 			put(t, m, map[string]string{host.DropIn: "x", path.Join(host.GuestDir("v2"), "initrd"): ""})
 			m.Processes, m.Sandboxes = c.processes, []host.Sandbox{{ID: "0123abcd", Handler: node.Handler, Namespace: "ns", Name: "pod", Ready: !c.ended}}
-			f := look(t, m, cluster.Told{})
+			f := look(t, m, cluster.State{})
 			assert.Equal(t, c.want, f.Slots.Mixed)
 			assert.Equal(t, len(c.want) > 0, f.Slots.All[1].Holders != nil && plan.For(f).Notice != "")
 		})
@@ -177,7 +177,7 @@ func TestASilentCRIOHoldsNothingBeforeItWasToldOfOurHandlers(t *testing.T) {
 	m := machine(t)
 	prepare(t, m, "v1")
 	m.Silent = true
-	f := look(t, m, cluster.Told{})
+	f := look(t, m, cluster.State{})
 	assert.False(t, f.Runtime.Answers)
 	assert.Empty(t, f.Slots.All[0].Holders)
 }

@@ -28,7 +28,7 @@ func TestAnArmedNodeIsInstalledWithoutARestartOfCRIO(t *testing.T) {
 	w := armed(t)
 	wanted := install("a")
 	wanted.Grants = node.Grants{}
-	w.facts.Intent = plan.Intent{Wanted: wanted, Told: true}
+	w.facts.Intent = plan.Intent{Wanted: wanted, Shown: true}
 	done, last := w.settle(t)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 	assert.NotContains(t, done, plan.RestartCRIO)
@@ -66,10 +66,10 @@ func TestANodeThatIsArmedNoMoreAsksWhatIsWanted(t *testing.T) {
 	w := armed(t)
 	w.facts.Host.Armed = false
 	assert.Equal(t, node.PhaseInstalling, plan.For(w.facts).Phase)
-	w.facts.Intent = plan.Intent{Wanted: absent(), Told: true}
+	w.facts.Intent = plan.Intent{Wanted: absent(), Shown: true}
 	done, _ := w.settle(t)
 	assert.Contains(t, done, plan.RemoveDropIn)
-	w.facts.Intent.Told, w.facts.Intent.Cleared = false, true
+	w.facts.Intent.Shown, w.facts.Intent.Cleared = false, true
 	_, last := w.settle(t)
 	assert.Equal(t, node.PhaseIdle, last.Phase)
 }

@@ -11,7 +11,7 @@ import (
 // BenchmarkFor is what one decision costs, on a node that installs its first payload.
 func BenchmarkFor(b *testing.B) {
 	facts := plan.Facts{
-		Intent:  plan.Intent{Wanted: install("a"), Told: true},
+		Intent:  plan.Intent{Wanted: install("a"), Shown: true},
 		Runtime: plan.Runtime{Active: true, Invocation: "c1"},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
 	}

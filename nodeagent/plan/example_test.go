@@ -13,7 +13,7 @@ import (
 func ExampleFor() {
 	intent := node.Intent{State: node.StateInstalled, Payload: "registry.example.com/kata@sha256:" + repeat("a")}.Identify("node-uid")
 	p := plan.For(plan.Facts{
-		Intent:  plan.Intent{Wanted: &intent, Told: true},
+		Intent:  plan.Intent{Wanted: &intent, Shown: true},
 		Runtime: plan.Runtime{Active: true, Invocation: "c1"},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
 	})

@@ -64,9 +64,9 @@ type Intent struct {
 	// Kept is whether the disk has an intent of Wanted's id; Stale is whether that one names
 	// another image to fetch ahead of time.
 	Kept, Stale bool
-	// Told is whether the API server shows that intent on the Node right now; grants count only
+	// Shown is whether the API server shows that intent on the Node right now; grants count only
 	// then.
-	Told bool
+	Shown bool
 	// Cleared is whether the API server shows a Node without any intent.
 	Cleared bool
 	// Problem says why the intent on the Node cannot be followed.

@@ -57,7 +57,7 @@ func down(r Runtime) string {
 // not use it at once does not keep it from another one.
 func (w *way) restart() bool {
 	f := w.facts
-	granted := f.Intent.Told && f.Intent.Wanted.Grants.RestartCRIO == f.Host.BootID
+	granted := f.Intent.Shown && f.Intent.Wanted.Grants.RestartCRIO == f.Host.BootID
 	used := f.Runtime.Restarted.Intent == f.Intent.Wanted.ID && f.Runtime.Restarted.Invocation != f.Runtime.Invocation
 	switch {
 	case f.Runtime.DropIn.Hidden != "":

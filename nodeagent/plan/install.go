@@ -40,7 +40,7 @@ func (p *planner) install() {
 // disk has to know of it, or the next boot would delete it.
 func (p *planner) prefetch() {
 	f := p.facts
-	if p.plan.Phase != node.PhaseInstalled || !f.Intent.Told {
+	if p.plan.Phase != node.PhaseInstalled || !f.Intent.Shown {
 		return
 	}
 	var steps []Step

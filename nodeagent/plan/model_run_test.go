@@ -111,11 +111,11 @@ func (m *model) unsound() string {
 		return "SERVES under a conflict"
 	case f.Intent.Problem != "" && p.Phase == node.PhaseInstalled:
 		return "CLAIMS Installed for an intent that cannot be read"
-	case p.Phase == node.PhaseInstalled && f.Intent.Told && (!m.crio.has || m.crio.foreign):
+	case p.Phase == node.PhaseInstalled && f.Intent.Shown && (!m.crio.has || m.crio.foreign):
 		return "CLAIMS Installed while CRI-O has not our handlers"
-	case p.Phase == node.PhaseInstalled && f.Intent.Told && !slices.Equal(f.Usable(), f.Intent.Wanted.Handlers):
+	case p.Phase == node.PhaseInstalled && f.Intent.Shown && !slices.Equal(f.Usable(), f.Intent.Wanted.Handlers):
 		return "CLAIMS Installed without a handler that is wanted"
-	case p.Phase == node.PhaseInstalled && f.Intent.Told && m.restarted.Before != nil && m.restarted.Invocation != m.invocation():
+	case p.Phase == node.PhaseInstalled && f.Intent.Shown && m.restarted.Before != nil && m.restarted.Invocation != m.invocation():
 		return "CLAIMS Installed before all has come back after its restart of CRI-O"
 	case p.Phase == node.PhaseInstalled && f.Unfit() != "":
 		return "CLAIMS Installed on a host that cannot run the payload"

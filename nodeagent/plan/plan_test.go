@@ -51,7 +51,7 @@ func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
 	for name, change := range map[string]func(*plan.Facts){
 		"none":            func(f *plan.Facts) { f.Intent.Wanted.Grants.RestartCRIO = "" },
 		"of another boot": func(f *plan.Facts) { f.Intent.Wanted.Grants.RestartCRIO = "b0" },
-		"from disk":       func(f *plan.Facts) { f.Intent.Told = false },
+		"from disk":       func(f *plan.Facts) { f.Intent.Shown = false },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -191,7 +191,7 @@ func TestARebootIntoAnotherKernelProvesFirst(t *testing.T) {
 func TestIntentThatVanishedKeepsWhatIsThere(t *testing.T) {
 	t.Parallel()
 	w := installed(t, "a")
-	w.facts.Intent.Told, w.facts.Intent.Cleared = false, true
+	w.facts.Intent.Shown, w.facts.Intent.Cleared = false, true
 	assert.Equal(t, plan.Plan{Phase: node.PhaseInstalled}, plan.For(w.facts))
 }
 
@@ -201,7 +201,7 @@ func TestAnIntentThatCannotBeReadTouchesNothingAndIsNotAnsweredWithInstalled(t *
 		w    world
 		want node.Phase
 	}{"installed": {installed(t, "a"), node.PhaseInstalling}, "fresh": {booted(nil), node.PhaseIdle}} {
-		c.w.facts.Intent.Problem, c.w.facts.Intent.Told = "not a JSON document", false
+		c.w.facts.Intent.Problem, c.w.facts.Intent.Shown = "not a JSON document", false
 		p := plan.For(c.w.facts)
 		assert.Empty(t, p.Lines, name)
 		assert.Empty(t, p.Tidy, name)

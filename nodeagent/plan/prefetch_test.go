@@ -36,7 +36,7 @@ func TestWhatIsFetchedAheadOfTimeIsTheLastOfAll(t *testing.T) {
 		assert.NotContains(t, []plan.Kind{plan.Prefetch, plan.DeleteImage}, s.Kind, "a boot without API server fetches and deletes nothing")
 	}
 	w.settle(t)
-	w.facts.Intent.Wanted, w.facts.Intent.Told, w.facts.Intent.Kept = install("c"), true, false
+	w.facts.Intent.Wanted, w.facts.Intent.Shown, w.facts.Intent.Kept = install("c"), true, false
 	done, last = w.settle(t)
 	assert.NotContains(t, done, plan.Pull, "it is there when it is wanted")
 	assert.Equal(t, node.PhaseInstalled, last.Phase)

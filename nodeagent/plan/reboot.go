@@ -52,7 +52,7 @@ func (p *planner) serves() bool {
 // made unschedulable stays so.
 func (p *planner) leave() []Step {
 	f := p.facts
-	granted := p.plan.Reboot != "" && p.serves() && f.Intent.Told && f.Intent.Wanted.Grants.Reboot == f.Host.BootID
+	granted := p.plan.Reboot != "" && p.serves() && f.Intent.Shown && f.Intent.Wanted.Grants.Reboot == f.Host.BootID
 	switch {
 	case f.Cluster.Busy != "":
 		return nil

@@ -32,7 +32,7 @@ func TestRemovalIsForgottenWhenTheControllerHasClearedTheNode(t *testing.T) {
 	t.Parallel()
 	w := removing(t)
 	w.settle(t)
-	w.facts.Intent.Told, w.facts.Intent.Cleared = false, true
+	w.facts.Intent.Shown, w.facts.Intent.Cleared = false, true
 	done, last := w.settle(t)
 	assert.Equal(t, []plan.Kind{plan.Forget}, done)
 	assert.Equal(t, node.PhaseIdle, last.Phase)
@@ -154,7 +154,7 @@ func TestRemovalOfNothingAnswersAtOnce(t *testing.T) {
 func TestRemovalThatVanishedGoesOn(t *testing.T) {
 	t.Parallel()
 	w := removing(t)
-	w.facts.Intent.Told, w.facts.Intent.Cleared = false, true
+	w.facts.Intent.Shown, w.facts.Intent.Cleared = false, true
 	done, last := w.settle(t)
 	assert.Contains(t, done, plan.Clear)
 	assert.Equal(t, node.PhaseIdle, last.Phase)

@@ -74,7 +74,7 @@ func (w *world) startCRIO(invocation string) {
 func booted(wanted *node.Intent) world {
 	return world{plan.Facts{
 		Host:    plan.Host{BootID: bootID, Kernel: kernel},
-		Intent:  plan.Intent{Wanted: wanted, Told: wanted != nil},
+		Intent:  plan.Intent{Wanted: wanted, Shown: wanted != nil},
 		Cluster: plan.Cluster{PodsKnown: true},
 		Runtime: plan.Runtime{Active: true, Invocation: "c1", Answers: true},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
@@ -228,7 +228,7 @@ func installed(t *testing.T, digit string) world {
 // reboot forgets what a reboot forgets.
 func (w *world) reboot() {
 	f := &w.facts
-	f.Host.BootID, f.Intent.Told, f.Cluster.PodsKnown = "b2", false, false
+	f.Host.BootID, f.Intent.Shown, f.Cluster.PodsKnown = "b2", false, false
 	f.Slots = plan.Slots{Current: plan.Pending, Proof: plan.Pending}
 	f.Runtime = plan.Runtime{DropIn: f.Runtime.DropIn}
 }

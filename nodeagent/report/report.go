@@ -106,7 +106,7 @@ func ping(f plan.Facts, before node.Report) time.Time {
 	switch wanted := f.Intent.Wanted; {
 	case wanted == nil || wanted.State != node.StateInstalled:
 		return time.Time{}
-	case f.Intent.Told:
+	case f.Intent.Shown:
 		return wanted.Ping
 	default:
 		return before.Ping

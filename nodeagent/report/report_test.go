@@ -30,7 +30,7 @@ func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 5, time.FixedZone
 func serving() plan.Facts {
 	return plan.Facts{
 		Host:    plan.Host{BootID: "boot", Architecture: "amd64"},
-		Intent:  plan.Intent{Wanted: &node.Intent{ID: "i1", State: node.StateInstalled, Payload: payload("a")}, ID: "i1", Told: true},
+		Intent:  plan.Intent{Wanted: &node.Intent{ID: "i1", State: node.StateInstalled, Payload: payload("a")}, ID: "i1", Shown: true},
 		Cluster: plan.Cluster{PodsKnown: true, BoundPods: []string{"ns/pod"}},
 		Slots: plan.Slots{Current: "va", Proof: "va", All: []plan.Slot{
 			{ID: "va", Origin: record.Origin{Payload: payload("a"), Platform: digest("c"), Release: "1.1"}, Mounted: true, Verified: &record.Verified{}, Configured: true},
@@ -56,7 +56,7 @@ func TestAPingIsRepeatedWhileAnInstallationIsWanted(t *testing.T) {
 		assert.Equal(t, noon(), report.Make(f, plan.Plan{Phase: phase}, nil, before, noon()).Ping)
 	}
 	assert.Equal(t, before.Ping, report.Blind(before, host.Identity{}, errors.New("no host"), noon()).Ping, "an agent that cannot observe its host is no good one")
-	f.Intent.Told = false
+	f.Intent.Shown = false
 	assert.Equal(t, before.Ping, report.Make(f, plan.Plan{Phase: node.PhaseInstalled}, nil, before, noon()).Ping, "the copy on disk may be older than what was answered")
 	f.Intent.Wanted.State = node.StateAbsent
 	assert.Zero(t, report.Make(f, plan.Plan{Phase: node.PhaseBlocked}, nil, before, noon()).Ping)
@@ -124,7 +124,7 @@ func TestReport(t *testing.T) {
 			change: func(f *plan.Facts) { f.Slots.Current = plan.Pending },
 			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Empty(t, r.Payload+r.Platform+r.PayloadVersion) },
 		},
-		"bound pods are told while they are waited for": {
+		"bound pods are named while they are waited for": {
 			change: func(f *plan.Facts) { f.Intent.Wanted = &node.Intent{ID: "i2", State: node.StateAbsent} },
 			check: func(t *testing.T, r node.Report) {
 				t.Helper()
@@ -138,16 +138,16 @@ func TestReport(t *testing.T) {
 			check: func(t *testing.T, r node.Report) { t.Helper(); assert.Positive(t, r.BoundPods.Count) },
 		},
 		"an intent that vanished is still answered": {
-			change: func(f *plan.Facts) { f.Intent.Told, f.Intent.ID, f.Intent.Cleared = false, "", true },
+			change: func(f *plan.Facts) { f.Intent.Shown, f.Intent.ID, f.Intent.Cleared = false, "", true },
 			check:  func(t *testing.T, r node.Report) { t.Helper(); assert.Equal(t, "i1", r.IntentID) },
 		},
 		"a removal that the controller has cleared is not": {
 			change: func(f *plan.Facts) {
-				f.Intent.Wanted, f.Intent.Told, f.Intent.ID, f.Intent.Cleared = &node.Intent{ID: "i2", State: node.StateAbsent}, false, "", true
+				f.Intent.Wanted, f.Intent.Shown, f.Intent.ID, f.Intent.Cleared = &node.Intent{ID: "i2", State: node.StateAbsent}, false, "", true
 			},
 			check: func(t *testing.T, r node.Report) { t.Helper(); assert.Empty(t, r.IntentID) },
 		},
-		"a failed step is told": {
+		"a failed step is reported": {
 			failure: failed,
 			check: func(t *testing.T, r node.Report) {
 				t.Helper()

@@ -35,9 +35,9 @@ func two() hosttest.Payload {
 // bench takes passes on a machine, as the agent does.
 type bench struct {
 	*hosttest.Machine
-	told cluster.Told
-	self host.Identity
-	said []string
+	shown cluster.State
+	self  host.Identity
+	said  []string
 	// layering are the numbers of the changes that steps about packages have made.
 	layering []int
 	// mayReboot is the boot that the intent's grant names, guarded why no pod is evicted.
@@ -58,7 +58,7 @@ func newBench(t *testing.T) *bench {
 	for _, p := range []hosttest.Payload{one(), two()} {
 		m.Registry[p.Reference()] = p
 	}
-	return &bench{Machine: m, told: cluster.Told{Known: true, PodsKnown: true}, self: host.Identity{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service", ProofTimeout: 100 * time.Second}}
+	return &bench{Machine: m, shown: cluster.State{Known: true, PodsKnown: true}, self: host.Identity{BootID: bootID, Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service", ProofTimeout: 100 * time.Second}}
 }
 
 // want puts an intent on the Node, with a grant.
@@ -68,7 +68,7 @@ func (b *bench) want(t *testing.T, i node.Intent) {
 	i.Grants.RestartCRIO, i.Grants.Reboot = bootID, b.mayReboot
 	document, err := i.Encode()
 	require.NoError(t, err)
-	b.told.Intent = document
+	b.shown.Intent = document
 }
 
 func installing(p hosttest.Payload) node.Intent {
@@ -81,7 +81,7 @@ func (b *bench) runner() step.Runner {
 
 func (b *bench) look(t *testing.T) plan.Facts {
 	t.Helper()
-	facts, err := observe.Observer{Host: b.Host(), Self: b.self}.Look(t.Context(), b.told)
+	facts, err := observe.Observer{Host: b.Host(), Self: b.self}.Look(t.Context(), b.shown)
 	require.NoError(t, err)
 	return facts
 }

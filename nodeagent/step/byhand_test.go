@@ -37,7 +37,7 @@ func byHand(t *testing.T) (*bench, state) {
 	t.Helper()
 	b := newBench(t)
 	fresh := b.state(t)
-	b.told.Alone, b.told.Cordoned = true, true
+	b.shown.Alone, b.shown.Cordoned = true, true
 	b.want(t, installing(two()))
 	_, last := b.settle(t)
 	require.Equal(t, node.PhaseInstalled, last.Phase, last.Wait)

@@ -60,7 +60,7 @@ func TestAWholeLife(t *testing.T) {
 	assert.Equal(t, "a base6.13 [virtiofs]", states[2].files[next[1:]], "the next boot has its guest")
 	assert.Equal(t, 2, b.Starts, "CRI-O starts at boot and for the first installation")
 
-	b.told.Intent = ""
+	b.shown.Intent = ""
 	_, last := b.settle(t)
 	assert.Equal(t, node.PhaseIdle, last.Phase)
 	gone := b.state(t)

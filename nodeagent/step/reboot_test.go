@@ -23,8 +23,8 @@ type drain struct{ b *bench }
 
 func (d drain) Cordon(_ context.Context, boot string) error {
 	return d.b.Change("cordon", func() error {
-		if !d.b.told.Cordoned {
-			d.b.told.Cordoned, d.b.told.CordonedIn = true, boot
+		if !d.b.shown.Cordoned {
+			d.b.shown.Cordoned, d.b.shown.CordonedIn = true, boot
 		}
 		return nil
 	})
@@ -32,8 +32,8 @@ func (d drain) Cordon(_ context.Context, boot string) error {
 
 func (d drain) Uncordon(context.Context) error {
 	return d.b.Change("uncordon", func() error {
-		if d.b.told.CordonedIn != "" {
-			d.b.told.Cordoned, d.b.told.CordonedIn = false, ""
+		if d.b.shown.CordonedIn != "" {
+			d.b.shown.Cordoned, d.b.shown.CordonedIn = false, ""
 		}
 		return nil
 	})
@@ -42,7 +42,7 @@ func (d drain) Uncordon(context.Context) error {
 func (d drain) Evict(context.Context) error {
 	return d.b.Change("evict", func() error {
 		if d.b.guarded == nil {
-			d.b.told.Evictable = nil
+			d.b.shown.Evictable = nil
 		}
 		return d.b.guarded
 	})
@@ -56,7 +56,7 @@ func needsReboot(t *testing.T) *bench {
 	b := newBench(t)
 	b.want(t, installing(one()))
 	b.settle(t)
-	b.told.Evictable = []string{"ns/pod"}
+	b.shown.Evictable = []string{"ns/pod"}
 	b.asks(t, kernelUpdate)
 	return b
 }
@@ -74,8 +74,8 @@ func (b *bench) goesDown(t *testing.T) (done []plan.Kind) {
 	t.Helper()
 	done, last := b.settle(t)
 	require.True(t, b.GoingDown, "done %v, waits for %q: %v", done, last.Leaving, last.Problem)
-	assert.True(t, b.told.Cordoned)
-	assert.Empty(t, b.told.Evictable)
+	assert.True(t, b.shown.Cordoned)
+	assert.Empty(t, b.shown.Evictable)
 	return done
 }
 
@@ -98,7 +98,7 @@ func TestANodeIsDrainedRebootedAndPutBackIntoService(t *testing.T) {
 	assert.Equal(t, plan.Uncordon, done[0], "pods need not wait for the payload: the label and CRI-O say what they may use")
 	assert.Contains(t, done, plan.ForgetReboot)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
-	assert.False(t, b.told.Cordoned)
+	assert.False(t, b.shown.Cordoned)
 	assert.NotContains(t, b.state(t).files, host.RebootedFile[1:])
 }
 
@@ -111,8 +111,8 @@ func TestAnAgentThatDiesAroundAnyChangeOfARebootGetsToTheSameEnd(t *testing.T) {
 		b.goesDown(t)
 		_, last := b.comesUp(t)
 		require.Equal(t, node.PhaseInstalled, last.Phase, "waits for %q: %v", last.Wait, last.Problem)
-		assert.False(t, b.told.Cordoned)
-		assert.Empty(t, b.told.CordonedIn)
+		assert.False(t, b.shown.Cordoned)
+		assert.Empty(t, b.shown.CordonedIn)
 		return b.state(t)
 	}
 	whole := needsReboot(t)
@@ -151,7 +151,7 @@ func TestARebootThatDidNotHelpIsNotRepeated(t *testing.T) {
 	assert.Contains(t, last.Problem.Message, kernelUpdate)
 	assert.Empty(t, last.Reboot, "it asks for no grant")
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
-	assert.False(t, b.told.Cordoned, "it serves")
+	assert.False(t, b.shown.Cordoned, "it serves")
 
 	b.asks(t, "firmware")
 	assert.Contains(t, b.goesDown(t), plan.RebootNode, "another reason is another reboot")
@@ -189,16 +189,16 @@ func TestTheNodeOfAGrantThatIsTakenBackServesAgain(t *testing.T) {
 	b.want(t, installing(one()))
 	done, _ := b.settle(t)
 	assert.Equal(t, []plan.Kind{plan.Uncordon}, done)
-	assert.False(t, b.told.Cordoned)
+	assert.False(t, b.shown.Cordoned)
 }
 
 func TestACordonOfAnotherPersonOutlastsTheReboot(t *testing.T) {
 	t.Parallel()
 	b := needsReboot(t)
-	b.told.Cordoned = true
+	b.shown.Cordoned = true
 	assert.Equal(t, []plan.Kind{plan.Drain, plan.RebootNode}, b.goesDown(t))
 	done, last := b.comesUp(t)
 	assert.NotContains(t, done, plan.Uncordon)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
-	assert.True(t, b.told.Cordoned)
+	assert.True(t, b.shown.Cordoned)
 }

@@ -46,10 +46,10 @@ func TestACRIOThatWouldNotStartAgainIsLeftRunning(t *testing.T) {
 func TestWhatTheNodeHadIsNotedBeforeTheRestartAndForgottenOnceItIsThere(t *testing.T) {
 	t.Parallel()
 	b, s, _ := stopped(t, plan.RestartCRIO)
-	b.told.Kubelet = cluster.Kubelet{Ready: true, Heartbeat: time.Unix(1, 0).UTC(), Resources: map[string]int64{"example.com/device": 2}}
+	b.shown.Kubelet = cluster.Kubelet{Ready: true, Heartbeat: time.Unix(1, 0).UTC(), Resources: map[string]int64{"example.com/device": 2}}
 	require.NoError(t, b.runner().Run(t.Context(), s, b.look(t)))
-	assert.Equal(t, record.Kubelet(b.told.Kubelet), *b.look(t).Runtime.Restarted.Before)
-	b.told.Kubelet.Heartbeat = time.Unix(2, 0)
+	assert.Equal(t, record.Kubelet(b.shown.Kubelet), *b.look(t).Runtime.Restarted.Before)
+	b.shown.Kubelet.Heartbeat = time.Unix(2, 0)
 	_, last := b.settle(t)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 	assert.Nil(t, b.look(t).Runtime.Restarted.Before)

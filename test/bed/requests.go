@@ -12,7 +12,7 @@ import (
 )
 
 // Requests returns what the API server answered to the node's credential so far, one event per
-// request. Programs on the node are told apart by their user agent.
+// request. Programs on the node are distinguished by their user agent.
 func (n *Node) Requests() ([]auditv1.Event, error) {
 	requests, err := n.cluster.Requests(func(user string) bool { return user == "system:node:"+n.Name() })
 	if err != nil {

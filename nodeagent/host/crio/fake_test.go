@@ -35,7 +35,7 @@ type fake struct {
 	ran       *cri.RunPodSandboxRequest
 	refuse    map[string]error // by call
 	config    string
-	driver    *cri.CgroupDriver // none is told where it is nil
+	driver    *cri.CgroupDriver // nil is no answer
 	broken    map[string]error  // statuses, by sandbox
 	hang      bool
 	verbose   string // in place of the sandbox's container in its verbose status

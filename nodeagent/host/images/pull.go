@@ -125,9 +125,9 @@ func (s *Store) attempt(ctx context.Context, t transfer, partial bool) (string, 
 
 func (s *Store) bring(ctx context.Context, t transfer, to, from types.ImageReference, options *copy.Options) (string, error) {
 	events := make(chan types.ProgressProperties)
-	told := make(chan struct{})
-	go func() { defer close(told); tell(events, t.progress, t.guard, s.staged) }()
-	defer func() { close(events); <-told }()
+	shown := make(chan struct{})
+	go func() { defer close(shown); tell(events, t.progress, t.guard, s.staged) }()
+	defer func() { close(events); <-shown }()
 	var resolved types.ImageReference
 	options.Progress, options.ReportResolvedReference = events, &resolved
 	if _, err := copy.Image(ctx, t.policy, to, from, options); err != nil {

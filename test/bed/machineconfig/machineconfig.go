@@ -72,7 +72,7 @@ func Golden() (c Config, err error) {
 }
 
 // Apply writes everything to a node, which may be off, and enables the units. One that runs has to
-// be told to reload.
+// be asked to reload.
 func (c Config) Apply(ctx context.Context, m *machine.Machine) error {
 	for _, f := range c.Spec.Config.Storage.Files {
 		content, err := f.content()

@@ -59,7 +59,7 @@ func Load(path string) (Config, error) {
 	return c, c.check()
 }
 
-// AdmitsHostNetwork returns ErrHostNetwork unless the shim was told to stay out of networking
+// AdmitsHostNetwork returns ErrHostNetwork unless the shim is configured to stay out of networking
 // altogether.
 func (c Config) AdmitsHostNetwork() error {
 	if c.Runtime.DisableNewNetNS {

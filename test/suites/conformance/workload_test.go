@@ -21,8 +21,8 @@ import (
 	"github.com/kata-node/kata-node/test/bed/images"
 )
 
-// untilTerminated writes to both streams and ends with a code of its own when it is told to.
-const untilTerminated = `echo to stdout; echo to stderr >&2; trap 'echo told to end; exit 7' TERM; while :; do sleep 0.1; done`
+// untilTerminated writes to both streams and ends with a code of its own on SIGTERM.
+const untilTerminated = `echo to stdout; echo to stderr >&2; trap 'echo asked to end; exit 7' TERM; while :; do sleep 0.1; done`
 
 // pod is a sandbox of handler "kata" below CRI-O.
 type pod struct {
@@ -123,7 +123,7 @@ func TestAContainerRunsLogsExecutesAndEnds(t *testing.T) {
 
 	_, err = p.cri.StopContainer(t.Context(), &runtimeapi.StopContainerRequest{ContainerId: c, Timeout: int64(patience / time.Second)})
 	require.NoError(t, err)
-	p.requireLog("stdout F told to end")
+	p.requireLog("stdout F asked to end")
 	assert.Equal(t, runtimeapi.ContainerState_CONTAINER_EXITED, p.status(c).GetState())
 	assert.EqualValues(t, 7, p.status(c).GetExitCode())
 	p.remove(c)

@@ -58,7 +58,7 @@ func TestAFurtherHandlerIsNamedUnderPods(t *testing.T) {
 // usable are the further handlers that pods can use on a node.
 func (m *machine) usable() []string {
 	m.t.Helper()
-	f, err := observe.Observer{Host: m.host.Host(), Self: m.self}.Look(m.t.Context(), cluster.Told{Known: true, Intent: m.now.annotations[node.IntentAnnotation]})
+	f, err := observe.Observer{Host: m.host.Host(), Self: m.self}.Look(m.t.Context(), cluster.State{Known: true, Intent: m.now.annotations[node.IntentAnnotation]})
 	require.NoError(m.t, err)
 	return f.Usable()
 }

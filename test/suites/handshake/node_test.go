@@ -144,10 +144,10 @@ func (m *machine) agent(behind int) {
 		m.fails(seen)
 		return
 	}
-	told := cluster.Told{
+	shown := cluster.State{
 		Known: true, PodsKnown: true, Labelled: seen.labelled(), Pods: seen.pods, Intent: seen.annotations[node.IntentAnnotation],
 	}
-	f, err := observe.Observer{Host: m.host.Host(), Self: m.self}.Look(m.t.Context(), told)
+	f, err := observe.Observer{Host: m.host.Host(), Self: m.self}.Look(m.t.Context(), shown)
 	require.NoError(m.t, err)
 	p := plan.For(f)
 	m.publish(report.Make(f, p, nil, m.last, time.Unix(0, 0)))

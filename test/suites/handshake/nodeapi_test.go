@@ -64,21 +64,21 @@ func version(o metav1.Object) int {
 	return v
 }
 
-func (a api) Told() cluster.Told {
-	told := cluster.Told{Unguarded: a.r.w.unguarded}
+func (a api) State() cluster.State {
+	shown := cluster.State{Unguarded: a.r.w.unguarded}
 	s := a.seen()
 	if n := s.node; n != nil {
-		told.Known, told.Intent, told.Busy = true, n.Annotations[node.IntentAnnotation], node.Busy(n.Annotations)
-		told.Operated, told.Complaint = node.Operated(n.Annotations)
-		told.Labelled = n.Labels[node.ReadyLabel] != ""
+		shown.Known, shown.Intent, shown.Busy = true, n.Annotations[node.IntentAnnotation], node.Busy(n.Annotations)
+		shown.Operated, shown.Complaint = node.Operated(n.Annotations)
+		shown.Labelled = n.Labels[node.ReadyLabel] != ""
 	}
 	if n := a.latest(); n != nil {
-		told.Cordoned, told.CordonedIn = n.Spec.Unschedulable, n.Annotations[node.CordonAnnotation]
+		shown.Cordoned, shown.CordonedIn = n.Spec.Unschedulable, n.Annotations[node.CordonAnnotation]
 	}
 	if a.r.away == 0 {
-		told.PodsKnown, told.Pods, told.Evictable = true, s.pods, s.pods
+		shown.PodsKnown, shown.Pods, shown.Evictable = true, s.pods, s.pods
 	}
-	return told
+	return shown
 }
 
 func (a api) Reported() node.Report {
@@ -157,7 +157,7 @@ func (d drain) Cordon(_ context.Context, boot string) error {
 		if n.Spec.Unschedulable {
 			return
 		}
-		if intent, err := node.DecodeIntent(d.r.told.Intent); err == nil && d.r.available() {
+		if intent, err := node.DecodeIntent(d.r.shown.Intent); err == nil && d.r.available() {
 			d.r.disrupted = intent.Owner.UID
 		}
 		n.Spec.Unschedulable, n.Annotations[node.CordonAnnotation] = true, boot

@@ -42,7 +42,7 @@ type resident struct {
 
 	agent    *nodeagent.Agent
 	next     time.Time // when the agent looks again by itself
-	told     cluster.Told
+	shown    cluster.State
 	changes  int // of the host, at the last look
 	sentence string
 	pending  bool // whether the plan has steps

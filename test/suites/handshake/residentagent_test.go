@@ -48,7 +48,7 @@ func (s story) Write(line []byte) (int, error) {
 
 // looks is true where an event or the time brings the agent's next look.
 func (r *resident) looks() bool {
-	return !r.next.After(r.w.now) || r.host.Changes != r.changes || !reflect.DeepEqual(r.told, api{r}.Told())
+	return !r.next.After(r.w.now) || r.host.Changes != r.changes || !reflect.DeepEqual(r.shown, api{r}.State())
 }
 
 // pass is one of the agent. It may die at any change that it makes.
@@ -61,7 +61,7 @@ func (r *resident) pass() {
 		}
 	}
 	starts := r.host.Starts
-	r.told = api{r}.Told()
+	r.shown = api{r}.State()
 	result := r.agent.Pass(w.t.Context())
 	r.pending = len(result.Plan.Lines) > 0
 	if r.host.Starts != starts {
@@ -85,10 +85,10 @@ func (r *resident) pass() {
 
 // restarted is a restart of CRI-O by the agent, which the kubelet requires.
 func (r *resident) restarted() {
-	intent, err := node.DecodeIntent(r.told.Intent)
+	intent, err := node.DecodeIntent(r.shown.Intent)
 	grant := r.self.BootID + " " + intent.ID
 	if err != nil || intent.Grants.RestartCRIO != r.self.BootID || r.used[grant] {
-		r.w.fails("%s restarts CRI-O without a grant, or again: %s", r.name, r.told.Intent)
+		r.w.fails("%s restarts CRI-O without a grant, or again: %s", r.name, r.shown.Intent)
 	}
 	r.used[grant] = true
 	r.down = 1 + r.w.rnd.IntN(2)
@@ -101,9 +101,9 @@ func (r *resident) restarted() {
 
 // goesDown is a reboot that the agent has asked for.
 func (r *resident) goesDown() {
-	intent, err := node.DecodeIntent(r.told.Intent)
+	intent, err := node.DecodeIntent(r.shown.Intent)
 	if err != nil || intent.Grants.Reboot != r.self.BootID {
-		r.w.fails("%s reboots without a grant: %s", r.name, r.told.Intent)
+		r.w.fails("%s reboots without a grant: %s", r.name, r.shown.Intent)
 	}
 	r.w.tells("%s reboots under its grant", r.name)
 	r.reboots()

@@ -63,11 +63,11 @@ func (a *agent) run(ctx context.Context) {
 // answer reports what a node would that does all it is asked for at once, and is true where the
 // Node says so.
 func (a *agent) answer(ctx context.Context) bool {
-	told := a.client.Told()
-	if !told.Known {
+	shown := a.client.State()
+	if !shown.Known {
 		return false
 	}
-	next := a.report(told.Intent, told.Labelled)
+	next := a.report(shown.Intent, shown.Labelled)
 	if err := a.client.Publish(ctx, next, report.MakeCondition(next, "simulated"), time.Now()); err != nil {
 		return false
 	}

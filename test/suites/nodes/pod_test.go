@@ -71,7 +71,7 @@ func (s *subject) endPod(name string) {
 // awaitRefusal waits for the kubelet's event that a pod's sandbox does not start, in these words.
 func (s *subject) awaitRefusal(name, words string) {
 	s.t.Helper()
-	s.await("pod "+name+" is told why it does not start", func(ctx context.Context) error {
+	s.await("pod "+name+" has the reason why it does not start", func(ctx context.Context) error {
 		events, err := s.cluster.Kube.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{
 			FieldSelector: "reason=FailedCreatePodSandBox,involvedObject.name=" + s.pod(name),
 		})

@@ -36,7 +36,7 @@ func TestARebootedNodeServesFromItsOwnStoreAlone(t *testing.T) {
 	s.assertCRIOStarts(3)
 }
 
-// notServed is what a kata pod is told where the agent has left no other reason.
+// notServed is the reason that a kata pod gets where the agent has left no other reason.
 const notServed = "Kata is not ready on this node: no payload is served: see systemctl status kata-agent on the node"
 
 func TestANodeWhoseAgentIsKeptFromRunningWorksAndSaysWhyKataDoesNot(t *testing.T) {
