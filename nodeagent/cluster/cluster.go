@@ -33,6 +33,9 @@ type Drain interface {
 	// Evict asks for the eviction of everything that a reboot must not end unasked. The error names
 	// the pods whose disruption budget, or anything else, forbids it at this moment.
 	Evict(ctx context.Context) error
+	// Vacant returns an error that names the pods which a reboot would end unasked. It asks the API
+	// server, not what its watch has seen, after a scheduler has had the time to see the cordon.
+	Vacant(ctx context.Context) error
 }
 
 // ErrUnknownNode is returned while the Node has not been seen: there is nothing to write to.

@@ -4,6 +4,7 @@ package crash_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -120,6 +121,14 @@ func (d drain) Evict(context.Context) error {
 		d.s.shown.Evictable = nil
 		return nil
 	})
+}
+
+// Vacant only reads.
+func (d drain) Vacant(context.Context) error {
+	if len(d.s.shown.Evictable) > 0 {
+		return errors.New("pod " + d.s.shown.Evictable[0] + " runs here")
+	}
+	return nil
 }
 
 func (s *simulation) around(op seam.Op, do func() error) error { return s.gate.around(s.disk, op, do) }

@@ -146,3 +146,6 @@ func (NoDrain) Uncordon(context.Context) error { return nil }
 
 // Evict does nothing.
 func (NoDrain) Evict(context.Context) error { return nil }
+
+// Vacant knows of no pods.
+func (NoDrain) Vacant(context.Context) error { return nil }

@@ -39,6 +39,7 @@ type Client struct {
 	changed    chan struct{}
 	rotation   time.Duration
 	asking     time.Duration
+	binding    time.Duration
 	// draining is whether every pod's end is news.
 	draining atomic.Bool
 	// unguarded is whether the admission policies are known not to be in force.
@@ -57,7 +58,7 @@ type Client struct {
 
 // New returns a client for the credential in a kubeconfig file, which need not be there yet.
 func New(kubeconfig string, log logrus.FieldLogger) *Client {
-	return &Client{kubeconfig: kubeconfig, log: log, changed: make(chan struct{}, 1), rotation: rotationCheck, asking: askLimit}
+	return &Client{kubeconfig: kubeconfig, log: log, changed: make(chan struct{}, 1), rotation: rotationCheck, asking: askLimit, binding: schedulerLag}
 }
 
 // Changed receives after anything that State returns may have changed.
@@ -90,13 +91,15 @@ func (c *Client) State() cluster.State {
 	settled := c.settled(n, time.Now())
 	if known && v.alive() && settled {
 		shown.Pods, shown.PodsKnown = pods, true
-		shown.Evictable, shown.Ending = names(v.evictable(false)), names(v.evictable(true))
+		present := evictable(v.podsSeen())
+		shown.Evictable, shown.Ending = names(present, false), names(present, true)
 	}
 	return shown
 }
 
-// labelSettles is how long after the ready label was taken off bound pods begin to count.
-const labelSettles = 3 * time.Second
+// schedulerLag is how long a scheduler may bind pods by an older version of the Node, such as one
+// with the ready label, or one that is not cordoned.
+const schedulerLag = 3 * time.Second
 
 // settled remembers when the label was taken off.
 func (c *Client) settled(n *corev1.Node, now time.Time) bool {
@@ -107,7 +110,7 @@ func (c *Client) settled(n *corev1.Node, now time.Time) bool {
 		c.unlabelled = now
 	}
 	c.labelled = labelled
-	return labelled || c.unlabelled.IsZero() || now.Sub(c.unlabelled) >= labelSettles
+	return labelled || c.unlabelled.IsZero() || now.Sub(c.unlabelled) >= schedulerLag
 }
 
 // Reported returns the report that the Node carries, the zero value where it has none that can be

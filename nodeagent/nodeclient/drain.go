@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -90,7 +91,10 @@ func (c *Client) Evict(ctx context.Context) error {
 		return cluster.ErrUnknownNode
 	}
 	var refused []error
-	for _, p := range v.evictable(false) {
+	for _, p := range evictable(v.podsSeen()) {
+		if ending(p) {
+			continue
+		}
 		err := evict(ctx, v.api, p)
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 			refused = append(refused, fmt.Errorf("evicting pod %s/%s: %w", p.Namespace, p.Name, err))
@@ -118,21 +122,55 @@ func evict(ctx context.Context, api kubernetes.Interface, p *corev1.Pod) error {
 		SubResource("eviction").MaxRetries(0).Body(eviction).Do(ctx).Error()
 }
 
-// evictable returns the pods that a reboot must not end unasked, in the order of their names: those
-// that are to be evicted, or those that are ending. What DaemonSets and files on the host keep here
-// would come back at once.
-func (v view) evictable(ending bool) []*corev1.Pod {
+// Vacant asks after the longest time that a scheduler takes to see a cordon: kubelets run what is
+// bound to a Node that is unschedulable.
+func (c *Client) Vacant(ctx context.Context) error {
+	c.draining.Store(true)
+	v := c.current()
+	if v.api == nil {
+		return cluster.ErrUnknownNode
+	}
+	select {
+	case <-time.After(c.binding):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	// Without a version the API server answers from etcd, not from its cache.
+	bound, err := v.api.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{FieldSelector: v.ownPods().String()})
+	if err != nil {
+		return fmt.Errorf("asking for the pods of node %s: %w", v.name, err)
+	}
+	var pods []*corev1.Pod
+	for i := range bound.Items {
+		pods = append(pods, &bound.Items[i])
+	}
+	if left := evictable(pods); len(left) > 0 {
+		return fmt.Errorf("pod %s/%s runs here and is evicted first (%d in all)", left[0].Namespace, left[0].Name, len(left))
+	}
+	return nil
+}
+
+// podsSeen are all pods of the node as the watch has them.
+func (v view) podsSeen() []*corev1.Pod {
 	var pods []*corev1.Pod
 	for _, o := range v.pods.store.List() {
-		p, ok := o.(*corev1.Pod)
-		if !ok || ended(p) || stays(p) || (p.DeletionTimestamp != nil) != ending {
-			continue
+		if p, ok := o.(*corev1.Pod); ok {
+			pods = append(pods, p)
 		}
-		pods = append(pods, p)
 	}
+	return pods
+}
+
+// evictable returns those of a node's pods that a reboot must not end unasked, in the order of
+// their names, also those that are ending. What DaemonSets and files on the host keep here would
+// come back at once.
+func evictable(pods []*corev1.Pod) []*corev1.Pod {
+	pods = slices.DeleteFunc(pods, func(p *corev1.Pod) bool { return ended(p) || stays(p) })
 	slices.SortFunc(pods, func(a, b *corev1.Pod) int { return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name) })
 	return pods
 }
+
+func ending(p *corev1.Pod) bool { return p.DeletionTimestamp != nil }
 
 func stays(p *corev1.Pod) bool {
 	_, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]
@@ -140,10 +178,13 @@ func stays(p *corev1.Pod) bool {
 	return mirror || owner != nil && owner.Kind == "DaemonSet" && strings.HasPrefix(owner.APIVersion, "apps/")
 }
 
-func names(pods []*corev1.Pod) []string {
+// names are those of the pods that are ending, or of the others.
+func names(pods []*corev1.Pod, going bool) []string {
 	var out []string
 	for _, p := range pods {
-		out = append(out, p.Namespace+"/"+p.Name)
+		if ending(p) == going {
+			out = append(out, p.Namespace+"/"+p.Name)
+		}
 	}
 	return out
 }

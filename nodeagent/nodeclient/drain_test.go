@@ -3,10 +3,12 @@
 package nodeclient_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -72,6 +74,13 @@ func (a *api) evict(w http.ResponseWriter, r *http.Request) {
 	a.answer(w, http.StatusCreated, metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess})
 }
 
+// bind makes the scheduler's write, of which no watch says anything.
+func (a *api) bind(p corev1.Pod) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pods = append(a.pods, p)
+}
+
 func TestOnlyWhatTheAgentCordonedItUncordons(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, &corev1.Node{})
@@ -117,4 +126,25 @@ func TestWhatAnEvictionIsFor(t *testing.T) {
 	assert.Equal(t, []string{"ns/ending"}, c.State().Ending)
 	require.ErrorContains(t, c.Evict(t.Context()), "evicting pod ns/guarded: Cannot evict pod as it would violate the pod's disruption budget")
 	assert.Equal(t, []string{"guarded", "kata", "plain"}, a.evicted, "one that is guarded keeps no other, and is asked for once")
+}
+
+func TestAPodThatTheWatchHasNotShownKeepsTheNodeUp(t *testing.T) {
+	t.Parallel()
+	daemon := pod("daemon", "", corev1.PodRunning)
+	daemon.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "DaemonSet", Name: "d", UID: "u", Controller: new(true)}}
+	a := newAPI(t, &corev1.Node{}, daemon, pod("done", "", corev1.PodSucceeded))
+	c := a.connect()
+	c.BindFor(0)
+	require.NoError(t, c.Cordon(t.Context(), "boot-1"))
+	require.NoError(t, c.Vacant(t.Context()))
+
+	late := pod("late", "", corev1.PodPending)
+	a.bind(late)
+	assert.Empty(t, c.State().Evictable, "the watch says nothing")
+	require.EqualError(t, c.Vacant(t.Context()), "pod ns/late runs here and is evicted first (1 in all)")
+
+	c.BindFor(time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, c.Vacant(ctx), context.Canceled)
 }

@@ -42,10 +42,13 @@ func newView(api kubernetes.Interface, name string, draining func() bool, change
 	core, own := api.CoreV1().RESTClient(), fields.OneTermEqualSelector
 	v.nodes = v.watch(core, "nodes", own("metadata.name", name), &corev1.Node{}, unless(sameNode, changed), changed)
 	pods := cache.FilteringResourceEventHandler{FilterFunc: func(o any) bool { return draining() || counts(o) }, Handler: unless(samePod, changed)}
-	v.pods = v.watch(core, "pods", own("spec.nodeName", name), &corev1.Pod{}, pods, changed)
+	v.pods = v.watch(core, "pods", v.ownPods(), &corev1.Pod{}, pods, changed)
 	v.classes = v.watch(api.NodeV1().RESTClient(), "runtimeclasses", fields.Everything(), &nodev1.RuntimeClass{}, unless(sameHandler, changed), changed)
 	return v
 }
+
+// ownPods is the scope of pods that the Node authorizer lets a node ask for.
+func (v view) ownPods() fields.Selector { return fields.OneTermEqualSelector("spec.nodeName", v.name) }
 
 // unless tells of changes that matter: kubelets write heartbeats and pod status all the time, and
 // each look at the host costs something.

@@ -26,9 +26,12 @@ func (r Runner) reboot(ctx context.Context, s plan.Step) error {
 	}
 }
 
-// goDown writes the record before the machine goes down: after the boot it shows whether that has
-// helped.
+// goDown ends no pod that was bound since the drain. It writes the record before the machine goes
+// down: after the boot it shows whether that has helped.
 func (r Runner) goDown(ctx context.Context, why string) error {
+	if err := r.Node.Vacant(ctx); err != nil {
+		return fmt.Errorf("rebooting this node for %s: %w", why, err)
+	}
 	if err := (record.Rebooted{Boot: r.Self.BootID, Reason: why}).Save(r.Host.Files); err != nil {
 		return err
 	}

@@ -48,6 +48,15 @@ func (d drain) Evict(context.Context) error {
 	})
 }
 
+func (d drain) Vacant(context.Context) error {
+	late := d.b.bound
+	if len(late) == 0 {
+		return nil
+	}
+	d.b.shown.Evictable, d.b.bound = late, nil
+	return errors.New("pod " + late[0] + " runs here")
+}
+
 const kernelUpdate = "a new kernel"
 
 // needsReboot is a machine that serves payload one, runs a pod, and may reboot for a new kernel.
@@ -179,6 +188,19 @@ func TestARebootThatIsRefusedIsTriedAgain(t *testing.T) {
 	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "rebooting this node for "+kernelUpdate+": an inhibitor is held")
 	b.RebootError = nil
 	b.goesDown(t)
+}
+
+func TestAPodThatTheSchedulerBoundAfterTheCordonIsEvictedBeforeTheReboot(t *testing.T) {
+	t.Parallel()
+	b := needsReboot(t)
+	s, f := b.until(t, plan.RebootNode)
+	b.bound = []string{"ns/late"}
+	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), "rebooting this node for "+kernelUpdate+": pod ns/late runs here")
+	assert.False(t, b.GoingDown)
+	kept, err := record.LoadRebooted(b.Files)
+	require.NoError(t, err)
+	assert.Empty(t, kept, "no reboot was asked for")
+	assert.Equal(t, []plan.Kind{plan.Drain, plan.RebootNode}, b.goesDown(t))
 }
 
 func TestTheNodeOfAGrantThatIsTakenBackServesAgain(t *testing.T) {

@@ -192,3 +192,14 @@ func (d drain) Evict(context.Context) error {
 		return nil
 	})
 }
+
+// Vacant knows of pods that no watch has shown yet.
+func (d drain) Vacant(context.Context) error {
+	if d.r.away > 0 {
+		return errAway
+	}
+	for _, p := range d.r.pods {
+		return errors.New("pod " + p.name + " runs here")
+	}
+	return nil
+}

@@ -105,6 +105,9 @@ func (r *resident) goesDown() {
 	if err != nil || intent.Grants.Reboot != r.self.BootID {
 		r.w.fails("%s reboots without a grant: %s", r.name, r.shown.Intent)
 	}
+	if len(r.pods) > 0 {
+		r.w.fails("%s reboots under %v", r.name, r.podNames())
+	}
 	r.w.tells("%s reboots under its grant", r.name)
 	r.reboots()
 }
