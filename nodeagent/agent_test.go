@@ -91,6 +91,31 @@ func TestAFailingStepBacksOffAndStaysInTheReportUntilItSucceeds(t *testing.T) {
 	assert.Nil(t, w.Reported().Error)
 }
 
+func TestTheNextCausesOfAFailureAreReportedAtOnceAndThenOneInFiveMinutes(t *testing.T) {
+	t.Parallel()
+	w := wanting(node.StateInstalled)
+	a := w.agent(t)
+	// reported is what the report says after the step has failed by another cause.
+	reported := func(after time.Duration, cause string) string {
+		w.now = w.now.Add(after)
+		w.do = func(context.Context, plan.Step) error { return errors.New(cause) }
+		a.Pass(t.Context())
+		a.Pass(t.Context())
+		require.NotNil(t, w.Reported().Error)
+		return w.Reported().Error.Message
+	}
+	for _, cause := range []string{"no route", "no such host", "unauthorized", "not found"} {
+		assert.Equal(t, cause, reported(time.Minute, cause), "somebody repairs one after the other")
+	}
+	assert.Equal(t, "not found", reported(time.Minute, "port 1"), "with a text that is another one each time, that is enough")
+	assert.Equal(t, "port 1", reported(5*time.Minute, "port 1"))
+	assert.Equal(t, "port 1", reported(time.Minute, "port 2"))
+	assert.Equal(t, "port 2", reported(time.Hour, "port 2"))
+	for _, cause := range []string{"unauthorized", "not found"} {
+		assert.Equal(t, cause, reported(5*time.Minute, cause), "after an hour of one text")
+	}
+}
+
 func TestAStepThatOnlyAnotherProcessCanTakeEndsThisOne(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateInstalled)

@@ -20,9 +20,11 @@ const (
 	// a slow API server keeps no node from its steps.
 	publishLimit    = 30 * time.Second
 	publishPatience = 2 * time.Second
-	// textInterval is how often a report is written of which only a text changed, such as an
-	// error with a port number in it.
+	// textInterval is how often, in the long run, a report is written of which only a text changed,
+	// such as an error with a port number in it. errorBurst is how many such errors may follow each
+	// other at once: who repairs one cause of a failure sees the next one when it is found.
 	textInterval = 5 * time.Minute
+	errorBurst   = 3
 	// unknownRetry is for an agent that has not seen its Node yet.
 	unknownRetry = time.Second
 )
@@ -45,6 +47,7 @@ type publisher struct {
 	latest   *message
 	written  message
 	at       time.Time // of the last write
+	changed  time.Time // when errorBurst errors with another text may follow each other again
 	failures int
 	next     time.Time // of the next try
 }
@@ -98,10 +101,30 @@ func (p *publisher) replace(m message) (answered <-chan struct{}) {
 
 // schedule says when the latest message is to be written where nothing failed.
 func (p *publisher) schedule() {
-	p.next = time.Time{}
-	if p.latest.sameButText(p.written) {
+	switch {
+	case !p.latest.sameButText(p.written):
+		p.next = time.Time{}
+	case p.latest.sameError(p.written):
 		p.next = p.at.Add(textInterval)
+	default:
+		p.next = p.changed.Add(-(errorBurst - 1) * textInterval)
 	}
+}
+
+// wrote records a write.
+func (p *publisher) wrote(m message) {
+	p.at = p.now()
+	if m.sameButText(p.written) && !m.sameError(p.written) {
+		p.changed = later(p.changed, p.at).Add(textInterval)
+	}
+	p.written, p.failures = m, 0
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // retry makes the next try now: the API server answers again.
@@ -135,6 +158,14 @@ func (m message) withoutText() message {
 		m.report.Error = &e
 	}
 	return m
+}
+
+// sameError is whether neither has an error, or both have one with the same text.
+func (m message) sameError(other message) bool {
+	if m.report.Error == nil || other.report.Error == nil {
+		return m.report.Error == other.report.Error
+	}
+	return m.report.Error.Message == other.report.Error.Message
 }
 
 func (m message) equal(other message) bool {
@@ -173,7 +204,7 @@ func (p *publisher) note(m *message, err error) {
 	}
 	switch {
 	case err == nil:
-		p.written, p.at, p.failures = *m, p.now(), 0
+		p.wrote(*m)
 		if p.latest == m {
 			p.latest = nil
 		} else {

@@ -212,7 +212,7 @@ func TestAnHourInWhichNothingHappensCostsLittle(t *testing.T) {
 		"at rest":               {atRest, 62, 1},
 		"a removal waits":       {blocked, 200, 1},
 		"a step fails":          {failing, 100, 2},
-		"a step's words change": {changing, 100, 15},
+		"a step's words change": {changing, 100, 17},
 		"a step has no effect":  {useless, 100, 2},
 		"another hand undoes":   {undone, 150, 30},
 		"the host is not seen":  {blind, 80, 1},
