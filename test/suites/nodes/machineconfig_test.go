@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -78,4 +79,66 @@ func TestAMachineConfigThatIsDeletedUnderAnInstallationTakesNothingFromPods(t *t
 	assert.Empty(t, s.payloadMounts())
 	assert.NoDirExists(t, s.node.Root()+host.StoreDir)
 	s.awaitPod("ordinary")
+}
+
+// What the operator deletes it writes again when the MachineConfig is applied once more. The
+// KataConfig stands all the time.
+func TestAMachineConfigThatIsAppliedAgainBringsTheAgentBack(t *testing.T) {
+	t.Parallel()
+	s := newSubject(t, "reconfigured")
+	config := s.becomeConfigured()
+	s.install()
+	s.runPod("old")
+	shim, mounts := s.onlyShim(), s.payloadMounts()
+
+	// In the same boot: the agent that runs is the same program, and nothing else changes.
+	require.NoError(t, config.Delete(t.Context(), s.node.Machine))
+	s.run("systemctl", "daemon-reload")
+	s.reconfigure(config)
+	s.awaitCompleted()
+	assert.Equal(t, shim, s.onlyShim())
+	assert.Equal(t, mounts, s.payloadMounts())
+	s.assertCRIOStarts(2)
+
+	// After a boot without it: CRI-O has dropped the handlers, and is restarted under a new grant.
+	require.NoError(t, config.Delete(t.Context(), s.node.Machine))
+	s.reboot()
+	s.awaitAdmission()
+	s.awaitRefusal("old", "failed to find runtime handler kata-oc")
+	s.reconfigure(config)
+	s.awaitReport("is installed in this boot", s.installedIn(s.bootID()))
+	s.awaitPod("old")
+	s.awaitShims(1)
+	s.runPod("new")
+	s.assertCRIOStarts(4)
+
+	// And it is there at the next boot, before CRI-O.
+	s.reboot()
+	s.awaitReport("is installed in this boot", s.installedIn(s.bootID()))
+	s.awaitShims(2)
+	s.assertCRIOStarts(5)
+	for _, name := range []string{"old", "new"} {
+		s.endPod(name)
+	}
+	s.unwant()
+	s.assertClean()
+}
+
+// reconfigure does what the operator does with a MachineConfig that is applied again. The registry
+// does not answer: the program is on the node.
+func (s *subject) reconfigure(config machineconfig.Config) {
+	s.t.Helper()
+	require.NoError(s.t, config.Apply(s.t.Context(), s.node.Machine))
+	// The actions of the disruption policy.
+	s.run("systemctl", "daemon-reload")
+	s.run("systemctl", "restart", agentUnit)
+	s.run("systemctl", "restart", machineconfig.Pull)
+	s.awaitNewAgent(0)
+	for _, unit := range []string{agentUnit, "kata-agent.service", machineconfig.Pull} {
+		assert.Contains(s.t, []string{"enabled", "alias"}, s.run("systemctl", "is-enabled", unit), unit)
+	}
+}
+
+func (s *subject) installedIn(boot string) func(node.Report) bool {
+	return func(r node.Report) bool { return in(node.PhaseInstalled)(r) && r.BootID == boot }
 }

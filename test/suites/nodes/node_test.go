@@ -41,6 +41,13 @@ func in(phase node.Phase) func(node.Report) bool {
 
 func (s *subject) current() string { return s.run("readlink", "/run/kata-agent/current") }
 
+func (s *subject) bootID() string {
+	s.t.Helper()
+	id, err := s.node.BootID(s.t.Context())
+	require.NoError(s.t, err)
+	return id
+}
+
 func (s *subject) awaitServing() string {
 	s.t.Helper()
 	current := ""
