@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// request is one call of the controller to the API server.
+// request is one call of the controller to the API server; status is 0 until it is answered.
 type request struct {
 	method string
 	url    url.URL
@@ -46,19 +46,30 @@ func (r *recorder) passes(t *testing.T) int {
 	return 0
 }
 
+// wrap records a request before it is sent: what it changed is never seen earlier than the request.
 func (r *recorder) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(q *http.Request) (*http.Response, error) {
+		sent := r.add(request{method: q.Method, url: *q.URL})
 		response, err := next.RoundTrip(q)
-		if err == nil {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.seen = append(r.seen, request{q.Method, *q.URL, response.StatusCode})
-			if r.lag > 0 && strings.HasSuffix(q.URL.Path, "/nodes") && q.URL.Query().Get("watch") != "" {
-				response.Body = late{response.Body, r.lag}
-			}
+		if err != nil {
+			return response, err
 		}
-		return response, err
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.seen[sent].status = response.StatusCode
+		if r.lag > 0 && strings.HasSuffix(q.URL.Path, "/nodes") && q.URL.Query().Get("watch") != "" {
+			response.Body = late{response.Body, r.lag}
+		}
+		return response, nil
 	})
+}
+
+// add returns the place of a request among all.
+func (r *recorder) add(q request) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = append(r.seen, q)
+	return len(r.seen) - 1
 }
 
 // late is a body whose reader hears of everything some time after it was sent.
