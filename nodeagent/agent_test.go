@@ -105,7 +105,7 @@ func TestTheNextCausesOfAFailureAreReportedAtOnceAndThenOneInFiveMinutes(t *test
 		return w.Reported().Error.Message
 	}
 	for _, cause := range []string{"no route", "no such host", "unauthorized", "not found"} {
-		assert.Equal(t, cause, reported(time.Minute, cause), "somebody repairs one after the other")
+		assert.Equal(t, cause, reported(time.Minute, cause), "an administrator repairs one after the other")
 	}
 	assert.Equal(t, "not found", reported(time.Minute, "port 1"), "with a text that is another one each time, that is enough")
 	assert.Equal(t, "port 1", reported(5*time.Minute, "port 1"))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/time/rate"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
@@ -46,8 +47,8 @@ type publisher struct {
 	answered chan struct{} // closed after the next write
 	latest   *message
 	written  message
-	at       time.Time // of the last write
-	changed  time.Time // when errorBurst errors with another text may follow each other again
+	at       time.Time     // of the last write
+	texts    *rate.Limiter // of errors of which only the text changed
 	failures int
 	next     time.Time // of the next try
 }
@@ -59,7 +60,10 @@ type message struct {
 }
 
 func newPublisher(api cluster.API, log logrus.FieldLogger, now func() time.Time, spread func(time.Duration) time.Duration) *publisher {
-	return &publisher{api: api, log: log, now: now, spread: spread, wake: make(chan struct{}, 1)}
+	return &publisher{
+		api: api, log: log, now: now, spread: spread, wake: make(chan struct{}, 1),
+		texts: rate.NewLimiter(rate.Every(textInterval), errorBurst),
+	}
 }
 
 // offer replaces what is to be written, and waits a little for the write unless one failed a moment
@@ -107,7 +111,10 @@ func (p *publisher) schedule() {
 	case p.latest.sameError(p.written):
 		p.next = p.at.Add(textInterval)
 	default:
-		p.next = p.changed.Add(-(errorBurst - 1) * textInterval)
+		now := p.now()
+		turn := p.texts.ReserveN(now, 1)
+		p.next = now.Add(turn.DelayFrom(now))
+		turn.CancelAt(now)
 	}
 }
 
@@ -115,16 +122,9 @@ func (p *publisher) schedule() {
 func (p *publisher) wrote(m message) {
 	p.at = p.now()
 	if m.sameButText(p.written) && !m.sameError(p.written) {
-		p.changed = later(p.changed, p.at).Add(textInterval)
+		p.texts.AllowN(p.at, 1)
 	}
 	p.written, p.failures = m, 0
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }
 
 // retry makes the next try now: the API server answers again.
