@@ -30,6 +30,8 @@ func (s *Service) Start(ctx context.Context, req *taskapi.StartRequest) (*taskap
 	if req.GetExecID() != "" {
 		return s.TTRPCTaskService.Start(ctx, req)
 	}
+	s.calls.Lock()
+	defer s.calls.Unlock()
 	created, err := s.State(ctx, &taskapi.StateRequest{ID: req.GetID()})
 	if err != nil {
 		return nil, err

@@ -48,6 +48,11 @@ type Service struct {
 	guard func() (*guard, error)
 	done  <-chan struct{}
 
+	// calls lets one call that changes a container follow the other, as in Kata's shim. A caller
+	// that gives a Create up deletes the container at once and asks for the shutdown. Without an
+	// order the deletion would find nothing, and the container that is made meanwhile would keep
+	// this process alive for ever.
+	calls   sync.Mutex
 	bundles sync.Map // of CRI-O, by container
 }
 
@@ -85,6 +90,8 @@ func (s *Service) Close() error {
 // Create makes a container that has not started yet, from a copy of its bundle. CRI-O's options are
 // Kata's, not runc's.
 func (s *Service) Create(ctx context.Context, req *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
+	s.calls.Lock()
+	defer s.calls.Unlock()
 	path, err := config.PathIn(req.GetOptions())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
@@ -120,6 +127,8 @@ func (s *Service) Exec(ctx context.Context, req *taskapi.ExecProcessRequest) (*e
 
 // Kill sends a signal. As in Kata's shim, ending what has ended is no error.
 func (s *Service) Kill(ctx context.Context, req *taskapi.KillRequest) (*emptypb.Empty, error) {
+	s.calls.Lock()
+	defer s.calls.Unlock()
 	response, err := s.TTRPCTaskService.Kill(ctx, req)
 	ends := req.GetSignal() == uint32(syscall.SIGKILL) || req.GetSignal() == uint32(syscall.SIGTERM)
 	if _, known := s.bundles.Load(req.GetID()); ends && known && errdefs.IsNotFound(errgrpc.ToNative(err)) {
@@ -133,6 +142,8 @@ func (s *Service) Delete(ctx context.Context, req *taskapi.DeleteRequest) (*task
 	if req.GetExecID() != "" {
 		return s.deleteExec(ctx, req)
 	}
+	s.calls.Lock()
+	defer s.calls.Unlock()
 	response, err := s.TTRPCTaskService.Delete(ctx, req)
 	if err != nil {
 		return nil, err
@@ -141,6 +152,13 @@ func (s *Service) Delete(ctx context.Context, req *taskapi.DeleteRequest) (*task
 		err = os.RemoveAll(filepath.Join(dir.(string), guestDir)) //nolint:forcetypeassert // Only strings are stored.
 	}
 	return response, err
+}
+
+// Shutdown ends the shim once no container is left, also none that is being made.
+func (s *Service) Shutdown(ctx context.Context, req *taskapi.ShutdownRequest) (*emptypb.Empty, error) {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	return s.TTRPCTaskService.Shutdown(ctx, req)
 }
 
 func (s *Service) deleteExec(ctx context.Context, req *taskapi.DeleteRequest) (*taskapi.DeleteResponse, error) {
