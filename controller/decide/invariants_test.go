@@ -71,7 +71,7 @@ func (w *world) lands(h *host, c rollout.Change) {
 		w.fails("the label is taken from %s while it reports pods", h.name)
 	}
 	switch {
-	case c.Entered && c.Node.Available() && h.broken == "":
+	case c.Entered && h.broken == "":
 		h.permit = permit{by: c.Intent.Owner.UID, boot: c.Node.Report.BootID}
 		w.withinBudget()
 	case c.Intent != nil && c.Intent.Owner.UID != h.permit.by, c.Intent != nil && c.Intent.State == node.StateAbsent, c.ClearIntent:

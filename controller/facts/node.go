@@ -206,11 +206,11 @@ func (n Node) lists(handler string) bool {
 // SameBoot is false when kubelet and agent name different boots: the report is from before a
 // reboot.
 func (n Node) SameBoot() bool {
-	if n.BootID == "" || n.Report == nil || n.BootID == n.Report.BootID {
-		return true
-	}
-	return plain(n.BootID) == plain(n.Report.BootID)
+	return n.BootID == "" || n.Report == nil || n.InBoot(n.Report.BootID)
 }
+
+// InBoot is true when the kubelet names that boot as the current one.
+func (n Node) InBoot(id string) bool { return n.BootID == id || plain(n.BootID) == plain(id) }
 
 // plain removes what distinguishes the two usual spellings of a boot id.
 func plain(bootID string) string {

@@ -15,20 +15,17 @@ import (
 )
 
 // grant chooses the members that may restart CRI-O or reboot now, and enters them into the book.
-// What we caused counts against maxUnavailable. For a reboot, so does whatever else is unavailable.
-// A restart takes seconds: for it, members that are unavailable for another reason count as far as
-// they exceed maxUnavailable, so that a few dead nodes never hold a fleet. A node that is
-// unavailable already costs nothing.
+// Available ones come first: one that died after it had asked holds none of them.
 func (pace *Pace) grant(p selection.Pool, book *Book, limits Limits, now time.Time) {
-	ours, others := 0, 0
+	left := allowance{budget: Budget(p)}
 	for _, m := range p.Members {
 		caused, until := outstanding(m.Node, limits, now)
 		pace.wake(until)
 		switch {
 		case caused, book.spent(m.Node):
-			ours++
+			left.ours++
 		case !m.Available():
-			others++
+			left.others++
 		default:
 			continue
 		}
@@ -37,26 +34,53 @@ func (pace *Pace) grant(p selection.Pool, book *Book, limits Limits, now time.Ti
 	if p.Config.Paused {
 		return
 	}
-	budget := Budget(p)
-	left := map[ledger.Kind]int{ledger.Reboot: budget - ours - others, ledger.RestartCRIO: budget - ours - max(0, others-budget)}
-	for _, m := range p.Members {
-		kinds := asks(m.Node)
-		if len(kinds) == 0 || pace.starts[m.Name] {
-			continue
+	for _, available := range []bool{true, false} {
+		for _, m := range p.Members {
+			kinds := asks(m.Node)
+			switch {
+			case len(kinds) == 0, m.Available() != available, pace.starts[m.Name]:
+			case book.spent(m.Node):
+				pace.again(m.Node, kinds, book, left, now)
+			default:
+				pace.first(m.Node, kinds, book, &left, now)
+			}
 		}
-		if book.spent(m.Node) {
-			pace.again(m.Node, kinds, book, left, now)
-			continue
-		}
-		i := slices.IndexFunc(kinds, func(kind ledger.Kind) bool { return !m.Available() || left[kind] > 0 })
-		if i < 0 || !book.enter(m.Node, kinds[i], now) {
-			continue
-		}
-		pace.grants[m.Name] = kinds[i]
-		if m.Available() {
-			left[ledger.Reboot]--
-			left[ledger.RestartCRIO]--
-		}
+	}
+}
+
+// allowance is what is left of maxUnavailable.
+type allowance struct {
+	// ours are members that a grant has made unavailable or is about to; others are unavailable for
+	// another reason.
+	budget, ours, others int
+}
+
+// of is how many grants of a kind are left for a node. Grants never take more than maxUnavailable.
+// For a reboot, whatever else is unavailable counts, too. A restart takes seconds: for it, members
+// that are unavailable for another reason count as far as they exceed maxUnavailable, so that a few
+// dead nodes never hold a fleet. For a node that is unavailable already, no other reason counts.
+// Its grant does: it may be available again before it uses that.
+func (a allowance) of(kind ledger.Kind, n facts.Node) int {
+	switch left := a.budget - a.ours; {
+	case !n.Available():
+		return left
+	case kind == ledger.Reboot:
+		return left - a.others
+	default:
+		return left - max(0, a.others-a.budget)
+	}
+}
+
+// first gives the first grant that a node asks for and that is left.
+func (pace *Pace) first(n facts.Node, kinds []ledger.Kind, book *Book, left *allowance, now time.Time) {
+	i := slices.IndexFunc(kinds, func(kind ledger.Kind) bool { return left.of(kind, n) > 0 })
+	if i < 0 || !book.enter(n, kinds[i], now) {
+		return
+	}
+	pace.grants[n.Name] = kinds[i]
+	left.ours++
+	if !n.Available() {
+		left.others--
 	}
 }
 
@@ -64,9 +88,9 @@ func (pace *Pace) grant(p selection.Pool, book *Book, limits Limits, now time.Ti
 // where so much has become unavailable since that the entry would not be made today; the entry ends
 // by itself. An entry that is not new is renewed for the grant: the write of this instance may be
 // delayed, and has as much time as that of a new entry.
-func (pace *Pace) again(n facts.Node, kinds []ledger.Kind, book *Book, left map[ledger.Kind]int, now time.Time) {
+func (pace *Pace) again(n facts.Node, kinds []ledger.Kind, book *Book, left allowance, now time.Time) {
 	for _, kind := range kinds {
-		if book.pending(n, kind) && (!n.Available() || left[kind] >= 0) {
+		if book.pending(n, kind) && left.of(kind, n) >= 0 {
 			pace.grants[n.Name] = kind
 			book.renew(n, now)
 		}
@@ -120,12 +144,14 @@ func outstanding(n facts.Node, limits Limits, now time.Time) (caused bool, until
 }
 
 // rebootOutstanding lasts until the node takes pods again after its boot, or has not got there for
-// too long: it is unavailable for another reason then.
+// too long: it is unavailable for another reason then. The agent reports earlier than the kubelet
+// after a boot: until then, what the API server has of the kubelet is from before it.
 func rebootOutstanding(n facts.Node, limits Limits, now time.Time) (caused bool, until time.Time) {
 	if n.Intent == nil || n.Intent.Grants.Reboot == "" {
 		return false, time.Time{}
 	}
-	if n.Report == nil || rebooting(n) || !n.Available() && n.Report.BootID != n.Intent.Grants.Reboot {
+	back := n.Available() && !n.InBoot(n.Intent.Grants.Reboot)
+	if n.Report == nil || rebooting(n) || !back && n.Report.BootID != n.Intent.Grants.Reboot {
 		is, until := expired(n.Since, limits.Progress, now, failing)
 		return is == moving, until
 	}

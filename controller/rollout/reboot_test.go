@@ -15,6 +15,9 @@ import (
 	"github.com/kata-node/kata-node/controller/rollout"
 )
 
+// kubeletIn is a Node whose kubelet has shown itself in that boot last.
+func kubeletIn(boot string) State { return func(n *facts.Node) { n.BootID = boot } }
+
 func TestRebootsStayWithinMaxUnavailable(t *testing.T) {
 	t.Parallel()
 	c := Config("c")
@@ -36,6 +39,8 @@ func TestRebootsStayWithinMaxUnavailable(t *testing.T) {
 		"one that drains counts":                  {nil, []facts.Node{needs("a"), needs("b", MayReboot, Cordoned)}, []string{}},
 		"one that is away counts":                 {nil, []facts.Node{needs("a"), needs("b", MayReboot, Cordoned, NotReady, Unchanged(time.Hour))}, []string{}},
 		"one that is back does not":               {nil, []facts.Node{needs("a"), needs("b", MayReboot, Booted)}, []string{"a KataRebootGranted"}},
+		"one whose kubelet is not back does":      {nil, []facts.Node{needs("a"), needs("b", MayReboot, Booted, kubeletIn("boot-1"))}, []string{}},
+		"not even who is down with a grant":       {nil, []facts.Node{needs("a", Cordoned), needs("b", MayReboot)}, []string{}},
 		"one that is cordoned yet does":           {nil, []facts.Node{needs("a"), needs("b", MayReboot, Booted, Cordoned)}, []string{}},
 		"who is down costs nothing":               {nil, []facts.Node{needs("a", Cordoned), needs("b")}, []string{"a KataRebootGranted"}},
 		"once for a boot":                         {nil, []facts.Node{needs("a", MayReboot)}, []string{}},

@@ -213,7 +213,11 @@ func (r *resident) shows(n *corev1.Node) {
 // available is true where the node takes ordinary pods.
 func (r *resident) available() bool {
 	n := r.object()
-	return n != nil && !n.Spec.Unschedulable && slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+	return n != nil && !n.Spec.Unschedulable && isReady(n)
+}
+
+func isReady(n *corev1.Node) bool {
+	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
 		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
 	})
 }

@@ -74,8 +74,8 @@ func (r *resident) showsUp() {
 	if r.object() == nil {
 		return
 	}
-	if n := r.edit(r.shows); r.available() && n.Annotations[node.CordonAnnotation] == "" {
-		r.disrupted = ""
+	if n := r.edit(r.shows); isReady(n) && n.Annotations[node.CordonAnnotation] == "" {
+		r.disrupted = "" // Where the node is cordoned even so, another hand did it.
 	}
 }
 
