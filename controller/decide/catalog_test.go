@@ -40,13 +40,13 @@ func (w *world) publishes(*host) {
 	if !w.catalogued {
 		return
 	}
-	switch chance := w.rnd.IntN(10); {
+	switch chance := w.IntN(10); {
 	case chance < 2:
 		w.publish("format: 1\npayloads: nonsense\n")
 	case chance < 3:
 		w.publish("")
 	default:
-		w.publish(w.upTo(oldest + w.rnd.IntN(newest-oldest+1)))
+		w.publish(w.upTo(oldest + w.IntN(newest-oldest+1)))
 	}
 }
 
@@ -55,13 +55,13 @@ func (w *world) upTo(last int) string {
 	var out strings.Builder
 	out.WriteString("format: 1\npayloads:\n")
 	for minor := oldest; minor <= last; minor++ {
-		fmt.Fprintf(&out, "- {image: '%s', openshift: ~4.%d}\n", w.rnd.One(factstest.PayloadA, factstest.PayloadB, payloadC), minor)
+		fmt.Fprintf(&out, "- {image: '%s', openshift: ~4.%d}\n", w.One(factstest.PayloadA, factstest.PayloadB, payloadC), minor)
 	}
 	return out.String()
 }
 
 func (w *world) publish(document string) {
-	w.busy = true
+	w.Busy = true
 	w.published.document = document
 	w.published.version++
 }
@@ -69,7 +69,7 @@ func (w *world) publish(document string) {
 // desires begins the cluster's upgrade, or takes it back.
 func (w *world) desires(*host) {
 	if w.catalogued {
-		w.published.desired = w.rnd.IntN(2) * (oldest + w.rnd.IntN(newest-oldest+1))
+		w.published.desired = w.IntN(2) * (oldest + w.IntN(newest-oldest+1))
 	}
 }
 
@@ -80,22 +80,25 @@ func (h *host) says(info *corev1.NodeSystemInfo) {
 	info.ContainerRuntimeVersion = fmt.Sprintf("cri-o://1.%d.3-1.rhaos4.%d.git1a2b3c4.el9", h.minor+13, h.minor)
 }
 
-// reads takes in the catalogue as an instance does.
-func (l *leader) reads(s *decide.Seen) {
-	if l.read != l.w.published.version {
-		l.read = l.w.published.version
-		parsed, err := catalog.Parse([]byte(l.w.published.document))
-		switch {
-		case l.w.published.document == "":
-			l.catalog, l.problem = nil, ""
-		case err != nil:
-			l.problem = err.Error()
-		default:
-			l.catalog, l.problem = parsed, ""
+// Reader takes in the catalogue as an instance does: it keeps the last good one.
+func (w *world) Reader() func(*decide.Seen) {
+	var good *catalog.Catalog
+	problem, read := "", 0
+	return func(s *decide.Seen) {
+		if read != w.published.version {
+			read = w.published.version
+			parsed, err := catalog.Parse([]byte(w.published.document))
+			switch {
+			case w.published.document == "":
+				good, problem = nil, ""
+			case err != nil:
+				problem = err.Error()
+			default:
+				good, problem = parsed, ""
+			}
 		}
+		s.Catalog, s.CatalogProblem, s.Desired = good, problem, w.desired()
 	}
-	s.Catalog, s.CatalogProblem = l.catalog, l.problem
-	s.Desired = l.w.desired()
 }
 
 func (w *world) desired() release.Desired {
@@ -112,7 +115,7 @@ func (w *world) hasAhead(p selection.Pool, m selection.Member) {
 		want = m.Release.Prefetch
 	}
 	if m.Intent.Prefetch != want || want != "" && w.named(m.Name).fetched != want {
-		w.fails("%s has %q and not %q ahead of time", m.Name, m.Intent.Prefetch, want)
+		w.Fails("%s has %q and not %q ahead of time", m.Name, m.Intent.Prefetch, want)
 	}
 }
 
@@ -122,7 +125,7 @@ func (h *host) fetch(found bool) (has string) {
 	case !found, h.wanted.Prefetch == "":
 		h.fetched = ""
 	case h.fetched != h.wanted.Prefetch:
-		h.fetched, h.w.busy = h.wanted.Prefetch, true
+		h.fetched, h.w.Busy = h.wanted.Prefetch, true
 	default:
 		return h.fetched
 	}

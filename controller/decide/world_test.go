@@ -4,140 +4,101 @@ package decide_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/decide"
 	"github.com/kata-node/kata-node/controller/decide/decidetest"
 	"github.com/kata-node/kata-node/controller/facts/factstest"
+	"github.com/kata-node/kata-node/controller/rollout"
+	"github.com/kata-node/kata-node/controller/selection"
 )
 
 // world is a cluster in which everything happens that the controller has to live with: KataConfigs
 // come and go and hand nodes over to each other, nodes are relabelled, rebooted and made again,
 // others edit what is the controller's, caches lag, writes conflict, instances die and freeze, pods
-// come and go, and one host is broken.
+// come and go, and one host is broken. Its agents are a model of the real ones.
 type world struct {
-	decidetest.Cluster
+	decidetest.Life
 
-	t    *testing.T
-	seed uint64
-	rnd  decidetest.Dice
-	now  time.Time
-
-	hosts  []*host
-	victim int    // the host that is broken at some time
+	victim *host  // the host that is broken at some time, nil for none
 	fault  string // what is wrong with it then
 	bad    map[string]bool
-
-	leader *leader
-	frozen []*leader // instances that have lost the lease without knowing it
-	late   bool      // whether the writes of those arrive
 
 	catalogued bool // whether a catalogue chooses payloads
 	published  published
 	unread     bool // whether no instance has read the cluster's version
-
-	calm, ending bool // without accidents, without new KataConfigs
-	unguarded    bool // whether the admission policies are missing
-	busy         bool // whether anything changed in this round
-	steps        int
-	kill         *kill
-
-	verbose bool
-	story   []string // what happened, if verbose
 }
 
 func newWorld(t *testing.T, seed uint64, late bool) *world {
 	t.Helper()
-	w := &world{t: t, seed: seed, rnd: decidetest.Dice{Rand: rand.New(rand.NewPCG(seed, 1))}, now: factstest.Noon(), bad: map[string]bool{payloadC: true}, late: late, verbose: *seeds == 1}
-	for i := range 3 + w.rnd.IntN(3) {
-		h := &host{w: w, name: fmt.Sprintf("w%d", i), pool: w.rnd.One("x", "y"), work: 2, minor: oldest + w.rnd.IntN(2), older: w.rnd.Likely(20)}
-		w.hosts = append(w.hosts, h)
-		h.register()
+	w := &world{bad: map[string]bool{payloadC: true}}
+	w.Life = decidetest.New(t, w, seed, late, seeds.Count() == 1)
+	for i := range 3 + w.IntN(3) {
+		h := &host{w: w, work: 2, minor: oldest + w.IntN(2), older: w.Likely(20)}
+		h.Name, h.Pool = fmt.Sprintf("w%d", i), w.One("x", "y")
+		h.Join(&w.Life, h)
 	}
-	w.victim, w.fault = w.rnd.IntN(len(w.hosts)), w.rnd.One(noKVM, unfit, dead, silent, notReady, degraded)
-	if w.rnd.Likely(50) {
+	w.victim, w.fault = w.any(), w.One(noKVM, unfit, dead, silent, notReady, degraded)
+	if w.Likely(50) {
 		w.breaks(nil)
 	}
-	if w.catalogued = w.rnd.Likely(60); w.catalogued {
+	if w.catalogued = w.Likely(60); w.catalogued {
 		w.publish(w.upTo(oldest + 1))
 	}
-	w.administrator().Create("kc0", w.now)
-	w.lead()
+	w.Begin()
 	return w
 }
 
-func (w *world) host() *host { return w.hosts[w.rnd.IntN(len(w.hosts))] }
+func (w *world) any() *host { return w.Any().(*host) } //nolint:errcheck,forcetypeassert // There are no others.
 
-func (w *world) named(name string) *host {
-	return w.hosts[slices.IndexFunc(w.hosts, func(h *host) bool { return h.name == name })]
-}
+func (w *world) named(name string) *host { return w.Named(name).(*host) } //nolint:errcheck,forcetypeassert // There are no others.
 
-// round lets everybody act once, in an order that is never the same.
-func (w *world) round() {
-	w.busy = false
-	w.now = w.now.Add(30 * time.Second)
-	if w.calm {
-		w.now = w.now.Add(90 * time.Second)
-	}
-	for _, i := range w.rnd.Perm(len(w.hosts)) {
-		w.hosts[i].act()
-		w.hosts[i].schedule()
-		w.step()
-	}
-	if !w.calm && w.rnd.Likely(30) {
-		w.accident()
-		w.step()
-	}
-	w.leads()
-	w.step()
-}
-
-// leads lets the leader take a pass, and those that only believe to be one.
-func (w *world) leads() {
-	for _, l := range w.frozen {
-		l.thaws()
-	}
-	w.frozen = slices.DeleteFunc(w.frozen, func(l *leader) bool { return l.frozen <= -l.extra })
-	switch l := w.leader; {
-	case l.frozen > 0 && l.left != nil:
-		l.thawsInTime()
-	case w.calm:
-		l.CatchUp()
-		l.pass()
-	default:
-		l.watch()
-		if w.rnd.Likely(80) {
-			l.pass()
-		}
+// Settings are the controller's.
+func (w *world) Settings() decide.Settings {
+	return decide.Settings{
+		DefaultPayload: factstest.PayloadA,
+		AgentDeadline:  5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute, PingInterval: day,
 	}
 }
 
-// schedule binds a pod wherever the class draws one, and lets others end.
-func (h *host) schedule() {
-	w := h.w
-	if !w.calm && w.rnd.Likely(30) && h.draws() {
-		h.pods++
-		w.bound(h)
-	}
-	if h.pods > 0 && (w.calm || w.rnd.Likely(50)) {
-		h.pods--
-	}
+// Meanwhile is an observation of an agent, and an accident.
+func (w *world) Meanwhile() {
+	w.any().observes()
+	w.Accident()
 }
 
-func (h *host) draws() bool {
-	class, n := h.w.Classes.Now[node.RuntimeClass], h.object()
-	if class == nil || n == nil || n.Spec.Unschedulable || n.Status.Conditions[0].Status != corev1.ConditionTrue {
-		return false
+// Heal repairs the broken host.
+func (w *world) Heal() { w.victim.Broken, w.victim = "", nil }
+
+// Check has nothing to add.
+func (w *world) Check() {}
+
+// Sound is true of a host that the machine-config operator has given up on, too: a removal does not
+// need it.
+func (w *world) Sound(m decidetest.Machine) bool {
+	broken := m.Base().Broken
+	return broken == "" || broken == degraded
+}
+
+// Complete is a node that has ahead of time what the next version needs.
+func (w *world) Complete(p selection.Pool, m selection.Member) { w.hasAhead(p, m) }
+
+// Lands judges labels by what the host has proved, and notes a grant.
+func (w *world) Lands(m decidetest.Machine, c rollout.Change) {
+	h := w.named(m.Base().Name)
+	if len(c.Further) > 0 && c.Node.BootID == h.bootID() && !slices.Equal(h.handlers, c.Node.Intent.Handlers) {
+		w.Fails("%s gets labels of %v and has proved %v", h.Name, c.Further, h.handlers)
 	}
-	for key, value := range class.Scheduling.NodeSelector {
-		if n.Labels[key] != value {
-			return false
-		}
+	if c.Label == rollout.LabelSet && c.Node.BootID == h.bootID() && h.proved != h.serving {
+		w.Fails("the label is set on %s, which has not proved its payload: %+v", h.Name, c.Node)
 	}
-	return true
+	switch {
+	case c.Entered && h.Broken == "" && c.Node.Report.BootID == h.bootID():
+		h.Disrupted = c.Intent.Owner.UID
+	case c.ClearIntent, c.Intent != nil && (c.Intent.State == node.StateAbsent || c.Intent.Owner.UID != h.Disrupted):
+		h.Disrupted = ""
+	}
 }

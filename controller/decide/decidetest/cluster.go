@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package decidetest is what simulations of the controller have in common: an API server that is a
-// value and keeps every change that there was, and instances of the controller whose caches may be
-// behind. What happens in a cluster, and what must never happen, is for each simulation to say.
+// Package decidetest is what simulations of the controller have in common: the course of a life,
+// what must never happen in it, an API server that is a value and keeps every change that there was,
+// and instances of the controller whose caches may be behind. A simulation adds its nodes with their
+// agents, and accidents.
 package decidetest
 
 import (
@@ -16,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/facts"
+	"github.com/kata-node/kata-node/controller/facts/factstest"
 )
 
 // Cluster is what the API server has.
@@ -26,6 +29,19 @@ type Cluster struct {
 	Ledgers Store[*corev1.ConfigMap]
 
 	version int
+	// read are the facts of Nodes, which are not changed, but replaced.
+	read map[*corev1.Node]*facts.Node
+}
+
+// facts are those that a cache has of a Node.
+func (c *Cluster) facts(n *corev1.Node) *facts.Node {
+	if c.read == nil {
+		c.read = map[*corev1.Node]*facts.Node{}
+	}
+	if c.read[n] == nil {
+		c.read[n] = factstest.Cached(n)[0]
+	}
+	return c.read[n]
 }
 
 // Next is the next resource version.

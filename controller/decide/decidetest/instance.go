@@ -4,7 +4,6 @@ package decidetest
 
 import (
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -14,43 +13,10 @@ import (
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/decide"
 	"github.com/kata-node/kata-node/controller/facts"
-	"github.com/kata-node/kata-node/controller/facts/factstest"
 	"github.com/kata-node/kata-node/controller/rollout"
 	"github.com/kata-node/kata-node/controller/runtimeclass"
 	"github.com/kata-node/kata-node/controller/view"
 )
-
-// Rules is what a simulation says about an instance.
-type Rules interface {
-	World
-	Judge
-}
-
-// World is what is around an instance.
-type World interface {
-	// Now is the instance's clock.
-	Now() time.Time
-	// Reads adds what an instance sees apart from Nodes, KataConfigs, classes and the ledger.
-	Reads(*decide.Seen)
-	// Store stores the Node with the change made, and returns what the API server answers.
-	Store(after *corev1.Node) *corev1.Node
-	// Wrote is called when the API server has taken any write.
-	Wrote()
-	// Answered is false where the answer to a write is lost.
-	Answered() bool
-}
-
-// Judge says whether what an instance does is right.
-type Judge interface {
-	// Lands judges a change of a Node that the API server is about to take.
-	Lands(rollout.Change)
-	// Landed judges what became of it.
-	Landed(before, after *corev1.Node)
-	// Withdrawn judges the deletion of the RuntimeClass.
-	Withdrawn()
-	// Fails ends the simulation.
-	Fails(format string, args ...any)
-}
 
 // Instance is one instance of the controller, with its caches and with its writes as controller.go
 // and package apply make them.
@@ -60,8 +26,10 @@ type Instance struct {
 	Classes Informer[*nodev1.RuntimeClass]
 	Ledgers Informer[*corev1.ConfigMap]
 
-	on    *Cluster
-	rules Rules
+	life *Life
+	// reads adds what it sees of what not every simulation has.
+	reads func(*decide.Seen)
+	fate
 
 	view    view.Nodes
 	decider decide.Cluster
@@ -73,14 +41,13 @@ type Instance struct {
 	refused bool
 }
 
-// Start returns an instance that has listed everything.
-func Start(c *Cluster, rules Rules) *Instance {
-	i := &Instance{
-		on: c, rules: rules,
-		Nodes: Watch(&c.Nodes), Configs: Watch(&c.Configs), Classes: Watch(&c.Classes), Ledgers: Watch(&c.Ledgers),
+// lead starts an instance, which has listed everything.
+func (l *Life) lead() {
+	l.Leader = &Instance{
+		life: l, reads: l.sim.Reader(),
+		Nodes: Watch(&l.Nodes), Configs: Watch(&l.Configs), Classes: Watch(&l.Classes), Ledgers: Watch(&l.Ledgers),
 	}
-	i.CatchUp()
-	return i
+	l.Leader.CatchUp()
 }
 
 // CatchUp takes in everything that has happened.
@@ -106,10 +73,22 @@ func (i *Instance) Relist() {
 func (i *Instance) Seen() decide.Seen {
 	s := decide.Seen{
 		Configs: i.Configs.List(), RuntimeClass: i.Classes.Has[node.RuntimeClass], Ledger: i.ledger(),
-		Nodes: i.whole.Read(factstest.Cached(i.Nodes.List()...), i.rules.Now()), Changed: i.view.Update(i.changed(), i.rules.Now()),
+		Nodes: i.whole.Read(i.cached(), i.life.Now), Changed: i.view.Update(i.changed(), i.life.Now),
 	}
-	i.rules.Reads(&s)
+	if i.life.Unguarded {
+		s.PolicyProblem = "a policy is missing"
+	}
+	i.reads(&s)
 	return s
+}
+
+// cached is what the cache has.
+func (i *Instance) cached() []*facts.Node {
+	var out []*facts.Node
+	for _, n := range i.Nodes.List() {
+		out = append(out, i.life.facts(n))
+	}
+	return out
 }
 
 // changed is what the cache has of the Nodes whose changes it has taken in since the last pass.
@@ -118,7 +97,7 @@ func (i *Instance) changed() map[string]*facts.Node {
 	for name := range i.Nodes.changed {
 		out[name] = nil
 		if n, found := i.Nodes.Has[name]; found {
-			out[name] = factstest.Cached(n)[0]
+			out[name] = i.life.facts(n)
 		}
 	}
 	clear(i.Nodes.changed)
@@ -127,7 +106,7 @@ func (i *Instance) changed() map[string]*facts.Node {
 
 // Decide decides by what has changed, as the controller does.
 func (i *Instance) Decide(seen decide.Seen, settings decide.Settings) decide.Decision {
-	return i.decider.Decide(seen, settings, i.rules.Now())
+	return i.decider.Decide(seen, settings, i.life.Now)
 }
 
 // Writes are those that a decision leads to, in their order. Each is refused where its object is
@@ -168,58 +147,60 @@ func (i *Instance) finalizers(kc *v1.KataConfig, finalizers []string) {
 }
 
 func (i *Instance) config(read *v1.KataConfig, change func(*v1.KataConfig)) {
-	kc, current := i.on.Configs.Current(read)
+	kc, current := i.life.Configs.Current(read)
 	if !current {
 		return
 	}
-	i.rules.Wrote()
+	i.life.Busy = true
 	kc = kc.DeepCopy()
 	change(kc)
 	if kc.DeletionTimestamp != nil && len(kc.Finalizers) == 0 {
-		i.on.Configs.Remove(kc.Name)
+		i.life.Configs.Remove(kc.Name)
 		return
 	}
-	i.on.Configs.Put(kc, i.on.Next())
+	i.life.Configs.Put(kc, i.life.Next())
 }
 
 func (i *Instance) class(existing, desired *nodev1.RuntimeClass) {
-	present, found := i.on.Classes.Now[node.RuntimeClass]
+	present, found := i.life.Classes.Now[node.RuntimeClass]
 	switch {
 	case existing == nil && found, existing != nil && (!found || present.ResourceVersion != existing.ResourceVersion):
 	case existing == nil:
 		made := desired.DeepCopy()
-		made.UID = i.on.UID()
+		made.UID = i.life.UID()
 		i.putClass(made)
 	case desired == nil:
-		i.rules.Withdrawn()
-		i.rules.Wrote()
-		i.on.Classes.Remove(node.RuntimeClass)
+		if !i.stale {
+			i.life.withdrawn()
+		}
+		i.life.Busy = true
+		i.life.Classes.Remove(node.RuntimeClass)
 	case !runtimeclass.Same(existing, desired):
 		i.putClass(runtimeclass.Merge(existing, desired))
 	}
 }
 
 func (i *Instance) putClass(class *nodev1.RuntimeClass) {
-	i.rules.Wrote()
-	i.on.Classes.Put(class, i.on.Next())
+	i.life.Busy = true
+	i.life.Classes.Put(class, i.life.Next())
 }
 
 // node is refused where the Node is not what the decision was made from, or a grant is entered in
 // no ledger.
 func (i *Instance) node(c rollout.Change) {
-	before, found := i.on.Nodes.Now[c.Node.Name]
+	before, found := i.life.Nodes.Now[c.Node.Name]
 	if c.Entered && i.refused || !found || string(before.UID) != c.Node.UID || before.ResourceVersion != c.Node.ResourceVersion {
 		return
 	}
-	i.rules.Lands(c)
-	i.rules.Wrote()
+	i.life.lands(c)
+	i.life.Busy = true
 	after := before.DeepCopy()
 	if err := Apply(after, c); err != nil {
-		i.rules.Fails("%s of %s: %v", c.Event, c.Node.Name, err)
+		i.life.Fails("%s of %s: %v", c.Event, c.Node.Name, err)
 	}
-	after = i.rules.Store(after)
-	i.rules.Landed(before, after)
-	if i.rules.Answered() {
+	i.life.Named(after.Name).Base().store(after)
+	i.life.landed(before, after)
+	if i.life.answered() {
 		i.view.Wrote(after)
 		i.whole.Wrote(after)
 	}

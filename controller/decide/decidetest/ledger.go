@@ -30,18 +30,18 @@ func later(a, b *corev1.ConfigMap) bool {
 // enter replaces the ledger that the decision was made from, and no other one. Where the answer is
 // lost, so is the right to give what is entered.
 func (i *Instance) enter(entries ledger.Ledger) {
-	present, found := i.on.Ledgers.Now[ledger.Name]
+	present, found := i.life.Ledgers.Now[ledger.Name]
 	i.refused, i.entered = true, nil
 	if found != (entries.Version != "") || found && present.ResourceVersion != entries.Version {
 		return
 	}
 	object, err := entries.Object("kata-node")
 	if err != nil {
-		i.rules.Fails("entering a grant: %v", err)
+		i.life.Fails("entering a grant: %v", err)
 	}
-	i.rules.Wrote()
-	i.on.Ledgers.Put(object, i.on.Next())
-	if i.rules.Answered() {
+	i.life.Busy = true
+	i.life.Ledgers.Put(object, i.life.Next())
+	if i.life.answered() {
 		i.refused, i.entered = false, object
 	}
 }
@@ -53,7 +53,7 @@ func (i *Instance) restores() []func() {
 	return []func(){
 		func() {
 			var present *corev1.ConfigMap
-			if present, found = i.on.Ledgers.Now[ledger.Name]; found && !ledger.Of(present).Lost {
+			if present, found = i.life.Ledgers.Now[ledger.Name]; found && !ledger.Of(present).Lost {
 				i.entered = present
 				return
 			}
@@ -61,8 +61,8 @@ func (i *Instance) restores() []func() {
 			if present != nil {
 				restored.Version = present.ResourceVersion
 			}
-			for _, name := range Names(i.on.Nodes.Now) {
-				rollout.Restore(restored, facts.OfNode(i.on.Nodes.Now[name]), i.rules.Now())
+			for _, name := range Names(i.life.Nodes.Now) {
+				rollout.Restore(restored, facts.OfNode(i.life.Nodes.Now[name]), i.life.Now)
 			}
 		},
 		func() {

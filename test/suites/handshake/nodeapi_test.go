@@ -30,7 +30,7 @@ type api struct{ r *resident }
 // seen is what the watches have.
 func (a api) seen() moment {
 	r := a.r
-	now := moment{r.object(), r.podNames()}
+	now := moment{r.Object(), r.podNames()}
 	switch {
 	case r.away > 0 && r.at < len(r.history):
 		return r.history[r.at]
@@ -65,7 +65,7 @@ func version(o metav1.Object) int {
 }
 
 func (a api) State() cluster.State {
-	shown := cluster.State{Unguarded: a.r.w.unguarded}
+	shown := cluster.State{Unguarded: a.r.w.Unguarded}
 	s := a.seen()
 	if n := s.node; n != nil {
 		shown.Known, shown.Intent, shown.Busy = true, n.Annotations[node.IntentAnnotation], node.Busy(n.Annotations)
@@ -108,10 +108,10 @@ func (a api) Publish(_ context.Context, r node.Report, c cluster.Condition, _ ti
 	}
 	document, err := r.Encode()
 	if err != nil {
-		a.r.w.fails("%s: %v", a.r.name, err)
+		a.r.w.Fails("%s: %v", a.r.Name, err)
 	}
 	return a.write("publish", n, func(n *corev1.Node) {
-		a.r.reported = r.BoundPods.Count
+		a.r.Reported = r.BoundPods.Count
 		n.Annotations[node.ReportAnnotation] = document
 		n.Status.Conditions = slices.DeleteFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool { return c.Type == node.ReadyCondition })
 		if c.Present {
@@ -124,20 +124,20 @@ func (a api) Publish(_ context.Context, r node.Report, c cluster.Condition, _ ti
 func (a api) write(what string, read *corev1.Node, change func(*corev1.Node)) error {
 	w := a.r.w
 	return a.r.host.Change(what, func() error {
-		present := a.r.object()
+		present := a.r.Object()
 		switch {
 		case a.r.away > 0:
 			return errAway
 		case present == nil || present.UID != read.UID:
 			return errGone
-		case !w.calm && w.rnd.Likely(3):
+		case !w.Calm && w.Likely(3):
 			return errServer
 		}
 		before := present.ResourceVersion
-		after := a.r.edit(change)
-		w.busy = w.busy || after.ResourceVersion != before
-		if !w.calm && w.rnd.Likely(3) {
-			w.tells("%s gets no answer to %s", a.r.name, what)
+		after := a.r.Edit(change)
+		w.Busy = w.Busy || after.ResourceVersion != before
+		if !w.Calm && w.Likely(3) {
+			w.Tells("%s gets no answer to %s", a.r.Name, what)
 			return errTimeout
 		}
 		a.r.answer = after
@@ -157,8 +157,8 @@ func (d drain) Cordon(_ context.Context, boot string) error {
 		if n.Spec.Unschedulable {
 			return
 		}
-		if intent, err := node.DecodeIntent(d.r.shown.Intent); err == nil && d.r.available() {
-			d.r.disrupted = intent.Owner.UID
+		if intent, err := node.DecodeIntent(d.r.shown.Intent); err == nil && d.r.Available() {
+			d.r.Disrupted = intent.Owner.UID
 		}
 		n.Spec.Unschedulable, n.Annotations[node.CordonAnnotation] = true, boot
 	})
@@ -184,7 +184,7 @@ func (d drain) Evict(context.Context) error {
 			return errAway
 		}
 		for _, p := range d.r.pods {
-			if !d.r.w.calm && d.r.w.rnd.Likely(20) {
+			if !d.r.w.Calm && d.r.w.Likely(20) {
 				return errors.New("cannot evict pod " + p.name)
 			}
 			p.ending = true

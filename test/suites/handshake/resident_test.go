@@ -5,11 +5,10 @@ package handshake_test
 import (
 	"fmt"
 	"os"
-	"reflect"
 	"slices"
 	"time"
 
-	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/decide/decidetest"
 	"github.com/kata-node/kata-node/nodeagent"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -17,7 +16,6 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // What may be wrong with the one broken node of a life, in addition to what node_test.go names.
@@ -28,14 +26,12 @@ const (
 
 // resident is a node of a life: a host with the real agent, its kubelet, and its kata pods.
 type resident struct {
-	w    *life
-	name string
-	pool string
-	// lists is whether its kubelet lists runtime handlers.
-	lists   bool
-	ailment string
+	decidetest.Host
 
-	root  string
+	w *life
+	// lists is whether its kubelet lists runtime handlers.
+	lists bool
+
 	host  *hosttest.Machine
 	self  host.Identity
 	boots int
@@ -47,26 +43,18 @@ type resident struct {
 	sentence string
 	pending  bool // whether the plan has steps
 
-	down   int // rounds without Ready kubelet
-	paused int // rounds without agent
-	away   int // rounds in which the API server does not answer the agent
-	lag    int // rounds that the agent's watches are behind
+	away int // rounds in which the API server does not answer the agent
+	lag  int // rounds that the agent's watches are behind
 
 	pods []*pod
-	// reported is how many bound pods the last report named.
-	reported int
 
 	// history is what the API server had after each round, at what the agent has seen of it.
 	history []moment
 	at      int
 	answer  *corev1.Node
 
-	// disrupted is the KataConfig that has made the node unavailable by a grant, empty for none;
 	// used are the grants that were used, by boot and intent.
-	disrupted string
-	used      map[string]bool
-	// byHand is true while another hand has set the ready label, or taken it away.
-	byHand bool
+	used map[string]bool
 }
 
 // moment is what the API server had at some time.
@@ -85,12 +73,10 @@ func (unsynced) Sync(path string) error {
 
 // machine makes a host without anything of ours.
 func (r *resident) machine() {
-	r.discards()
 	var err error
-	r.root, err = os.MkdirTemp(r.w.t.TempDir(), r.name)
-	require.NoError(r.w.t, err)
-	r.host, err = hosttest.New(r.root, files.Below(r.root).On(unsynced{}))
-	require.NoError(r.w.t, err)
+	root := r.w.T.TempDir()
+	r.host, err = hosttest.New(root, files.Below(root).On(unsynced{}))
+	require.NoError(r.w.T, err)
 	for _, p := range []hosttest.Payload{good(), newer(), bad()} {
 		r.host.Registry[p.Reference()] = p
 	}
@@ -98,16 +84,10 @@ func (r *resident) machine() {
 	r.boot()
 }
 
-func (r *resident) discards() {
-	if r.root != "" {
-		require.NoError(r.w.t, os.RemoveAll(r.root))
-	}
-}
-
 // boot is what comes after the host is up.
 func (r *resident) boot() {
 	r.boots++
-	r.self = host.Identity{BootID: fmt.Sprintf("%s-boot-%d", r.name, r.boots), Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service", ProofTimeout: time.Minute}
+	r.self = host.Identity{BootID: fmt.Sprintf("%s-boot-%d", r.Name, r.boots), Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service", ProofTimeout: time.Minute}
 	for _, p := range r.pods {
 		p.slot = ""
 	}
@@ -116,24 +96,30 @@ func (r *resident) boot() {
 
 // reboots ends everything that runs.
 func (r *resident) reboots() {
-	require.NoError(r.w.t, r.host.Boot())
+	require.NoError(r.w.T, r.host.Boot())
 	r.boot()
-	r.down = r.w.rnd.IntN(3)
+	r.Down = r.w.IntN(3)
 }
 
-// act is what happens on a node in a round.
-func (r *resident) act() {
-	r.down, r.paused, r.away = max(0, r.down-1), max(0, r.paused-1), max(0, r.away-1)
-	if r.ailment == dead {
+// Act is what happens on a node in a round, at the beginning of which its past is remembered.
+func (r *resident) Act() {
+	r.history = append(r.history, moment{r.Object(), r.podNames()})
+	r.acts()
+	r.schedule()
+}
+
+func (r *resident) acts() {
+	r.Down, r.Paused, r.away = max(0, r.Down-1), max(0, r.Paused-1), max(0, r.away-1)
+	if r.Broken == dead {
 		r.showsUp()
 		return
 	}
 	r.kubelet()
-	if r.paused > 0 || r.ailment == silent {
+	if r.Paused > 0 || r.Broken == silent {
 		return
 	}
-	passes := 1 + r.w.rnd.IntN(4)
-	if r.w.calm {
+	passes := 1 + r.w.IntN(4)
+	if r.w.Calm {
 		passes += 8
 	}
 	for range passes {
@@ -147,53 +133,27 @@ func (r *resident) act() {
 
 // heals ends what is wrong with the broken node.
 func (r *resident) heals() {
-	switch r.ailment {
+	switch r.Broken {
 	case dead:
 		r.reboots()
 	case unfit:
 		r.host.Facts = hosttest.Fit()
 	}
-	r.ailment = ""
+	r.Broken = ""
 }
 
 // breaks lets the node be broken from now on.
 func (r *resident) breaks(fault string) {
-	r.ailment, r.disrupted = fault, ""
+	r.Broken, r.Disrupted = fault, ""
 	if fault == unfit {
 		r.host.Facts.KVM = host.KVM{}
 	}
 }
 
-// object is the Node as the API server has it, nil while there is none.
-func (r *resident) object() *corev1.Node { return r.w.Nodes.Now[r.name] }
-
-// register makes the Node anew: nothing of an earlier one is kept.
-func (r *resident) register() {
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
-		Name: r.name, UID: r.w.UID(), Annotations: map[string]string{}, Labels: map[string]string{"node-role.kubernetes.io/worker": "", "pool": r.pool},
-	}}
-	if r.w.rnd.Likely(30) {
-		n.Spec.Taints = []corev1.Taint{{Key: "other"}, {Key: node.StartupTaint}}
-	}
-	r.byHand = false
-	r.shows(n)
-	r.w.Nodes.Put(n, r.w.Next())
-}
-
-// edit is a write of the Node by anybody. One that changes nothing makes no version.
-func (r *resident) edit(change func(*corev1.Node)) *corev1.Node {
-	n := r.object().DeepCopy()
-	change(n)
-	if !reflect.DeepEqual(n, r.object()) {
-		r.w.Nodes.Put(n, r.w.Next())
-	}
-	return r.object()
-}
-
-// shows is what the kubelet says of itself.
-func (r *resident) shows(n *corev1.Node) {
+// Shows is what the kubelet says of itself.
+func (r *resident) Shows(n *corev1.Node) {
 	ready := corev1.ConditionTrue
-	if r.down > 0 || r.ailment == notReady || r.ailment == dead {
+	if r.Down > 0 || r.Broken == notReady || r.Broken == dead {
 		ready = corev1.ConditionFalse
 	}
 	n.Status.Conditions = slices.DeleteFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool { return c.Type == corev1.NodeReady })
@@ -208,21 +168,4 @@ func (r *resident) shows(n *corev1.Node) {
 			n.Status.RuntimeHandlers = append(n.Status.RuntimeHandlers, corev1.NodeRuntimeHandler{Name: handler})
 		}
 	}
-}
-
-// available is true where the node takes ordinary pods.
-func (r *resident) available() bool {
-	n := r.object()
-	return n != nil && !n.Spec.Unschedulable && isReady(n)
-}
-
-func isReady(n *corev1.Node) bool {
-	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
-}
-
-// remember ends a round.
-func (r *resident) remember() {
-	r.history = append(r.history, moment{r.object(), r.podNames()})
 }

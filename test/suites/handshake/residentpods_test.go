@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/controller/decide/decidetest"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -22,6 +23,9 @@ type pod struct {
 	stray bool
 }
 
+// Bound is how many kata pods are bound.
+func (r *resident) Bound() int { return len(r.pods) }
+
 func (r *resident) podNames() []string {
 	var names []string
 	for _, p := range r.pods {
@@ -33,28 +37,15 @@ func (r *resident) podNames() []string {
 // schedule binds a pod wherever the class draws one, and lets others end.
 func (r *resident) schedule() {
 	w := r.w
-	if !w.calm && w.rnd.Likely(30) && r.draws() {
-		r.pods = append(r.pods, &pod{name: fmt.Sprintf("p%d-%s", w.steps, r.name), stray: r.byHand})
-		if r.serving() == "" && !r.byHand {
-			w.fails("a pod is bound to %s, where nothing serves it", r.name)
+	if !w.Calm && w.Likely(30) && r.Draws() {
+		r.pods = append(r.pods, &pod{name: fmt.Sprintf("p%d-%s", w.Steps, r.Name), stray: r.ByHand})
+		if r.Serving() == "" && !r.ByHand {
+			w.Fails("a pod is bound to %s, where nothing serves it", r.Name)
 		}
 	}
 	for _, p := range r.pods {
-		p.ending = p.ending || w.calm || w.rnd.Likely(30)
+		p.ending = p.ending || w.Calm || w.Likely(30)
 	}
-}
-
-func (r *resident) draws() bool {
-	class := r.w.Classes.Now[node.RuntimeClass]
-	if class == nil || class.Scheduling == nil || !r.available() {
-		return false
-	}
-	for key, value := range class.Scheduling.NodeSelector {
-		if r.object().Labels[key] != value {
-			return false
-		}
-	}
-	return true
 }
 
 // kubelet starts what is bound and does not run, ends what is to end, and shows what it knows.
@@ -62,7 +53,7 @@ func (r *resident) kubelet() {
 	slot := path.Base(r.current())
 	r.ends(func(p *pod) bool { return p.ending })
 	for _, p := range r.pods {
-		if p.slot == "" && slot != host.Pending && r.down == 0 && slices.Contains(r.host.Handlers, node.Handler) {
+		if p.slot == "" && slot != host.Pending && r.Down == 0 && slices.Contains(r.host.Handlers, node.Handler) {
 			r.runs(p, slot)
 		}
 	}
@@ -71,11 +62,11 @@ func (r *resident) kubelet() {
 
 // showsUp writes what the kubelet says, where it is news, or what others say who miss it.
 func (r *resident) showsUp() {
-	if r.object() == nil {
+	if r.Object() == nil {
 		return
 	}
-	if n := r.edit(r.shows); isReady(n) && n.Annotations[node.CordonAnnotation] == "" {
-		r.disrupted = "" // Where the node is cordoned even so, another hand did it.
+	if n := r.Edit(func(*corev1.Node) {}); decidetest.IsReady(n) && n.Annotations[node.CordonAnnotation] == "" {
+		r.Disrupted = "" // Where the node is cordoned even so, another hand did it.
 	}
 }
 
@@ -100,16 +91,4 @@ func (r *resident) ends(which func(*pod) bool) {
 	}
 	r.host.Sandboxes = slices.DeleteFunc(r.host.Sandboxes, func(s host.Sandbox) bool { return s.Handler == node.Handler && !runs[s.ID] })
 	r.host.Processes = slices.DeleteFunc(r.host.Processes, func(p host.Process) bool { return !runs[p.Args[2]] })
-}
-
-// deleted is a Node that was deleted: its pods are, too.
-func (r *resident) deleted() {
-	r.ends(func(*pod) bool { return true })
-	r.disrupted = ""
-	r.w.Nodes.Remove(r.name)
-}
-
-// cordon is by an administrator.
-func (r *resident) cordon() {
-	r.edit(func(n *corev1.Node) { n.Spec.Unschedulable = !n.Spec.Unschedulable })
 }
