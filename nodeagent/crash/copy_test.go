@@ -31,7 +31,7 @@ func (s *simulation) copied(root string) (*simulation, error) {
 	machine.Facts.Devices, machine.Facts.Modules = maps.Clone(s.Facts.Devices), maps.Clone(s.Facts.Modules)
 	machine.OSTree.Deployments = slices.Clone(s.OSTree.Deployments)
 	other := *s
-	other.Machine, other.disk, other.log = &machine, disk, &journal{}
+	other.Machine, other.disk, other.log, other.decoded = &machine, disk, &journal{}, maps.Clone(s.decoded)
 	other.gate = &gate{after: other.check}
 	other.shown.Pods, other.pods = slices.Clone(s.shown.Pods), nil
 	for _, p := range s.pods {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"sync"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/nodeagent/host/seam"
 )
 
@@ -92,9 +94,9 @@ func (w workflow) prepared(root string) (*simulation, error) {
 // undisturbed returns the node at the beginning of the workflow, the changes of a run, and its end.
 func (w workflow) undisturbed(t *testing.T) (origin *simulation, trace []change, end state) {
 	t.Helper()
-	origin, err := w.prepared(t.TempDir())
+	origin, err := w.prepared(hosttest.MemoryDir(t))
 	require.NoError(t, err)
-	s, err := origin.copied(t.TempDir())
+	s, err := origin.copied(hosttest.MemoryDir(t))
 	require.NoError(t, err)
 	require.NoError(t, s.run(w.stages))
 	require.Empty(t, s.violations)
@@ -146,7 +148,7 @@ func TestAnAgentThatIsInterruptedAnywhereGetsToTheSameEnd(t *testing.T) {
 // disturbed is a run with one disturbance.
 func (w workflow) disturbed(t *testing.T, origin *simulation, trace []change, at int, how mode, want state) {
 	t.Helper()
-	root, err := os.MkdirTemp(t.TempDir(), "") //nolint:usetesting // Thousands of them would stay until the end.
+	root, err := os.MkdirTemp(filepath.Dir(origin.Root), "") //nolint:usetesting // Thousands of them would stay until the end.
 	require.NoError(t, err)
 	defer os.RemoveAll(root) //nolint:errcheck // It is below what the test removes.
 	s, err := origin.copied(root)

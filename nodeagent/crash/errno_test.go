@@ -4,6 +4,7 @@ package crash_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -94,7 +95,7 @@ const (
 // refused is a run in which a class of changes fails with an errno.
 func (w workflow) refused(t *testing.T, origin *simulation, one class, errno unix.Errno, want state) {
 	t.Helper()
-	root, err := os.MkdirTemp(t.TempDir(), "") //nolint:usetesting // Thousands of them would stay until the end.
+	root, err := os.MkdirTemp(filepath.Dir(origin.Root), "") //nolint:usetesting // Thousands of them would stay until the end.
 	require.NoError(t, err)
 	defer os.RemoveAll(root) //nolint:errcheck // It is below what the test removes.
 	s, err := origin.copied(root)

@@ -91,12 +91,20 @@ type crioFile struct {
 	} `toml:"crio"`
 }
 
+// crioFile decodes a file once for each of its contents: the checks read the same ones all the time.
 func (s *simulation) crioFile(name string) (c crioFile, err error) {
 	content, err := s.Files.Read(name)
 	if err != nil {
 		return c, err
 	}
-	return c, toml.Unmarshal(content, &c)
+	if known, found := s.decoded[string(content)]; found {
+		return known, nil
+	}
+	if err := toml.Unmarshal(content, &c); err != nil {
+		return c, err
+	}
+	s.decoded[string(content)] = c
+	return c, nil
 }
 
 // named follows every path of the drop-in below this host's root.

@@ -56,6 +56,8 @@ type simulation struct {
 	fresh state
 	// violations are broken invariants, without repetitions.
 	violations []string
+	// decoded are files of CRI-O's configuration by their content.
+	decoded map[string]crioFile
 }
 
 // simulate returns a node that has booted, with an agent that has not taken a pass.
@@ -72,7 +74,7 @@ func simulate(root string) (*simulation, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &simulation{Machine: m, disk: disk, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	s := &simulation{Machine: m, disk: disk, decoded: map[string]crioFile{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	s.self = host.Identity{Architecture: "amd64", Kernel: "6.12", CRIOUnit: "crio.service", ProofTimeout: 100 * time.Second}
 	s.gate = &gate{after: s.check}
 	s.log = &journal{}

@@ -5,6 +5,7 @@ package plan_test
 import (
 	"flag"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -40,16 +41,19 @@ const rounds = 200
 func TestEveryWorldIsSoundAndComesToRest(t *testing.T) {
 	t.Parallel()
 	for name, mode := range modes() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			for seed := *first; seed < *first+*seeds; seed++ {
-				m := newModel(seed)
-				if violated := m.live(mode); violated != "" {
-					assert.Fail(t, violated, "seed %d:\n   %s", seed, tail(m.trace, 40))
-					return
+		workers := uint64(runtime.GOMAXPROCS(0))
+		for worker := range workers {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				for seed := *first + worker; seed < *first+*seeds; seed += workers {
+					m := newModel(seed)
+					if violated := m.live(mode); violated != "" {
+						assert.Fail(t, violated, "seed %d:\n   %s", seed, tail(m.trace, 40))
+						return
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

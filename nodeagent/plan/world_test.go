@@ -5,6 +5,7 @@ package plan_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,13 +26,7 @@ func payload(digit string) string {
 	return "registry.example/kata@sha256:" + repeat(digit)
 }
 
-func repeat(digit string) string {
-	out := ""
-	for range 64 {
-		out += digit
-	}
-	return out
-}
+func repeat(digit string) string { return strings.Repeat(digit, 64) }
 
 func image(digit string) plan.Image {
 	return plan.Image{ID: digit, Digests: []string{"sha256:" + repeat(digit)}, Platform: "sha256:" + repeat(digit)}

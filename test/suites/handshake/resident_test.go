@@ -74,7 +74,7 @@ func (unsynced) Sync(path string) error {
 // machine makes a host without anything of ours.
 func (r *resident) machine() {
 	var err error
-	root := r.w.T.TempDir()
+	root := hosttest.MemoryDir(r.w.T)
 	r.host, err = hosttest.New(root, files.Below(root).On(unsynced{}))
 	require.NoError(r.w.T, err)
 	for _, p := range []hosttest.Payload{good(), newer(), bad()} {
