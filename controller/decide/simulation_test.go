@@ -14,18 +14,25 @@ var seeds = decidetest.SeedFlags(100)
 // and no step on the way does harm (package decidetest).
 func TestEveryClusterComesToItsEnd(t *testing.T) {
 	t.Parallel()
-	seeds.Every(t, func(t *testing.T, seed uint64) int { return lives(t, seed, false) })
+	seeds.Every(t, inTime)
 }
 
 // The same where an instance that has lost its lease makes its writes all the same.
 func TestEveryClusterSurvivesTheWritesOfAFormerLeader(t *testing.T) {
 	t.Parallel()
-	seeds.Every(t, func(t *testing.T, seed uint64) int { return lives(t, seed, true) })
+	seeds.Every(t, late)
 }
 
-func lives(t *testing.T, seed uint64, late bool) int {
+func inTime(t *testing.T, seed uint64) int {
 	t.Helper()
-	w := newWorld(t, seed, late)
+	w := newWorld(t, seed, false)
+	w.Live()
+	return w.Steps
+}
+
+func late(t *testing.T, seed uint64) int {
+	t.Helper()
+	w := newWorld(t, seed, true)
 	w.Live()
 	return w.Steps
 }

@@ -104,10 +104,9 @@ func (h *Host) Edit(change func(*corev1.Node)) *corev1.Node {
 // Beat is a heartbeat of the kubelet: another version that may change nothing else.
 func (h *Host) Beat() { h.store(h.Object().DeepCopy()) }
 
-func (h *Host) store(n *corev1.Node) *corev1.Node {
+func (h *Host) store(n *corev1.Node) {
 	h.self.Shows(n)
 	h.Life.Nodes.Put(n, h.Life.Next())
-	return n
 }
 
 // IsReady is the Node's condition.

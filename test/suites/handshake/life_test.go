@@ -26,11 +26,14 @@ var seeds = decidetest.SeedFlags(20)
 // with its passes, plans and steps, on a host for tests, and the controller's decisions and caches.
 func TestEveryLifeComesToItsEnd(t *testing.T) {
 	t.Parallel()
-	seeds.Every(t, func(t *testing.T, seed uint64) int {
-		w := newLife(t, seed)
-		w.Live()
-		return w.Steps
-	})
+	seeds.Every(t, lives)
+}
+
+func lives(t *testing.T, seed uint64) int {
+	t.Helper()
+	w := newLife(t, seed)
+	w.Live()
+	return w.Steps
 }
 
 // life is a small cluster in which everything happens that both halves have to live with. Its nodes
