@@ -18,21 +18,21 @@ const (
 )
 
 // MemoryDir returns a directory that is deleted when the test ends: one in memory, where there is
-// room for it, and as t.TempDir otherwise. A test that makes many small hosts takes less than half
+// room for it, and as TempDir otherwise. A test that makes many small hosts takes less than half
 // as long there.
-func MemoryDir(t testing.TB) string {
-	t.Helper()
+func MemoryDir(tb testing.TB) string {
+	tb.Helper()
 	var fs unix.Statfs_t
 	if unix.Statfs(memory, &fs) != nil || fs.Bavail*uint64(fs.Bsize) < room { //nolint:gosec // A block size is positive.
-		return t.TempDir()
+		return tb.TempDir()
 	}
 	dir, err := os.MkdirTemp(memory, "kata-node-test-") //nolint:usetesting // TempDir is below TMPDIR.
 	if err != nil {
-		return t.TempDir()
+		return tb.TempDir()
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("deleting the test's directory: %v", err)
+			tb.Errorf("deleting the test's directory: %v", err)
 		}
 	})
 	return dir
