@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -16,7 +18,7 @@ import (
 
 // rules numbers what is done with a base configuration, the host's files and the fragments, here
 // and in payload/configuration; a change of it makes every slot new.
-const rules = "3"
+const rules = "4"
 
 // Fragment is one administrator's file, laid over the base in order of its name.
 type Fragment struct {
@@ -37,10 +39,13 @@ func Fingerprint(fragments []Fragment) string {
 
 // Source is what a configuration is made of, each part laid over those before it: the payload's
 // base, what this host gives to the payload, the agent's own choices, the administrators' files.
+// Last come kernel parameters that the host asks for.
 type Source struct {
 	Base      []byte
 	Paths     Paths
 	Fragments []Fragment
+	// FIPS is whether the host's kernel runs in FIPS mode.
+	FIPS bool
 }
 
 // Render returns the configuration that pods get.
@@ -77,7 +82,30 @@ func (s Source) merged() (map[string]any, error) {
 		}
 		overlay(config, layer)
 	}
+	if s.FIPS {
+		for _, table := range hypervisors(config) {
+			table[kernelParameters] = inFIPSMode(table[kernelParameters])
+		}
+	}
 	return config, nil
+}
+
+// kernelParameters is the key of a guest's kernel parameters, in both dialects.
+const kernelParameters = "kernel_params"
+
+// inFIPSMode lets a guest's kernel run in FIPS mode, as its host's does, unless a payload or an
+// administrator has decided about it. Kata's Go shim adds the parameter too (checkForFIPS in
+// src/runtime/pkg/katautils of Kata 4.1); runtime-rs does not. The kernel takes it twice.
+func inFIPSMode(parameters any) any {
+	text, isText := parameters.(string)
+	if parameters != nil && !isText {
+		return parameters // Kata says what is wrong with it.
+	}
+	words := strings.Fields(text)
+	if slices.ContainsFunc(words, func(word string) bool { return strings.HasPrefix(word, "fips=") }) {
+		return parameters
+	}
+	return strings.Join(append(words, "fips=1"), " ")
 }
 
 // choices are the agent's own. A pod's annotations change nothing of its VM unless an administrator

@@ -115,6 +115,33 @@ func TestWhatThePayloadBringsStays(t *testing.T) {
 	}
 }
 
+func TestGuestsOfAHostInFIPSModeRunInFIPSMode(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		base     string
+		fragment string
+		want     any
+	}{
+		"none":                       {"", "", "fips=1"},
+		"the payload's":              {"kernel_params = 'agent.log=debug'\n", "", "agent.log=debug fips=1"},
+		"an administrator's":         {"kernel_params = 'agent.log=debug'\n", "[hypervisor.qemu]\nkernel_params = 'quiet'\n", "quiet fips=1"},
+		"the payload has decided":    {"kernel_params = 'fips=1 quiet'\n", "", "fips=1 quiet"},
+		"an administrator decides":   {"", "[hypervisor.qemu]\nkernel_params = 'fips=0'\n", "fips=0"},
+		"it is for Kata to complain": {"kernel_params = 3\n", "", int64(3)},
+	} {
+		source := handlers.Source{Base: []byte("[hypervisor.qemu]\npath = '/q'\n" + c.base), Fragments: named(c.fragment), FIPS: true}
+		config := laid(t, source)
+		want := map[string]any{"qemu": map[string]any{"path": "/q", "enable_annotations": []any{}, "kernel_params": c.want}}
+		assert.Equal(t, want, config["hypervisor"], name)
+
+		proof, err := source.RenderProof()
+		require.NoError(t, err)
+		config = map[string]any{}
+		require.NoError(t, toml.Unmarshal(proof, &config))
+		assert.Equal(t, want, config["hypervisor"], "the proof: %s", name)
+	}
+}
+
 func TestOnlyTheTableOfQEMUGetsItsPath(t *testing.T) {
 	t.Parallel()
 	config := laid(t, handlers.Source{Base: []byte("[hypervisor.clh]\npath = '/p/clh'\n"), Paths: handlers.Paths{QEMU: "/q", Kernel: "/k"}})

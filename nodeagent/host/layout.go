@@ -53,6 +53,9 @@ const (
 	// OperatorConfig is the MachineConfig that the machine-config daemon has last applied here.
 	OperatorConfig = "/etc/machine-config-daemon/currentconfig"
 
+	// FIPSFile has "1" while the kernel runs in FIPS mode, which it was told when it started.
+	FIPSFile = "/proc/sys/crypto/fips_enabled"
+
 	// ConfigDir holds administrators' fragments for configuration.toml.
 	ConfigDir = "/etc/kata-agent/config.d"
 

@@ -71,8 +71,21 @@ func (r Runner) source(m manifest.Manifest, s plan.Step) (source handlers.Source
 	if source.Paths, err = r.paths(m, s.Slot); err != nil {
 		return source, fmt.Errorf("payload %q: %w", s.Payload, err)
 	}
+	if source.FIPS, err = r.fips(); err != nil {
+		return source, err
+	}
 	source.Fragments, err = observe.Fragments(r.Host.Files)
 	return source, err
+}
+
+// fips returns whether the host's kernel runs in FIPS mode, which does not change before the next
+// boot ends all slots. A kernel that has no such mode has no such file.
+func (r Runner) fips() (bool, error) {
+	text, err := r.Host.Files.Read(host.FIPSFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("reading whether this host runs in FIPS mode: %w", err)
+	}
+	return strings.TrimSpace(string(text)) == "1", nil
 }
 
 // render makes the configurations of a handler and of its proof handler.

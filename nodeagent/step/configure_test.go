@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -57,6 +58,21 @@ func TestConfigurationOfBothHandlersHasTheAdministratorsFragments(t *testing.T) 
 }
 
 // onHost is a payload that leaves QEMU and virtiofsd to its host.
+func TestGuestsOfAHostInFIPSModeRunInFIPSMode(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"1\n": true, "0\n": false} {
+		b := newBench(t)
+		require.NoError(t, b.Files.Write(host.FIPSFile, []byte(text), 0o444))
+		b.want(t, installing(one()))
+		b.settle(t)
+		for _, link := range []string{host.CurrentLink + "/kata-oc", host.ProofLink + "/kata-oc-proof"} {
+			configuration, err := b.Files.Read(path.Join(link, host.Configuration))
+			require.NoError(t, err)
+			assert.Equal(t, want, strings.Contains(string(configuration), "\nkernel_params = 'fips=1'\n"), "%s: %s", text, configuration)
+		}
+	}
+}
+
 func onHost() hosttest.Payload {
 	return hosttest.Payload{Version: "4.0.0", Shim: "#!/bin/true four", Requires: manifest.Requires{QEMU: true, Virtiofsd: true}}
 }

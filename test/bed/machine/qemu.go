@@ -135,13 +135,14 @@ func (e emulated) run(ctx context.Context, b *boot, cgroups []string) (again boo
 	return strings.Contains(string(console[said:]), rebooting), nil
 }
 
-// qemu is the command of one boot. It ends when the machine reboots.
+// qemu is the command of one boot. It ends when the machine reboots. The machine's kernel runs in
+// FIPS mode, in which it is stricter about its modules.
 func (e emulated) qemu(ctx context.Context, cgroups []string) *exec.Cmd {
 	return e.start(ctx, cgroups, "nsenter", "--net="+e.network.file, "qemu-system-x86_64",
 		"-name", e.id, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-machine", "pc", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "EPYC,+svm", "-smp", "1", "-m", memory,
 		"-kernel", filepath.Join(e.dir, "kernel"), "-initrd", filepath.Join(e.dir, "initrd"),
-		"-append", "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 mitigations=off",
+		"-append", "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 mitigations=off fips=1",
 		"-drive", "if=virtio,format=raw,file="+e.disk(), "-device", "virtio-rng-pci",
 		"-netdev", "tap,id=link,script=no,downscript=no,ifname="+tap, "-device", "virtio-net-pci,netdev=link")
 }

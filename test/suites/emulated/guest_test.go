@@ -23,13 +23,18 @@ func guestModules() []string {
 }
 
 // assertGuestBoots starts the guest that the agent has made of the node's kernel and its modules,
-// with the node's QEMU and KVM, as it is and without one of the modules.
+// with the node's QEMU and KVM, as it is and without one of the modules. Emulated nodes run in FIPS
+// mode.
 func (s *stage) assertGuestBoots() {
 	s.t.Helper()
+	mode, err := s.node.Exec(s.t.Context(), "cat", host.FIPSFile)
+	require.NoError(s.t, err)
+	require.Equal(s.t, "1\n", string(mode))
 	s.timed("guest", func(ctx context.Context) error {
 		out, err := s.probe(ctx)
 		require.NoError(s.t, err)
 		require.Contains(s.t, out, "the guest is ready after ")
+		assert.Contains(s.t, out, "fips mode: enabled", "as on the node")
 		_, loaded, _ := strings.Cut(out, "guestinit: ready with the modules")
 		loaded, _, _ = strings.Cut(loaded, "\n")
 		built, err := s.node.Exec(ctx, "sh", "-c", "cat /lib/modules/*/modules.builtin")
