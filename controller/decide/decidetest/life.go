@@ -41,8 +41,6 @@ type Events interface {
 	Meanwhile()
 	// Repair ends what only people can end, and that not every simulation has.
 	Repair()
-	// Rest is what happens while everything is installed.
-	Rest()
 	// Heal repairs the broken node.
 	Heal()
 }
@@ -109,7 +107,7 @@ func (l *Life) Live() {
 	l.EndAccidents()
 	l.Settle()
 	l.Installed()
-	l.sim.Rest()
+	l.restForADay()
 	l.Calm = false
 	l.DeleteAll()
 	l.rounds(stormy / 4)

@@ -76,7 +76,7 @@ func (w *life) any() *resident { return w.resident(w.Any()) }
 func (w *life) Settings() decide.Settings {
 	return decide.Settings{
 		DefaultPayload: good().Reference(),
-		AgentDeadline:  5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute,
+		AgentDeadline:  5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute, PingInterval: decidetest.Day,
 	}
 }
 
@@ -97,11 +97,11 @@ func (w *life) Administrator() decidetest.Administrator {
 // Reader adds nothing: there is no catalogue.
 func (*life) Reader() func(*decide.Seen) { return func(*decide.Seen) {} }
 
-// Meanwhile is what happens on a node in a round.
-func (w *life) Meanwhile() { w.any().acts() }
-
-// Rest is over at once.
-func (*life) Rest() {}
+// Meanwhile is what happens on a node in a round, and an accident.
+func (w *life) Meanwhile() {
+	w.any().acts()
+	w.Accident()
+}
 
 // Heal repairs the broken node.
 func (w *life) Heal() {
