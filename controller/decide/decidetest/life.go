@@ -65,8 +65,6 @@ type Life struct {
 	Busy bool
 	// Steps are looks of agents, passes, writes and accidents.
 	Steps int
-	// Kill is what happens to an instance at one of its writes, nil for nothing.
-	Kill *Kill
 
 	sim  Simulation
 	seed uint64
@@ -74,6 +72,8 @@ type Life struct {
 	// arrive.
 	former []*Instance
 	late   bool
+	// kill is what happens to an instance at one of its writes, nil for nothing.
+	kill *Kill
 	// story is what happened, where it is to be shown.
 	story   []string
 	verbose bool

@@ -36,6 +36,16 @@ func lives(t *testing.T, seed uint64) int {
 	return w.Steps
 }
 
+// An installation, an update and a removal come to their ends whichever write it is at which the
+// leader ends.
+func TestALeaderMayEndAtEveryWrite(t *testing.T) {
+	t.Parallel()
+	seeds.EveryWrite(t, func(t *testing.T, kill *decidetest.Kill) {
+		t.Helper()
+		newLife(t, seeds.First()).LiveOrderly(kill, newer().Reference())
+	})
+}
+
 // life is a small cluster in which everything happens that both halves have to live with. Its nodes
 // have the real agent on a host for tests.
 type life struct {
