@@ -174,8 +174,12 @@ func (s *simulation) claims() string {
 	return ""
 }
 
-// awaited is whether the node lacks something since the agent has restarted CRI-O.
+// awaited is whether the node lacks something since the agent has restarted CRI-O. The record of
+// that outlasts a soft reboot, which starts CRI-O without the agent.
 func (s *simulation) awaited() bool {
+	if s.Starts == s.startsAtBoot {
+		return false
+	}
 	used, err := record.LoadRestarted(s.Files)
 	return err != nil || used.Intent != "" && used.Invocation != s.CRIO.Invocation && (!s.shown.Kubelet.Ready || s.shown.Kubelet.Resources == nil)
 }

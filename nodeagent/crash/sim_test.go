@@ -237,11 +237,16 @@ func (s *simulation) up(when string) error {
 	if err := s.newBoot(); err != nil {
 		return err
 	}
+	s.started(when)
+	return nil
+}
+
+// started is what comes after all processes have ended and systemd has started the agent.
+func (s *simulation) started(when string) {
 	s.control.boots()
 	for _, p := range s.pods {
 		p.slot = ""
 	}
 	s.start()
 	s.check(when)
-	return nil
 }

@@ -84,6 +84,16 @@ func restartAgent(s *simulation) error { s.start(); return nil }
 
 func bootHost(s *simulation) error { return s.up("the host has rebooted") }
 
+// softReboot keeps the kernel, the boot's id, what is below /run, and mounts that pods use.
+func softReboot(s *simulation) error {
+	if err := s.SoftBoot(); err != nil {
+		return err
+	}
+	s.startsAtBoot, s.KubeletDown = s.Starts, false
+	s.started("the host has rebooted softly")
+	return nil
+}
+
 func bootKernel(s *simulation) error {
 	s.self.Kernel = "6.13"
 	return s.up("the host has rebooted into another kernel")
@@ -176,6 +186,9 @@ func workflows() []workflow {
 		{name: "retire", before: append(one, podStarts, install(two())), stages: []stage{podEnds}, changes: 2},
 		{name: "prefetch", before: one, stages: []stage{prefetch(plain(), two()), prefetch(plain(), guest()), install(guest())}, changes: 20},
 		{name: "boot", before: three, stages: []stage{bootHost}, changes: 8},
+		{name: "soft reboot", before: three, stages: []stage{softReboot}, changes: 6},
+		{name: "soft reboot under pods", before: append(one, podStarts), stages: []stage{softReboot}, changes: 2},
+		{name: "soft reboot in an update", before: append(one, podStarts, install(two())), stages: []stage{softReboot, podEnds}, changes: 2},
 		{name: "boot into another kernel", before: three, stages: []stage{bootKernel, deleteKernel}, changes: 10},
 		{name: "boot with a damaged store", before: one, stages: []stage{rot}, changes: 8},
 		{name: "reboot", before: one, stages: []stage{askReboot}, changes: 10},

@@ -3,6 +3,7 @@
 package plan_test
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 
@@ -15,13 +16,13 @@ import (
 // shell.
 func (m *model) event(hands bool) {
 	events := []func(){
-		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.cutOrMendAPI,
+		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.softReboot, m.cutOrMendAPI,
 		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.installKernel, m.startOrEndOtherWork, m.goOrComeBack,
 		m.fillOrFreeDisk, m.discard, m.workOnSystem, m.update, m.layerByHand, m.loseOrGetKVM,
 		m.needReboot, m.needReboot, m.cordonOrNot, m.startPod, m.guardOrNotPods, m.updateAgent, m.kubeletSpeaks, m.kubeletSpeaks, m.loopOrNot,
 	}
 	if hands {
-		events = append(events, m.editDropIn, m.deleteDropIn, m.softReboot, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence, m.deleteGuestByHand)
+		events = append(events, m.editDropIn, m.deleteDropIn, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence, m.deleteGuestByHand)
 	}
 	events[m.random.IntN(len(events))]()
 }
@@ -80,14 +81,21 @@ func (m *model) loseOrGetKVM() {
 	m.note("EVENT without KVM %v", m.weak)
 }
 
-// softReboot keeps /run and the boot id. The agent starts before CRI-O and repairs its links before
+// softReboot keeps /run and the boot id. systemd unmounts what no process uses at that moment, and
+// ends all processes after that, so that some mounts may stay. Links lead to pending where
+// systemd-tmpfiles has a file of ours. The agent starts before CRI-O and repairs its links before
 // it is ready.
 func (m *model) softReboot() {
 	m.reboot()
-	for _, slot := range m.slots {
-		slot.Mounted, slot.sandboxes = false, 0
+	for _, id := range slices.Sorted(maps.Keys(m.slots)) {
+		slot := m.slots[id]
+		slot.Mounted = slot.Mounted && slot.sandboxes > 0 && m.random.IntN(2) == 0
+		slot.sandboxes = 0
 	}
-	m.note("EVENT soft reboot")
+	if m.random.IntN(4) > 0 {
+		m.current, m.proof = plan.Pending, plan.Pending
+	}
+	m.note("EVENT soft reboot, %s serves", m.current)
 	for !m.resolves(m.current) || !m.resolves(m.proof) {
 		f := m.facts()
 		if violated := m.carryOut(plan.For(f).Next()[0], f, false); violated != "" {

@@ -127,7 +127,7 @@ func (m *model) unsound() string {
 		return "CLAIMS Installed and does not serve"
 	case p.Phase == node.PhaseAwaitingGrant && (m.busy || m.refused || m.crio.has && !m.crio.foreign && !m.lacksWanted(f)):
 		return "ASKS for a grant that it could not use, or does not need"
-	case bound && m.equipped() && len(p.Lines) == 0 && m.crio.active && m.crio.has && !m.crio.foreign && m.conflict == "" && !m.broken && here && !serving:
+	case bound && m.equipped() && len(p.Lines) == 0 && m.crio.active && !f.CrashLooping() && m.crio.has && !m.crio.foreign && m.conflict == "" && !m.broken && here && !serving:
 		return "BLOCKED by bound pods that it does not serve"
 	case p.Wait != "" && p.Phase == node.PhaseInstalled:
 		return "CLAIMS Installed and waits"
