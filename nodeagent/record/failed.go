@@ -21,7 +21,7 @@ type Failed struct {
 
 // LoadFailed returns the zero value for a slot of which no proof has failed.
 func LoadFailed(files host.FileReader, slot string) (Failed, error) {
-	return loadOrZero[Failed](files, inSlot(slot, failedFile))
+	return loadFindingOrZero[Failed](files, inSlot(slot, failedFile))
 }
 
 // Save replaces the record of a slot.

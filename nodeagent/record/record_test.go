@@ -26,6 +26,8 @@ func kinds() map[string]struct {
 	none any
 } {
 	served, verified := record.Served{Payload: "p", Slot: "s"}, record.Verified{Architecture: "amd64", HandlerType: "vm", ShimCompatibility: "1"}
+	guest, rebooted := record.Guest{Kernel: "k", Initrd: "i"}, record.Rebooted{Boot: "b", Reason: "r"}
+	layered := record.Layered{Packages: []record.Package{{Name: "qemu", NEVRA: "qemu-1"}}, Boot: "b", Attempts: 1}
 	failed := record.Failed{Invocation: "c", Times: 1, Words: "no"}
 	restarted, lacks, proved := record.Restarted{Intent: "i", Invocation: "c"}, record.Lacks{Invocation: "c"}, record.Proved{Invocation: "c"}
 	origin := record.Origin{Image: "i", Platform: "d", Payload: "p", Release: "1"}
@@ -41,6 +43,9 @@ func kinds() map[string]struct {
 			func(f host.Files) error { return verified.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadVerified(f, "s") },
 			&verified, (*record.Verified)(nil),
 		},
+		"guest":     {func(f host.Files) error { return guest.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadGuest(f, "s") }, &guest, (*record.Guest)(nil)},
+		"rebooted":  {func(f host.Files) error { return rebooted.Save(f) }, func(f host.Files) (any, error) { return record.LoadRebooted(f) }, rebooted, record.Rebooted{}},
+		"layered":   {func(f host.Files) error { return layered.Save(f) }, func(f host.Files) (any, error) { return record.LoadLayered(f) }, &layered, (*record.Layered)(nil)},
 		"restarted": {func(f host.Files) error { return restarted.Save(f) }, func(f host.Files) (any, error) { return record.LoadRestarted(f) }, restarted, record.Restarted{}},
 		"lacks":     {func(f host.Files) error { return lacks.Save(f) }, func(f host.Files) (any, error) { return record.LoadLacks(f) }, lacks, record.Lacks{}},
 		"proved":    {func(f host.Files) error { return proved.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadProved(f, "s") }, proved, record.Proved{}},
@@ -81,11 +86,53 @@ func written() map[string]string {
 	return map[string]string{
 		"served":    `{"payload":"p","slot":"s"}`,
 		"verified":  `{"architecture":"amd64","handlerType":"vm","shimCompatibility":"1"}`,
+		"guest":     `{"kernel":"k","initrd":"i"}`,
+		"rebooted":  `{"boot":"b","reason":"r"}`,
+		"layered":   `{"packages":[{"name":"qemu","nevra":"qemu-1"}],"boot":"b","attempts":1}`,
 		"restarted": `{"intent":"i","invocation":"c"}`,
 		"lacks":     `{"invocation":"c"}`,
 		"proved":    `{"invocation":"c"}`,
 		"failed":    `{"invocation":"c","times":1,"words":"no"}`,
 		"origin":    `{"image":"i","platform":"d","payload":"p","release":"1"}`,
+	}
+}
+
+// rewrite changes the only record below a directory.
+func rewrite(t *testing.T, root string, change func(document string) string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		document, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return os.WriteFile(path, []byte(change(string(document))), 0o600)
+	}))
+}
+
+func TestARecordThatOnlyANewerAgentReadsIsRefusedOrFoundOutAnew(t *testing.T) {
+	t.Parallel()
+	refused := map[string]string{
+		"served":  "record /var/lib/kata-agent/served.json has form 2 of a newer agent, and this agent reads form 1: run the newer agent again, or delete that file",
+		"origin":  "record /run/kata-agent/slots/s/origin.json has form 2 of a newer agent, and this agent reads form 1: run the newer agent again, or reboot this node",
+		"layered": "/var/lib/kata-agent/layered.json", "rebooted": "/var/lib/kata-agent/rebooted.json", "restarted": "/run/kata-agent/restarted",
+	}
+	for name, kind := range kinds() {
+		root := t.TempDir()
+		tree := files.Below(root)
+		require.NoError(t, kind.save(tree), name)
+		rewrite(t, root, func(string) string { return `{"revision":2,"payload":["other"],"invocation":7,"packages":"none"}` })
+		got, err := kind.load(tree)
+		assert.Equal(t, kind.none, got, name)
+		if words := refused[name]; words != "" {
+			require.ErrorContains(t, err, words, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		require.NoError(t, kind.save(tree), "%s: this agent's takes its place", name)
+		got, err = kind.load(tree)
+		require.NoError(t, err, name)
+		assert.Equal(t, kind.want, got, name)
 	}
 }
 
@@ -95,15 +142,10 @@ func TestRecordsOfNeighbouringVersionsAreRead(t *testing.T) {
 		root := t.TempDir()
 		tree := files.Below(root)
 		require.NoError(t, kind.save(tree), name)
-		require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			document, err := os.ReadFile(path)
-			require.NoError(t, err)
-			assert.Equal(t, written()[name], string(document), name)
-			return os.WriteFile(path, []byte(strings.TrimSuffix(written()[name], "}")+`,"later":{"a":[1]}}`), 0o600)
-		}))
+		rewrite(t, root, func(document string) string {
+			assert.Equal(t, written()[name], document, name)
+			return strings.TrimSuffix(written()[name], "}") + `,"revision":1,"later":{"a":[1]}}`
+		})
 		got, err := kind.load(tree)
 		require.NoError(t, err, name)
 		assert.Equal(t, kind.want, got, name)

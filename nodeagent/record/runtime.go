@@ -50,7 +50,7 @@ type Lacks struct {
 
 // LoadLacks returns the zero value where no CRI-O of this boot has answered so.
 func LoadLacks(files host.FileReader) (Lacks, error) {
-	return loadOrZero[Lacks](files, host.LacksFile)
+	return loadFindingOrZero[Lacks](files, host.LacksFile)
 }
 
 // Save replaces the record.

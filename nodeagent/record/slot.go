@@ -72,7 +72,7 @@ type Verified struct {
 
 // LoadVerified returns nil for a slot that is not verified.
 func LoadVerified(files host.FileReader, slot string) (*Verified, error) {
-	return load[Verified](files, inSlot(slot, verifiedFile))
+	return loadFinding[Verified](files, inSlot(slot, verifiedFile))
 }
 
 // Save replaces the record of a slot.
@@ -89,7 +89,7 @@ type Proved struct {
 
 // LoadProved returns the zero value for a slot that is not proved.
 func LoadProved(files host.FileReader, slot string) (Proved, error) {
-	return loadOrZero[Proved](files, inSlot(slot, provedFile))
+	return loadFindingOrZero[Proved](files, inSlot(slot, provedFile))
 }
 
 // Save replaces the record of a slot.
@@ -105,7 +105,7 @@ type Guest struct {
 
 // LoadGuest returns nil for a slot whose guest is not made, or whose payload brings all of it.
 func LoadGuest(files host.FileReader, slot string) (*Guest, error) {
-	return load[Guest](files, inSlot(slot, guestFile))
+	return loadFinding[Guest](files, inSlot(slot, guestFile))
 }
 
 // Save replaces the record of a slot.
