@@ -37,14 +37,14 @@ func patience(k plan.Kind) time.Duration {
 	switch k {
 	case plan.Pull, plan.Prefetch:
 		return pullStep
-	case plan.Verify, plan.BuildGuest, plan.BuildAhead, plan.DeleteImage, plan.Clear, plan.Drain:
+	case plan.Verify, plan.VerifyAgain, plan.BuildGuest, plan.BuildAhead, plan.DeleteImage, plan.Clear, plan.Drain:
 		return diskStep
 	case plan.LayerPackages, plan.UnlayerPackages:
 		return layerStep
 	case plan.RestartCRIO, plan.StartDependents, plan.Prove, plan.Control, plan.RemoveSandbox, plan.Cordon, plan.Uncordon, plan.RebootNode,
 		plan.LoadModules:
 		return runtimeStep
-	case plan.Keep, plan.Mount, plan.Configure, plan.WriteDropIn, plan.PointProof, plan.PointCurrent,
+	case plan.Keep, plan.Mount, plan.Resume, plan.KeepFindings, plan.DropFindings, plan.Configure, plan.WriteDropIn, plan.PointProof, plan.PointCurrent,
 		plan.Record, plan.Withdraw, plan.Unmount, plan.DeleteGuest, plan.RemoveDropIn, plan.Forget, plan.ForgetReboot, plan.ConfirmNode:
 		return shortStep
 	}

@@ -76,6 +76,8 @@ const (
 	ReasonPointCurrentFailed       = "PointCurrentFailed"
 	ReasonRecordPayloadFailed      = "RecordPayloadFailed"
 	ReasonWithdrawPayloadFailed    = "WithdrawPayloadFailed"
+	ReasonKeepFindingsFailed       = "KeepFindingsFailed"
+	ReasonDropFindingsFailed       = "DropFindingsFailed"
 	ReasonUnmountPayloadFailed     = "UnmountPayloadFailed"
 	ReasonDeleteGuestFailed        = "DeleteGuestFailed"
 	ReasonDeleteImageFailed        = "DeleteImageFailed"

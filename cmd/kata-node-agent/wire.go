@@ -31,6 +31,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/settings"
 	"github.com/kata-node/kata-node/nodeagent/vmm"
+	"github.com/kata-node/kata-node/payload/inspect"
 )
 
 // wiring is the agent's host with the adapters that have a life of their own.
@@ -113,6 +114,13 @@ func label(context string) string {
 	return context
 }
 
+// program identifies the file that this process runs.
+func program() (string, error) {
+	var file strings.Builder
+	err := inspect.FileIdentity(&file, "/proc/self/exe")
+	return version + " " + strings.TrimSpace(file.String()), err
+}
+
 func identify(s settings.Settings) (host.Identity, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -122,8 +130,12 @@ func identify(s settings.Settings) (host.Identity, error) {
 	if err := unix.Uname(&kernel); err != nil {
 		return host.Identity{}, fmt.Errorf("reading the kernel release: %w", err)
 	}
+	build, err := program()
+	if err != nil {
+		return host.Identity{}, fmt.Errorf("identifying this program: %w", err)
+	}
 	return host.Identity{
-		BootID: strings.TrimSpace(string(boot)), Architecture: runtime.GOARCH,
+		Build: build, BootID: strings.TrimSpace(string(boot)), Architecture: runtime.GOARCH,
 		Kernel: unix.ByteSliceToString(kernel.Release[:]), CRIOUnit: s.CRIOUnit, AllowedPayloads: s.AllowedPayloads,
 		PayloadKernel: s.GuestKernel == settings.PayloadKernel,
 		AllowLayering: s.AllowLayering, Arm: s.Arm, ProofTimeout: s.ProofTimeout.Duration,

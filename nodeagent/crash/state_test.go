@@ -29,7 +29,7 @@ type state struct {
 // passing reports whether a file says how the node came to where it is, and not where it is, or is
 // the log of a proof. Such files end with the boot or with a removal.
 func passing(name string) bool {
-	return path.Base(name) == failedProof ||
+	return path.Base(name) == failedProof || strings.HasPrefix(name, host.FindingsDir) ||
 		slices.Contains([]string{host.RestartedFile, host.LacksFile, host.PendingReason, host.ProofLogs, host.LayeredFile}, name)
 }
 
@@ -39,11 +39,14 @@ const failedProof = "failed.json"
 var (
 	bootName   = regexp.MustCompile(`boot-\d+`)
 	invocation = regexp.MustCompile(`0{24}[0-9a-f]{8}`)
+	// identity is that of files in their file system.
+	identity = regexp.MustCompile(`"(identity|rendered)":"[0-9a-f]{64}"`)
 )
 
 // neutral replaces what each boot and each start of CRI-O makes anew.
 func (s *simulation) neutral(text string) string {
 	text = invocation.ReplaceAllString(bootName.ReplaceAllString(text, "BOOT"), "INVOCATION")
+	text = identity.ReplaceAllString(text, `"$1":"IDENTITY"`)
 	return strings.ReplaceAll(text, s.Root, "")
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -118,6 +119,21 @@ func rot(s *simulation) error {
 	return s.up("the host has rebooted with a damaged store")
 }
 
+// rotFormer changes a file of the payload that served before, and silentRot does so as a disk does:
+// nothing but the content shows it.
+func rotFormer(s *simulation) error {
+	return os.WriteFile(s.storeDir(s.Images[0].ID)+"/"+hosttest.KernelFile, []byte("a kerneI"), 0o600)
+}
+
+func silentRot(s *simulation) error {
+	file := s.storeDir(s.Images[0].ID) + "/" + hosttest.KernelFile
+	was, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(rotFormer(s), os.Chtimes(file, time.Time{}, was.ModTime()))
+}
+
 func (s *simulation) storeDir(id string) string { return s.Files.Path(host.StoreDir + "/" + id) }
 
 // coreOS is a host of rpm-ostree on which an administrator has layered a package.
@@ -182,6 +198,9 @@ func workflows() []workflow {
 		{name: "update while a pod runs", before: append(one, podStarts), stages: []stage{install(guest()), podEnds}, changes: 20},
 		{name: "update of packages", before: layered, stages: []stage{install(needy("10.0"))}, changes: 20},
 		{name: "roll back", before: append(one, install(two())), stages: one, changes: 12},
+		{name: "roll back in the same life", stages: append(one, install(two()), install(plain())), changes: 40},
+		{name: "roll back to a damaged payload", stages: append(one, install(two()), rotFormer, install(plain())), changes: 40},
+		{name: "roll back to what a disk has damaged", stages: append(one, install(two()), silentRot, install(plain())), changes: 40},
 		{name: "configuration", before: three, stages: []stage{configure}, changes: 12},
 		{name: "retire", before: append(one, podStarts, install(two())), stages: []stage{podEnds}, changes: 2},
 		{name: "prefetch", before: one, stages: []stage{prefetch(plain(), two()), prefetch(plain(), guest()), install(guest())}, changes: 20},

@@ -7,6 +7,8 @@ import "time"
 // Identity is what does not change on a host while the agent runs.
 type Identity struct {
 	BootID, Architecture, Kernel string
+	// Build identifies the agent's program: another one may find out other things.
+	Build string
 	// CRIOUnit is the systemd unit of the container runtime.
 	CRIOUnit string
 	// AllowedPayloads are prefixes of references, by whole path components. Nil allows every

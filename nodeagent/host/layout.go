@@ -13,6 +13,8 @@ const (
 	SlotsDir    = RunDir + "/slots"
 	CurrentLink = RunDir + "/current"
 	ProofLink   = RunDir + "/proof"
+	// FindingsDir has what was found out in this boot about slots that are not mounted any more.
+	FindingsDir = RunDir + "/findings"
 	// LockFile is held by the agent that works on this host.
 	LockFile = RunDir + "/lock"
 	// ReportFile is the report of a node without a controller.
@@ -83,5 +85,5 @@ func Target(id string) string { return path.Join(path.Base(SlotsDir), id) }
 
 // Leftovers are files of an installation that Clear deletes in addition to the store.
 func Leftovers() []string {
-	return []string{ServedFile, RestartedFile, LacksFile, PendingReason, ModulesFile, RebootedFile}
+	return []string{ServedFile, RestartedFile, LacksFile, PendingReason, ModulesFile, RebootedFile, FindingsDir}
 }

@@ -20,7 +20,7 @@ import (
 )
 
 func (o Observer) host() plan.Host {
-	h := plan.Host{BootID: o.Self.BootID, Architecture: o.Self.Architecture, Kernel: o.Self.Kernel, Armed: o.Self.Arm}
+	h := plan.Host{BootID: o.Self.BootID, Build: o.Self.Build, Architecture: o.Self.Architecture, Kernel: o.Self.Kernel, Armed: o.Self.Arm}
 	fragments, err := Fragments(o.Host.Files)
 	if err != nil {
 		h.SettingsProblem = err.Error()

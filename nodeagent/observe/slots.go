@@ -38,6 +38,9 @@ func (o Observer) Linked() (plan.Slots, error) {
 	if err != nil {
 		return s, err
 	}
+	if s.Findings, err = record.LoadAllFindings(o.Host.Files); err != nil {
+		return s, err
+	}
 	for _, id := range names {
 		if id != host.Pending && !strings.HasPrefix(id, ".") {
 			slot, err := o.slot(id, mounted)

@@ -34,6 +34,8 @@ type Facts struct {
 // Host is the machine.
 type Host struct {
 	BootID, Architecture string
+	// Build identifies the agent's program.
+	Build string
 	// Problem is the sentence that says why this host cannot run Kata, whatever the payload; empty
 	// when it can.
 	Problem string

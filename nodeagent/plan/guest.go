@@ -43,6 +43,9 @@ func (p *planner) retireGuests(needed map[string]bool) {
 	if served := p.facts.Store.Served; served != nil {
 		keep[served.Slot] = true
 	}
+	for _, found := range p.facts.Slots.Findings {
+		keep[found.Slot] = keep[found.Slot] || p.facts.hold(found)
+	}
 	for _, guest := range p.facts.Store.Guests {
 		if !keep[guest.Slot] && !needed[guest.Slot] {
 			p.tidy(Step{Kind: DeleteGuest, Object: guest.Slot})

@@ -112,8 +112,13 @@ func (w *way) plan() {
 	if !w.handlers() {
 		return
 	}
-	if w.prove() {
-		w.promote()
+	if !w.prove() {
+		w.dropPackages()
+		return
+	}
+	w.promote()
+	if !w.pointsProof() {
+		w.do(PointProof)
 	}
 	w.dropPackages()
 }
@@ -143,13 +148,17 @@ func (w *way) fetch() bool {
 
 // prove starts one sandbox in each invocation of CRI-O, and so in each boot: what changes with them
 // (CRI-O, the SELinux policy, a host's QEMU, /dev/kvm) is not covered by a slot's id. Pods are
-// served meanwhile.
+// served meanwhile. A slot that is resumed is as it was when it was proved.
 func (w *way) prove() bool {
 	slot, _ := w.facts.Slots.find(w.id)
-	due := slot.Proved == "" || slot.Proved != w.facts.Runtime.Invocation
+	proved, handlers := slot.Proved, slot.ProvedHandlers
+	if found, resumes := w.resumes(w.id); resumes {
+		proved, handlers = found.Proved.Invocation, found.Proved.Handlers
+	}
+	due := proved == "" || proved != w.facts.Runtime.Invocation
 	var further []string
 	for _, name := range w.further {
-		if due || !slices.Contains(slot.ProvedHandlers, name) {
+		if due || !slices.Contains(handlers, name) {
 			further = append(further, name)
 		}
 	}
@@ -160,7 +169,11 @@ func (w *way) prove() bool {
 	if due && w.givenUp() {
 		return false
 	}
-	if compared := due && w.compare(); compared || w.facts.Slots.Proof != w.id || w.id == "" {
+	compared := due && w.compare()
+	switch {
+	case !due && len(further) == 0:
+		return true // New pods come first, see plan.
+	case compared || !w.pointsProof():
 		w.do(PointProof)
 	}
 	if due {
@@ -170,6 +183,14 @@ func (w *way) prove() bool {
 		w.steps = append(w.steps, Step{Kind: Prove, Payload: w.payload, Slot: w.id, Object: name})
 	}
 	return true
+}
+
+func (w *way) pointsProof() bool {
+	return w.id != "" && w.facts.Slots.Proof == w.id || w.planned(PointProof)
+}
+
+func (w *way) planned(kind Kind) bool {
+	return slices.ContainsFunc(w.steps, func(s Step) bool { return s.Kind == kind && s.Slot == w.id })
 }
 
 // maxProofs is how many sandboxes of proofs may be left running. Each is a VM with its memory.

@@ -9,6 +9,7 @@ func (p *planner) hold(phase node.Phase) {
 	p.plan.Phase = phase
 	p.keepServing()
 	p.proveAgain()
+	p.verifyAgain()
 	if p.facts.Slots.Current == Pending && p.facts.Store.Served != nil {
 		p.nameStore()
 	}
@@ -75,6 +76,9 @@ func (p *planner) restore() []Step {
 // prepare makes a slot ready.
 func (p *planner) prepare(payload, id string) []Step {
 	slot, _ := p.facts.Slots.find(id)
+	if _, resumes := p.resumes(id); resumes {
+		return []Step{{Kind: Resume, Payload: payload, Slot: id}}
+	}
 	var steps []Step
 	for _, step := range []struct {
 		kind Kind

@@ -19,7 +19,7 @@ func (m *model) event(hands bool) {
 		m.wantSomething, m.wantSomething, m.wantAhead, m.wantAhead, m.wantNothing, m.clearIntent, m.breakIntent, m.hardReboot, m.softReboot, m.cutOrMendAPI,
 		m.stopOrStartCRIO, m.stopOrStartCRIO, m.restartCRIO, m.endPod, m.endPod, m.endPod, m.changeSettings, m.installKernel, m.startOrEndOtherWork, m.goOrComeBack,
 		m.fillOrFreeDisk, m.discard, m.workOnSystem, m.update, m.layerByHand, m.loseOrGetKVM,
-		m.needReboot, m.needReboot, m.cordonOrNot, m.startPod, m.guardOrNotPods, m.updateAgent, m.kubeletSpeaks, m.kubeletSpeaks, m.loopOrNot,
+		m.needReboot, m.needReboot, m.cordonOrNot, m.startPod, m.guardOrNotPods, m.updateAgent, m.kubeletSpeaks, m.kubeletSpeaks, m.loopOrNot, m.rot,
 	}
 	if hands {
 		events = append(events, m.editDropIn, m.deleteDropIn, m.unmountByHand, m.conflictOrNot, m.refuseOrNot, m.breakStore, m.silence, m.deleteGuestByHand)
@@ -67,7 +67,7 @@ func (m *model) hardReboot() {
 	m.boot++
 	m.slots, m.current, m.proof = map[string]*modelSlot{}, plan.Pending, plan.Pending
 	m.restarted, m.lacks, m.lacksFurther, m.api.granted, m.used = record.Restarted{}, "", "", false, 0
-	m.need = ""
+	m.need, m.findings = "", map[string]record.Findings{}
 	if m.random.IntN(3) == 0 {
 		m.kernel = m.kernels[m.random.IntN(len(m.kernels))]
 	}

@@ -79,7 +79,7 @@ func (m *model) wrongGuests(wanted string) string {
 		}
 	}
 	for id := range m.guests {
-		if m.slots[id] == nil && !needed[id] {
+		if _, kept := m.findings[id]; m.slots[id] == nil && !needed[id] && !kept {
 			return "INSTALLED, and keeps a guest that nothing needs"
 		}
 	}

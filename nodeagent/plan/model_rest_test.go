@@ -48,6 +48,7 @@ func (m *model) rest() string {
 			if violated := m.pass(0); violated != "" {
 				return violated
 			}
+			m.leaveDamaged()
 			if m.full { // A step that fails for want of room is there for as long as pods hold the removal up.
 				m.helped(p)
 			}

@@ -23,7 +23,7 @@ var (
 
 // modes are how cruel a world is.
 func modes() map[string]mode {
-	return map[string]mode{"plain": {}, "failing": {failing: 0.2}, "hands": {failing: 0.1, hands: true}}
+	return map[string]mode{"plain": {}, "failing": {failing: 0.2}, "hands": {failing: 0.1, hands: true}, "back and forth": {failing: 0.05, returns: true}}
 }
 
 type mode struct {
@@ -31,10 +31,19 @@ type mode struct {
 	failing float64
 	// hands is whether people with a root shell take part.
 	hands bool
+	// returns is whether payloads are named again and again, and nothing happens that does not
+	// concern that.
+	returns bool
 }
 
-// rounds is how long a world lives before it comes to rest.
-const rounds = 200
+// rounds is how long a world lives before it comes to rest. Where payloads are named again and
+// again, something happens in each round.
+func (m mode) rounds() int {
+	if m.returns {
+		return 80
+	}
+	return 200
+}
 
 // Whatever happens in whatever order: no invariant is violated at any moment, and once nothing more
 // happens the node gets to where it is wanted.
@@ -58,8 +67,11 @@ func TestEveryWorldIsSoundAndComesToRest(t *testing.T) {
 }
 
 func (m *model) live(mode mode) string {
-	for range rounds {
-		if m.random.IntN(6) == 0 {
+	for range mode.rounds() {
+		switch {
+		case mode.returns:
+			m.maybeReturn()
+		case m.random.IntN(6) == 0:
 			m.event(mode.hands)
 		}
 		m.others()
@@ -85,6 +97,9 @@ func (m *model) pass(failing float64) string {
 		m.note("tidy %s", s)
 		if violated := m.carryOut(s, f, m.random.Float64() < failing || m.lacksRoom(s)); violated != "" {
 			return fmt.Sprintf("%s: %s", violated, s)
+		}
+		if s.Kind == plan.VerifyAgain {
+			return "" // It may have forgotten what the steps rely on. The agent looks again after each tidy step.
 		}
 	}
 	for _, s := range p.Next() {
@@ -129,6 +144,8 @@ func (m *model) unsound() string {
 		return "ASKS for a grant that it could not use, or does not need"
 	case bound && m.equipped() && len(p.Lines) == 0 && m.crio.active && !f.CrashLooping() && m.crio.has && !m.crio.foreign && m.conflict == "" && !m.broken && here && !serving:
 		return "BLOCKED by bound pods that it does not serve"
+	case serving && !m.broken && !m.slots[slot.ID].intact && len(p.Lines)+len(p.Tidy) == 0:
+		return "SERVES what is damaged, and has nothing to do"
 	case p.Wait != "" && p.Phase == node.PhaseInstalled:
 		return "CLAIMS Installed and waits"
 	}

@@ -13,7 +13,7 @@ import (
 
 // halfway are steps that leave something where they fail, or where the agent dies in them.
 func halfway(k plan.Kind) bool {
-	return slices.Contains([]plan.Kind{plan.Verify, plan.RestartCRIO, plan.BuildAhead, plan.Prove, plan.Control, plan.Clear}, k)
+	return slices.Contains([]plan.Kind{plan.Verify, plan.VerifyAgain, plan.Resume, plan.RestartCRIO, plan.BuildAhead, plan.Prove, plan.Control, plan.Clear}, k)
 }
 
 // carryOut is what a step does to the model. It returns the invariant that the step violates, or
@@ -34,7 +34,7 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 	case plan.Forget:
 		m.kept = nil
 	case plan.Pull:
-		m.store, m.images[digitOf(s.Payload)] = true, true
+		m.pulled(digitOf(s.Payload))
 	case plan.Prefetch:
 		return m.prefetch(s, f)
 	case plan.LayerPackages:
@@ -102,6 +102,8 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 		return m.mount(s)
 	case plan.Verify:
 		return m.verify(s, slot, fail)
+	case plan.Resume, plan.VerifyAgain, plan.KeepFindings, plan.DropFindings:
+		return m.carryOutFindings(s, slot, fail)
 	case plan.BuildGuest, plan.BuildAhead:
 		return m.buildGuest(s, slot, fail)
 	case plan.Configure:
@@ -157,7 +159,7 @@ func (m *model) clear(half bool) {
 		return
 	}
 	m.served, m.restarted, m.lacks, m.lacksFurther, m.used, m.modules = nil, record.Restarted{}, "", "", 0, false
-	m.rebooted, m.vain = record.Rebooted{}, ""
+	m.rebooted, m.vain, m.findings = record.Rebooted{}, "", map[string]record.Findings{}
 }
 
 func (m *model) loadModules(f plan.Facts) string {
@@ -211,6 +213,7 @@ func (m *model) verify(s plan.Step, slot *modelSlot, mismatch bool) string {
 			Architecture: architecture(digit), HandlerType: "vm", Handlers: offers(digit), ShimCompatibility: compatibility(digit), Guest: asksForGuest(digit), VM: startsVMs(digit),
 		}
 		slot.Verified.Needs, slot.Verified.Packages = needs(digit)
+		slot.Verified.Identity = m.identity(digit)
 		return ""
 	}
 	m.note("  mismatch: %s", s)
@@ -233,6 +236,7 @@ func (m *model) prove(id string) string {
 	if m.weak && startsVMs(m.slots[id].Image) {
 		return "PROOF of what this host cannot run"
 	}
+	m.slots[id].rendered = m.rendered()
 	m.slots[id].Proved, m.slots[id].ProvedHandlers, m.lacks, m.lacksFurther, m.proved[id] = m.invocation(), nil, "", "", true
 	return ""
 }
@@ -244,7 +248,7 @@ func (m *model) pointable(id string) string {
 	case id == plan.Pending:
 	case slot == nil, !slot.Mounted, slot.Verified == nil, !slot.Configured, !m.guested(slot):
 		return "to an unready slot"
-	case !slot.intact:
+	case !slot.intact && !slot.Verified.Resumed: // What is resumed is verified while it serves.
 		return "to unverified content"
 	case architecture(slot.Image) != "amd64":
 		return "to an unfit payload"

@@ -22,6 +22,8 @@ type modelSlot struct {
 	sandboxes int
 	// intact is whether what is mounted is what was pulled.
 	intact bool
+	// rendered is what its last proof has started from, apart from the payload.
+	rendered string
 }
 
 // modelPod is a kata pod and its sandbox.
@@ -108,6 +110,7 @@ type model struct {
 	kernels          []string
 
 	modelReboots
+	modelFindings
 
 	// What the model checks by.
 	proved map[string]bool // slots that were ever proved
@@ -130,7 +133,7 @@ func newModel(seed uint64) *model {
 		random: rand.New(rand.NewPCG(seed, 1)),
 		images: map[string]bool{}, guests: map[string]bool{}, slots: map[string]*modelSlot{}, current: plan.Pending, proof: plan.Pending,
 		up: true, lacking: true, crio: modelCRIO{active: true, answers: true, starts: 1}, boot: 1, kernel: "k1", kernels: []string{"k1", "k2"}, proved: map[string]bool{},
-		armed: seed%4 == 3,
+		armed: seed%4 == 3, modelFindings: newModelFindings(),
 	}
 	m.say(true, 2)
 	return m
@@ -154,7 +157,7 @@ func (m *model) facts() plan.Facts {
 		Host:    m.hostFacts(),
 		Intent:  m.intentFacts(),
 		Runtime: m.runtimeFacts(),
-		Slots:   plan.Slots{Current: m.current, Proof: m.proof},
+		Slots:   plan.Slots{Current: m.current, Proof: m.proof, Findings: m.allFindings()},
 		Store:   plan.Store{Exists: m.store, Served: m.served},
 
 		Packages: m.packagesFacts(),
@@ -182,7 +185,7 @@ func (m *model) facts() plan.Facts {
 var weakItems = withoutKVM()
 
 func (m *model) hostFacts() plan.Host {
-	h := plan.Host{BootID: m.bootID(), Architecture: "amd64", Kernel: m.kernel, Settings: m.settings, Kernels: m.otherKernels(), Armed: m.armed}
+	h := plan.Host{BootID: m.bootID(), Build: m.buildID(), Architecture: "amd64", Kernel: m.kernel, Settings: m.settings, Kernels: m.otherKernels(), Armed: m.armed}
 	if m.weak {
 		h.Check = weakItems
 	}
@@ -254,7 +257,7 @@ func (m *model) storeFacts(s *plan.Store) {
 	for _, id := range slices.Sorted(maps.Keys(m.guests)) {
 		s.Guests = append(s.Guests, plan.Guest{Slot: id, Whole: m.guests[id]})
 	}
-	if m.rebooted.Boot != "" || m.lacks != "" || m.lacksFurther != "" || m.restarted.Intent != "" || m.served != nil || m.modules {
+	if m.rebooted.Boot != "" || m.lacks != "" || m.lacksFurther != "" || m.restarted.Intent != "" || m.served != nil || m.modules || len(m.findings) > 0 {
 		s.Leftovers = []string{"x"}
 	}
 	if m.broken {

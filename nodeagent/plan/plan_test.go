@@ -43,7 +43,7 @@ func TestUpdateProvesBeforeItSwitchesAndNeedsNoRestart(t *testing.T) {
 
 	w.slot(id("a")).Holders = nil
 	done, _ = w.settle(t)
-	assert.Equal(t, []plan.Kind{plan.Unmount}, done, "which is retired with the last sandbox; the image stays for a way back")
+	assert.Equal(t, []plan.Kind{plan.KeepFindings, plan.Unmount}, done, "which is retired with the last sandbox; the image stays for a way back")
 }
 
 func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {

@@ -70,7 +70,7 @@ func (m *model) prefetch(s plan.Step, f plan.Facts) string {
 	if len(others) != 1 || p.Phase != node.PhaseInstalled || m.busy {
 		return "PREFETCH ahead of other work"
 	}
-	m.store, m.images[digitOf(s.Payload)] = true, true
+	m.pulled(digitOf(s.Payload))
 	return ""
 }
 

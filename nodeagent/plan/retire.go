@@ -2,7 +2,11 @@
 
 package plan
 
-import "github.com/kata-node/kata-node/api/node"
+import (
+	"maps"
+
+	"github.com/kata-node/kata-node/api/node"
+)
 
 // retire unmounts and deletes what neither serves, nor is wanted, nor is held. What is held is
 // looked at again later. With a store or settings that cannot be read it is not known what is
@@ -22,12 +26,15 @@ func (p *planner) retire(wanted string) {
 			images[image.ID] = true
 		}
 	}
+	p.verifyAgain()
+	p.dropFindings(needed)
+	stays := maps.Clone(images)
 	for _, slot := range p.facts.Slots.All {
 		// An image outlives its slot: were the unmount to fail, layers would be deleted below a
 		// mount.
 		images[slot.Image] = true
 		if !needed[slot.ID] && len(slot.Holders) == 0 {
-			p.tidy(Step{Kind: Unmount, Slot: slot.ID})
+			p.unmount(slot, stays[slot.Image])
 		}
 	}
 	p.retireGuests(needed)
@@ -36,6 +43,14 @@ func (p *planner) retire(wanted string) {
 			p.tidy(Step{Kind: DeleteImage, Object: image.ID})
 		}
 	}
+}
+
+// unmount keeps what was found out about a slot whose image stays in the store.
+func (p *planner) unmount(slot Slot, stays bool) {
+	if _, kept := p.facts.Slots.found(slot.ID); !kept && stays && p.facts.worthKeeping(slot) {
+		p.tidy(Step{Kind: KeepFindings, Slot: slot.ID})
+	}
+	p.tidy(Step{Kind: Unmount, Slot: slot.ID})
 }
 
 // payloadsToKeep has the former payload as long as no third one is on its way: a disk needs room

@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // updated is a node that serves the payloads one after the other.
@@ -39,8 +41,10 @@ func TestTheFormerPayloadIsServedAgainWithoutAPull(t *testing.T) {
 	assert.ElementsMatch(t, []string{"a", "b"}, w.digits())
 	w.change("a")
 	done, last := w.settle(t)
-	assert.NotContains(t, done, plan.Pull)
-	assert.Contains(t, done, plan.Prove)
+	assert.Equal(t, []plan.Kind{
+		plan.Keep, plan.Resume, plan.Record, plan.PointCurrent, plan.PointProof, // New pods have it before anything else is done.
+		plan.VerifyAgain, plan.DropFindings, plan.KeepFindings, plan.Unmount,
+	}, done)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 	assert.Equal(t, payload("b"), w.facts.Store.Served.Before, "and there is a way back from that, too")
 }
@@ -65,4 +69,71 @@ func TestWhatIsFetchedAheadOfTimeTakesThePlaceOfTheFormerPayload(t *testing.T) {
 	w.facts.Intent.Wanted, w.facts.Intent.Stale = ahead("b", "c"), true
 	w.settle(t)
 	assert.ElementsMatch(t, []string{"b", "c"}, w.digits())
+}
+
+// What was found out about a slot is good for nothing once anything has changed that it depends on:
+// the payload is verified and proved like any other one, and the findings are deleted.
+func TestFindingsHoldForWhatTheyWereMadeWith(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(f *plan.Facts){
+		"another boot":            func(f *plan.Facts) { f.Host.BootID = "b2" },
+		"another kernel":          func(f *plan.Facts) { f.Host.Kernel = "6.13" },
+		"another configuration":   func(f *plan.Facts) { f.Host.Settings = "memory" },
+		"another agent":           func(f *plan.Facts) { f.Host.Build = "another" },
+		"another start of CRI-O":  func(f *plan.Facts) { f.Runtime.Invocation = "c3" },
+		"another image":           func(f *plan.Facts) { f.Store.Images[0].ID = "z" },
+		"a proof of another time": func(f *plan.Facts) { f.Slots.Findings[0].Proved = record.Proved{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := updated(t, "a", "b")
+			require.Len(t, w.facts.Slots.Findings, 1)
+			w.knows["c3"] = true
+			change(&w.facts)
+			w.change("a")
+			p := plan.For(w.facts)
+			assert.Contains(t, p.Tidy, plan.Step{Kind: plan.DropFindings, Slot: id("a")})
+			var kinds []plan.Kind
+			for _, s := range p.Steps() {
+				kinds = append(kinds, s.Kind)
+			}
+			assert.NotContains(t, kinds, plan.Resume)
+			assert.Contains(t, kinds, plan.Verify)
+			assert.Contains(t, kinds, plan.Prove)
+		})
+	}
+}
+
+func TestFindingsAreKeptOfWhatIsProvedAndStaysInTheStore(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(w *world, former *plan.Slot){
+		"it is not proved with this CRI-O":       func(_ *world, former *plan.Slot) { former.Proved = "c0" },
+		"a proof of it has failed":               func(w *world, former *plan.Slot) { former.Failed.Invocation = w.facts.Runtime.Invocation },
+		"its files have no identity":             func(_ *world, former *plan.Slot) { former.Verified.Identity = "" },
+		"its content was not read in this mount": func(_ *world, former *plan.Slot) { former.Verified.Resumed = true },
+		"its image is deleted":                   func(w *world, _ *plan.Slot) { w.facts.Intent.Wanted = ahead("b", "c") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := installed(t, "a")
+			w.slot(id("a")).Holders = []string{"process 7"}
+			w.change("b")
+			w.settle(t)
+			w.slot(id("a")).Holders = nil
+			assert.Contains(t, plan.For(w.facts).Tidy, plan.Step{Kind: plan.KeepFindings, Slot: id("a")})
+			change(&w, w.slot(id("a")))
+			p := plan.For(w.facts)
+			assert.NotContains(t, p.Tidy, plan.Step{Kind: plan.KeepFindings, Slot: id("a")})
+			assert.Contains(t, p.Tidy, plan.Step{Kind: plan.Unmount, Slot: id("a")})
+		})
+	}
+}
+
+func TestAHandlerThatIsNamedAnewIsProvedFirst(t *testing.T) {
+	t.Parallel()
+	w := updated(t, "a", "b")
+	w.facts.Intent.Wanted, w.facts.Intent.Kept = serving("a", "rs"), false
+	done, last := w.settle(t)
+	assert.Equal(t, []plan.Kind{plan.Keep, plan.Resume, plan.PointProof, plan.Prove, plan.Record, plan.PointCurrent}, done[:6])
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
 }

@@ -22,6 +22,8 @@ type Slots struct {
 	// Current and Proof are the slots that the links name; empty where a link is not there or leads
 	// elsewhere.
 	Current, Proof string
+	// Findings are what was kept of slots when they were unmounted.
+	Findings []record.Findings
 	// Mixed are running sandboxes that use more than one slot.
 	Mixed []Mixed
 }

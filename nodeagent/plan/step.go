@@ -19,6 +19,11 @@ const (
 	Mount Kind = "mount payload"
 	// Verify compares every mounted file with the payload's manifest.
 	Verify Kind = "verify payload"
+	// Resume mounts a slot that was unmounted in this boot, and takes over what was found out about
+	// it, as far as payload and host are the same as then.
+	Resume Kind = "resume payload"
+	// VerifyAgain compares the content of every file of a slot that was resumed, while it serves.
+	VerifyAgain Kind = "verify payload again"
 	// BuildGuest makes what the payload's guests start from.
 	BuildGuest Kind = "build guest"
 	// BuildAhead makes the initrd for a kernel that the next boot may bring.
@@ -56,6 +61,10 @@ const (
 	Record Kind = "record payload"
 	// Withdraw deletes that record: from here on a removal does not go back to serving.
 	Withdraw Kind = "withdraw payload"
+	// KeepFindings writes down what was found out about a slot that is to be unmounted, and
+	// DropFindings deletes that.
+	KeepFindings Kind = "keep findings"
+	DropFindings Kind = "drop findings"
 	// Unmount unmounts a slot that nothing holds.
 	Unmount Kind = "unmount payload"
 	// DeleteGuest deletes an initrd that no slot needs.

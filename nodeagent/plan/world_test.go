@@ -110,7 +110,9 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 		v.Mounted, v.Payload, v.Image, v.Platform = true, s.Payload, node.Digest(s.Payload)[len("sha256:"):][:1], node.Digest(s.Payload)
 	case plan.Verify:
 		require.True(t, w.slot(s.Slot).Mounted, "only what is mounted can be verified")
-		w.slot(s.Slot).Verified = &record.Verified{HandlerType: "vm", Handlers: []string{"kata-oc", "kata-oc-rs"}, Guest: w.guests, VM: w.virtual}
+		w.slot(s.Slot).Verified = &record.Verified{HandlerType: "vm", Handlers: []string{"kata-oc", "kata-oc-rs"}, Guest: w.guests, VM: w.virtual, Identity: s.Payload}
+	case plan.Resume, plan.VerifyAgain, plan.KeepFindings, plan.DropFindings:
+		w.findings(t, s)
 	case plan.BuildGuest, plan.BuildAhead:
 		require.True(t, w.slot(s.Slot).Verified.Guest, "only where it is asked for")
 		guest := plan.Guest{Slot: s.Slot, Whole: true}
@@ -168,6 +170,32 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 		f.Runtime.Restarted, f.Runtime.Lacks, f.Runtime.LacksFurther, f.Runtime.LacksHandler = record.Restarted{}, "", "", ""
 	default:
 		t.Fatalf("step %q is unknown", s)
+	}
+}
+
+// findings applies the steps about what was found out about a slot.
+func (w *world) findings(t *testing.T, s plan.Step) {
+	t.Helper()
+	f, slot := &w.facts, w.slot(s.Slot)
+	kept := func(k record.Findings) bool { return k.Slot == s.Slot }
+	switch s.Kind {
+	case plan.KeepFindings:
+		f.Slots.Findings = append(f.Slots.Findings, record.Findings{
+			Slot: s.Slot, Boot: f.Host.BootID, Build: f.Host.Build, Origin: slot.Origin, Verified: *slot.Verified,
+			Proved: record.Proved{Invocation: slot.Proved, Handlers: slot.ProvedHandlers},
+		})
+	case plan.DropFindings:
+		f.Slots.Findings = slices.DeleteFunc(f.Slots.Findings, kept)
+	case plan.VerifyAgain:
+		verified := *slot.Verified
+		verified.Resumed, slot.Verified = false, &verified
+	default:
+		at := slices.IndexFunc(f.Slots.Findings, kept)
+		require.GreaterOrEqual(t, at, 0, "only what was kept is taken over")
+		found := f.Slots.Findings[at]
+		found.Verified.Resumed = true
+		slot.Mounted, slot.Configured, slot.Origin, slot.Verified = true, true, found.Origin, &found.Verified
+		slot.Proved, slot.ProvedHandlers = found.Proved.Invocation, found.Proved.Handlers
 	}
 }
 

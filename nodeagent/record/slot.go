@@ -68,6 +68,12 @@ type Verified struct {
 	VM bool `json:"vm,omitempty"`
 	// OldestKernel is the oldest kernel that the host may run, empty where any does.
 	OldestKernel string `json:"oldestKernel,omitempty"`
+	// Identity identifies the files in their file system, as they were before they were compared.
+	// It is empty where that file system does not tell enough.
+	Identity string `json:"identity,omitempty"`
+	// Resumed is whether their content was compared before an earlier mount of this boot, and only
+	// their identity since.
+	Resumed bool `json:"resumed,omitempty"`
 }
 
 // LoadVerified returns nil for a slot that is not verified.
@@ -85,6 +91,9 @@ type Proved struct {
 	Invocation string `json:"invocation"`
 	// Handlers are names of further handlers of which it has started one, too.
 	Handlers []string `json:"handlers,omitempty"`
+	// Rendered identifies what that sandbox was started with apart from the payload: the
+	// configurations, the files of the host that they name, and the host's packages.
+	Rendered string `json:"rendered,omitempty"`
 }
 
 // LoadProved returns the zero value for a slot that is not proved.
@@ -111,6 +120,11 @@ func LoadGuest(files host.FileReader, slot string) (*Guest, error) {
 // Save replaces the record of a slot.
 func (g Guest) Save(files host.FileWriter, slot string) error {
 	return save(files, inSlot(slot, guestFile), g)
+}
+
+// RemoveGuest deletes the record of a slot.
+func RemoveGuest(files host.FileWriter, slot string) error {
+	return files.Remove(inSlot(slot, guestFile))
 }
 
 // RemoveMarks deletes what was found out about a slot's former mount.

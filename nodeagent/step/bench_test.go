@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -170,6 +171,9 @@ type state struct {
 // slot is that of the only mount.
 func (s state) slot() string { return path.Base(path.Dir(s.mounts[0])) }
 
+// identity is that of files in their file system.
+var identity = regexp.MustCompile(`"(identity|rendered)":"[0-9a-f]{64}"`)
+
 func (b *bench) state(t *testing.T) state {
 	t.Helper()
 	found := map[string]string{}
@@ -187,7 +191,7 @@ func (b *bench) state(t *testing.T) state {
 			return err
 		}
 		content, err := os.ReadFile(path)
-		found[name] = string(content)
+		found[name] = identity.ReplaceAllString(string(content), `"$1":"IDENTITY"`)
 		return err
 	}))
 	return state{found, append([]string{}, b.Mounts...), append([]host.Image{}, b.Images...), append([]host.Sandbox{}, b.Sandboxes...), b.Starts}

@@ -124,15 +124,15 @@ const maxComplaint = 200
 // judge makes sure that what was proved is what pods get: the proof ran another handler than
 // theirs. A CRI-O that was started with a foreign definition of it has to be restarted, also after
 // that file was deleted.
-func (r Runner) judge(ctx context.Context, s plan.Step, invocation string) error {
+func (r Runner) judge(ctx context.Context, s plan.Step, now record.Proved) error {
 	shim, err := r.Host.Sandboxes.Shim(ctx, proven(s))
 	if err != nil {
 		return err
 	}
 	if shim != "" && shim != handlers.Shim(proven(s)) {
-		return r.lacks(s, invocation)
+		return r.lacks(s, now.Invocation)
 	}
-	return r.proved(ctx, s, invocation)
+	return r.proved(ctx, s, now)
 }
 
 // lacks records that a CRI-O does not know the handler that was to be proved. Without a further one
@@ -145,12 +145,12 @@ func (r Runner) lacks(s plan.Step, invocation string) error {
 }
 
 // proved records the proof, if one and the same CRI-O ran all the time.
-func (r Runner) proved(ctx context.Context, s plan.Step, invocation string) error {
+func (r Runner) proved(ctx context.Context, s plan.Step, now record.Proved) error {
 	after, err := r.Host.Services.Unit(ctx, r.Self.CRIOUnit)
 	if err != nil {
 		return err
 	}
-	if after.Invocation != invocation {
+	if after.Invocation != now.Invocation {
 		return errors.New("CRI-O was restarted during the proof, which says nothing about the one that runs now")
 	}
 	if err := record.RemoveLacks(r.Host.Files); err != nil {
@@ -159,12 +159,12 @@ func (r Runner) proved(ctx context.Context, s plan.Step, invocation string) erro
 	so, err := record.LoadProved(r.Host.Files, s.Slot)
 	further := proven(s) != node.Handler
 	switch {
-	case err != nil, further && (so.Invocation != invocation || slices.Contains(so.Handlers, s.Object)):
+	case err != nil, further && (so.Invocation != now.Invocation || slices.Contains(so.Handlers, s.Object)):
 		return err
 	case further:
 		so.Handlers = append(so.Handlers, s.Object)
-	case so.Invocation != invocation:
-		so = record.Proved{Invocation: invocation}
+	case so.Invocation != now.Invocation:
+		so = now
 	}
 	return so.Save(r.Host.Files, s.Slot)
 }

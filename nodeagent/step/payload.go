@@ -31,6 +31,13 @@ func (r Runner) image(ctx context.Context, payload string) (host.Image, error) {
 	return images[at], nil
 }
 
+func (r Runner) payload(ctx context.Context, s plan.Step) error {
+	if s.Kind == plan.Mount {
+		return r.mount(ctx, s)
+	}
+	return r.verify(ctx, s)
+}
+
 // mount writes the slot's origin before the mount, so that a mount never lacks one, and mounts
 // nothing on what is mounted. What was found out about a former mount ends here. An image of which
 // a layer is missing is discarded.
@@ -91,8 +98,11 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	if err != nil {
 		return fmt.Errorf("verifying payload %q: %w", s.Payload, err)
 	}
-	m, err := r.compare(ctx, s.Slot, image)
-	if damage.Is(err) {
+	m, identity, err := r.compare(ctx, s.Slot, image)
+	switch {
+	case damage.Is(err) && s.Kind == plan.VerifyAgain:
+		return r.distrust(s, err)
+	case damage.Is(err):
 		return r.discard(ctx, s, image, err)
 	}
 	if err != nil {
@@ -102,6 +112,7 @@ func (r Runner) verify(ctx context.Context, s plan.Step) error {
 	return record.Verified{
 		Architecture: m.Architecture, HandlerType: string(handler.Type), Handlers: offered(m), ShimCompatibility: m.ShimCompatibility, Guest: m.Guest != nil,
 		Needs: record.Needs{QEMU: m.Requires.QEMU, Virtiofsd: m.Requires.Virtiofsd}, Packages: packagesOf(m), Sets: setsOf(m), VM: m.Requires.KVM, OldestKernel: m.Requires.OldestKernel,
+		Identity: identity,
 	}.Save(r.Host.Files, s.Slot)
 }
 
@@ -129,13 +140,17 @@ func packagesOf(m manifest.Manifest) []record.Package {
 	return all
 }
 
-func (r Runner) compare(ctx context.Context, slot string, image host.Image) (manifest.Manifest, error) {
-	m, err := r.manifest(ctx, slot, image)
+// compare returns the identity that the files had before they were read. Without one, all of them
+// are read after each mount.
+func (r Runner) compare(ctx context.Context, slot string, image host.Image) (m manifest.Manifest, identity string, err error) {
+	m, err = r.manifest(ctx, slot, image)
 	if err != nil {
-		return m, err
+		return m, "", err
 	}
 	r.Tell(fmt.Sprintf("verifying payload %s: %d files", m.PayloadVersion, len(m.Files)))
-	return m, inspect.Tree(ctx, r.Host.Files.Path(host.PayloadDir(slot)), m)
+	dir := r.Host.Files.Path(host.PayloadDir(slot))
+	identity, _ = inspect.Identity(ctx, dir, m) //nolint:errcheck // what is wrong with a tree is named by the next line
+	return m, identity, inspect.Tree(ctx, dir, m)
 }
 
 // manifest reads the document through the reader that follows no link and opens regular files only.
@@ -148,6 +163,13 @@ func (r Runner) manifest(ctx context.Context, slot string, image host.Image) (ma
 		return m, &inspect.Mismatch{Path: manifest.Path, Problem: fmt.Sprintf("sha256 is %s, the image's label says %q", got, image.Manifest)}
 	}
 	return m, err
+}
+
+// distrust forgets what was found out about a damaged slot that may serve. With that, the next plan
+// takes the links away from it first, and then verifies and discards it.
+func (r Runner) distrust(s plan.Step, found error) error {
+	return errors.Join(fmt.Errorf("payload %q is damaged and is not served any more: %w", s.Payload, found),
+		record.RemoveFindings(r.Host.Files, s.Slot), record.RemoveMarks(r.Host.Files, s.Slot))
 }
 
 func (r Runner) discard(ctx context.Context, s plan.Step, image host.Image, found error) error {

@@ -103,6 +103,7 @@ func (r Runner) proof(ctx context.Context, s plan.Step) (outcome, error) {
 	if err := r.reachable(s, unit); err != nil {
 		return outcome{}, err
 	}
+	rendered, _ := r.rendered(s.Slot)         //nolint:errcheck // without it, the slot is proved after each mount
 	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
 	strained, failure := r.run(ctx, s)
 	if _, unknown := errors.AsType[*host.UnknownHandler](failure); unknown {
@@ -115,7 +116,7 @@ func (r Runner) proof(ctx context.Context, s plan.Step) (outcome, error) {
 	if failure != nil {
 		return came, nil
 	}
-	return came, r.judge(ctx, s, unit.Invocation)
+	return came, r.judge(ctx, s, record.Proved{Invocation: unit.Invocation, Rendered: rendered})
 }
 
 // run lets a sandbox and a container in it run. The error is what the runtime said, with what else

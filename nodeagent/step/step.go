@@ -54,10 +54,10 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.keep(s, f)
 	case plan.Pull, plan.Prefetch:
 		return r.pull(ctx, s)
-	case plan.Mount:
-		return r.mount(ctx, s)
-	case plan.Verify:
-		return r.verify(ctx, s)
+	case plan.Mount, plan.Verify, plan.VerifyAgain:
+		return r.payload(ctx, s)
+	case plan.Resume, plan.KeepFindings, plan.DropFindings:
+		return r.findings(ctx, s)
 	case plan.BuildGuest, plan.BuildAhead, plan.DeleteGuest:
 		return r.guest(ctx, s, f)
 	case plan.Configure:

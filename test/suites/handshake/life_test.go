@@ -36,16 +36,6 @@ func lives(t *testing.T, seed uint64) int {
 	return w.Steps
 }
 
-// An installation, an update and a removal come to their ends whichever write it is at which the
-// leader ends.
-func TestALeaderMayEndAtEveryWrite(t *testing.T) {
-	t.Parallel()
-	seeds.EveryWrite(t, func(t *testing.T, kill *decidetest.Kill) {
-		t.Helper()
-		newLife(t, seeds.First()).LiveOrderly(kill, newer().Reference())
-	})
-}
-
 // life is a small cluster in which everything happens that both halves have to live with. Its nodes
 // have the real agent on a host for tests.
 type life struct {
@@ -86,7 +76,7 @@ func (w *life) any() *resident { return w.resident(w.Any()) }
 func (w *life) Settings() decide.Settings {
 	return decide.Settings{
 		DefaultPayload: good().Reference(),
-		AgentDeadline:  5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute, PingInterval: decidetest.Day,
+		AgentDeadline:  5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute,
 	}
 }
 
@@ -107,11 +97,11 @@ func (w *life) Administrator() decidetest.Administrator {
 // Reader adds nothing: there is no catalogue.
 func (*life) Reader() func(*decide.Seen) { return func(*decide.Seen) {} }
 
-// Meanwhile is what happens on a node in a round, and an accident.
-func (w *life) Meanwhile() {
-	w.any().acts()
-	w.Accident()
-}
+// Meanwhile is what happens on a node in a round.
+func (w *life) Meanwhile() { w.any().acts() }
+
+// Rest is over at once.
+func (*life) Rest() {}
 
 // Heal repairs the broken node.
 func (w *life) Heal() {

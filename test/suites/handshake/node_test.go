@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
-	"github.com/kata-node/kata-node/controller/decide/decidetest"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
@@ -33,7 +32,7 @@ const bootID = "boot-1"
 // What may be wrong with the broken node of a world.
 const (
 	noKVM  = "its proof fails"
-	silent = decidetest.Silent
+	silent = "its agent answers nothing"
 	dead   = "it is off"
 )
 
