@@ -7,6 +7,7 @@ package nodeagent
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -148,7 +149,7 @@ func (a *Agent) Pass(ctx context.Context) Result {
 func (a *Agent) tell(ctx context.Context, r Result) {
 	wanted := r.Facts.Intent.Wanted
 	a.Say(r.Sentence, r.Report.Payload == "" && wanted != nil && wanted.State == node.StateInstalled)
-	a.report(ctx, r.Report, r.Sentence)
+	a.report(ctx, r.Report, r.Sentence, writing(r.Plan))
 }
 
 // tellBlind leaves everything that was said of the node as it is, and adds why nothing newer can be
@@ -162,17 +163,26 @@ func (a *Agent) tellBlind(ctx context.Context, problem error) Result {
 	}
 	r := report.Blind(a.API.Reported(), a.Self, problem, a.Now())
 	if a.Now().Sub(a.blind) >= blindPatience {
-		a.report(ctx, r, sentence)
+		a.report(ctx, r, sentence, publishPatience)
 	}
 	result := Result{Report: r, Sentence: sentence}
 	result.Next = a.rest(result)
 	return result
 }
 
-func (a *Agent) report(ctx context.Context, r node.Report, sentence string) {
+// writing is how long a pass waits for the write of its report. Steps that take no longer than the
+// write are not held up by it: what they change is reported a moment later.
+func writing(p plan.Plan) time.Duration {
+	if len(p.Lines) > 0 && slices.Contains([]plan.Kind{plan.Keep, plan.Resume, plan.Record, plan.PointCurrent, plan.PointProof}, p.Next()[0].Kind) {
+		return 0
+	}
+	return publishPatience
+}
+
+func (a *Agent) report(ctx context.Context, r node.Report, sentence string, wait time.Duration) {
 	a.meter().Reported(r)
 	defer a.live.enter("writing the report", publishing, a.Now())()
-	a.reports().offer(ctx, message{r, report.MakeCondition(r, node.Sentence(sentence))})
+	a.reports().offer(ctx, message{r, report.MakeCondition(r, node.Sentence(sentence))}, wait)
 }
 
 // reports is made by the first of Run and Pass.

@@ -156,6 +156,28 @@ func TestASlowAPIServerHoldsUpNoStep(t *testing.T) {
 	})
 }
 
+func TestAQuickStepDoesNotWaitForTheReport(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := wanting(node.StateInstalled)
+		w.facts.Intent.Kept = false
+		w.slow = time.Second
+		begun := time.Duration(-1)
+		started := time.Now()
+		w.do = func(ctx context.Context, s plan.Step) error {
+			assert.Equal(t, plan.Keep, s.Kind)
+			begun = time.Since(started)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		_, stop := beats(t, w.agent(t), 10*time.Second)
+		assert.Zero(t, begun)
+		synctest.Wait()
+		assert.Equal(t, 1, w.written(), "it is written in parallel with the step")
+		stop()
+	})
+}
+
 func TestAfterAnOutageTheReportComesAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

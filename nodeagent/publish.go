@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// publishLimit bounds one write of the Node, and publishPatience how long a pass waits for it:
-	// a slow API server keeps no node from its steps.
+	// publishLimit bounds one write of the Node, and publishPatience how long a pass waits for it at
+	// most: a slow API server keeps no node from its steps.
 	publishLimit    = 30 * time.Second
 	publishPatience = 2 * time.Second
 	// textInterval is how often, in the long run, a report is written of which only a text changed,
@@ -66,9 +66,9 @@ func newPublisher(api cluster.API, log logrus.FieldLogger, now func() time.Time,
 	}
 }
 
-// offer replaces what is to be written, and waits a little for the write unless one failed a moment
+// offer replaces what is to be written, and waits so long for the write unless one failed a moment
 // ago.
-func (p *publisher) offer(ctx context.Context, m message) {
+func (p *publisher) offer(ctx context.Context, m message, wait time.Duration) {
 	if !p.parallel {
 		p.replace(m)
 		p.flush(ctx)
@@ -76,10 +76,10 @@ func (p *publisher) offer(ctx context.Context, m message) {
 	}
 	answered := p.replace(m)
 	p.rouse()
-	if answered == nil {
+	if answered == nil || wait == 0 {
 		return
 	}
-	limit := time.NewTimer(publishPatience)
+	limit := time.NewTimer(wait)
 	defer limit.Stop()
 	select {
 	case <-answered:
