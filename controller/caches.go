@@ -143,6 +143,13 @@ func all[T any](informer cache.SharedIndexInformer) []T {
 	return typed
 }
 
+// orders is true for a KataConfig that wants something else than before.
+func orders(before, after any) bool {
+	old, was := before.(*v1.KataConfig)
+	kc, is := after.(*v1.KataConfig)
+	return was && is && kc.Generation != old.Generation
+}
+
 // heartbeat is true for a new version of a Node, or of the cluster's version, that says nothing
 // new.
 func heartbeat(before, after any) bool {

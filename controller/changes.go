@@ -60,14 +60,17 @@ func (c *changes) noting(handler cache.ResourceEventHandler) cache.ResourceEvent
 	}
 }
 
-// wake asks for a pass when things have settled. Heartbeats, which are most of what happens to
-// Nodes, start no pass.
+// wake asks for a pass when things have settled, and at once after a change of what is wanted, of
+// which there is no burst. Heartbeats, which are most of what happens to Nodes, start no pass.
 func (c *Controller) wake() cache.ResourceEventHandlerFuncs {
 	soon := func() { c.queue.AddAfter(key, c.settings.Settle) }
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { soon() },
 		UpdateFunc: func(before, after any) {
-			if !heartbeat(before, after) {
+			switch {
+			case orders(before, after):
+				c.queue.Add(key)
+			case !heartbeat(before, after):
 				soon()
 			}
 		},

@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
 
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/decide"
@@ -32,6 +34,22 @@ func TestAPassTakesEachChangeOnce(t *testing.T) {
 	assert.Equal(t, 3, heard)
 	assert.Equal(t, map[string]bool{"added": true, "beats": true, "deleted": true}, c.take())
 	assert.Empty(t, c.take())
+}
+
+func TestWhatIsWantedIsDecidedAtOnceAndTheRestWhenItHasSettled(t *testing.T) {
+	t.Parallel()
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]())
+	defer queue.ShutDown()
+	wake := (&Controller{queue: queue, settings: Settings{Settle: time.Hour}}).wake()
+	config := func(generation int64, version string) *v1.KataConfig {
+		return &v1.KataConfig{ObjectMeta: metav1.ObjectMeta{Generation: generation, ResourceVersion: version}}
+	}
+	wake.OnAdd(config(1, "1"), false)
+	wake.OnUpdate(config(1, "1"), config(1, "2")) // Its status.
+	wake.OnDelete(&facts.Node{Name: "a"})
+	assert.Zero(t, queue.Len())
+	wake.OnUpdate(config(1, "2"), config(2, "3"))
+	assert.Equal(t, 1, queue.Len())
 }
 
 // passes is a controller that decides, and writes nothing.

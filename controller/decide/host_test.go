@@ -20,7 +20,7 @@ const (
 	noKVM    = "its proof fails"
 	unfit    = "its host check fails"
 	dead     = "it is off"
-	silent   = decidetest.Silent
+	silent   = "its agent answers nothing"
 	notReady = "its kubelet is not Ready"
 	degraded = "the machine-config operator has given up on it"
 )
@@ -42,7 +42,8 @@ type host struct {
 	work, restarts int      // rounds until the payload is prepared, until CRI-O is back
 	pods           int
 	needsReboot    bool
-	drains         int // rounds until what is to be evicted has ended
+	older          bool // whether its agent knows no pings
+	drains         int  // rounds until what is to be evicted has ended
 
 	document string
 	last     node.Report
@@ -183,7 +184,7 @@ func (h *host) report() node.Report {
 		}
 	}
 	r := node.Report{Payload: node.Digest(h.serving)}
-	if h.wanted != nil && h.wanted.State == node.StateInstalled && !h.Older {
+	if h.wanted != nil && h.wanted.State == node.StateInstalled && !h.older {
 		r.Ping = h.wanted.Ping
 	}
 	switch {

@@ -37,8 +37,8 @@ func newWorld(t *testing.T, seed uint64, late bool) *world {
 	w := &world{bad: map[string]bool{payloadC: true}}
 	w.Life = decidetest.New(t, w, seed, late, seeds.Count() == 1)
 	for i := range 3 + w.IntN(3) {
-		h := &host{w: w, work: 2, minor: oldest + w.IntN(2)}
-		h.Name, h.Pool, h.Older = fmt.Sprintf("w%d", i), w.One("x", "y"), w.Likely(20)
+		h := &host{w: w, work: 2, minor: oldest + w.IntN(2), older: w.Likely(20)}
+		h.Name, h.Pool = fmt.Sprintf("w%d", i), w.One("x", "y")
 		h.Join(&w.Life, h)
 	}
 	w.victim, w.fault = w.any(), w.One(noKVM, unfit, dead, silent, notReady, degraded)
@@ -60,7 +60,7 @@ func (w *world) named(name string) *host { return w.Named(name).(*host) } //noli
 func (w *world) Settings() decide.Settings {
 	return decide.Settings{
 		DefaultPayload: factstest.PayloadA,
-		AgentDeadline:  5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute, PingInterval: decidetest.Day,
+		AgentDeadline:  5 * time.Minute, ProgressDeadline: 30 * time.Minute, FailureGrace: 10 * time.Minute, PingInterval: day,
 	}
 }
 

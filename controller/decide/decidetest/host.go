@@ -40,8 +40,6 @@ type Host struct {
 	Life *Life
 	Name string
 	Pool string
-	// Older is an agent of a version that knows no pings.
-	Older bool
 	// Broken is what is wrong with the node until it is repaired, empty for nothing.
 	Broken string
 	Down   int // rounds without Ready kubelet, for no fault of ours

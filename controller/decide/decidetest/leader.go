@@ -81,7 +81,7 @@ func (i *Instance) pass() {
 			i.left, i.frozen = writes[at:], 1+l.IntN(10)
 			return
 		}
-		if l.kill.ends(write) {
+		if l.Kill.ends(write) {
 			l.lead()
 			return
 		}
@@ -126,4 +126,4 @@ func (i *Instance) thawsInTime() {
 }
 
 // answered is false now and then: a write was made, and its answer is lost.
-func (l *Life) answered() bool { return !l.kill.unanswered() && (l.Calm || l.Likely(97)) }
+func (l *Life) answered() bool { return !l.Kill.unanswered() && (l.Calm || l.Likely(97)) }

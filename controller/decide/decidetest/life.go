@@ -41,6 +41,8 @@ type Events interface {
 	Meanwhile()
 	// Repair ends what only people can end, and that not every simulation has.
 	Repair()
+	// Rest is what happens while everything is installed.
+	Rest()
 	// Heal repairs the broken node.
 	Heal()
 }
@@ -65,6 +67,8 @@ type Life struct {
 	Busy bool
 	// Steps are looks of agents, passes, writes and accidents.
 	Steps int
+	// Kill is what happens to an instance at one of its writes, nil for nothing.
+	Kill *Kill
 
 	sim  Simulation
 	seed uint64
@@ -72,8 +76,6 @@ type Life struct {
 	// arrive.
 	former []*Instance
 	late   bool
-	// kill is what happens to an instance at one of its writes, nil for nothing.
-	kill *Kill
 	// story is what happened, where it is to be shown.
 	story   []string
 	verbose bool
@@ -107,7 +109,7 @@ func (l *Life) Live() {
 	l.EndAccidents()
 	l.Settle()
 	l.Installed()
-	l.restForADay()
+	l.sim.Rest()
 	l.Calm = false
 	l.DeleteAll()
 	l.rounds(stormy / 4)
