@@ -27,9 +27,9 @@ const findingsSuffix = ".json"
 
 func findingsFile(slot string) string { return path.Join(host.FindingsDir, slot+findingsSuffix) }
 
-// LoadFindings returns nil where nothing was kept of a slot.
+// LoadFindings returns nil where nothing was kept of a slot that this agent reads.
 func LoadFindings(files host.FileReader, slot string) (*Findings, error) {
-	return load[Findings](files, findingsFile(slot))
+	return loadFinding[Findings](files, findingsFile(slot))
 }
 
 // LoadAllFindings returns those of all slots. A file that holds those of another slot is passed
