@@ -41,8 +41,8 @@ func TestTwentyNodesAreInstalledWithFewWritesAndAtRestNothingIsWritten(t *testin
 	}
 }
 
-// BenchmarkLadder is for `make bench BENCH=Ladder`. The largest rung needs 10 GB of memory and a
-// quarter of an hour on two cores. 15,000 nodes are in BenchmarkScale of controller/scale, whose
+// BenchmarkLadder is for `make bench BENCH=Ladder`. The largest rung needs 10 GB of memory and half
+// an hour on two cores. 15,000 nodes are in BenchmarkScale of controller/scale, whose
 // API server is in memory.
 func BenchmarkLadder(b *testing.B) {
 	for _, size := range []int{100, 1000, 5000} {

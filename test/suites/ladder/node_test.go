@@ -4,9 +4,9 @@ package ladder_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,24 +20,30 @@ import (
 
 // agent is one node's, with the client of the real one and no host.
 type agent struct {
-	number  int
-	client  *nodeclient.Client
-	written *atomic.Int64
+	number int
+	client *nodeclient.Client
+	// reported is called once, after its first report.
+	reported func()
 	// said is what it has reported last.
 	said node.Report
 }
 
-// retry is how soon a report is written again that the API server did not take.
-const retry = time.Second
+// A report that the API server did not take is written again, as by the real agent: after a second
+// at first, and later twice that each time. One write may take as long as one of the real agent.
+const (
+	firstRetry   = time.Second
+	longestRetry = 32 * time.Second
+	publishLimit = 30 * time.Second
+)
 
 // agent makes the agent of a node, with the node's own credential.
-func (r *rung) agent(tb testing.TB, i int, log logrus.FieldLogger) *agent {
+func (r *rung) agent(tb testing.TB, i int, log logrus.FieldLogger, reported func()) *agent {
 	tb.Helper()
 	config, err := r.cluster.NodeUser(scaletest.Name(i))
 	require.NoError(tb, err)
 	file := filepath.Join(r.dir, scaletest.Name(i))
 	require.NoError(tb, r.cluster.WriteKubeconfig(file, config))
-	return &agent{number: i, client: nodeclient.New(file, log), written: &r.idle}
+	return &agent{number: i, client: nodeclient.New(file, log), reported: reported}
 }
 
 // run answers whatever the Node says until ctx ends.
@@ -45,18 +51,21 @@ func (a *agent) run(ctx context.Context) {
 	var client sync.WaitGroup
 	client.Go(func() { a.client.Run(ctx) })
 	defer client.Wait()
-	again := time.NewTimer(retry)
+	again := time.NewTimer(firstRetry)
 	defer again.Stop()
-	for {
+	for wait := firstRetry; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.client.Changed():
 		case <-again.C:
 		}
-		if !a.answer(ctx) {
-			again.Reset(retry)
+		if a.answer(ctx) {
+			wait = firstRetry
+			continue
 		}
+		again.Reset(wait/2 + rand.N(wait/2)) //nolint:gosec // it spreads requests, and keeps no secret
+		wait = min(2*wait, longestRetry)
 	}
 }
 
@@ -68,11 +77,13 @@ func (a *agent) answer(ctx context.Context) bool {
 		return false
 	}
 	next := a.report(shown.Intent, shown.Labelled)
+	ctx, cancel := context.WithTimeout(ctx, publishLimit)
+	defer cancel()
 	if err := a.client.Publish(ctx, next, report.MakeCondition(next, "simulated"), time.Now()); err != nil {
 		return false
 	}
 	if a.said.Version == 0 {
-		a.written.Add(1)
+		a.reported()
 	}
 	a.said = next
 	return true
