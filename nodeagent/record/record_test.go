@@ -113,8 +113,9 @@ func rewrite(t *testing.T, root string, change func(document string) string) {
 func TestARecordThatOnlyANewerAgentReadsIsRefusedOrFoundOutAnew(t *testing.T) {
 	t.Parallel()
 	refused := map[string]string{
-		"served":  "record /var/lib/kata-agent/served.json has form 2 of a newer agent, and this agent reads form 1: run the newer agent again, or delete that file",
-		"origin":  "record /run/kata-agent/slots/s/origin.json has form 2 of a newer agent, and this agent reads form 1: run the newer agent again, or reboot this node",
+		"served":   "record /var/lib/kata-agent/served.json has form 2 of a newer agent, and this agent reads form 1: run the newer agent again, or delete that file",
+		"origin":   "record /run/kata-agent/slots/s/origin.json has form 2 of a newer agent, and this agent reads form 1: run the newer agent again, or reboot this node",
+		"verified": "/run/kata-agent/slots/s/verified.json", "guest": "/run/kata-agent/slots/s/guest.json",
 		"layered": "/var/lib/kata-agent/layered.json", "rebooted": "/var/lib/kata-agent/rebooted.json", "restarted": "/run/kata-agent/restarted",
 	}
 	for name, kind := range kinds() {

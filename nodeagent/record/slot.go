@@ -78,7 +78,7 @@ type Verified struct {
 
 // LoadVerified returns nil for a slot that is not verified.
 func LoadVerified(files host.FileReader, slot string) (*Verified, error) {
-	return loadFinding[Verified](files, inSlot(slot, verifiedFile))
+	return load[Verified](files, inSlot(slot, verifiedFile))
 }
 
 // Save replaces the record of a slot.
@@ -114,7 +114,7 @@ type Guest struct {
 
 // LoadGuest returns nil for a slot whose guest is not made, or whose payload brings all of it.
 func LoadGuest(files host.FileReader, slot string) (*Guest, error) {
-	return loadFinding[Guest](files, inSlot(slot, guestFile))
+	return load[Guest](files, inSlot(slot, guestFile))
 }
 
 // Save replaces the record of a slot.
