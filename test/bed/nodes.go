@@ -3,10 +3,10 @@
 package bed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"time"
@@ -54,6 +54,8 @@ type NodeOptions struct {
 	Preset []string
 	// Bare leaves out CRI-O, the kubelet and the images.
 	Bare bool
+	// Release is the Debian release of a container, bookworm where it is empty.
+	Release machine.Release
 	// Emulated makes the node a virtual machine with a kernel of its own and KVM, which boots in a
 	// minute, in place of a container.
 	Emulated bool
@@ -64,8 +66,7 @@ type NodeOptions struct {
 // PrepareNodes makes what all nodes of a kind share, which takes long the first time and nothing
 // later. AddNode does it where it is not made yet; a caller who limits that call does it before.
 func (c *Cluster) PrepareNodes(ctx context.Context, options NodeOptions) error {
-	makeBase, _ := options.kind()
-	_, err := makeBase(ctx, c.workspace.cache(), c.options.Progress, options.Packages...)
+	_, err := c.base(ctx, options)
 	if err == nil && !options.Bare {
 		_, err = c.imageStore(ctx)
 	}
@@ -75,23 +76,26 @@ func (c *Cluster) PrepareNodes(ctx context.Context, options NodeOptions) error {
 	return nil
 }
 
-type (
-	baseMaker    func(ctx context.Context, dir string, out io.Writer, packages ...string) (string, error)
-	machineMaker func(ctx context.Context, home, name string, disk machine.Disk) (*machine.Machine, error)
-)
-
-func (o NodeOptions) kind() (baseMaker, machineMaker) {
+// base is the tree that all nodes of a kind share.
+func (c *Cluster) base(ctx context.Context, o NodeOptions) (string, error) {
+	dir, out := c.workspace.cache(), c.options.Progress
 	if o.Emulated {
-		return machine.EmulatedBase, machine.NewEmulated
+		return machine.EmulatedBase(ctx, dir, out, o.Packages...)
 	}
-	return machine.Base, machine.New
+	return cmp.Or(o.Release, machine.Bookworm).Base(ctx, dir, out, o.Packages...)
+}
+
+func (o NodeOptions) machine() func(ctx context.Context, home, name string, disk machine.Disk) (*machine.Machine, error) {
+	if o.Emulated {
+		return machine.NewEmulated
+	}
+	return machine.New
 }
 
 // AddNode makes a node and boots it. It returns when the node's systemd has reached basic.target;
 // services may still be starting.
 func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions) (*Node, error) {
-	makeBase, makeMachine := options.kind()
-	base, err := makeBase(ctx, c.workspace.cache(), c.options.Progress, options.Packages...)
+	base, err := c.base(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("adding node %q: %w", name, err)
 	}
@@ -102,7 +106,7 @@ func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions)
 			return nil, fmt.Errorf("adding node %q: %w", name, err)
 		}
 	}
-	if n.Machine, err = makeMachine(ctx, c.home, name, disk); err != nil {
+	if n.Machine, err = options.machine()(ctx, c.home, name, disk); err != nil {
 		return nil, errors.Join(fmt.Errorf("adding node %q: %w", name, err), n.Remove(ctx))
 	}
 	c.mu.Lock()

@@ -19,8 +19,16 @@ import (
 	"github.com/kata-node/kata-node/test/bed/progress"
 )
 
-// suite is the Debian release of the nodes. Programs built on the same release with cgo run there.
-const suite = "bookworm"
+// Release is a Debian release that machines run, by its code name.
+type Release string
+
+// Releases of machines. Programs that were built with cgo on one of them run on later ones, too.
+const (
+	// Bookworm has systemd 252. It is the release of machines that name none.
+	Bookworm Release = "bookworm"
+	// Trixie has systemd 257, which knows soft reboots.
+	Trixie Release = "trixie"
+)
 
 // basePackages is what a node has in addition to Debian's required packages.
 func basePackages() []string {
@@ -44,17 +52,22 @@ func maskedUnits() []string {
 // makes it with debootstrap and keeps it below dir as a tarball and unpacked; later calls with the
 // same further packages find it there.
 func Base(ctx context.Context, dir string, out io.Writer, packages ...string) (string, error) {
-	return base(ctx, dir, append(basePackages(), packages...), out)
+	return Bookworm.Base(ctx, dir, out, packages...)
+}
+
+// Base is the function [Base] for machines of this release.
+func (r Release) Base(ctx context.Context, dir string, out io.Writer, packages ...string) (string, error) {
+	return base(ctx, r, dir, append(basePackages(), packages...), out)
 }
 
 // EmulatedBase is [Base] for virtual machines: the same, with a kernel, a way in, and the packages
 // that the caller names.
 func EmulatedBase(ctx context.Context, dir string, out io.Writer, packages ...string) (string, error) {
-	return base(ctx, dir, slices.Concat(basePackages(), []string{"linux-image-cloud-amd64", "openssh-server", "udev"}, packages), out)
+	return base(ctx, Bookworm, dir, slices.Concat(basePackages(), []string{"linux-image-cloud-amd64", "openssh-server", "udev"}, packages), out)
 }
 
-func base(ctx context.Context, dir string, packages []string, out io.Writer) (string, error) {
-	sum := sha256.Sum256([]byte(suite + strings.Join(packages, ",") + strings.Join(maskedUnits(), ",")))
+func base(ctx context.Context, release Release, dir string, packages []string, out io.Writer) (string, error) {
+	sum := sha256.Sum256([]byte(string(release) + strings.Join(packages, ",") + strings.Join(maskedUnits(), ",")))
 	tree := filepath.Join(dir, "base-"+hex.EncodeToString(sum[:6]))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("making node tree: %w", err)
@@ -64,7 +77,7 @@ func base(ctx context.Context, dir string, packages []string, out io.Writer) (st
 		return "", err
 	}
 	defer unlock()
-	if err := once(tree+".tar", func(path string) error { return pack(ctx, path, packages, out) }); err != nil {
+	if err := once(tree+".tar", func(path string) error { return pack(ctx, release, path, packages, out) }); err != nil {
 		return "", err
 	}
 	return tree, once(tree, func(path string) error { return unpack(ctx, tree+".tar", path, out) })
@@ -86,13 +99,13 @@ func once(path string, make func(unfinished string) error) error {
 }
 
 // pack writes the tarball.
-func pack(ctx context.Context, tarball string, packages []string, out io.Writer) error {
+func pack(ctx context.Context, release Release, tarball string, packages []string, out io.Writer) error {
 	tree := tarball + ".tree"
 	if err := removeDirectory(tree); err != nil { // An interrupted debootstrap leaves mounts behind, too.
 		return err
 	}
 	defer removeDirectory(tree) //nolint:errcheck // The next call tries again.
-	debootstrap := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(packages, ","), suite, tree)
+	debootstrap := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(packages, ","), string(release), tree)
 	if err := progress.Run(ctx, out, "node tree (first time: about 90 seconds, 200 MB)", debootstrap); err != nil {
 		return err
 	}

@@ -11,12 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,6 +64,8 @@ type Machine struct {
 	kind    kind
 	console *os.File
 	network network
+	// mounted is what the host has mounted below the root.
+	mounted []string
 	done    sync.WaitGroup
 	removed atomic.Bool
 
@@ -86,7 +90,7 @@ func newMachine(ctx context.Context, home, name string, disk Disk, in func(*Mach
 	if _, ours := parseTag(tag); !ours {
 		return nil, fmt.Errorf("making machine %q: %s was not made by machine.Home", name, home)
 	}
-	m := &Machine{name: name, id: tag + "-" + name, dir: filepath.Join(home, name)}
+	m := &Machine{name: name, id: tag + "-" + name, dir: filepath.Join(home, name), mounted: slices.Concat(disk.Real, slices.Sorted(maps.Keys(disk.Shared)))}
 	if _, err := os.Stat(m.dir); err == nil {
 		return nil, fmt.Errorf("making machine %q: there is one of that name; remove it first", name)
 	}

@@ -51,6 +51,29 @@ func TestMachineBootsRebootsAndLosesPower(t *testing.T) {
 	assert.Contains(t, journal, "dbus")
 }
 
+func TestAMachineRebootsItsUserspaceAlone(t *testing.T) {
+	t.Parallel()
+	m := assembled(t, "soft", machine.Trixie.Base, machine.New)
+	timed(t, "boot", func() { require.NoError(t, m.Boot(t.Context())) })
+	first := bootID(t, m)
+	_, err := m.Exec(t.Context(), "sh", "-ec", "echo kept >/run/kept; systemd-run --unit=sleeper sleep infinity")
+	require.NoError(t, err)
+	for range 2 {
+		timed(t, "soft reboot", func() { require.NoError(t, m.SoftReboot(t.Context())) })
+		assert.Equal(t, first, bootID(t, m))
+		kept, err := m.Exec(t.Context(), "cat", "/run/kept")
+		require.NoError(t, err)
+		assert.Equal(t, "kept\n", string(kept))
+		sleeper, err := m.Unit(t.Context(), "sleeper.service")
+		require.NoError(t, err)
+		assert.Equal(t, "inactive", sleeper["ActiveState"])
+		_, err = m.Exec(t.Context(), "mountpoint", "/var/lib/real")
+		require.NoError(t, err)
+	}
+	timed(t, "reboot", func() { require.NoError(t, m.Reboot(t.Context())) })
+	assert.NotEqual(t, first, bootID(t, m))
+}
+
 func TestMachineMountsOverlaysFromItsRealDirectory(t *testing.T) {
 	t.Parallel()
 	m := on(t, "overlay")
