@@ -125,3 +125,19 @@ func TestAnArmedHostGetsItsDropInBeforeCRIOStarts(t *testing.T) {
 	assert.True(t, b.look(t).Runtime.DropIn.Right)
 	assert.Empty(t, plan.For(b.look(t)).Lines, "and nothing else is done")
 }
+
+func TestALinkStaysWhereOnlyANewerAgentCanSayWhatItLeadsTo(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"origin.json", "verified.json"} {
+		b := newBench(t)
+		b.want(t, installing(one()))
+		b.settle(t)
+		current := b.look(t).Slots.Current
+		require.NotEqual(t, plan.Pending, current)
+		require.NoError(t, b.Files.Write(host.SlotDir(current)+"/"+file, []byte(`{"revision":2}`), 0o600))
+		require.ErrorContains(t, b.runner().Prepare(t.Context()), file+" has form 2 of a newer agent", "the agent starts all the same, and changes nothing")
+		target, err := b.Files.Readlink(host.CurrentLink)
+		require.NoError(t, err)
+		assert.Equal(t, host.Target(current), target, file)
+	}
+}
