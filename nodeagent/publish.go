@@ -48,7 +48,7 @@ type publisher struct {
 	latest   *message
 	written  message
 	at       time.Time     // of the last write
-	texts    *rate.Limiter // of errors of which only the text changed
+	texts    *rate.Limiter // of writes of which only a text changed
 	failures int
 	next     time.Time // of the next try
 }
@@ -121,8 +121,8 @@ func (p *publisher) schedule() {
 // wrote records a write.
 func (p *publisher) wrote(m message) {
 	p.at = p.now()
-	if m.sameButText(p.written) && !m.sameError(p.written) {
-		p.texts.AllowN(p.at, 1)
+	if m.sameButText(p.written) {
+		p.texts.ReserveN(p.at, 1)
 	}
 	p.written, p.failures = m, 0
 }
