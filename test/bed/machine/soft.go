@@ -12,8 +12,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// poll is how often the state of a machine is asked for.
-const poll = 100 * time.Millisecond
+// poll is how often the state of a machine is asked for, and answerLimit how long its systemd has
+// for an answer: one that starts anew never answers what its predecessor was asked.
+const (
+	poll        = 100 * time.Millisecond
+	answerLimit = 5 * time.Second
+)
 
 // SoftReboot ends every process of a container but its first one, and starts the system again: the
 // kernel, the boot's id and what is below /run stay. It returns when its systemd has reached
@@ -34,13 +38,13 @@ func (m *Machine) softReboot(ctx context.Context) error {
 		return err
 	}
 	// The command may be killed by what it asked for, so its end says nothing.
-	_, refused := m.Exec(ctx, "systemctl", "soft-reboot")
+	_, refused := m.ask(ctx, "systemctl", "soft-reboot")
 	err = wait.PollUntilContextCancel(ctx, poll, true, func(ctx context.Context) (bool, error) {
 		now, err := m.startedAt(ctx)
 		if err != nil || now == before {
 			return false, nil //nolint:nilerr // systemd answers nothing while it starts again.
 		}
-		_, err = m.Exec(ctx, "systemctl", "is-active", "--quiet", "basic.target")
+		_, err = m.ask(ctx, "systemctl", "is-active", "--quiet", "basic.target")
 		return err == nil, nil
 	})
 	if err != nil {
@@ -51,8 +55,14 @@ func (m *Machine) softReboot(ctx context.Context) error {
 
 // startedAt is when the machine's systemd began to start the system.
 func (m *Machine) startedAt(ctx context.Context) (string, error) {
-	at, err := m.Exec(ctx, "systemctl", "show", "--value", "--property=UserspaceTimestampMonotonic")
+	at, err := m.ask(ctx, "systemctl", "show", "--value", "--property=UserspaceTimestampMonotonic")
 	return strings.TrimSpace(string(at)), err
+}
+
+func (m *Machine) ask(ctx context.Context, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	return m.Exec(ctx, args...)
 }
 
 // keepMounts keeps systemd from unmounting what the host has mounted below the root: in the

@@ -9,11 +9,11 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/kata-node/kata-node/nodeagent/host"
-	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/test/bed"
 	"github.com/kata-node/kata-node/test/bed/fault"
 	"github.com/kata-node/kata-node/test/bed/machine"
