@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,7 +36,7 @@ esac
 )
 
 // updatable is a node whose agent comes from a MachineConfig. Agents a and b are of neighbouring
-// versions, and c ends at once.
+// versions, c ends at once, and d writes records in the form of a later version before it ends.
 type updatable struct{ *subject }
 
 // digestOf is that of the image of an agent.
@@ -55,6 +57,7 @@ func newUpdatable(t *testing.T, name string) *updatable {
 	}
 	u := &updatable{boot(t, name, bed.NodeOptions{Off: true, Programs: programs, Files: map[string]string{
 		"/opt/agents/" + digestOf("c"): "#!/bin/sh\nexit 1\n",
+		"/opt/agents/" + digestOf("d"): "#!/bin/sh\nsed -i '/revision/!s/^{/{\"revision\":2,/' /var/lib/kata-agent/served.json /run/kata-agent/slots/*/proved.json\nexit 1\n",
 		"/etc/kata-agent/50-site.toml": fmt.Sprintf("allowed_payloads = [%q]\n", bed.RegistryName),
 		imageDropIn:                    imageOf("a"),
 	}})}
@@ -136,7 +139,7 @@ func TestTheAgentIsUpdatedAndComesBackUnderPods(t *testing.T) {
 	assert.Equal(t, running, u.containers("ordinary", "old"))
 	u.endPod("old")
 	u.awaitMounts(1)
-	u.awaitWayBack()
+	u.awaitWayBack("c", "ordinary", "new")
 	u.awaitCompleted()
 	u.runPod("late")
 	u.endPod("late")
@@ -147,11 +150,11 @@ func TestTheAgentIsUpdatedAndComesBackUnderPods(t *testing.T) {
 	u.assertCRIOStarts(2)
 }
 
-// awaitWayBack brings an agent that does not run, and waits for the one before.
-func (u *updatable) awaitWayBack() {
+// awaitWayBack brings an agent that does not run, and waits for the one before. No pod notices.
+func (u *updatable) awaitWayBack(agent string, pods ...string) {
 	u.t.Helper()
-	before := u.containers("ordinary", "new")
-	u.bring("c")
+	before := u.containers(pods...)
+	u.bring(agent)
 	u.await("the image is given up", func(ctx context.Context) error {
 		unit, err := u.node.Unit(ctx, machineconfig.Pull)
 		if err == nil && unit["ActiveState"] != "failed" {
@@ -160,5 +163,34 @@ func (u *updatable) awaitWayBack() {
 		return err
 	})
 	u.awaitAgent("a")
-	assert.Equal(u.t, before, u.containers("ordinary", "new"))
+	assert.Equal(u.t, before, u.containers(pods...))
+}
+
+// What only the later version can say is refused, with the remedy; what was found out with CRI-O is
+// found out anew.
+func TestAnAgentThatCannotReadTheRecordsOfALaterOneTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	u := newUpdatable(t, "later-records")
+	u.install()
+	u.bindOrdinaryPod("ordinary")
+	u.awaitPod("ordinary")
+	u.runPod("old")
+	mounts, current := u.payloadMounts(), u.current()
+
+	u.awaitWayBack("d", "ordinary", "old")
+	u.awaitStatus("record " + host.ServedFile + " has form 2 of a newer agent, and this agent reads form 1: run the newer agent again, or delete that file")
+	refused := u.awaitReport("says so", func(r node.Report) bool { return r.Error != nil })
+	assert.Equal(t, node.ReasonHostNotObserved, refused.Error.Reason)
+	assert.Equal(t, mounts, u.payloadMounts())
+	assert.Equal(t, current, u.current())
+	u.runPod("new")
+
+	u.run("rm", host.ServedFile)
+	u.awaitReport("is installed", in(node.PhaseInstalled))
+	u.awaitCompleted()
+	assert.Equal(t, mounts, u.payloadMounts(), "nothing is mounted again")
+	u.change("payloadImage", u.two)
+	u.awaitCompleted()
+	u.awaitShims(2)
+	u.assertCRIOStarts(2)
 }
