@@ -41,7 +41,7 @@ func patience(k plan.Kind) time.Duration {
 		return diskStep
 	case plan.LayerPackages, plan.UnlayerPackages:
 		return layerStep
-	case plan.RestartCRIO, plan.StartDependents, plan.Prove, plan.Control, plan.RemoveSandbox, plan.Cordon, plan.Uncordon, plan.RebootNode,
+	case plan.RestartCRIO, plan.StartDependents, plan.Prove, plan.Control, plan.RemoveSandbox, plan.Reclaim, plan.Cordon, plan.Uncordon, plan.RebootNode,
 		plan.LoadModules:
 		return runtimeStep
 	case plan.Keep, plan.Mount, plan.Resume, plan.KeepFindings, plan.DropFindings, plan.Configure, plan.WriteDropIn, plan.PointProof, plan.PointCurrent,

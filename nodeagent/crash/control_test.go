@@ -131,7 +131,14 @@ func (d drain) Vacant(context.Context) error {
 	return nil
 }
 
-func (s *simulation) around(op seam.Op, do func() error) error { return s.gate.around(s.disk, op, do) }
+// around lets CRI-O keep what a proof has started whose agent has died meanwhile.
+func (s *simulation) around(op seam.Op, do func() error) error {
+	err := s.gate.around(s.disk, op, do)
+	if op.Kind == seam.Prove && s.gate.dead {
+		s.Abandon(op.Object)
+	}
+	return err
+}
 
 // ports are those of the host, behind the gate.
 func (s *simulation) ports() host.Host { return seam.Wrap(s.Host(), s.around) }

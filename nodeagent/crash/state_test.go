@@ -30,7 +30,7 @@ type state struct {
 // the log of a proof. Such files end with the boot or with a removal.
 func passing(name string) bool {
 	return path.Base(name) == failedProof || strings.HasPrefix(name, host.FindingsDir) ||
-		slices.Contains([]string{host.RestartedFile, host.LacksFile, host.PendingReason, host.ProofLogs, host.LayeredFile}, name)
+		slices.Contains([]string{host.RestartedFile, host.LacksFile, host.ProofsFile, host.PendingReason, host.ProofLogs, host.LayeredFile}, name)
 }
 
 // failedProof is what record keeps in a slot of proofs that have failed with this CRI-O.
@@ -83,8 +83,8 @@ func (s *simulation) state() state {
 	report := s.reported
 	report.Error = nil
 	document, err := report.Encode()
-	rest := fmt.Sprintf("images %v\nmounts %v\nsandboxes %v\nhandlers %v\npackages %v\nkubelet down %v\ncordoned %v %s\nreport %s %v",
-		images, mounts, s.Sandboxes, handlers, packages, s.KubeletDown, s.shown.Cordoned, s.shown.CordonedIn, document, err)
+	rest := fmt.Sprintf("images %v\nmounts %v\nsandboxes %v, unlisted %v\nhandlers %v\npackages %v\nkubelet down %v\ncordoned %v %s\nreport %s %v",
+		images, mounts, s.Sandboxes, s.Unlisted, handlers, packages, s.KubeletDown, s.shown.Cordoned, s.shown.CordonedIn, document, err)
 	return state{files: found, rest: s.neutral(rest)}
 }
 

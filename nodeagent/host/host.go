@@ -267,6 +267,10 @@ type Sandboxes interface {
 	Version(ctx context.Context) (string, error)
 	// Remove stops and removes a sandbox; one that does not exist is no error.
 	Remove(ctx context.Context, id string) error
+	// Reclaim stops and removes what a Prove of this name has started whose caller ended before the
+	// answer: the runtime may list none of it, and keep it. Where there is nothing, that is no
+	// error, and nothing is started.
+	Reclaim(ctx context.Context, name string) error
 }
 
 // Strained is the error of a proof that lacked what the host may have a moment later: memory, room,

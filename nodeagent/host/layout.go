@@ -44,6 +44,9 @@ const (
 	// LacksFile is the invocation of CRI-O that does not know our handlers.
 	LacksFile = RunDir + "/lacks"
 
+	// ProofsFile has the proofs of which CRI-O was asked for a sandbox and has named none since.
+	ProofsFile = RunDir + "/proofs"
+
 	// ProofLogs is where CRI-O puts the logs of a proof, which have no reader. Without a name CRI-O
 	// takes a directory of its own for each proof, and never deletes it.
 	ProofLogs = RunDir + "/proof-logs"
@@ -85,5 +88,5 @@ func Target(id string) string { return path.Join(path.Base(SlotsDir), id) }
 
 // Leftovers are files of an installation that Clear deletes in addition to the store.
 func Leftovers() []string {
-	return []string{ServedFile, RestartedFile, LacksFile, PendingReason, ModulesFile, RebootedFile, FindingsDir}
+	return []string{ServedFile, RestartedFile, LacksFile, ProofsFile, PendingReason, ModulesFile, RebootedFile, FindingsDir}
 }

@@ -29,6 +29,11 @@ func (o Observer) runtime(ctx context.Context) (plan.Runtime, error) {
 		return r, err
 	}
 	r.Lacks, r.LacksFurther, r.LacksHandler = lacks.Invocation, lacks.Further, lacks.Handler
+	asked, err := record.LoadProofs(o.Host.Files)
+	if err != nil {
+		return r, err
+	}
+	r.Asked = asked.Names()
 	if r.DropIn, err = o.dropIn(); err != nil {
 		return r, err
 	}

@@ -58,7 +58,7 @@ func (p *planner) leaveAlone() {
 // asksCRIO reports whether CRI-O has to run for a step, or is restarted by it. The services that
 // depend on CRI-O ask it for more than the agent does.
 func asksCRIO(s Step) bool {
-	return slices.Contains([]Kind{RestartCRIO, StartDependents, Prove, Control, RemoveSandbox}, s.Kind)
+	return slices.Contains([]Kind{RestartCRIO, StartDependents, Prove, Control, RemoveSandbox, Reclaim}, s.Kind)
 }
 
 // goPanic begins the line of a panic.

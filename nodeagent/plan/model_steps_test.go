@@ -23,7 +23,7 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 		m.note("  fails: %s", s)
 		return ""
 	}
-	if m.crio.loops && slices.Contains([]plan.Kind{plan.Prove, plan.Control, plan.RestartCRIO, plan.RemoveSandbox, plan.StartDependents}, s.Kind) {
+	if m.crio.loops && slices.Contains([]plan.Kind{plan.Prove, plan.Control, plan.RestartCRIO, plan.RemoveSandbox, plan.Reclaim, plan.StartDependents}, s.Kind) {
 		return "ASKED something of a CRI-O that ends again and again"
 	}
 	switch s.Kind {

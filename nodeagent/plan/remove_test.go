@@ -143,6 +143,21 @@ func TestFinishedSandboxesBlockNothing(t *testing.T) {
 	assert.Equal(t, plan.Plan{Phase: node.PhaseAbsent}, p)
 }
 
+// The shim of such a proof holds its payload, and CRI-O lists no sandbox that it belongs to.
+func TestARemovalThatAnInterruptedProofHoldsUpReclaimsIt(t *testing.T) {
+	t.Parallel()
+	w := removing(t)
+	w.facts.Runtime.Asked = []string{"proof-1", "proof-2"}
+	w.facts.Slots.All[0].Holders = []string{"process 1 (containerd-shim-kata-v2)"}
+	want := []plan.Step{{Kind: plan.Reclaim, Object: "proof-1"}, {Kind: plan.Reclaim, Object: "proof-2"}}
+	blocked := plan.For(w.facts)
+	assert.Equal(t, node.PhaseBlocked, blocked.Phase)
+	assert.Equal(t, want, blocked.Tidy)
+
+	w.facts.Runtime.Answers = false
+	assert.Empty(t, plan.For(w.facts).Tidy, "a CRI-O that does not answer is not asked")
+}
+
 func TestRemovalOfNothingAnswersAtOnce(t *testing.T) {
 	t.Parallel()
 	w := booted(absent())

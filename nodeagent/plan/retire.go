@@ -72,4 +72,10 @@ func (p *planner) endProofs() {
 	for _, s := range p.facts.Runtime.proofs() {
 		p.tidy(Step{Kind: RemoveSandbox, Object: s.ID})
 	}
+	if !p.facts.Runtime.Answers {
+		return
+	}
+	for _, name := range p.facts.Runtime.Asked {
+		p.tidy(Step{Kind: Reclaim, Object: name})
+	}
 }

@@ -30,7 +30,9 @@ type Runtime struct {
 	Answers   bool
 	Silence   string
 	Sandboxes []Sandbox
-	DropIn    DropIn
+	// Asked are the names of proofs of which it may have a sandbox that it does not list.
+	Asked  []string
+	DropIn DropIn
 	// Conflicts are keys in other files of CRI-O's configuration that concern our handlers.
 	Conflicts []Conflict
 	// Refused says why CRI-O would not start with its configuration, empty when nothing speaks

@@ -73,6 +73,8 @@ const (
 	DeleteImage Kind = "delete image"
 	// RemoveSandbox stops and removes a sandbox of our handlers that no pod needs.
 	RemoveSandbox Kind = "remove sandbox"
+	// Reclaim ends what CRI-O may still have of a proof that was interrupted.
+	Reclaim Kind = "reclaim proof"
 	// RemoveDropIn lets CRI-O forget our handlers at its next natural start.
 	RemoveDropIn Kind = "remove drop-in"
 	// Clear deletes store and records.
@@ -94,7 +96,7 @@ const (
 type Step struct {
 	Kind Kind
 	// Payload is the image by digest; Slot the slot's id, empty while the payload is not in the
-	// store; Object a sandbox or image id, the slot of a guest or of a comparison, the release of a
+	// store; Object a sandbox or image id, the name of a proof, the slot of a guest or of a comparison, the release of a
 	// kernel, the name of a further handler, or what a reboot is for.
 	Payload, Slot, Object string
 }

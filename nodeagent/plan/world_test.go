@@ -163,6 +163,8 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 		f.Store.Images = slices.DeleteFunc(f.Store.Images, func(i plan.Image) bool { return i.ID == s.Object })
 	case plan.RemoveSandbox:
 		f.Runtime.Sandboxes = slices.DeleteFunc(f.Runtime.Sandboxes, func(s2 plan.Sandbox) bool { return s2.ID == s.Object })
+	case plan.Reclaim:
+		f.Runtime.Asked = slices.DeleteFunc(f.Runtime.Asked, func(name string) bool { return name == s.Object })
 	case plan.RemoveDropIn:
 		f.Runtime.DropIn = plan.DropIn{}
 	case plan.Clear:

@@ -30,6 +30,7 @@ func kinds() map[string]struct {
 	layered := record.Layered{Packages: []record.Package{{Name: "qemu", NEVRA: "qemu-1"}}, Boot: "b", Attempts: 1}
 	failed := record.Failed{Invocation: "c", Times: 1, Words: "no"}
 	restarted, lacks, proved := record.Restarted{Intent: "i", Invocation: "c"}, record.Lacks{Invocation: "c"}, record.Proved{Invocation: "c"}
+	proofs := record.Proofs{Asked: map[string]int{"proof-1": 2}}
 	origin := record.Origin{Image: "i", Platform: "d", Payload: "p", Release: "1"}
 	type kind = struct {
 		save func(host.Files) error
@@ -48,6 +49,7 @@ func kinds() map[string]struct {
 		"layered":   {func(f host.Files) error { return layered.Save(f) }, func(f host.Files) (any, error) { return record.LoadLayered(f) }, &layered, (*record.Layered)(nil)},
 		"restarted": {func(f host.Files) error { return restarted.Save(f) }, func(f host.Files) (any, error) { return record.LoadRestarted(f) }, restarted, record.Restarted{}},
 		"lacks":     {func(f host.Files) error { return lacks.Save(f) }, func(f host.Files) (any, error) { return record.LoadLacks(f) }, lacks, record.Lacks{}},
+		"proofs":    {func(f host.Files) error { return proofs.Save(f) }, func(f host.Files) (any, error) { return record.LoadProofs(f) }, proofs, record.Proofs{}},
 		"proved":    {func(f host.Files) error { return proved.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadProved(f, "s") }, proved, record.Proved{}},
 		"failed":    {func(f host.Files) error { return failed.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadFailed(f, "s") }, failed, record.Failed{}},
 		"origin":    {func(f host.Files) error { return origin.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadOrigin(f, "s") }, origin, record.Origin{}},
@@ -92,6 +94,7 @@ func written() map[string]string {
 		"restarted": `{"intent":"i","invocation":"c"}`,
 		"lacks":     `{"invocation":"c"}`,
 		"proved":    `{"invocation":"c"}`,
+		"proofs":    `{"asked":{"proof-1":2}}`,
 		"failed":    `{"invocation":"c","times":1,"words":"no"}`,
 		"origin":    `{"image":"i","platform":"d","payload":"p","release":"1"}`,
 	}

@@ -39,6 +39,7 @@ func Reason(k plan.Kind) string {
 		plan.DeleteGuest:     node.ReasonDeleteGuestFailed,
 		plan.DeleteImage:     node.ReasonDeleteImageFailed,
 		plan.RemoveSandbox:   node.ReasonRemoveSandboxFailed,
+		plan.Reclaim:         node.ReasonRemoveSandboxFailed,
 		plan.RemoveDropIn:    node.ReasonRemoveDropInFailed,
 		plan.Clear:           node.ReasonClearStoreAndStateFailed,
 		plan.Cordon:          node.ReasonCordonNodeFailed,

@@ -103,9 +103,13 @@ func (r Runner) proof(ctx context.Context, s plan.Step) (outcome, error) {
 	if err := r.reachable(s, unit); err != nil {
 		return outcome{}, err
 	}
-	rendered, _ := r.rendered(s.Slot)         //nolint:errcheck // without it, the slot is proved after each mount
+	rendered, _ := r.rendered(s.Slot) //nolint:errcheck // without it, the slot is proved after each mount
+	name := proofName(s.Slot)
+	if err := r.asks(name); err != nil {
+		return outcome{}, err
+	}
 	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
-	strained, failure := r.run(ctx, s)
+	strained, failure := r.run(ctx, s, name)
 	if _, unknown := errors.AsType[*host.UnknownHandler](failure); unknown {
 		return outcome{}, r.lacks(s, unit.Invocation)
 	}
@@ -121,17 +125,20 @@ func (r Runner) proof(ctx context.Context, s plan.Step) (outcome, error) {
 
 // run lets a sandbox and a container in it run. The error is what the runtime said, with what else
 // is known of the cause.
-func (r Runner) run(ctx context.Context, s plan.Step) (strained bool, failure error) {
+func (r Runner) run(ctx context.Context, s plan.Step, name string) (strained bool, failure error) {
 	limited, cancel := context.WithTimeout(ctx, r.Self.ProofTimeout)
 	defer cancel()
-	name := proofName(s.Slot)
 	id, err := r.Host.Sandboxes.Prove(limited, node.ProofOf(proven(s)), name)
+	_, unknown := errors.AsType[*host.UnknownHandler](err)
 	if id != "" {
 		// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the
 		// kubelet.
 		_ = r.Host.Sandboxes.Remove(ctx, id) //nolint:errcheck // see above
 	}
-	if _, unknown := errors.AsType[*host.UnknownHandler](err); err == nil || unknown {
+	if id != "" || unknown {
+		_ = r.answered(name) //nolint:errcheck // a later tidy step finds nothing of it
+	}
+	if err == nil || unknown {
 		return false, err
 	}
 	_, strained = errors.AsType[*host.Strained](err)

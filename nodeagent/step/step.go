@@ -82,8 +82,8 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 		return r.unmount(s.Slot)
 	case plan.DeleteImage:
 		return r.Host.Images.Delete(ctx, s.Object)
-	case plan.RemoveSandbox:
-		return r.Host.Sandboxes.Remove(ctx, s.Object)
+	case plan.RemoveSandbox, plan.Reclaim:
+		return r.end(ctx, s)
 	case plan.Clear:
 		return r.clear(ctx)
 	case plan.Cordon, plan.Drain, plan.RebootNode, plan.Uncordon, plan.ForgetReboot:

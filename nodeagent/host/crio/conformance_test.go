@@ -22,6 +22,11 @@ type running struct{ *fake }
 
 func (r running) RunPodSandbox(_ context.Context, q *cri.RunPodSandboxRequest) (*cri.RunPodSandboxResponse, error) {
 	name := q.GetConfig().GetMetadata().GetName()
+	for _, s := range r.sandboxes { // CRI-O looks at the name first.
+		if s.GetMetadata().GetName() == name && q.GetRuntimeHandler() != node.ProofHandler {
+			return &cri.RunPodSandboxResponse{PodSandboxId: s.GetId()}, nil
+		}
+	}
 	if q.GetRuntimeHandler() != node.ProofHandler {
 		return nil, status.Errorf(codes.Unknown, "failed to find runtime handler %s from runtime list map[]", q.GetRuntimeHandler())
 	}
@@ -34,6 +39,7 @@ func (r running) RunPodSandbox(_ context.Context, q *cri.RunPodSandboxRequest) (
 }
 
 func (r running) RemovePodSandbox(_ context.Context, q *cri.RemovePodSandboxRequest) (*cri.RemovePodSandboxResponse, error) {
+	r.created = nil
 	r.sandboxes = slices.DeleteFunc(r.sandboxes, func(s *cri.PodSandbox) bool { return s.GetId() == q.GetPodSandboxId() })
 	return &cri.RemovePodSandboxResponse{}, nil
 }

@@ -40,6 +40,9 @@ const (
 	// versionLimit is short: the version is for the host check alone, and each look waits for it.
 	versionLimit = time.Second
 
+	// reclaimLimit is for an answer that CRI-O has at once, unless it still starts the sandbox.
+	reclaimLimit = 10 * time.Second
+
 	// stopLimit is the deadline of one stop. CRI-O takes its whole seconds as the time that a
 	// sandbox's process has between SIGTERM and SIGKILL (stopTimeoutFromContext in server/utils.go
 	// of 1.36). A process that has just been started and has no handler yet ignores SIGTERM where

@@ -95,6 +95,13 @@ func ConformSandboxes(t *testing.T, sandboxes host.Sandboxes) {
 		require.NoError(t, sandboxes.Remove(t.Context(), id), "one that does not exist is no error")
 	}
 	assert.Empty(t, list(node.Handler, node.ProofHandler))
+
+	_, err = sandboxes.Prove(t.Context(), node.ProofHandler, "another")
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, sandboxes.Reclaim(t.Context(), "another"), "one that does not exist is no error")
+	}
+	assert.Empty(t, list(node.Handler, node.ProofHandler), "what its caller knows nothing of is removed by its name, and nothing is started")
 }
 
 // ImagesBench is an empty store, with references of two payloads that can be pulled and of one that

@@ -93,6 +93,8 @@ func (m *Machine) startCRIO() {
 	m.Starts++
 	m.CRIO = host.Unit{ActiveState: "active", Invocation: fmt.Sprintf("%032x", m.Starts), MainPID: 1000 + m.Starts}
 	m.Handlers, m.ForeignShim, m.CRIORoot = nil, "", ""
+	// A start lists every sandbox that is on disk.
+	m.Sandboxes, m.Unlisted = append(m.Sandboxes, m.Unlisted...), nil
 	if m.exists(host.DropIn) {
 		m.Handlers = node.Handlers()
 	}
@@ -113,7 +115,7 @@ func (r runtime) Prove(ctx context.Context, handler, name string) (id string, er
 	if !slices.Contains(r.m.Handlers, handler) {
 		return "", &host.UnknownHandler{Handler: handler, Err: fmt.Errorf("runtime handler %s is unknown", handler)}
 	}
-	if slices.ContainsFunc(r.m.Sandboxes, func(s host.Sandbox) bool { return s.Name == name }) {
+	if slices.ContainsFunc(slices.Concat(r.m.Sandboxes, r.m.Unlisted), func(s host.Sandbox) bool { return s.Name == name }) {
 		return "", fmt.Errorf("name %s is reserved", name)
 	}
 	if err := os.MkdirAll(r.m.path(host.ProofLogs), 0o700); err != nil {
@@ -162,6 +164,27 @@ func (r runtime) Remove(_ context.Context, id string) error {
 	}
 	r.m.Sandboxes = slices.DeleteFunc(r.m.Sandboxes, func(s host.Sandbox) bool { return s.ID == id })
 	return nil
+}
+
+func (r runtime) Reclaim(_ context.Context, name string) error {
+	if r.m.Silent {
+		return errors.New("reclaiming: connection refused")
+	}
+	named := func(s host.Sandbox) bool { return s.Name == name }
+	r.m.Unlisted = slices.DeleteFunc(r.m.Unlisted, named)
+	r.m.Sandboxes = slices.DeleteFunc(r.m.Sandboxes, named)
+	return nil
+}
+
+// Abandon lets the caller of the last Prove end before the answer: the runtime keeps the sandbox,
+// and does not list it.
+func (m *Machine) Abandon(name string) {
+	for i, s := range m.Sandboxes {
+		if s.Name == name {
+			m.Sandboxes, m.Unlisted = slices.Delete(m.Sandboxes, i, i+1), append(m.Unlisted, s)
+			return
+		}
+	}
 }
 
 // processes is the process table.

@@ -45,6 +45,8 @@ type Machine struct {
 	RestartError error
 	CheckError   error
 	Sandboxes    []host.Sandbox
+	// Unlisted are those whose Prove has had no caller any more when they had started.
+	Unlisted []host.Sandbox
 	// ForeignShim is what another file has made the program of our handlers.
 	ForeignShim string
 	// Kept are sandboxes that CRI-O can no longer remove.

@@ -47,7 +47,7 @@ func (m *Machine) SoftBoot() error {
 // startSystem ends all processes and starts those of a boot.
 func (m *Machine) startSystem() error {
 	m.GoingDown = false
-	m.Sandboxes, m.Busy, m.Processes, m.Holding = nil, map[string]bool{}, nil, nil
+	m.Sandboxes, m.Unlisted, m.Busy, m.Processes, m.Holding = nil, nil, map[string]bool{}, nil, nil
 	if err := m.tmpfiles(); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ const (
 	Unmount Kind = "mounts.unmount"
 	Prove   Kind = "sandboxes.prove"
 	End     Kind = "sandboxes.remove"
+	Reclaim Kind = "sandboxes.reclaim"
 	Build   Kind = "guests.build"
 	Layer   Kind = "ostree.layer"
 	Live    Kind = "ostree.live"
@@ -142,6 +143,10 @@ func (s sandboxes) Prove(ctx context.Context, handler, name string) (id string, 
 
 func (s sandboxes) Remove(ctx context.Context, id string) error {
 	return s.around(Op{End, id}, func() error { return s.Sandboxes.Remove(ctx, id) })
+}
+
+func (s sandboxes) Reclaim(ctx context.Context, name string) error {
+	return s.around(Op{Reclaim, name}, func() error { return s.Sandboxes.Reclaim(ctx, name) })
 }
 
 type guests struct {

@@ -68,7 +68,7 @@ func TestEveryChangePassesTheSeam(t *testing.T) {
 			require.ErrorIs(t, err, stopped, "%s.%s", port.Name, name)
 		}
 	}
-	assert.Len(t, seen, 18)
+	assert.Len(t, seen, 19)
 }
 
 func TestAChangeIsDoneWhereTheFunctionDoesIt(t *testing.T) {
