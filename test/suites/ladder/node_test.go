@@ -98,7 +98,7 @@ func (a *agent) report(document string, labelled bool) node.Report {
 		r.Phase, r.IntentID = node.PhaseBlocked, intent.ID
 	case intent.State == node.StateAbsent:
 		r.Phase, r.IntentID = node.PhaseAbsent, intent.ID
-	case intent.Grants.RestartCRIO == r.BootID:
+	case intent.Grants.RestartCRIO == r.BootID, a.said.Payload != "":
 		r.Phase, r.IntentID, r.Payload, r.Ping = node.PhaseInstalled, intent.ID, node.Digest(intent.Payload), intent.Ping
 	default:
 		r.Phase, r.IntentID, r.Ping = node.PhaseAwaitingGrant, intent.ID, intent.Ping

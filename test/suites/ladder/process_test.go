@@ -59,8 +59,9 @@ func (p *process) memory(tb testing.TB, line string) float64 {
 	return size
 }
 
-// startController starts it with its service account. The rate lets no rollout take longer than
-// some minutes; its default is 20.
+// startController starts it with its service account. A later one still has the lease, as a
+// container that starts again in the same pod. The rate lets no rollout take longer than some
+// minutes; its default is 20.
 func (r *rung) startController(tb testing.TB) *process {
 	tb.Helper()
 	programs, err := r.workspace.Build(tb.Context(), os.Stderr, bed.BuildOptions{Only: []string{"kata-controller"}})
@@ -70,7 +71,7 @@ func (r *rung) startController(tb testing.TB) *process {
 	kubeconfig := filepath.Join(r.dir, "controller")
 	require.NoError(tb, r.cluster.WriteKubeconfig(kubeconfig, config))
 	cmd := exec.CommandContext(tb.Context(), programs.Path("kata-controller"), "--kubeconfig", kubeconfig, "--log-level", "warning", "--listen", "",
-		"--agent-deadline", "1h", "--requests-per-second", fmt.Sprint(max(20, r.size/20)))
+		"--agent-deadline", "1h", "--leader-elect-identity", account, "--requests-per-second", fmt.Sprint(max(20, r.size/20)))
 	cmd.Env = []string{"GOGC=50", "GOMEMLIMIT=200MiB"} // As in deploy/.
 	return launch(tb, cmd)
 }

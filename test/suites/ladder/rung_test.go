@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -37,6 +37,8 @@ const (
 	namespace = "kata-node"
 	account   = "kata-controller"
 	payload   = "registry.kata.test/kata/payload@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	// newer is what they are updated to.
+	newer = "registry.kata.test/kata/payload@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 	// configName is the one KataConfig.
 	configName = "all"
 )
@@ -182,24 +184,79 @@ func (r *rung) await(tb testing.TB, what string, ask func(context.Context) error
 // rollout installs the payload on all nodes, and returns how long it took.
 func (r *rung) rollout(tb testing.TB) time.Duration {
 	tb.Helper()
-	parallel := max(r.size/10, 10)
 	began := time.Now()
-	require.NoError(tb, r.cluster.ApplyYAML(tb.Context(), fmt.Appendf(nil,
-		"apiVersion: kataconfiguration.openshift.io/v1\nkind: KataConfig\nmetadata: {name: %s}\nspec: {config: {payloadImage: '%s', maxParallel: %d, maxUnavailable: %d}}\n",
-		configName, payload, parallel, parallel)))
+	r.want(tb, payload)
 	r.await(tb, "the end of the rollout", func(ctx context.Context) error { return r.completed(ctx, r.size, r.size) })
 	return time.Since(began)
 }
 
+// updateUnderARestart gives all nodes another payload, and kills the controller when half of them
+// have it. What is left is up to another controller, which knows what the API server knows.
+func (r *rung) updateUnderARestart(tb testing.TB, out figures) {
+	tb.Helper()
+	before := figures{}
+	r.count(tb, before)
+	controller := r.startController(tb)
+	began := time.Now()
+	r.want(tb, newer)
+	done := r.size / 2
+	reach := func(ctx context.Context) error { return r.reached(ctx, done) }
+	r.await(tb, "half of the update", reach)
+	controller.stop(tb)
+	done, _ = r.progress(tb.Context()) //nolint:errcheck // half of them, at least
+	done = min(done+1, r.size)
+	controller = r.startController(tb)
+	out["restart-s"] = r.await(tb, "progress after the restart", reach).Seconds()
+	r.await(tb, "the end of the update", func(ctx context.Context) error { return r.completed(ctx, r.size, r.size) })
+	out["update-s"], out["restart-peak-MiB"] = time.Since(began).Seconds(), controller.memory(tb, "VmHWM")
+	r.writes(tb)
+	controller.stop(tb)
+	after := figures{}
+	r.count(tb, after)
+	for _, half := range []string{"controller-patches/node", "agent-patches/node"} {
+		out["update-"+half] = after[half] - before[half]
+	}
+}
+
+// want names a payload, for a tenth of the nodes at a time.
+func (r *rung) want(tb testing.TB, image string) {
+	tb.Helper()
+	parallel := max(r.size/10, 10)
+	require.NoError(tb, r.cluster.ApplyYAML(tb.Context(), fmt.Appendf(nil,
+		"apiVersion: kataconfiguration.openshift.io/v1\nkind: KataConfig\nmetadata: {name: %s}\nspec: {config: {payloadImage: '%s', maxParallel: %d, maxUnavailable: %d}}\n",
+		configName, image, parallel, parallel)))
+}
+
+// progress is how many nodes are complete by the status, an error while it is about a former spec.
+func (r *rung) progress(ctx context.Context) (int, error) {
+	object, err := r.configs.Get(ctx, configName, metav1.GetOptions{})
+	if err != nil {
+		return 0, err
+	}
+	kc := &v1.KataConfig{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, kc); err != nil {
+		return 0, err
+	}
+	if len(kc.Status.Conditions) == 0 || kc.Status.Conditions[0].ObservedGeneration != kc.Generation {
+		return 0, fmt.Errorf("the status is not about generation %d: %v", kc.Generation, object.Object["status"])
+	}
+	return int(kc.Status.CompletedNodesCount), nil
+}
+
 // completed is nil once the status says so.
 func (r *rung) completed(ctx context.Context, nodes, of int) error {
-	kc, err := r.configs.Get(ctx, configName, metav1.GetOptions{})
-	if err != nil {
-		return err
+	found, err := r.progress(ctx)
+	if err == nil && found != nodes {
+		err = fmt.Errorf("the status says that %d of %d are complete, not %d", found, of, nodes)
 	}
-	found, _, err := unstructured.NestedInt64(kc.Object, "status", "CompletedNodesCount")
-	if err == nil && int(found) != nodes {
-		err = fmt.Errorf("the status says that %d of %d are complete: %v", found, of, kc.Object["status"])
+	return err
+}
+
+// reached is nil once so many nodes are complete, or more.
+func (r *rung) reached(ctx context.Context, nodes int) error {
+	found, err := r.progress(ctx)
+	if err == nil && found < nodes {
+		err = fmt.Errorf("the status says that %d are complete, not %d", found, nodes)
 	}
 	return err
 }
