@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// publishLimit bounds one write of the Node, and publishPatience how long a pass waits for it at
-	// most: a slow API server keeps no node from its steps.
+	// publishLimit bounds one write of the Node, and publishPatience how long a pass waits for it
+	// at most: a slow API server keeps no node from its steps.
 	publishLimit    = 30 * time.Second
 	publishPatience = 2 * time.Second
 	// textInterval is how often, in the long run, a report is written of which only a text changed,

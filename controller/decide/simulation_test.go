@@ -10,8 +10,8 @@ import (
 
 var seeds = decidetest.SeedFlags(100)
 
-// Beside a node that is broken for ever, every other one is in the end what its KataConfig wants,
-// and no step on the way does harm (package decidetest).
+// Next to a node that stays broken, every other one is in the end what its KataConfig wants, and no
+// step on the way does harm (package decidetest).
 func TestEveryClusterComesToItsEnd(t *testing.T) {
 	t.Parallel()
 	seeds.Every(t, inTime)

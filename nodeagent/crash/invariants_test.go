@@ -91,7 +91,8 @@ type crioFile struct {
 	} `toml:"crio"`
 }
 
-// crioFile decodes a file once for each of its contents: the checks read the same ones all the time.
+// crioFile decodes a file once for each of its contents: the checks read the same ones all the
+// time.
 func (s *simulation) crioFile(name string) (c crioFile, err error) {
 	content, err := s.Files.Read(name)
 	if err != nil {

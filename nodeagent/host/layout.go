@@ -58,7 +58,7 @@ const (
 	// OperatorConfig is the MachineConfig that the machine-config daemon has last applied here.
 	OperatorConfig = "/etc/machine-config-daemon/currentconfig"
 
-	// FIPSFile has "1" while the kernel runs in FIPS mode, which it was told when it started.
+	// FIPSFile has "1" while the kernel runs in FIPS mode, as its command line says.
 	FIPSFile = "/proc/sys/crypto/fips_enabled"
 
 	// ConfigDir holds administrators' fragments for configuration.toml.

@@ -96,8 +96,8 @@ const (
 type Step struct {
 	Kind Kind
 	// Payload is the image by digest; Slot the slot's id, empty while the payload is not in the
-	// store; Object a sandbox or image id, the name of a proof, the slot of a guest or of a comparison, the release of a
-	// kernel, the name of a further handler, or what a reboot is for.
+	// store; Object a sandbox or image id, the name of a proof, the slot of a guest or of a
+	// comparison, the release of a kernel, the name of a further handler, or what a reboot is for.
 	Payload, Slot, Object string
 }
 

@@ -15,8 +15,8 @@ type Proofs struct {
 	Asked map[string]int `json:"asked"`
 }
 
-// LoadProofs returns the zero value where there are none. What an agent does not know of, CRI-O ends
-// by itself after two minutes.
+// LoadProofs returns the zero value where there are none. What an agent does not know of, CRI-O
+// ends by itself after two minutes.
 func LoadProofs(files host.FileReader) (Proofs, error) {
 	return loadFindingOrZero[Proofs](files, host.ProofsFile)
 }

@@ -149,8 +149,9 @@ func TestAllowedPayloadsAreAListThatMayBeEmpty(t *testing.T) {
 	assert.Equal(t, []string{"b.example/"}, s.AllowedPayloads, "the later list replaces the earlier one")
 }
 
-// A kubelet waits for a request to its runtime for two minutes unless its configuration says otherwise, CRI-O
-// for a container for four: a proof that takes longer would pass where no pod starts.
+// A kubelet waits for a request to its runtime for two minutes unless its configuration says
+// otherwise, CRI-O for a container for four: a proof that takes longer would pass where no pod
+// starts.
 func TestAProofEndsBeforeAKubeletWouldHaveGivenUp(t *testing.T) {
 	t.Parallel()
 	assert.Less(t, settings.Default().ProofTimeout.Duration, 2*time.Minute)

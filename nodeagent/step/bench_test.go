@@ -41,8 +41,8 @@ type bench struct {
 	said  []string
 	// layering are the numbers of the changes that steps about packages have made.
 	layering []int
-	// mayReboot is the boot that the intent's grant names, guarded why no pod is evicted, bound pods
-	// that no watch has shown yet.
+	// mayReboot is the boot that the intent's grant names, guarded why no pod is evicted, bound
+	// pods that no watch has shown yet.
 	mayReboot string
 	guarded   error
 	bound     []string

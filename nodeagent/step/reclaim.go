@@ -10,8 +10,8 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
-// maxReclaims is how often a proof is reclaimed. With the time between two tries that is longer than
-// the two minutes after which CRI-O ends by itself what was not asked for again.
+// maxReclaims is how often a proof is reclaimed. With the time between two tries that is longer
+// than the two minutes after which CRI-O ends by itself what was not asked for again.
 const maxReclaims = 8
 
 // asks notes that the runtime is asked for a proof: an agent that ends before the answer never

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package decidetest is what simulations of the controller have in common: the course of a life,
-// what must never happen in it, an API server that is a value and keeps every change that there was,
-// and instances of the controller whose caches may be behind. A simulation adds its nodes with their
-// agents, and accidents.
+// what must never happen in it, an API server that is a value and keeps every change that there
+// was, and instances of the controller whose caches may be behind. A simulation adds its nodes with
+// their agents, and accidents.
 package decidetest
 
 import (

@@ -75,7 +75,7 @@ func (l *Life) lands(c rollout.Change) {
 	l.Tells("%s of %s", c.Event, c.Node.Name)
 	m := l.Named(c.Node.Name)
 	h := m.Base()
-	// Nothing begins at a node at which the machine-config operator is at work, but a removal.
+	// Nothing but a removal starts at a node at which the machine-config operator is at work.
 	if Begins(c) && node.Busy(h.Object().Annotations) != "" {
 		l.Fails("%s of %s, at which the machine-config operator works", c.Event, h.Name)
 	}

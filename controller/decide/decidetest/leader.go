@@ -20,7 +20,7 @@ type fate struct {
 	// waited are the rounds since, and stale is true once another instance leads.
 	waited int
 	stale  bool
-	// extra are the passes that it takes after another instance has begun to lead.
+	// extra are the passes that it takes after another instance leads.
 	extra int
 }
 

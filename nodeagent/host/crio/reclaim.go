@@ -18,10 +18,10 @@ const noHandler = "kata-agent-reclaims"
 // before the answer.
 //
 // CRI-O keeps such a sandbox for one to two minutes, for a caller that asks for the same name again
-// (finalizeSandboxCreation in server/sandbox_run_linux.go and internal/resourcestore of 1.36). Until
-// then it neither lists the sandbox nor stops it. So this asks for the name again, with a handler
-// that does not exist: CRI-O looks at the name before it looks at the handler, so it returns what it
-// has, and starts nothing where it has nothing.
+// (finalizeSandboxCreation in server/sandbox_run_linux.go and internal/resourcestore of 1.36).
+// Until then it neither lists the sandbox nor stops it. So this asks for the name again, with a
+// handler that does not exist: CRI-O looks at the name before it looks at the handler, so it
+// returns what it has, and starts nothing where it has nothing.
 func (c *Client) Reclaim(ctx context.Context, name string) error {
 	limited, cancel := context.WithTimeout(ctx, reclaimLimit)
 	defer cancel()

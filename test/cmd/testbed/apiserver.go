@@ -57,7 +57,8 @@ func startAPIServer(ctx context.Context, dir, etcd, auditLog string, files crede
 		"--allow-privileged=true",
 		"--audit-policy-file=" + policy,
 		"--audit-log-path=" + auditLog,
-		// In MB: it is one file, whose readers count from the beginning. Without it, it is rotated at 100.
+		// In MB: it is one file, whose readers count from the beginning. Without it, it is rotated
+		// at 100.
 		"--audit-log-maxsize=100000",
 		"--v=0",
 	})

@@ -45,7 +45,7 @@ func (a *alone) Shutdown(context.Context, *taskapi.ShutdownRequest) (*emptypb.Em
 	return nil, a.note("shutdown")
 }
 
-// CRI-O gives a Create up when its own caller is gone, deletes the container, and asks for the
+// CRI-O gives a Create up when its own caller has ended, deletes the container, and asks for the
 // shutdown (CreateContainer in internal/oci/runtime_vm.go of 1.36). Kata's shim makes the deletion
 // wait for the creation.
 func TestCallsThatChangeAContainerFollowOneAnother(t *testing.T) {

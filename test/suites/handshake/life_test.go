@@ -21,9 +21,9 @@ import (
 
 var seeds = decidetest.SeedFlags(20)
 
-// Beside a node that is broken for ever, every other one is in the end what its KataConfig wants,
-// and no step on the way does harm (package decidetest). Both halves are the real ones: the agent
-// with its passes, plans and steps, on a host for tests, and the controller's decisions and caches.
+// Next to a node that stays broken, every other one is in the end what its KataConfig wants, and no
+// step on the way does harm (package decidetest). Both halves are the real ones: the agent with its
+// passes, plans and steps, on a host for tests, and the controller's decisions and caches.
 func TestEveryLifeComesToItsEnd(t *testing.T) {
 	t.Parallel()
 	seeds.Every(t, lives)

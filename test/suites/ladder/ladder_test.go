@@ -44,8 +44,8 @@ func TestNodesAreInstalledAndUpdatedWithFewWritesAlsoWhereTheControllerIsKilled(
 }
 
 // BenchmarkLadder is for `make bench BENCH=Ladder`. The largest rung needs 10 GB of memory and
-// three quarters of an hour on two cores. 15,000 nodes are in BenchmarkScale of controller/scale, whose
-// API server is in memory.
+// three quarters of an hour on two cores. 15,000 nodes are in BenchmarkScale of controller/scale,
+// whose API server is in memory.
 func BenchmarkLadder(b *testing.B) {
 	for _, size := range []int{100, 1000, 5000} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

@@ -14,15 +14,15 @@ import (
 	"github.com/kata-node/kata-node/test/bed"
 )
 
-// kubens is what the machine-config operator gives to nodes that are to keep the mounts of containers
-// from systemd: a service pins a mount namespace that gets the host's mounts and passes none back
-// (slave), and shares them with those that are made from it (shared). CRI-O joins it by KUBENSMNT, as
-// it is built to; OpenShift's kubelet is started through nsenter. See kubens.service,
+// kubens is what the machine-config operator gives to nodes that are to keep the mounts of
+// containers from systemd: a service pins a mount namespace that gets the host's mounts and passes
+// none back (slave), and shares them with those that are made from it (shared). CRI-O joins it by
+// KUBENSMNT, as it is built to; OpenShift's kubelet is started through nsenter. See kubens.service,
 // crio.service-kubens and kubelet.service-kubens in templates/common/_base/units of
 // openshift/machine-config-operator. It comes after what a node of these tests mounts to have
-// writable settings. It tries each CPU: since 6.18 the kernel numbers namespaces in a series for each
-// CPU, and refuses to pin one whose number is below that of the namespace it is pinned in, as if they
-// formed a loop (see canonical/snapd pull request 17376).
+// writable settings. It tries each CPU: since 6.18 the kernel numbers namespaces in a series for
+// each CPU, and refuses to pin one whose number is below that of the namespace it is pinned in, as
+// if they formed a loop (see canonical/snapd pull request 17376).
 func kubens() map[string]string {
 	const join = "[Unit]\nWants=kubens.service\nAfter=kubens.service\n[Service]\nEnvironmentFile=/run/kubens/env\n"
 	return map[string]string{

@@ -60,9 +60,9 @@ func (s *subject) onlyStored(name string) string {
 
 func (s *subject) awaitSteps(kind string, count int) {
 	s.t.Helper()
-	s.await(fmt.Sprintf("%q was begun %d times", kind, count), func(context.Context) error {
-		if begun := s.steps(kind); begun < count {
-			return fmt.Errorf("begun %d times", begun)
+	s.await(fmt.Sprintf("%q was started %d times", kind, count), func(context.Context) error {
+		if started := s.steps(kind); started < count {
+			return fmt.Errorf("started %d times", started)
 		}
 		return nil
 	})
