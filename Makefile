@@ -30,7 +30,7 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 GOLANGCI_LINT := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-code test-nodes bench lint generate verify payload man test-payload demo e2e e2e-kata soak rpm machineconfig images fuzz deps
+.PHONY: help build test test-cluster test-nodes bench lint generate verify payload man test-payload demo e2e e2e-kata soak rpm machineconfig images fuzz deps
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -42,24 +42,24 @@ build: ## Build the shipped programs into bin/
 test: deps ## Run every test; those on systemd nodes need root, and say so where they are skipped
 	@if [ "$$(id -u)" -ne 0 ]; then echo "Not root: tests on systemd nodes will be skipped. 'sudo make test' runs everything."; \
 	elif ! command -v systemd-nspawn >/dev/null; then echo "No systemd-nspawn: tests on systemd nodes will be skipped."; fi
-	@$(MAKE) --no-print-directory --jobs=2 test-code test-nodes
-
-# One processor's worth of work, next to nodes, which mostly wait.
-test-code:
 	$(GO_TEST) -timeout 20m ./...
+	cd ignition && $(GO_TEST) -timeout 10m ./...
+	cd test/shim && $(GO_TEST) -timeout 10m ./...
+	# Not with the race detector: it would compile Prometheus a second time.
+	cd test/alerts && CGO_ENABLED=0 go test -vet=off -count 1 -timeout 10m ./...
+	# Nodes mostly wait.
+	@$(MAKE) --no-print-directory --jobs=2 test-cluster test-nodes
+
+# No vet, and no package without tests: both would compile all of Kubernetes once more. Never cached: they run programs that Go does not track.
+test-cluster:
+	# The race detector watches what can have races of ours: the bed, the controller, which runs in the test, and the shipped programs on nodes.
+	cd test && $(GO_TEST) -vet=off -p 2 -parallel 4 -count 1 -timeout 40m ./suites/controller $$(go list -f $(TESTED) ./bed/...)
 	# Simulations again, without the race detector: with many more seeds, and interrupted at more changes (-every 1: at all).
 	# Their heaps are small and their garbage is much: collected less often, it costs a sixth less.
 	GOGC=400 CGO_ENABLED=0 go test -count 1 -run TestEveryWorld ./nodeagent/plan -seeds 3000
 	GOGC=400 CGO_ENABLED=0 go test -count 1 -run 'TestEveryCluster|TestALeader' ./controller/decide -seeds 1500 -steps 200000
 	CGO_ENABLED=0 go test -count 1 ./nodeagent/crash -every 3
-	cd ignition && $(GO_TEST) -timeout 10m ./...
-	cd test/shim && $(GO_TEST) -timeout 10m ./...
-	# Not with the race detector: it would compile Prometheus a second time.
-	cd test/alerts && CGO_ENABLED=0 go test -vet=off -count 1 -timeout 10m ./...
-	# The race detector watches what can have races of ours: the bed, the controller, which runs in the test, and the shipped programs on nodes.
-	cd test && $(GO_TEST) -vet=off -p 2 -parallel 4 -count 1 -timeout 40m ./suites/controller $$(go list -f $(TESTED) ./bed/...)
 
-# No vet, and no package without tests: both would compile all of Kubernetes once more. Never cached: they run programs that Go does not track.
 # The longest packages first.
 test-nodes:
 	cd test && CGO_ENABLED=0 go test -vet=off -p 3 -count 1 -timeout 40m ./suites/nodes ./suites/emulated $$(go list -f $(TESTED) ./... | grep -v -e /bed -e /suites/controller -e /suites/copying)
