@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
@@ -252,6 +253,8 @@ func (f *faulty) suffer(row crioFault, payload string) {
 	// not know of that. A payload that is mounted and proved would not be proved again.
 	f.kill()
 	f.awaitMounts(1)
+	// Nor would the former payload be, by what was found out about it.
+	f.run("rm", "-rf", host.FindingsDir)
 }
 
 // awaitSaid waits until the report's error, or the service's sentence, has a row's words.
