@@ -343,7 +343,7 @@ func TestRestartsStayWithinMaxUnavailable(t *testing.T) {
 		"a used grant does not":             {nil, []facts.Node{asks("a"), Worker("b", Wanted(c), Granted, Reports(node.PhaseInstalled), Ready)}, []string{"a KataRestartGranted"}},
 		"a grant of another boot does not":  {nil, []facts.Node{asks("a"), asks("b", func(n *facts.Node) { n.Intent.Grants.RestartCRIO = "boot-0" })}, []string{"a KataRestartGranted"}},
 		"who is down may be back by then":   {nil, []facts.Node{asks("a", NotReady), asks("b"), asks("c")}, []string{"b KataRestartGranted"}},
-		"who is down and nobody else":       {nil, []facts.Node{asks("a", NotReady), asks("b", NotReady), asks("c", Cordoned)}, []string{"a KataRestartGranted"}},
+		"of those that are down, one alone": {nil, []facts.Node{asks("a", NotReady), asks("b", NotReady), asks("c", Cordoned)}, []string{"a KataRestartGranted"}},
 		"not even who is down with a grant": {nil, []facts.Node{asks("a", NotReady), asks("b", Granted)}, []string{}},
 		"asking for an older intent":        {nil, []facts.Node{asks("a", func(n *facts.Node) { n.Report.IntentID = "older" })}, []string{}},
 	} {

@@ -255,7 +255,7 @@ func TestImagesLinksAndFragments(t *testing.T) {
 	require.NoError(t, m.Files.Link(host.CurrentLink, host.Target("v1")))
 	require.NoError(t, m.Files.Link(host.ProofLink, "/elsewhere/v1"))
 	put(t, m, map[string]string{host.ConfigDir + "/b.toml": "b = 1", host.ConfigDir + "/a.toml": "a = 1", host.ConfigDir + "/a.toml.bak": "x", host.ConfigDir + "/.c.toml": "x", host.StoreDir + "/x": ""})
-	f := look(t, m, cluster.State{Pods: []string{"ns/a"}, PodsKnown: true, Labelled: true, Busy: "somebody"})
+	f := look(t, m, cluster.State{Pods: []string{"ns/a"}, PodsKnown: true, Labelled: true, Busy: "machine-config operator"})
 	assert.Equal(t, []plan.Image{{ID: "i", Digests: []string{"d"}, Platform: "p"}}, f.Store.Images)
 	assert.True(t, f.Store.Exists)
 	assert.Equal(t, "v1", f.Slots.Current)
@@ -263,7 +263,7 @@ func TestImagesLinksAndFragments(t *testing.T) {
 	assert.Equal(t, handlers.Fingerprint([]handlers.Fragment{{Name: "a.toml", Content: []byte("a = 1")}, {Name: "b.toml", Content: []byte("b = 1")}}), f.Host.Settings)
 	assert.Equal(t, []string{"ns/a"}, f.Cluster.BoundPods)
 	assert.True(t, f.Cluster.PodsKnown && f.Cluster.Labelled)
-	assert.Equal(t, "somebody", f.Cluster.Busy)
+	assert.Equal(t, "machine-config operator", f.Cluster.Busy)
 }
 
 func TestACRIOThatDoesNotRunIsNotAsked(t *testing.T) {

@@ -53,7 +53,7 @@ func TestACRIOThatDoesNotComeBackIsQuoted(t *testing.T) {
 	m := machine(t)
 	m.Words = map[string]string{"c2": "level=fatal msg=\"no pause\"\nbye\n"}
 	m.CRIO = host.Unit{ActiveState: "failed", Invocation: "c2"}
-	assert.Empty(t, look(t, m, cluster.State{}).Runtime.Words, "nobody restarted it")
+	assert.Empty(t, look(t, m, cluster.State{}).Runtime.Words, "no restart was noted")
 	require.NoError(t, record.Restarted{Intent: "i1", Invocation: "c1"}.Save(m.Files))
 	require.NoError(t, record.Lacks{Invocation: "c1"}.Save(m.Files))
 	assert.Equal(t, `level=fatal msg="no pause"; bye`, look(t, m, cluster.State{}).Runtime.Words)

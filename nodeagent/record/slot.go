@@ -69,7 +69,7 @@ type Verified struct {
 	// OldestKernel is the oldest kernel that the host may run, empty where any does.
 	OldestKernel string `json:"oldestKernel,omitempty"`
 	// Identity identifies the files in their file system, as they were before they were compared.
-	// It is empty where that file system does not tell enough.
+	// It is empty where that file system does not record enough.
 	Identity string `json:"identity,omitempty"`
 	// Resumed is whether their content was compared before an earlier mount of this boot, and only
 	// their identity since.

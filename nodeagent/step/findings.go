@@ -52,8 +52,8 @@ func (r Runner) keepFindings(slot string) error {
 }
 
 // resume mounts a slot and takes over what was found out about it before it was unmounted. Where
-// its files are not those that were verified then, or cannot be told, the findings are deleted: the
-// slot is verified and proved as any other one.
+// its files are not those that were verified then, or that cannot be found out, the findings are
+// deleted: the slot is verified and proved as any other one.
 func (r Runner) resume(ctx context.Context, s plan.Step) error {
 	found, err := record.LoadFindings(r.Host.Files, s.Slot)
 	if err != nil {
@@ -76,8 +76,8 @@ func (r Runner) resume(ctx context.Context, s plan.Step) error {
 	return r.takeOver(ctx, s, *found)
 }
 
-// same reports whether the mounted files are those that were verified. What keeps it from being
-// told, such as a disk that fails, is met by the verification, which names it.
+// same reports whether the mounted files are those that were verified. What prevents the
+// comparison, such as a disk that fails, is met by the verification, which names it.
 func (r Runner) same(ctx context.Context, s plan.Step, found record.Findings) bool {
 	image, err := r.image(ctx, s.Payload)
 	if err != nil {

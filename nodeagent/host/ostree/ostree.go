@@ -10,11 +10,11 @@
 //     program says, so that "busy" and "not found" are the same error;
 //   - a negative timestamp keeps it from reading a status, and it does not read which packages are
 //     layered from files, which deployment is locked and which one was applied live;
-//   - it has no words for local packages with an upgrade in one transaction, for --idempotent and for
-//     apply-live; and it compares versions part by part.
+//   - it has no words for local packages with an upgrade in one transaction, for --idempotent and
+//     for apply-live; and it compares versions part by part.
 //
-// A call that changes something is never killed: rpm-ostree's daemon would go on without its
-// client. Where the caller gives up, the next status tells what became of it.
+// A call that changes something is never killed: rpm-ostree's daemon would continue without
+// its client. Where the caller gives up, the next status has what became of it.
 package ostree
 
 import (

@@ -76,7 +76,7 @@ func (f *faulty) hang(method string) (end func()) {
 }
 
 // amid runs a command on the node in the middle of the next proof: CRI-O has been asked for a
-// sandbox when it begins.
+// sandbox when it starts.
 func (f *faulty) amid(args ...string) (end func()) {
 	var once sync.Once
 	return f.cri.Spoil("RunPodSandbox", func(ctx context.Context, pass fault.Pass) ([]byte, error) {

@@ -43,10 +43,10 @@ END
 chmod 755 /usr/sbin/runc
 `
 
-// CRI-O learns at any moment of a proof that nobody waits for the answer any more. Before the
-// sandbox is created it gives it up, and lets the shim delete what it makes meanwhile. After that
-// it keeps the sandbox, unlisted, for one to two minutes. In each case the shim holds its payload,
-// and the removal that follows has to end at once.
+// The caller of CRI-O may end at any moment of a proof. Before the sandbox is created CRI-O gives
+// it up, and lets the shim delete what it makes meanwhile. After that it keeps the sandbox,
+// unlisted, for one to two minutes. In each case the shim holds its payload, and the removal that
+// follows has to end at once.
 func TestAProofWhoseAgentIsKilledHoldsNoRemovalUp(t *testing.T) {
 	t.Parallel()
 	s := newStandalone(t, "interrupted-proof")
