@@ -51,14 +51,14 @@ func (w *world) Accident() {
 // remakes deletes a Node, or registers it again: the same machine, or another one of its name.
 func (w *world) remakes(h *host) {
 	if h.Object() != nil {
-		h.pods = 0
+		h.pods, h.strays = 0, 0
 		h.Deleted()
 		return
 	}
 	if w.Likely(50) {
 		h.replace()
 	}
-	h.pods = 0
+	h.pods, h.strays = 0, 0
 	h.Register()
 }
 

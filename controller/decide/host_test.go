@@ -40,7 +40,7 @@ type host struct {
 	handlers       []string // that were proved with it
 	dropIn, knows  bool     // knows is whether CRI-O runs with the drop-in
 	work, restarts int      // rounds until the payload is prepared, until CRI-O is back
-	pods           int
+	pods, strays   int      // strays are pods that a label of another hand has drawn
 	needsReboot    bool
 	older          bool // whether its agent knows no pings
 	drains         int  // rounds until what is to be evicted has ended
@@ -59,8 +59,8 @@ type host struct {
 
 func (h *host) bootID() string { return h.Name + "-boot-" + strconv.Itoa(h.boot) }
 
-// Bound is how many kata pods are bound.
-func (h *host) Bound() int { return h.pods }
+// Bound is how many kata pods the controller's label has drawn.
+func (h *host) Bound() int { return h.pods - h.strays }
 
 // Serving is what the agent serves.
 func (h *host) Serving() string { return h.serving }
@@ -127,12 +127,16 @@ func (h *host) schedules() {
 	w := h.w
 	if !w.Calm && w.Likely(30) && h.Draws() {
 		h.pods++
-		if h.serving == "" && !h.ByHand {
+		switch {
+		case h.ByHand:
+			h.strays++
+		case h.serving == "":
 			w.Fails("a pod is bound to %s, where nothing serves it", h.Name)
 		}
 	}
 	if h.pods > 0 && (w.Calm || w.Likely(50)) {
 		h.pods--
+		h.strays = min(h.strays, h.pods)
 	}
 }
 

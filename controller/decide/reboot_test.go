@@ -29,7 +29,7 @@ func (h *host) rebootsItself() bool {
 	case may && h.drains > 0:
 		h.drains--
 		h.w.Busy = true
-		h.pods = 0
+		h.pods, h.strays = 0, 0
 	case may:
 		given := h.Disrupted
 		h.reboot()

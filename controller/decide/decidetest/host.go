@@ -31,7 +31,7 @@ type Content interface {
 	Serving() string
 	// Left is what of an installation is there, empty for nothing.
 	Left() string
-	// Bound is how many kata pods are bound.
+	// Bound is how many kata pods are bound that no other hand's label has drawn.
 	Bound() int
 }
 

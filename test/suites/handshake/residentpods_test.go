@@ -23,8 +23,16 @@ type pod struct {
 	stray bool
 }
 
-// Bound is how many kata pods are bound.
-func (r *resident) Bound() int { return len(r.pods) }
+// Bound is how many kata pods the controller's label has drawn.
+func (r *resident) Bound() int {
+	bound := 0
+	for _, p := range r.pods {
+		if !p.stray {
+			bound++
+		}
+	}
+	return bound
+}
 
 func (r *resident) podNames() []string {
 	var names []string
