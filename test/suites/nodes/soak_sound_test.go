@@ -91,10 +91,24 @@ func (k *soak) claims() error {
 	return nil
 }
 
-// assertBounded is I9: at rest the store has what serves, what it can go back to, and what pods
-// hold; and no layer that belongs to none of these.
+// assertBounded is I9: at rest nothing is mounted but what serves and what pods hold, and the store
+// has in addition what it can go back to, and no layer that belongs to none of these. All that is
+// done after the report that the node is as wanted, by steps which the agent has no more of then.
 func (k *soak) assertBounded() {
 	k.t.Helper()
+	k.await("I9: slots are bounded", func(context.Context) error {
+		if mounts := k.payloadMounts(); len(mounts) > 1+len(k.pods) {
+			return fmt.Errorf("%v are mounted under %d pods", mounts, len(k.pods))
+		}
+		return nil
+	})
+	k.await("no step is left", func(ctx context.Context) error {
+		planned, err := k.node.Exec(ctx, agent, "run", "--dry-run")
+		if err == nil && strings.Contains(string(planned), "\nstep: ") {
+			err = errors.New(string(planned))
+		}
+		return err
+	})
 	k.await("I9: the store is bounded", func(ctx context.Context) error {
 		images, err := k.records(ctx, "overlay-images/images.json")
 		if err != nil {

@@ -250,6 +250,7 @@ func (k *soak) forget() {
 // end removes everything.
 func (k *soak) end() {
 	k.t.Helper()
+	k.assertBounded()
 	k.assertStill()
 	for name := range k.pods {
 		k.endKata(name)
