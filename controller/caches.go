@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +38,9 @@ type caches struct {
 
 	changes changes
 
-	// view, book and catalogue belong to the one goroutine that takes passes.
+	// view, book and catalogue belong to the one goroutine that takes passes. While it waits for
+	// writes of Nodes, each of these holds writing to take its result into the view.
+	writing   sync.Mutex
 	view      view.Nodes
 	book      book
 	catalogue catalogue
@@ -90,6 +93,13 @@ func (c *caches) start(ctx context.Context, handler cache.ResourceEventHandler) 
 		return errors.New("watching the cluster: stopped before everything was read")
 	}
 	return nil
+}
+
+// wrote takes a Node into the view as it was written. Writes of one pass may call it at once.
+func (c *caches) wrote(n *corev1.Node) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.view.Wrote(n)
 }
 
 // read returns everything but the Nodes.

@@ -6,11 +6,9 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -20,7 +18,6 @@ import (
 
 	"github.com/kata-node/kata-node/controller/apply"
 	"github.com/kata-node/kata-node/controller/decide"
-	"github.com/kata-node/kata-node/controller/rollout"
 )
 
 // Settings are what the operator of the controller chooses.
@@ -170,58 +167,6 @@ func (c *Controller) apply(ctx context.Context, d decide.Decision) error {
 		errs = append(errs, c.writer.Release(ctx, kc))
 	}
 	return errors.Join(errs...)
-}
-
-// passTime is how long a pass changes nodes, so that none acts on what was seen long ago. The next
-// one begins at once where there is more to do.
-const passTime = 2 * time.Second
-
-// change writes to nodes, grants only where they are entered.
-func (c *Controller) change(ctx context.Context, changes []rollout.Change, entered bool) error {
-	var errs []error
-	end, refused := c.settings.Now().Add(passTime), map[string]bool{}
-	for i, change := range inOrder(changes, c.refused) {
-		if change.Entered && !entered {
-			continue
-		}
-		if i > 0 && c.settings.Now().After(end) {
-			c.queue.Add(key)
-			break
-		}
-		updated, err := c.writer.Node(ctx, change)
-		c.metrics.Wrote(err)
-		c.settings.Health.Steps(c.settings.Now())
-		if err == nil {
-			c.caches.view.Wrote(updated)
-		}
-		refused[change.Node.Name] = err != nil
-		errs = append(errs, err)
-	}
-	c.refused = refused
-	return errors.Join(errs...)
-}
-
-// inOrder puts first what must not wait, and last the nodes whose write was refused in the pass
-// before, so that they keep no other one waiting.
-func inOrder(changes []rollout.Change, refused map[string]bool) []rollout.Change {
-	rank := func(c rollout.Change) int {
-		switch {
-		case refused[c.Node.Name]:
-			return 5
-		case c.Label == rollout.LabelCleared:
-			return 0
-		case c.Entered:
-			return 1
-		case c.Label == rollout.LabelSet:
-			return 2
-		case c.Event != "":
-			return 3
-		default:
-			return 4
-		}
-	}
-	slices.SortStableFunc(changes, func(a, b rollout.Change) int { return cmp.Compare(rank(a), rank(b)) })
-	return changes
 }
 
 // outdated is true when every part of the error says that an object has changed since it was read:

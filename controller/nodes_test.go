@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package controller //nolint:testpackage // informer and order of writes have no other way in
+package controller //nolint:testpackage // the informer has no other way in
 
 import (
 	"encoding/json"
@@ -22,7 +22,6 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
-	"github.com/kata-node/kata-node/controller/rollout"
 )
 
 // An API server that streams no list is asked for pages, and never for its whole cache.
@@ -100,20 +99,4 @@ func TestTheCacheSharesWhatAHeartbeatRepeats(t *testing.T) {
 		assert.Same(t, before.Intent, after.Intent)
 	}
 	assert.Equal(t, "7", before.ResourceVersion, "a pass may have it")
-}
-
-func TestWhatMustNotWaitIsWrittenFirstAndWhatWasRefusedLast(t *testing.T) {
-	t.Parallel()
-	change := func(name string, of rollout.Change) rollout.Change {
-		of.Node.Name = name
-		return of
-	}
-	var names []string
-	for _, c := range inOrder([]rollout.Change{
-		change("refused", rollout.Change{Label: rollout.LabelCleared}), change("starts", rollout.Change{}), change("proved", rollout.Change{Label: rollout.LabelSet}),
-		change("granted", rollout.Change{Entered: true}), change("emptied", rollout.Change{Label: rollout.LabelCleared}), change("starts too", rollout.Change{}),
-	}, map[string]bool{"refused": true, "starts": false}) {
-		names = append(names, c.Node.Name)
-	}
-	assert.Equal(t, []string{"emptied", "granted", "proved", "starts", "starts too", "refused"}, names)
 }

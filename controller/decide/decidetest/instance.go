@@ -126,8 +126,8 @@ func (i *Instance) Writes(d decide.Decision) []func() {
 	case d.Ledger != nil:
 		out = append(out, func() { i.enter(*d.Ledger) })
 	}
-	for _, c := range d.Changes {
-		out = append(out, func() { i.node(c) })
+	for _, at := range i.life.Perm(len(d.Changes)) { // Several are on their way at once.
+		out = append(out, func() { i.node(d.Changes[at]) })
 	}
 	for _, s := range d.Statuses {
 		if !equality.Semantic.DeepEqual(s.Config.Status, s.Status) {
