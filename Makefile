@@ -66,7 +66,7 @@ test-nodes:
 
 BENCH ?= .
 bench: ## Run every benchmark; docs/performance.md says what they measure [BENCH=name]
-	CGO_ENABLED=0 go test -run '^$$' -bench '$(BENCH)' -benchmem $$(git grep -l '^func Benchmark' -- '*_test.go' ':!test' ':!ignition' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
+	CGO_ENABLED=0 go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 3h $$(git grep -l '^func Benchmark' -- '*_test.go' ':!test' ':!ignition' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 	# Those of test/ only where BENCH names one: they compile Kubernetes.
 	@for dir in $$(git grep -lE '^func Benchmark[A-Za-z]*($(firstword $(subst /, ,$(BENCH))))' -- 'test/*_test.go' | xargs -rn 1 dirname | sort -u); do \
 	  (cd test && CGO_ENABLED=0 go test -vet=off -run '^$$' -bench '$(BENCH)' -timeout 3h ./$${dir#test/}) || exit 1; done

@@ -5,6 +5,7 @@
 package scale_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -100,12 +101,15 @@ func atScale(b *testing.B, controller string, size int) {
 	b.ReportMetric(p.memory("VmHWM"), "baseline-peak-MiB")
 }
 
-// run starts the controller. rate lets no rollout take longer than some minutes; its default is 20.
+// rate lets no rollout take longer than some minutes. RATE is another one, such as the default of
+// the controller, 20.
+func rate(size int) string { return cmp.Or(os.Getenv("RATE"), fmt.Sprint(max(20, size/20))) }
+
+// run starts the controller.
 func run(b *testing.B, s *apiServer, controller string, size int) *process {
 	b.Helper()
-	rate := max(20, size/20)
 	cmd := exec.CommandContext(b.Context(), controller, "--kubeconfig", credential(b, s), "--log-level", "warning", "--listen", "",
-		"--requests-per-second", fmt.Sprint(rate))
+		"--requests-per-second", rate(size))
 	cmd.Env = []string{"GOGC=50", "GOMEMLIMIT=200MiB"} // As in deploy/.
 	return start(b, cmd)
 }
