@@ -17,7 +17,7 @@ import (
 )
 
 // nodesPerPage is how many whole Nodes of a list are in memory at once.
-const nodesPerPage = 250
+const nodesPerPage = 100
 
 // watchNodes returns an informer whose store has *facts.Node. An API server that streams lists
 // sends one Node after the other. Another one is asked for pages, which it reads from etcd: a list

@@ -61,7 +61,7 @@ func TestNodesAreListedInPages(t *testing.T) {
 	assert.Equal(t, "7", nodes[0].ResourceVersion)
 	mu.Lock()
 	defer mu.Unlock()
-	assert.Equal(t, []string{`"" "250" ""`, `"" "250" "next"`}, queries)
+	assert.Equal(t, []string{`"" "100" ""`, `"" "100" "next"`}, queries)
 }
 
 func TestAHeartbeatIsANewVersionWithNothingNew(t *testing.T) {

@@ -24,9 +24,9 @@ type Book struct {
 // Open keeps the entries that may still make a node unavailable.
 func Open(l ledger.Ledger, nodes []facts.Node, limits Limits, now time.Time) *Book {
 	b := &Book{read: l, entries: ledger.Ledger{Version: l.Version, Entries: map[string]ledger.Entry{}}}
-	known := make(map[string]facts.Node, len(nodes))
-	if len(l.Entries) > 0 {
-		for _, n := range nodes {
+	known := make(map[string]facts.Node, len(l.Entries))
+	for _, n := range nodes {
+		if _, entered := l.Entries[n.Name]; entered {
 			known[n.Name] = n
 		}
 	}

@@ -183,19 +183,10 @@ func (f *Fleet) uncount(e *entry) {
 
 func (f *Fleet) division() Division {
 	d := divider{pools: slices.Clone(f.rules.pools)}
-	members := make([]int, len(d.pools))
-	for _, e := range f.open {
-		if e.place.pool != none && !e.place.leaving {
-			members[e.place.pool]++
-		}
-	}
 	for i := range d.pools {
-		d.pools[i].Done, d.pools[i].Members = f.done[i], make([]Member, 0, members[i])
-		d.pools[i].NextPing = f.pings[i].next()
+		d.pools[i].Done, d.pools[i].NextPing = f.done[i], f.pings[i].next()
 	}
-	for _, e := range f.open {
-		d.add(*e.place)
-	}
+	d.gather(len(f.open), func(i int) *place { return f.open[i].place })
 	return d.division()
 }
 

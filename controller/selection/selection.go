@@ -63,9 +63,11 @@ func Divide(configs []facts.Config, nodes []facts.Node) Division {
 	if !slices.IsSortedFunc(nodes, byName) {
 		nodes = slices.SortedFunc(slices.Values(nodes), byName)
 	}
+	places := make([]place, 0, len(nodes))
 	for _, n := range nodes {
-		d.add(d.place(n))
+		places = append(places, d.place(n))
 	}
+	d.gather(len(places), func(i int) *place { return &places[i] })
 	return d.division()
 }
 
@@ -118,8 +120,25 @@ func (d *divider) place(n facts.Node) place {
 	return p
 }
 
-// add takes nodes by name.
-func (d *divider) add(p place) {
+// gather takes so many nodes by name. It makes room for all members of a pool at once: where a
+// slice grows with them, it leaves several times its size behind.
+func (d *divider) gather(count int, at func(int) *place) {
+	members := make([]int, len(d.pools))
+	for i := range count {
+		if p := at(i); p.pool != none && !p.leaving {
+			members[p.pool]++
+		}
+	}
+	for i := range d.pools {
+		d.pools[i].Members = make([]Member, 0, members[i])
+	}
+	for i := range count {
+		d.add(at(i))
+	}
+}
+
+// add takes one node.
+func (d *divider) add(p *place) {
 	if p.pool == none {
 		d.unowned = append(d.unowned, p.Member)
 		return
