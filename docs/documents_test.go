@@ -173,6 +173,5 @@ func TestTheMachineConfigOfTheExtensionIsTheOneThatNodesName(t *testing.T) {
 	t.Parallel()
 	example := regexp.MustCompile("(?s)```yaml\n(apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfig\n.*?)```").FindStringSubmatch(documents(t)["operations.md"])
 	require.Len(t, example, 2)
-	assert.Contains(t, example[1], "\n  name: "+packages.ExtensionConfig+"\n")
-	assert.Contains(t, example[1], "\n  extensions:\n  - "+packages.ExtensionName+"\n")
+	assert.Equal(t, packages.MachineConfig("worker"), example[1])
 }

@@ -70,8 +70,26 @@ func printStatus(out io.Writer, sentence string, f plan.Facts) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	b.WriteString(applied(toApply(f)))
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// toApply is the document that an administrator of the cluster has to apply for this node, empty
+// where none is needed.
+func toApply(f plan.Facts) string {
+	if decided := plan.For(f).Packages; decided != nil {
+		return decided.Apply
+	}
+	return ""
+}
+
+// applied shows such a document as it can be copied: what stands before it is a comment of YAML.
+func applied(document string) string {
+	if document == "" {
+		return ""
+	}
+	return "\n# This MachineConfig brings what the host lacks. Apply it to the cluster: oc apply -f FILE\n" + document
 }
 
 func intentLine(i *node.Intent) string {

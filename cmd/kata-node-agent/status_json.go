@@ -70,6 +70,8 @@ type hostStatus struct {
 	Packages string `json:"packages"`
 	System   string `json:"system"`
 	Reboot   string `json:"rebootRequired"`
+	// MachineConfig is the YAML document that brings what the host lacks.
+	MachineConfig string `json:"machineConfig"`
 }
 
 type slotStatus struct {
@@ -101,7 +103,7 @@ func describe(sentence string, f plan.Facts) statusDocument {
 	d := statusDocument{
 		Agent: sentence, Boot: f.Host.BootID, Current: f.Slots.Current, Proof: f.Slots.Proof,
 		DropIn: describeDropIn(f.Runtime), CRIO: describeCRIO(f.Runtime), Slots: []slotStatus{},
-		Host: hostStatus{Problem: f.Unfit(), Packages: packagesLine(f), System: systemLine(f.Packages), Reboot: f.Host.RebootRequired},
+		Host: hostStatus{Problem: f.Unfit(), Packages: packagesLine(f), System: systemLine(f.Packages), Reboot: f.Host.RebootRequired, MachineConfig: toApply(f)},
 	}
 	if i := f.Intent.Wanted; i != nil {
 		d.Intent = &intentStatus{ID: i.ID, State: i.State, Payload: i.Payload, Prefetch: i.Prefetch, KataConfig: i.Owner.Name}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/operator"
 	"github.com/kata-node/kata-node/nodeagent/packages"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
@@ -36,6 +37,7 @@ func (o Observer) packages(ctx context.Context, shown cluster.State, slots plan.
 	if f.Layered == nil && !slices.ContainsFunc(slots.All, needy) {
 		return f, nil
 	}
+	f.Pool = o.pool(f)
 	if f.Layered != nil && f.Layered.Boot != o.Self.BootID {
 		if f.Lost, err = o.Host.Ostree.Unfinalized(ctx); err != nil {
 			return f, err
@@ -48,6 +50,16 @@ func (o Observer) packages(ctx context.Context, shown cluster.State, slots plan.
 		f.Problem = err.Error()
 	}
 	return f, ctx.Err()
+}
+
+// pool reads the node's pool where the MachineConfig for it may have to be named: the document that
+// says it may have a megabyte and a half.
+func (o Observer) pool(f packages.Facts) string {
+	if !f.Operated || f.QEMU != "" && f.Virtiofsd != "" {
+		return ""
+	}
+	c, _ := operator.Load(o.Host.Files) //nolint:errcheck // not known, then
+	return c.Pool()
 }
 
 func needy(s plan.Slot) bool { return s.Verified != nil && s.Verified.Needs != (record.Needs{}) }

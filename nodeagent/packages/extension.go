@@ -3,6 +3,7 @@
 package packages
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,12 +17,53 @@ const (
 	extensionRPM  = "kata-containers"
 )
 
-// ExtensionConfig is the name of the MachineConfig that has the extension. docs/operations.md has
-// the whole of it, and a test compares the two.
-const ExtensionConfig = "50-enable-" + ExtensionName + "-extension"
+// extensionConfig is the name of the MachineConfig that has the extension, as the OpenShift
+// sandboxed containers operator calls it.
+const extensionConfig = "50-enable-" + ExtensionName + "-extension"
 
-// remedy names it.
-const remedy = "apply MachineConfig " + ExtensionConfig + " with extensions: [" + ExtensionName + "] to its pool (docs/operations.md, Host packages, has it)"
+// document is the MachineConfig; name and pool are to be put in.
+const document = `apiVersion: machineconfiguration.openshift.io/v1
+kind: MachineConfig
+metadata:
+  name: %s
+  labels:
+    machineconfiguration.openshift.io/role: %s
+spec:
+  config:
+    ignition:
+      version: 3.4.0
+  extensions:
+  - ` + ExtensionName + "\n"
+
+// workers is the pool that every cluster has for them, and the one that a node is in where it does
+// not say another.
+const workers = "worker"
+
+// MachineConfig returns the YAML document that gives the extension to the nodes of a pool, "worker"
+// where that is empty. The documents for two pools are two objects.
+func MachineConfig(pool string) string {
+	pool = orElse(pool, workers)
+	return fmt.Sprintf(document, configName(pool), pool)
+}
+
+func configName(pool string) string {
+	if pool == workers {
+		return extensionConfig
+	}
+	return extensionConfig + "-" + pool
+}
+
+// lacksExtension is the decision for a node whose pool has no MachineConfig with the extension.
+func (q question) lacksExtension(has string) Decision {
+	pool, its := q.facts.Pool, "its pool"
+	if pool != "" {
+		its = "pool " + pool
+	}
+	d := refuse(node.ReasonExtensionMissing, fmt.Sprintf("%s: apply MachineConfig %s with extensions: [%s] to %s (kata-node-agent status on the node prints it)",
+		has, configName(orElse(pool, workers)), ExtensionName, its))
+	d.Apply = MachineConfig(pool)
+	return d
+}
 
 // extension verifies: it is the machine-config operator that installs.
 func (q question) extension(lacking []string) Decision {
@@ -46,7 +88,7 @@ func (q question) extension(lacking []string) Decision {
 	case !slices.Contains([]string{"amd64", "s390x"}, q.Architecture):
 		return refuse(node.ReasonExtensionUnavailable, has+": the extension "+ExtensionName+" is built for x86_64 and s390x only; use a payload that brings QEMU")
 	}
-	return refuse(node.ReasonExtensionMissing, has+": "+remedy)
+	return q.lacksExtension(has)
 }
 
 // complains reports whether the machine-config daemon has given up because of the extension.

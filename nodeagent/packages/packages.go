@@ -25,6 +25,8 @@ type Facts struct {
 	// daemon says where it has given up.
 	Operated  bool
 	Complaint string
+	// Pool is the node's machine config pool, empty where that is not known.
+	Pool string
 	// Allowed is whether an administrator has allowed to layer packages on such a node.
 	Allowed bool
 	// Layered is what the agent has layered by its own record, Lost how the deployment that had it
@@ -73,6 +75,9 @@ type Decision struct {
 	// Reason is one of api/node where something is refused. Sentence says what is waited for, or
 	// what stands in the way and what mends it.
 	Reason, Sentence string
+	// Apply is the YAML document that an administrator of the cluster has to apply, empty where none
+	// is needed.
+	Apply string
 	// Reboot is whether a reboot is what is waited for.
 	Reboot bool
 }

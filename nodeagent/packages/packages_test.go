@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -89,6 +91,8 @@ type row struct {
 	says     string
 	reboot   bool
 	whyParts string
+	// apply is the document that a cluster's administrator has to apply.
+	apply string
 }
 
 func (r row) check(t *testing.T, name string) {
@@ -107,6 +111,7 @@ func (r row) check(t *testing.T, name string) {
 	assert.Contains(t, d.Sentence, r.says, name)
 	assert.Equal(t, r.reboot, d.Reboot, name)
 	assert.Contains(t, d.Why, r.whyParts, name)
+	assert.Equal(t, r.apply, d.Apply, name)
 	assert.Equal(t, o.Mode == node.HostPackagesAuto, d.Why != "", "%s: only Auto says why", name)
 	if d.Verdict == packages.Wait || d.Verdict == packages.Refuse {
 		assert.NotEmpty(t, d.Sentence, name)
@@ -128,7 +133,8 @@ func TestAutoSaysWhatItChoseAndWhy(t *testing.T) {
 		"a node of the machine-config operator": {
 			facts: packages.Facts{System: plain, Operated: true},
 			want:  node.HostPackagesExtension, verdict: packages.Refuse, reason: node.ReasonExtensionMissing,
-			says: "apply MachineConfig 50-enable-sandboxed-containers-extension with extensions: [sandboxed-containers]", whyParts: "the machine-config operator manages this node",
+			says: "apply MachineConfig 50-enable-sandboxed-containers-extension with extensions: [sandboxed-containers] to its pool (", whyParts: "the machine-config operator manages this node",
+			apply: packages.MachineConfig("worker"),
 		},
 		"an ordinary host": {
 			want: node.HostPackagesNone, verdict: packages.Refuse, reason: node.ReasonPackagesMissing,
@@ -173,7 +179,13 @@ func TestTheExtensionIsVerifiedAndNeverInstalled(t *testing.T) {
 		},
 		"not asked for": {
 			facts:   packages.Facts{System: system(running()), Operated: true},
-			verdict: packages.Refuse, reason: node.ReasonExtensionMissing, says: "docs/operations.md",
+			verdict: packages.Refuse, reason: node.ReasonExtensionMissing, apply: packages.MachineConfig(""),
+			says: "this host has no QEMU and no virtiofsd: apply MachineConfig 50-enable-sandboxed-containers-extension with extensions: [sandboxed-containers] to its pool (kata-node-agent status on the node prints it)",
+		},
+		"not asked for in a pool of its own": {
+			facts:   packages.Facts{System: system(running()), Operated: true, Pool: "telco", QEMU: "/q"},
+			verdict: packages.Refuse, reason: node.ReasonExtensionMissing, apply: packages.MachineConfig("telco"),
+			says: "this host has no virtiofsd: apply MachineConfig 50-enable-sandboxed-containers-extension-telco with extensions: [sandboxed-containers] to pool telco (",
 		},
 		"not asked for, and no operator": {
 			facts:   packages.Facts{System: system(running())},
@@ -191,6 +203,33 @@ func TestTheExtensionIsVerifiedAndNeverInstalled(t *testing.T) {
 		r.mode, r.want = node.HostPackagesExtension, node.HostPackagesExtension
 		r.check(t, name)
 	}
+}
+
+// Two pools may need it, and an object of the same name would move it from one to the other.
+func TestTheMachineConfigOfAPoolIsAnObjectOfItsOwn(t *testing.T) {
+	t.Parallel()
+	type config struct {
+		Kind     string `yaml:"kind"`
+		Metadata struct {
+			Name   string            `yaml:"name"`
+			Labels map[string]string `yaml:"labels"`
+		} `yaml:"metadata"`
+		Spec struct {
+			Extensions []string `yaml:"extensions"`
+		} `yaml:"spec"`
+	}
+	names := map[string]bool{}
+	for _, pool := range []string{"worker", "master", "telco"} {
+		var c config
+		require.NoError(t, yaml.Unmarshal([]byte(packages.MachineConfig(pool)), &c))
+		assert.Equal(t, "MachineConfig", c.Kind)
+		assert.Equal(t, map[string]string{"machineconfiguration.openshift.io/role": pool}, c.Metadata.Labels)
+		assert.Equal(t, []string{"sandboxed-containers"}, c.Spec.Extensions)
+		names[c.Metadata.Name] = true
+	}
+	assert.Len(t, names, 3)
+	assert.True(t, names["50-enable-sandboxed-containers-extension"], "that of the sandboxed containers operator")
+	assert.Equal(t, packages.MachineConfig("worker"), packages.MachineConfig(""))
 }
 
 // OpenShift builds exist whose operating system has no such extension, and architectures.

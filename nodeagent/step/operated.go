@@ -3,11 +3,10 @@
 package step
 
 import (
-	"encoding/json"
 	"fmt"
-	"path"
+	"slices"
 
-	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/operator"
 )
 
 // unlisted makes sure that no MachineConfig of this node lists a file of ours. The machine-config
@@ -15,28 +14,13 @@ import (
 // where it differs (openshift/machine-config-operator, pkg/daemon/config_drift_monitor.go). Where
 // what the daemon keeps cannot be read, it compares nothing either.
 func (r Runner) unlisted(file string) error {
-	content, err := r.Host.Files.Read(host.OperatorConfig)
+	c, err := operator.Load(r.Host.Files)
 	if err != nil {
 		return nil //nolint:nilerr // see above
 	}
-	var c struct {
-		Metadata struct{ Name string }
-		Spec     struct {
-			Config struct {
-				Storage struct {
-					Files []struct{ Path string }
-				}
-			}
-		}
-	}
-	if err := json.Unmarshal(content, &c); err != nil {
-		return nil //nolint:nilerr // see above
-	}
-	for _, listed := range c.Spec.Config.Storage.Files {
-		if path.Clean(listed.Path) == file {
-			return fmt.Errorf("MachineConfig %s lists %s, so that the machine-config daemon would declare this node Degraded for a change of it: "+
-				"take that file out of the MachineConfig, the agent writes and deletes it by itself", c.Metadata.Name, file)
-		}
+	if slices.Contains(c.Files, file) {
+		return fmt.Errorf("MachineConfig %s lists %s, so that the machine-config daemon would declare this node Degraded for a change of it: "+
+			"take that file out of the MachineConfig, the agent writes and deletes it by itself", c.Name, file)
 	}
 	return nil
 }

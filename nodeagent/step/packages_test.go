@@ -16,6 +16,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
+	"github.com/kata-node/kata-node/nodeagent/packages"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/kata-node/kata-node/payload/manifest"
@@ -294,11 +295,13 @@ func TestANodeOfTheOperatorIsToldByItsDisk(t *testing.T) {
 	b := coreOS(t)
 	file := filepath.Join(b.Root, "/etc/machine-config-daemon/currentconfig")
 	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	require.NoError(t, os.WriteFile(file, []byte("{}"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte(`{"metadata":{"name":"rendered-telco-0a1b"}}`), 0o600))
 	b.want(t, installing(needy("9.1")))
 	_, last := b.settle(t)
 	require.NotNil(t, last.Problem)
 	assert.Equal(t, node.ReasonExtensionMissing, last.Problem.Reason)
+	assert.Contains(t, last.Problem.Message, " to pool telco (")
+	assert.Equal(t, packages.MachineConfig("telco"), last.Packages.Apply)
 	b.self.AllowLayering = true
 	layered := installing(needy("9.1"))
 	layered.HostPackages = node.HostPackagesLayered
