@@ -64,7 +64,8 @@ func refusing(t *testing.T) string {
 	return "docker://" + strings.TrimPrefix(server.URL, "http://") + "/kata/payload:v1"
 }
 
-func TestAFailedBuildLeavesNothing(t *testing.T) {
+// What is bad about sources, trees and targets is in badinput_test.go.
+func TestAMistakenBuildLeavesNothing(t *testing.T) {
 	t.Parallel()
 	kataPayload, dir := program(t), t.TempDir()
 	to := "oci:" + filepath.Join(dir, "layout") + ":v1"
@@ -82,31 +83,17 @@ func TestAFailedBuildLeavesNothing(t *testing.T) {
 		args []string
 		want string
 	}{
-		"a source that is not there":    {fromSources(declare(t, `file = "nowhere.tar"`, strings.Repeat("a", 64))), "nowhere.tar: no such file or directory"},
-		"a source that another file is": {fromSources(declare(t, `file = "sources.toml"`, strings.Repeat("a", 64))), "and sources.toml pins aaaa"},
-		"an archive that is cut":        {fromSources(archived(t, &tar.Header{Name: "opt/kata/VERSION", Mode: 0o644}, 514)), `ends within entry "opt/kata/VERSION": it is truncated`},
-		"an archive that escapes":       {fromSources(archived(t, &tar.Header{Name: "../etc/passwd", Mode: 0o644}, 1<<20)), "../etc/passwd"},
 		"an archive that lacks a file":  {fromSources(archived(t, &tar.Header{Name: "opt/kata/VERSION", Mode: 0o644}, 1<<20)), "has no opt/kata/"},
 		"a program with setuid":         {fromTree(setuid, to), "usr/bin/containerd-shim-kata-v2"},
 		"a handler without its shim":    {fromTree(renamed, to), "usr/bin/containerd-shim-kata-v2"},
 		"a key that cannot be set":      {fromTree(good, to, "--set", "kernel=maybe"), "the keys that can be set are"},
-		"a target that cannot be made":  {fromTree(good, "oci:/proc/nowhere/layout:v1"), "publishing to oci:/proc/nowhere/layout"},
 		"a registry that refuses":       {fromTree(good, registry, "--tls-verify=false"), "publishing to " + registry},
 		"a key that is not there":       {fromTree(good, registry, "--tls-verify=false", "--sign-by-sigstore-private-key", "/nowhere"), "/nowhere"},
 		"a profile without its archive": {append(fromSources(archived(t, &tar.Header{Name: "opt/kata/VERSION", Mode: 0o644}, 1<<20)), "--profile", "runtime-rs"), "declare one (upstream's name is kata-static-4.2.0-amd64.tar.zst)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			temporary := t.TempDir()
-			out, diag, err := runIn(t, []string{"TMPDIR=" + temporary}, kataPayload, c.args...)
-			require.Error(t, err)
-			assert.Empty(t, out)
-			lines := strings.Split(strings.TrimSpace(diag), "\n")
-			last := lines[len(lines)-1]
-			assert.True(t, strings.HasPrefix(last, "kata-payload: "), diag)
-			assert.Contains(t, last, c.want)
-			assert.Empty(t, entries(t, temporary))
-			assert.Empty(t, entries(t, dir))
+			bad{args: c.args, want: c.want, place: dir}.fails(t, kataPayload)
 		})
 	}
 }

@@ -135,7 +135,7 @@ func owner(components []manifest.Component, path string) (int, error) {
 			continue
 		}
 		if found >= 0 {
-			return 0, fmt.Errorf("%s: components %q and %q both claim it", path, components[found].Name, c.Name)
+			return 0, fmt.Errorf("%s: components %q and %q both claim it: leave it to one of them", path, components[found].Name, c.Name)
 		}
 		found = i
 	}

@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -101,22 +103,34 @@ type document struct {
 func Parse(text []byte) (*Catalog, error) {
 	root, err := tree(text)
 	if err != nil {
-		return nil, fmt.Errorf("reading catalogue: %w", err)
+		return nil, sentence("reading", err)
 	}
 	var d document
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&d); err != nil {
-		return nil, fmt.Errorf("reading catalogue: %w", err)
+		return nil, sentence("reading", err)
 	}
 	c, err := compile(d, lines(root))
 	if err != nil {
-		return nil, fmt.Errorf("reading catalogue: %w", err)
+		return nil, sentence("reading", err)
 	}
 	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("checking catalogue: %w", err)
+		return nil, sentence("checking", err)
 	}
 	return c, nil
+}
+
+// ofType is what the YAML library adds about this package to each problem.
+var ofType = regexp.MustCompile(` in type catalog\.\w+`)
+
+// sentence is an error on one line, whatever number of problems it has.
+func sentence(doing string, err error) error {
+	text := err.Error()
+	if typed, ok := errors.AsType[*yaml.TypeError](err); ok {
+		text = ofType.ReplaceAllString(strings.Join(typed.Errors, "\n"), "")
+	}
+	return fmt.Errorf("%s catalogue: %s", doing, strings.ReplaceAll(text, "\n", "; "))
 }
 
 // tree returns the document as it is written, at most MaxBytes of it, without anchors: an alias

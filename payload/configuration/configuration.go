@@ -94,7 +94,7 @@ func (t translator) text(at, text string) (string, error) {
 	}
 	file, found := find(t.payload, path.Clean(text))
 	if !found {
-		return "", fmt.Errorf("%s is %q: the payload has nothing of that name below its prefix %q", at, text, t.payload.Prefix)
+		return "", fmt.Errorf("%s is %q: the payload has nothing of that name below its prefix %q; stage it, or name what is there", at, text, t.payload.Prefix)
 	}
 	return path.Join(t.dir, file), nil
 }

@@ -163,6 +163,6 @@ func (l Location) CheckPin(measured string) error {
 		return fmt.Errorf("%s is not pinned: its sha256 is %s; compare that with the release's attestation "+
 			"(gh attestation verify, or another place that you trust), and write it into sources.toml", l, measured)
 	default:
-		return fmt.Errorf("%s has sha256 %s, and sources.toml pins %s: it is damaged, or another file than the reviewed one", l, measured, l.SHA256)
+		return fmt.Errorf("%s has sha256 %s, and sources.toml pins %s: it is damaged, or another file than the reviewed one; get the reviewed one, or review this one and change the pin", l, measured, l.SHA256)
 	}
 }

@@ -63,6 +63,9 @@ func (s *stager) openArchive(ctx context.Context, a source.Archive) (*opened, er
 			return nil, wrong // what else is wrong does not matter in another file than the reviewed one
 		}
 	}
+	if err != nil && digest != "" {
+		return nil, fmt.Errorf("%w; nothing of it is used: take upstream's own archive, or make it again without that", err)
+	}
 	if err != nil {
 		return nil, err
 	}

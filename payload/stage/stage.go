@@ -120,7 +120,7 @@ func (s *stager) build(ctx context.Context) error {
 // add notes that a component has a path, and refuses one that two components claim.
 func (s *stager) add(c *component, e archive.Entry) error {
 	if other, taken := s.owner[e.Path]; taken && other != c {
-		return fmt.Errorf("%s: components %q and %q both claim it", e.Path, other.name, c.name)
+		return fmt.Errorf("%s: components %q and %q both claim it: leave it to one of them", e.Path, other.name, c.name)
 	} else if taken {
 		return nil
 	}

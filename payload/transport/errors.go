@@ -50,6 +50,8 @@ func remedy(err error, at Target) string {
 		return "make room there, or set TMPDIR to a directory with more, if it was for temporary files"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR):
 		return "name a place that can be written to"
+	case errors.Is(err, syscall.ENOENT):
+		return "check its name"
 	}
 	return ""
 }

@@ -78,7 +78,7 @@ func (c Cache) get(ctx context.Context, url, pin string) (path, digest string, e
 		return "", "", err
 	}
 	if pin != "" && digest != pin {
-		wrong := fmt.Errorf("has sha256 %s, and sources.toml pins %s: it is damaged, or another file than the reviewed one", digest, pin)
+		wrong := fmt.Errorf("has sha256 %s, and sources.toml pins %s: it is damaged, or another file than the reviewed one; get the reviewed one, or review this one and change the pin", digest, pin)
 		return "", digest, errors.Join(wrong, os.Remove(part.Name()), removeIfThere(validatorOf(part.Name())))
 	}
 	if err := errors.Join(part.Sync(), os.Rename(part.Name(), c.path(digest)), removeIfThere(validatorOf(part.Name()))); err != nil {

@@ -46,7 +46,7 @@ func Read(ctx context.Context, file, architecture string) (manifest.Package, err
 	defer rpm.Close() //nolint:errcheck // Nothing was written.
 	header, err := verify(ctx, rpm)
 	if err != nil {
-		return manifest.Package{}, fmt.Errorf("is no intact RPM package: %w", err)
+		return manifest.Package{}, fmt.Errorf("is no intact RPM package: %w; get it again from where it was built, and pin that", err)
 	}
 	if !header.HasTag(rpmutils.SOURCERPM) {
 		return manifest.Package{}, errors.New("is a source package: hosts install binary packages")

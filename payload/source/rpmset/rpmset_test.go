@@ -43,13 +43,13 @@ func TestWhatAHostMustNotGetIsRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile(short, intact[:1000], 0o600))
 	name := bytes.Index(intact, []byte("A package with one file"))
 	for want, test := range map[string]struct{ file, architecture string }{
-		"is for x86_64: the set is for arm64, and takes aarch64 and noarch":    {tiny, "arm64"},
-		"is a source package: hosts install binary packages":                   {source, "amd64"},
-		"is no intact RPM package: payload SHA-256 digest mismatch":            {changed(len(intact) - 3), "amd64"},
-		"is no intact RPM package: SHA-256 mismatch in signature header":       {changed(name), "amd64"},
-		"is no intact RPM package: its header claims to be larger than 64 MiB": {"rpmset_test.go", "amd64"},
-		"is no intact RPM package: it ends within its headers":                 {short, "amd64"},
-		"open testdata/other.rpm: no such file or directory":                   {"testdata/other.rpm", "amd64"},
+		"is for x86_64: the set is for arm64, and takes aarch64 and noarch":                                                        {tiny, "arm64"},
+		"is a source package: hosts install binary packages":                                                                       {source, "amd64"},
+		"is no intact RPM package: payload SHA-256 digest mismatch; get it again from where it was built, and pin that":            {changed(len(intact) - 3), "amd64"},
+		"is no intact RPM package: SHA-256 mismatch in signature header; get it again from where it was built, and pin that":       {changed(name), "amd64"},
+		"is no intact RPM package: its header claims to be larger than 64 MiB; get it again from where it was built, and pin that": {"rpmset_test.go", "amd64"},
+		"is no intact RPM package: it ends within its headers; get it again from where it was built, and pin that":                 {short, "amd64"},
+		"open testdata/other.rpm: no such file or directory":                                                                       {"testdata/other.rpm", "amd64"},
 	} {
 		_, err := rpmset.Read(t.Context(), test.file, test.architecture)
 		assert.EqualError(t, err, want)
