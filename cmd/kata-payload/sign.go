@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -41,7 +42,8 @@ func newVerify() *cobra.Command {
 		Short: "Compare a payload with its own manifest, or an image with its labels and signature",
 		Long: `Compare a mounted or unpacked payload with its own manifest, and name the first bad file.
 
-Of an image, or of every image of an index, the manifest inside is compared with the image's label. With --policy or --key the
+Of an image, or of every image of an index, the manifest inside is compared with the image's label, and every file in the
+layers with the manifest; all layers are fetched for that, and nothing is unpacked. With --policy or --key the
 signature is verified as a node does that pulls by digest: of the index, and of each image.`,
 		Example: "  kata-payload verify /run/kata-agent/slots/1/payload\n" +
 			"  kata-payload verify --key cosign.pub docker://registry.example/kata/payload:v1",
@@ -82,6 +84,31 @@ func verifyTree(cmd *cobra.Command, dir string) error {
 	return err
 }
 
+// verifyLayers compares an image's manifest with its label, and its files with the manifest.
+func verifyLayers(cmd *cobra.Command, image v1.Image) error {
+	m, _, err := transport.Manifest(image)
+	if err != nil {
+		return err
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		return err
+	}
+	var streams []inspect.Layer
+	for _, l := range layers {
+		streams = append(streams, l.Uncompressed)
+	}
+	shown := display(cmd.ErrOrStderr(), "verifying")
+	err = inspect.Layers(cmd.Context(), streams, m, files(shown, m.Architecture, m))
+	shown.Close()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s %s (%s): the manifest inside is the one that the label names, and %d files are as it says\n",
+		m.Name, m.PayloadVersion, m.Architecture, len(m.Files))
+	return err
+}
+
 func verifyImage(cmd *cobra.Command, name string, trust transport.Trust, o transport.Options) (err error) {
 	opened, err := open(cmd.Context(), name, o)
 	if err != nil {
@@ -89,11 +116,9 @@ func verifyImage(cmd *cobra.Command, name string, trust transport.Trust, o trans
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
 	for _, image := range opened.Images {
-		m, _, err := transport.Manifest(image)
-		if err != nil {
+		if err := verifyLayers(cmd, image); err != nil {
 			return fmt.Errorf("verifying %s: %w", opened.Name, err)
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s %s (%s): the manifest inside is the one that the label names\n", m.Name, m.PayloadVersion, m.Architecture)
 	}
 	if trust != (transport.Trust{}) {
 		byDigest, err := transport.ParseTarget(opened.Target())

@@ -59,7 +59,7 @@ func verifyContent(ctx context.Context, root *os.Root, want manifest.File, buffe
 		return fmt.Errorf("verifying payload: %s: %w", want.Path, err)
 	}
 	if sum != want.SHA256 {
-		return &Mismatch{Path: want.Path, Problem: fmt.Sprintf("sha256 is %s, manifest says %s", sum, want.SHA256)}
+		return differentContent(want, sum)
 	}
 	return nil
 }
