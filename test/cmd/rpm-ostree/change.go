@@ -4,7 +4,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,35 +12,26 @@ import (
 	"time"
 )
 
-// change is one transaction.
-func (c command) change(out io.Writer) (int, error) {
-	sender := "client(id:" + os.Getenv("RPMOSTREE_CLIENT_ID") + ")"
-	end, err := begin(running{Method: c.name, Title: c.title(), Sender: sender})
+// carryOut is one transaction.
+func (y system) carryOut(args []string, out io.Writer) (int, error) {
+	c, err := parse(args)
+	if err != nil {
+		return 1, err
+	}
+	end, err := y.begin(running{Method: c.name, Title: c.title(), Sender: "client(id:" + os.Getenv("RPMOSTREE_CLIENT_ID") + ")"})
 	if err != nil {
 		return 1, err
 	}
 	defer end()
-	for exists(held) {
+	for y.has(held) {
 		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // a test holds the transaction up
 	}
-	s, err := load()
+	s, err := y.load()
 	if err != nil {
 		return 1, err
 	}
 	before := s.Deployments[0].checksum()
-	switch c.name {
-	case "install", "uninstall":
-		err = c.layer(&s)
-	case "apply-live":
-		err = s.applyLive(c.flags["--allow-replacement"])
-	case "cleanup":
-		s.cleanup(c.flags["--pending"], c.flags["--rollback"])
-	case "upgrade":
-		s.upgrade(c.flags["--lock-finalization"])
-	case "finalize-deployment":
-		s.Deployments[0].Locked = false
-	}
-	if err != nil {
+	if err := y.change(c, &s); err != nil {
 		return 1, err
 	}
 	if c.name != "apply-live" && before == s.Deployments[0].checksum() {
@@ -52,21 +42,35 @@ func (c command) change(out io.Writer) (int, error) {
 	} else if c.name == "install" || c.name == "uninstall" {
 		fmt.Fprintln(out, `Changes queued for next boot. Run "systemctl reboot" to start a reboot`)
 	}
-	return 0, s.save()
+	return 0, y.save(s)
+}
+
+func (y system) change(c command, s *state) error {
+	switch c.name {
+	case "install", "uninstall":
+		return y.layer(c, s)
+	case "apply-live":
+		return y.applyLive(s, c.flags["--allow-replacement"])
+	case "cleanup":
+		s.cleanup(c.flags["--pending"], c.flags["--rollback"])
+	case "upgrade":
+		if name := y.driven(); name != "" && !c.flags["--bypass-driver"] {
+			return sayf("Updates and deployments are driven by %s", name)
+		}
+		s.upgrade(c.flags["--lock-finalization"])
+	case "finalize-deployment":
+		s.Deployments[0].Locked = false
+	}
+	return nil
 }
 
 func (c command) title() string {
 	return strings.TrimSpace(c.name + " " + strings.Join(c.args, " "))
 }
 
-func exists(file string) bool {
-	_, err := os.Stat(file)
-	return err == nil
-}
-
 // layer makes the next deployment from the one that boots next, whoever staged it, and unlocks it.
-func (c command) layer(s *state) error {
-	if content, err := os.ReadFile(config); err == nil && strings.Contains(string(content), "LockLayering=true") {
+func (y system) layer(c command, s *state) error {
+	if content, err := os.ReadFile(y.at(config)); err == nil && strings.Contains(string(content), "LockLayering=true") {
 		return said("Layering packages is disabled: LockLayering=true in rpm-ostreed.conf")
 	}
 	next := s.Deployments[0]
@@ -111,7 +115,12 @@ func (c command) add(next *deployment, file string) error {
 		return fmt.Errorf("%s: not an rpm package", file)
 	}
 	at := slices.IndexFunc(next.RPMs, func(other rpm) bool { return other.Name == p.Name })
+	base := slices.IndexFunc(next.Has, func(nevra string) bool { return nameOf(nevra) == p.Name })
 	switch {
+	case slices.Contains(next.Has, p.NEVRA):
+		return sayf("Package '%s' is already in the base", p.Name)
+	case base >= 0:
+		return sayf("Forbidden base package replacements:\n  %s -> %s", next.Has[base], p.NEVRA)
 	case at < 0:
 		next.RPMs = append(next.RPMs, p)
 	case next.RPMs[at].NEVRA != p.NEVRA:
@@ -122,28 +131,48 @@ func (c command) add(next *deployment, file string) error {
 	return nil
 }
 
-func (s *state) applyLive(replace bool) error {
-	runs, next := s.booted(), s.Deployments[0]
-	if next.Booted {
-		return said("No target commit specified and no pending deployment")
+// nameOf is the name in a full name, which has version and release behind it.
+func nameOf(nevra string) string {
+	for range 2 {
+		nevra = nevra[:max(0, strings.LastIndex(nevra, "-"))]
 	}
-	removed := 0
+	return nevra
+}
+
+// applyLive notes its target before it changes anything, as the real one does.
+func (y system) applyLive(s *state, replace bool) error {
+	runs, next := s.booted(), s.Deployments[0]
+	target, removed := next.checksum(), 0
 	var added []rpm
 	for _, p := range runs.RPMs {
 		if !slices.Contains(next.names(), p.NEVRA) {
 			removed++
 		}
 	}
-	if removed > 0 && !replace {
-		return fmt.Errorf("packages would be removed: %d, allow replacement to override", removed)
+	switch {
+	case next.Booted:
+		return said("No target commit specified and no pending deployment")
+	case runs.Unlocked != "":
+		return sayf("apply-live is incompatible with unlock state: %s", runs.Unlocked)
+	case runs.Interrupted != "" && runs.Interrupted != target:
+		return sayf("Previously interrupted while targeting commit %s, cannot change target to %s", runs.Interrupted, target)
+	case removed > 0 && !replace:
+		return sayf("packages would be removed: %d, allow replacement to override", removed)
 	}
 	for _, p := range next.RPMs {
 		if !slices.Contains(runs.names(), p.NEVRA) {
 			added = append(added, p)
 		}
 	}
-	runs.Live, runs.Applied = next.checksum(), added
-	return install(added)
+	runs.Interrupted, runs.Applied = target, added
+	if err := y.save(*s); err != nil {
+		return err
+	}
+	if err := y.install(added); err != nil {
+		return err
+	}
+	runs.Interrupted, runs.Live = "", target
+	return nil
 }
 
 // cleanup discards everybody's work.
@@ -164,16 +193,4 @@ func (s *state) upgrade(lock bool) {
 	next.Base = sum(next.Version, nil)
 	next.Locked = lock
 	s.stage(next)
-}
-
-func cancel(out io.Writer) error {
-	if _, busy := current(); !busy {
-		fmt.Fprintln(out, "No active transaction.")
-		return nil
-	}
-	if err := os.Remove(held); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	fmt.Fprintln(out, "Cancelled.")
-	return nil
 }

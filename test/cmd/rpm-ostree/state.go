@@ -10,11 +10,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
+
+// system is the directory that the places below are in, empty for that of the host.
+type system string
+
+func (s system) at(place string) string { return filepath.Join("/", string(s), place) }
+
+func (s system) has(place string) bool {
+	_, err := os.Stat(s.at(place))
+	return err == nil
+}
 
 // Places on the node. What is below /run ends with a boot.
 const (
@@ -26,6 +36,12 @@ const (
 	// deploys is touched with every change, for callers that remember a status.
 	deploys = "/ostree/deploy"
 	config  = "/etc/rpm-ostreed.conf"
+	// sysroot is locked by ostree and bootc while they change the system.
+	sysroot = "/ostree/lock"
+	// driver is there while a program such as Zincati drives updates; it has its name.
+	driver = "/run/rpm-ostree/update-driver"
+	// full keeps a boot from finalizing what is staged.
+	full = "/boot/full"
 )
 
 // rpm is what stands for a package's file.
@@ -44,8 +60,15 @@ type deployment struct {
 	Booted  bool   `json:"booted"`
 	Staged  bool   `json:"staged"`
 	Locked  bool   `json:"locked"`
-	Live    string `json:"live"`
-	RPMs    []rpm  `json:"rpms"`
+	// Unlocked is empty, or "hotfix" and the like where a person has made /usr writable.
+	Unlocked string `json:"unlocked"`
+	// Live is the checksum that was applied to the running system, Interrupted the one that was about
+	// to be.
+	Live        string `json:"live"`
+	Interrupted string `json:"interrupted"`
+	// Has are the full names of packages of the base.
+	Has  []string `json:"has"`
+	RPMs []rpm    `json:"rpms"`
 	// Applied are packages that a live application has added to the running system.
 	Applied []rpm `json:"applied"`
 }
@@ -75,8 +98,8 @@ type state struct {
 	Deployments []deployment `json:"deployments"`
 }
 
-func load() (state, error) {
-	content, err := os.ReadFile(stateFile)
+func (y system) load() (state, error) {
+	content, err := os.ReadFile(y.at(stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return state{[]deployment{{Base: sum("44.1", nil), Version: "44.1", Booted: true}}}, nil
 	}
@@ -87,25 +110,26 @@ func load() (state, error) {
 	return s, json.Unmarshal(content, &s)
 }
 
-func (s state) save() error {
+func (y system) save(s state) error {
 	content, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(stateFile), 0o755); err != nil {
+	file := y.at(stateFile)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(stateFile+".new", content, 0o600); err != nil {
+	if err := os.WriteFile(file+".new", content, 0o600); err != nil {
 		return err
 	}
-	if err := os.Rename(stateFile+".new", stateFile); err != nil {
+	if err := os.Rename(file+".new", file); err != nil {
 		return err
 	}
 	now := time.Now()
-	if err := os.MkdirAll(deploys, 0o755); err != nil {
+	if err := os.MkdirAll(y.at(deploys), 0o755); err != nil {
 		return err
 	}
-	return os.Chtimes(deploys, now, now)
+	return os.Chtimes(y.at(deploys), now, now)
 }
 
 func (s *state) booted() *deployment {
@@ -122,42 +146,43 @@ func (s *state) stage(d deployment) {
 	if s.Deployments[0].Staged {
 		s.Deployments = s.Deployments[1:]
 	}
-	d.Booted, d.Staged, d.Live = false, true, ""
+	d.Booted, d.Staged, d.Live, d.Applied, d.Unlocked, d.Interrupted = false, true, "", nil, "", ""
 	s.Deployments = append([]deployment{d}, s.Deployments...)
 }
 
-// boot finalizes what is staged, unless it is locked, and makes /usr that of what boots.
-func boot() error {
-	s, err := load()
+// boot finalizes what is staged, unless it is locked or cannot be, and makes /usr that of what boots.
+func (y system) boot() error {
+	s, err := y.load()
 	if err != nil {
 		return err
 	}
 	had := s.booted()
-	if s.Deployments[0].Locked {
+	before := slices.Clone(had.RPMs)
+	if d := s.Deployments[0]; d.Staged && (d.Locked || y.has(full)) {
 		s.Deployments = s.Deployments[1:]
 	}
-	before := append(append([]rpm{}, had.RPMs...), s.Deployments[0].RPMs...)
+	before = append(before, s.Deployments[0].RPMs...)
 	for i := range s.Deployments {
 		d := &s.Deployments[i]
-		if d.Live != "" {
+		if d.Live != "" || d.Interrupted != "" {
 			before = append(before, d.Applied...)
 		}
-		d.Booted, d.Staged, d.Live, d.Applied = i == 0, false, "", nil
+		d.Booted, d.Staged, d.Live, d.Applied, d.Unlocked, d.Interrupted = i == 0, false, "", nil, "", ""
 	}
 	s.Deployments = s.Deployments[:min(len(s.Deployments), 2)]
-	if err := remove(before); err != nil {
+	if err := y.remove(before); err != nil {
 		return err
 	}
-	if err := install(s.Deployments[0].RPMs); err != nil {
+	if err := y.install(s.Deployments[0].RPMs); err != nil {
 		return err
 	}
-	return s.save()
+	return y.save(s)
 }
 
-func remove(all []rpm) error {
+func (y system) remove(all []rpm) error {
 	for _, p := range all {
 		for file := range p.Files {
-			if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := os.Remove(y.at(file)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 				return err
 			}
 		}
@@ -165,9 +190,10 @@ func remove(all []rpm) error {
 	return nil
 }
 
-func install(all []rpm) error {
+func (y system) install(all []rpm) error {
 	for _, p := range all {
 		for file, content := range p.Files {
+			file = y.at(file)
 			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 				return err
 			}
@@ -177,50 +203,4 @@ func install(all []rpm) error {
 		}
 	}
 	return nil
-}
-
-// running is the transaction under way.
-type running struct {
-	Method string `json:"method"`
-	Title  string `json:"title"`
-	Sender string `json:"sender"`
-}
-
-// begin takes the one place that there is for a transaction. Where it is taken, the error is
-// rpm-ostree's. The kernel gives the place back with the process.
-func begin(r running) (end func(), err error) {
-	lock, err := os.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		other, _ := current() //nolint:errcheck // without it the title is empty
-		return nil, errors.Join(sayf("Updating deployment: GDBus.Error:org.gtk.GDBus.UnmappedGError.Quark._g_2dio_2derror_2dquark.Code26: Transaction in progress: %s\n You can cancel the current transaction with `rpm-ostree cancel`", other.Title), lock.Close())
-	}
-	content, err := json.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(transaction, content, 0o600); err != nil {
-		return nil, err
-	}
-	return func() {
-		_ = os.Remove(transaction) //nolint:errcheck // it ends with the boot
-		_ = lock.Close()           //nolint:errcheck // as above
-	}, nil
-}
-
-// current returns the transaction under way: a file that a process left which was killed is none.
-func current() (running, bool) {
-	var r running
-	lock, err := os.OpenFile(lockFile, os.O_RDWR, 0o600)
-	if err != nil {
-		return r, false
-	}
-	defer lock.Close()
-	if unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil {
-		return r, false
-	}
-	content, err := os.ReadFile(transaction)
-	return r, err == nil && json.Unmarshal(content, &r) == nil
 }

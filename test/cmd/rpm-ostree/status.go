@@ -6,19 +6,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // object is a JSON object.
 type object = map[string]any
 
 // status prints what rpm-ostree status does. Without --json it is for people.
-func (c command) status(out io.Writer) (int, error) {
-	s, err := load()
+func (y system) status(c command, out io.Writer) (int, error) {
+	s, err := y.load()
 	if err != nil {
 		return 1, err
 	}
 	document := object{"deployments": s.documents(), "transaction": nil, "cached-update": nil, "update-driver": nil}
-	if r, busy := current(); busy {
+	if name := y.driven(); name != "" {
+		document["update-driver"] = object{"driver-name": name, "driver-sd-unit": strings.ToLower(name) + ".service"}
+	}
+	if r, busy := y.current(); busy {
 		document["transaction"] = []string{r.Method, r.Sender, "/org/projectatomic/rpmostree1/fedora_coreos"}
 	}
 	if c.flags["--json"] {
@@ -56,6 +60,12 @@ func (s state) documents() []object {
 		}
 		if d.Live != "" {
 			o["live-replaced"], o["unlocked"] = d.Live, "transient"
+		}
+		if d.Interrupted != "" {
+			o["live-inprogress"], o["unlocked"] = d.Interrupted, "transient"
+		}
+		if d.Unlocked != "" {
+			o["unlocked"] = d.Unlocked
 		}
 		all = append(all, o)
 	}

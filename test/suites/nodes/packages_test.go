@@ -91,6 +91,19 @@ func (s *subject) awaitNoFile(path string) {
 	})
 }
 
+// layerUnderAKill installs a payload whose packages have to be layered. The agent dies in the middle
+// of the transaction, which continues without it.
+func (s *subject) layerUnderAKill(image string) {
+	s.t.Helper()
+	s.run("touch", hold)
+	s.want(map[string]any{"payloadImage": image})
+	s.await("packages are being layered", s.fileExists("/run/rpm-ostree-transaction.json"))
+	s.kill()
+	s.awaitStatus("rpm-ostree, which works on install for client(id:kata-node-agent)")
+	s.run("rm", hold)
+	s.awaitCompleted()
+}
+
 func TestPackagesOfAPayloadAreLayeredUpgradedAndTakenAway(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "layered")
@@ -103,8 +116,7 @@ func TestPackagesOfAPayloadAreLayeredUpgradedAndTakenAway(t *testing.T) {
 	}
 	const nine, ten = "qemu-kvm-core-17:9.1.0-1.el9.noarch", "qemu-kvm-core-17:10.0.0-1.el9.noarch"
 
-	s.want(map[string]any{"payloadImage": images[0]})
-	s.awaitCompleted()
+	s.layerUnderAKill(images[0])
 	assert.Equal(t, []string{"44.1 " + strace + " " + nine, "44.1 " + strace, "44.1 "}, s.deployments(), "applied live")
 	assert.Contains(t, s.run(fixture.QEMU), "9.1.0")
 	s.runPod("pod")
