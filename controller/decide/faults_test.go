@@ -25,6 +25,7 @@ func (w *world) Accident() {
 		{"is cordoned or not any more", func(h *host) { h.Cordons() }},
 		{"has no agent for a while", func(h *host) { h.Paused = w.IntN(8) }},
 		{"is not Ready for a while", func(h *host) { h.Flaps() }},
+		{"is cut off from the API server for a while", func(h *host) { h.leaves() }},
 		{"is deleted or registers", w.remakes},
 		{"is meddled with", w.meddles},
 		{"is meddled with", w.meddles},
@@ -65,7 +66,8 @@ func (w *world) remakes(h *host) {
 // breaks lets the broken host of this world be broken from now on.
 func (w *world) breaks(*host) {
 	if h := w.victim; h != nil && h.Broken == "" {
-		h.Broken, h.Disrupted = w.fault, ""
+		h.Broken = w.fault
+		h.Excuse()
 		if h.Broken == degraded && h.Object() != nil {
 			h.Edit(func(*corev1.Node) {})
 		}

@@ -103,9 +103,19 @@ func (h *host) heartbeat() {
 
 // reboot keeps what is on disk. CRI-O starts with the drop-in that is there.
 func (h *host) reboot() {
-	h.boot, h.restarts, h.proved, h.Disrupted = h.boot+1, 0, "", ""
+	h.boot, h.restarts, h.proved = h.boot+1, 0, ""
+	h.Excuse()
 	h.needsReboot, h.drains = false, 0
 	h.knows = h.dropIn
+}
+
+// leaves keeps the unavailability of a restart that is under way.
+func (h *host) leaves() {
+	disrupted := h.Disrupted
+	h.Leaves()
+	if h.restarts > 0 {
+		h.Disrupted, h.Owed = disrupted, ""
+	}
 }
 
 // replace is another machine of the same name.
@@ -232,6 +242,7 @@ func (h *host) install(found bool, r *node.Report) {
 		r.Phase = node.PhaseAwaitingGrant
 	case !h.knows:
 		h.restarts, h.w.Busy = 2, true
+		h.Uses()
 	case h.Broken == noKVM || h.w.bad[payload]:
 		r.Error = &node.Error{Step: "prove payload", Reason: "ProvePayloadFailed", Message: "the sandbox does not start"}
 	default:

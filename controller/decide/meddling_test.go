@@ -14,7 +14,7 @@ func (w *world) meddles(h *host) {
 	if h.Object() == nil {
 		return
 	}
-	h.Disrupted = ""
+	h.Excuse()
 	switch w.IntN(7) {
 	case 0:
 		h.Edit(func(n *corev1.Node) { delete(n.Annotations, node.IntentAnnotation) })

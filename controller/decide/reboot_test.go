@@ -15,6 +15,9 @@ func (h *host) rebootsItself() bool {
 	mark, marked := n.Annotations[node.CordonAnnotation]
 	intent, err := h.intent(n.Annotations[node.IntentAnnotation])
 	may := err == nil && h.needsReboot && intent.State == node.StateInstalled && intent.Grants.Reboot == h.bootID()
+	if may {
+		h.Uses()
+	}
 	switch {
 	case !may && marked:
 		h.w.Busy = true

@@ -96,9 +96,11 @@ func (w *world) Lands(m decidetest.Machine, c rollout.Change) {
 		w.Fails("the label is set on %s, which has not proved its payload: %+v", h.Name, c.Node)
 	}
 	switch {
+	case c.Event == rollout.EventLapse:
+		h.Excuse()
 	case c.Entered && h.Broken == "" && c.Node.Report.BootID == h.bootID():
 		h.Disrupted = c.Intent.Owner.UID
 	case c.ClearIntent, c.Intent != nil && (c.Intent.State == node.StateAbsent || c.Intent.Owner.UID != h.Disrupted):
-		h.Disrupted = ""
+		h.Excuse()
 	}
 }

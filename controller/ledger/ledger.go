@@ -28,6 +28,8 @@ type Kind string
 const (
 	RestartCRIO Kind = "RestartCRIO"
 	Reboot      Kind = "Reboot"
+	// Withdrawn is a grant of a restart that was taken back, and that the node may have read just before.
+	Withdrawn Kind = "Withdrawn"
 )
 
 // Entry is the unavailability that one node may cause, once.

@@ -77,6 +77,9 @@ func holds(e ledger.Entry, n facts.Node, found bool, limits Limits, now time.Tim
 	if caused, until := outstanding(n, limits, now); caused {
 		return moving, until
 	}
+	if e.Kind == ledger.Withdrawn && !n.Serves() && (n.Report == nil || n.Report.BootID == e.Boot) {
+		return expired(n.Since, limits.Answer, now, excused)
+	}
 	if e.Kind == ledger.RestartCRIO && !n.Ready && used(e, n) {
 		return expired(n.Since, limits.Answer, now, excused)
 	}
@@ -113,6 +116,15 @@ func (b *Book) pending(n facts.Node, kind ledger.Kind) bool {
 	return b.spent(n) && e.Kind == kind && e.Boot == n.Report.BootID && e.Version == n.ResourceVersion
 }
 
+// withdraw makes the entry of a node one whose grant is taken back. It holds for as long as a node
+// may be silent: who has read the grant just before has used it by then.
+func (b *Book) withdraw(n facts.Node, now time.Time) bool {
+	if e := b.entries.Entries[n.Name]; b.spent(n) && e.Kind == ledger.Withdrawn && e.Version == n.ResourceVersion {
+		return true
+	}
+	return b.enter(n, ledger.Withdrawn, now)
+}
+
 // newEntry is how long an entry is as good as a new one. It is much shorter than what an entry
 // holds, and longer than an instance takes to begin: where each one ends at its first write, the
 // next one gives the grant that this one has entered.
@@ -133,9 +145,13 @@ func (b *Book) enter(n facts.Node, kind ledger.Kind, now time.Time) bool {
 		b.Restore = true
 		return false
 	}
-	if len(b.entries.Entries) >= ledger.Most {
+	if !b.spent(n) && len(b.entries.Entries) >= ledger.Most {
 		return false
 	}
-	b.entries.Entries[n.Name] = ledger.Entry{Kind: kind, UID: n.UID, Boot: n.Report.BootID, Version: n.ResourceVersion, Since: now}
+	boot := n.BootID
+	if n.Report != nil {
+		boot = n.Report.BootID
+	}
+	b.entries.Entries[n.Name] = ledger.Entry{Kind: kind, UID: n.UID, Boot: boot, Version: n.ResourceVersion, Since: now}
 	return true
 }

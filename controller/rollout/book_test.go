@@ -126,6 +126,43 @@ func TestAGrantIsEnteredForTheNodeThatWasSeen(t *testing.T) {
 	})
 }
 
+// A node that is cut off with its grant would use it when it is back, also after the next one got
+// what it had allowed. Whoever read it just before it was taken back has used it by the end of its
+// entry.
+func TestAGrantThatIsNotUsedInTimeIsTakenBackBeforeAnotherOneIsGiven(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	b := Worker("b", Wanted(c), Reports(node.PhaseAwaitingGrant), version("6"))
+	cut := func(more ...State) facts.Node {
+		return Worker("a", append([]State{Wanted(c), Reports(node.PhaseAwaitingGrant), NotReady}, more...)...)
+	}
+	back := func(n *facts.Node) { n.Ready = true }
+	given := cut(Granted, Unchanged(time.Hour), version("5"))
+	l, done := decideBy(ledger.Ledger{Version: "1", Entries: map[string]ledger.Entry{"a": entered("4", time.Hour)}}, given, b)
+	require.NotNil(t, l)
+	withdrawn := entered("5", 0)
+	withdrawn.Kind = ledger.Withdrawn
+	assert.Equal(t, map[string]ledger.Entry{"a": withdrawn}, l.Entries)
+	assert.Equal(t, []string{"a KataGrantWithdrawn"}, done)
+
+	for name, x := range map[string]struct {
+		a    facts.Node
+		done []string
+	}{
+		"again, by the same entry":        {given, []string{"a KataGrantWithdrawn"}},
+		"it may have been read":           {cut(Unchanged(time.Minute), version("7")), []string{}},
+		"it may have been read, and asks": {cut(Unchanged(time.Minute), back, version("8")), []string{}},
+		"it was not":                      {cut(Unchanged(time.Hour), version("7")), []string{"b KataRestartGranted"}},
+		"it was, and served its purpose":  {Worker("a", Done(c), version("9")), []string{"b KataRestartGranted"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, done := decideBy(*l, x.a, b)
+			assert.Equal(t, x.done, done)
+		})
+	}
+}
+
 // A leader may die between its entry and its grant, and another node may go before the next one
 // leads.
 func TestAnEnteredGrantWaitsWhileTooMuchIsUnavailable(t *testing.T) {

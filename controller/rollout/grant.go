@@ -34,9 +34,17 @@ func (pace *Pace) grant(p selection.Pool, book *Book, limits Limits, now time.Ti
 	if p.Config.Paused {
 		return
 	}
+	for _, m := range p.Members {
+		if lapsed(m.Node, limits, now) && !pace.starts[m.Name] && book.withdraw(m.Node, now) {
+			pace.grants[m.Name] = ledger.Withdrawn
+		}
+	}
 	for _, available := range []bool{true, false} {
 		for _, m := range p.Members {
 			kinds := asks(m.Node)
+			if away(m.Node, limits, now) {
+				kinds = slices.DeleteFunc(kinds, func(kind ledger.Kind) bool { return kind == ledger.RestartCRIO })
+			}
 			switch {
 			case len(kinds) == 0, m.Available() != available, pace.starts[m.Name]:
 			case book.spent(m.Node):
@@ -140,7 +148,22 @@ func outstanding(n facts.Node, limits Limits, now time.Time) (caused bool, until
 	if caused, until = rebootOutstanding(n, limits, now); caused {
 		return caused, until
 	}
-	return restartOutstanding(n, limits, now)
+	is, until := restartOutstanding(n, limits, now)
+	return is != settled, until
+}
+
+// lapsed is true for a node that was cut off before it used its grant of a restart. It would use
+// that when it is back, also after others were granted what it had allowed: the grant counts until
+// it is taken back.
+func lapsed(n facts.Node, limits Limits, now time.Time) bool {
+	is, _ := restartOutstanding(n, limits, now)
+	return is == failing
+}
+
+// away is true for a node that could use no grant of a restart in time.
+func away(n facts.Node, limits Limits, now time.Time) bool {
+	is, _ := expired(n.Since, limits.Answer, now, failing)
+	return !n.Ready && is == failing
 }
 
 // rebootOutstanding lasts until the node takes pods again after its boot, or has not got there for
@@ -158,24 +181,21 @@ func rebootOutstanding(n facts.Node, limits Limits, now time.Time) (caused bool,
 	return false, time.Time{}
 }
 
-// restartOutstanding lasts until the agent reports that it went on, another boot, or nothing at all
-// for too long.
-func restartOutstanding(n facts.Node, limits Limits, now time.Time) (caused bool, until time.Time) {
+// restartOutstanding is moving until the agent reports that it went on, another boot, or nothing at
+// all for too long. A restart of CRI-O takes seconds: a node that is away for longer is away for
+// another reason, and is failing until the grant is taken back.
+func restartOutstanding(n facts.Node, limits Limits, now time.Time) (is standing, until time.Time) {
 	if n.Intent == nil || n.Intent.Grants.RestartCRIO == "" || n.Serves() {
-		return false, time.Time{}
+		return settled, time.Time{}
 	}
-	if n.Report != nil && n.Report.BootID != n.Intent.Grants.RestartCRIO {
-		return false, time.Time{}
+	switch {
+	case n.Report != nil && n.Report.BootID != n.Intent.Grants.RestartCRIO:
+		return settled, time.Time{}
+	case !n.Ready:
+		return expired(n.Since, limits.Answer, now, failing)
+	case n.Answered() && n.Report.Error != nil && n.Report.Phase != node.PhaseAwaitingGrant:
+		return settled, time.Time{}
+	default:
+		return expired(n.Since, limits.Progress, now, settled)
 	}
-	if !n.Ready {
-		// A restart of CRI-O takes seconds. A node that is away for longer is away for another
-		// reason.
-		is, until := expired(n.Since, limits.Answer, now, excused)
-		return is == moving, until
-	}
-	if n.Answered() && n.Report.Error != nil && n.Report.Phase != node.PhaseAwaitingGrant {
-		return false, time.Time{}
-	}
-	is, until := expired(n.Since, limits.Progress, now, failing)
-	return is == moving, until
 }

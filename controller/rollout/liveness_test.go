@@ -4,6 +4,7 @@ package rollout_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,11 +55,9 @@ func TestAFirstNodeThatCannotMoveGivesItsPlaceToTheNext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			want := []string{}
-			if x.next {
-				want = []string{"b KataInstall"}
-			}
-			assert.Equal(t, want, said(plan(c, x.first, Worker("b", Idle), Worker("c", Idle))))
+			changes := said(plan(c, x.first, Worker("b", Idle), Worker("c", Idle)))
+			assert.Equal(t, x.next, slices.Contains(changes, "b KataInstall"))
+			assert.NotContains(t, changes, "c KataInstall")
 		})
 	}
 }

@@ -39,7 +39,8 @@ type Change struct {
 	Further []string
 	// Untaint removes the start-up taint.
 	Untaint bool
-	// Entered is true for a grant. It is not written before the ledger has its entry.
+	// Entered is true for a grant, and for its withdrawal. It is not written before the ledger has
+	// its entry.
 	Entered bool
 	// Event is one word and Message one sentence for the node's events. A ping has none.
 	Event   string
@@ -52,6 +53,7 @@ const (
 	EventUpdate   = "KataUpdate"
 	EventGrant    = "KataRestartGranted"
 	EventReboot   = "KataRebootGranted"
+	EventLapse    = "KataGrantWithdrawn"
 	EventPrefetch = "KataPrefetch"
 	EventReady    = "KataReady"
 	EventUntaint  = "KataTaintRemoved"
@@ -106,6 +108,9 @@ func member(p selection.Pool, m selection.Member, pace Pace, now time.Time) Chan
 	case pace.grants[m.Name] == ledger.Reboot:
 		change.Intent, change.Entered = withGrant(*m.Intent, func(g *node.Grants) { g.Reboot = m.Report.BootID }), true
 		change.Event, change.Message = EventReboot, "the node may be drained and rebooted once"
+	case pace.grants[m.Name] == ledger.Withdrawn:
+		change.Intent, change.Entered = withGrant(*m.Intent, func(g *node.Grants) { g.RestartCRIO = "" }), true
+		change.Event, change.Message = EventLapse, "the node was cut off before it restarted CRI-O: others may get what it was granted"
 	case proved(m.Node) && !m.Labelled() && !p.Config.Withheld:
 		change.Label, change.Further, change.Untaint = LabelSet, usable(m.Node), m.Starting
 		change.Event, change.Message = EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"

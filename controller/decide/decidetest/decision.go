@@ -103,7 +103,7 @@ func starts(c rollout.Change) bool {
 // begins nothing, because the agent follows it already.
 func Begins(c rollout.Change) bool {
 	followed := c.Intent != nil && c.Node.Report != nil && c.Node.Report.IntentID == c.Intent.ID
-	return c.Entered || c.Event == rollout.EventPrefetch || starts(c) && !followed
+	return c.Entered && c.Event != rollout.EventLapse || c.Event == rollout.EventPrefetch || starts(c) && !followed
 }
 
 // withinWidth holds for the nodes that one KataConfig begins to work on: none while it is paused,

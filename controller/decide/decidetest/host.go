@@ -49,6 +49,9 @@ type Host struct {
 	// Disrupted is the UID of the KataConfig that has made the node unavailable by a grant, empty
 	// for none.
 	Disrupted string
+	// Owed is what Disrupted is again once the node uses a grant that it had not used before it was
+	// cut off.
+	Owed string
 	// ByHand is true while another hand has set the ready label, or taken it away.
 	ByHand bool
 
@@ -86,7 +89,7 @@ func (h *Host) Register() {
 
 // Deleted is a Node that was deleted.
 func (h *Host) Deleted() {
-	h.Disrupted = ""
+	h.Excuse()
 	h.Life.Nodes.Remove(h.Name)
 }
 
@@ -141,7 +144,8 @@ func (h *Host) Draws() bool {
 
 // Relabels moves the node out of a KataConfig's selection, or into one again.
 func (h *Host) Relabels() {
-	h.Pool, h.Disrupted = h.Life.One("x", "y", ""), ""
+	h.Pool = h.Life.One("x", "y", "")
+	h.Excuse()
 	if h.Object() != nil {
 		h.Edit(func(n *corev1.Node) { n.Labels["pool"] = h.Pool })
 	}
@@ -169,7 +173,28 @@ func (h *Host) Configures() {
 }
 
 // Flaps is a kubelet that is not Ready for a while.
-func (h *Host) Flaps() { h.Down, h.Disrupted = h.Life.IntN(8), "" }
+func (h *Host) Flaps() {
+	h.Down = h.Life.IntN(8)
+	h.Excuse()
+}
+
+// Leaves cuts the node off from the API server, for a while that may be longer than every deadline.
+// It is unavailable for that reason then.
+func (h *Host) Leaves() {
+	h.Down = h.Life.IntN(40)
+	h.Paused = h.Down
+	h.Owed, h.Disrupted = h.Disrupted, ""
+}
+
+// Uses is a grant that is used.
+func (h *Host) Uses() {
+	if h.Owed != "" {
+		h.Disrupted, h.Owed = h.Owed, ""
+	}
+}
+
+// Excuse ends what the node is unavailable for by a grant.
+func (h *Host) Excuse() { h.Disrupted, h.Owed = "", "" }
 
 func (h *Host) repair() {
 	h.Down, h.Paused = 0, 0

@@ -191,7 +191,7 @@ func (l *Life) EndAccidents() {
 // Moved ends what is counted as unavailable by grants: the pools are others now.
 func (l *Life) Moved() {
 	for _, m := range l.Machines {
-		m.Base().Disrupted = ""
+		m.Base().Excuse()
 	}
 }
 

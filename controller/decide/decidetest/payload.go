@@ -55,7 +55,7 @@ func (c *check) fetchesLast(p selection.Pool) {
 	}
 	for _, m := range p.Members {
 		change := c.changes[m.Name]
-		if change.Intent != nil && change.Event != rollout.EventPrefetch && change.Event != rollout.EventReboot && change.Event != "" || m.Carries() && c.moves(m.Node) {
+		if change.Intent != nil && change.Event != rollout.EventPrefetch && change.Event != rollout.EventReboot && change.Event != rollout.EventLapse && change.Event != "" || m.Carries() && c.moves(m.Node) {
 			c.fails("something is fetched for %s while %s is at work", p.Config.Name, m.Name)
 		}
 	}

@@ -25,6 +25,7 @@ func (w *life) Accident() {
 		{"has no agent for a while", func(r *resident) { r.Paused = w.IntN(8) }},
 		{"has an agent that is killed", (*resident).start},
 		{"is not Ready for a while", func(r *resident) { r.Flaps() }},
+		{"is cut off from the API server for a while", func(r *resident) { r.Leaves() }},
 		{"cannot reach the API server for a while", func(r *resident) { r.away = w.IntN(6) }},
 		{"has watches that are behind, or not any more", func(r *resident) { r.lag = w.IntN(4) }},
 		{"has watches that end", (*resident).relists},
