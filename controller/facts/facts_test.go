@@ -60,32 +60,20 @@ func TestEveryFactIsRead(t *testing.T) {
 	assert.Equal(t, node.PhaseIdle, n.Report.Phase)
 }
 
-func TestTrimmingLosesNoFact(t *testing.T) {
-	t.Parallel()
-	n := whole(t)
-	trimmed := facts.Trim(n)
-	assert.Equal(t, facts.OfNode(n), facts.OfNode(trimmed))
-	assert.Empty(t, trimmed.Status.Images)
-	assert.Empty(t, trimmed.ManagedFields)
-	assert.Len(t, trimmed.Spec.Taints, 1)
-	assert.NotContains(t, trimmed.Annotations, "other")
-}
-
 func TestTheTaintsOfANodeAreKeptWhileItHasTheStartUpTaint(t *testing.T) {
 	t.Parallel()
 	other := corev1.Taint{Key: "a", Value: "b", Effect: corev1.TaintEffectNoSchedule, TimeAdded: &metav1.Time{Time: factstest.Noon()}}
 	n := &corev1.Node{Spec: corev1.NodeSpec{Taints: []corev1.Taint{
 		{Key: node.StartupTaint, Effect: corev1.TaintEffectNoSchedule}, other, {Key: node.StartupTaint, Effect: corev1.TaintEffectNoExecute},
 	}}}
-	for _, n := range []*corev1.Node{n, facts.Trim(n)} {
-		read := facts.OfNode(n)
-		assert.True(t, read.Starting)
-		assert.Equal(t, []corev1.Taint{other}, read.Taints)
-		assert.Len(t, n.Spec.Taints, 3, "the object in the cache stays as it is")
-	}
+	read := facts.OfNode(n)
+	assert.True(t, read.Starting)
+	assert.Equal(t, []corev1.Taint{other}, read.Taints)
+	assert.Len(t, n.Spec.Taints, 3, "the object stays as it is")
 	n.Spec.Taints = []corev1.Taint{other}
-	assert.Empty(t, facts.Trim(n).Spec.Taints)
-	assert.False(t, facts.OfNode(n).Starting)
+	read = facts.OfNode(n)
+	assert.False(t, read.Starting)
+	assert.Empty(t, read.Taints)
 }
 
 func TestWhatCannotBeReadIsAFactToo(t *testing.T) {

@@ -68,7 +68,7 @@ func relabelled(change func(map[string]string)) State {
 func Cached(nodes ...*corev1.Node) []*facts.Node {
 	out := make([]*facts.Node, 0, len(nodes))
 	for _, n := range nodes {
-		read := facts.OfNode(facts.Trim(n))
+		read := facts.OfNode(n)
 		out = append(out, &read)
 	}
 	return out
