@@ -19,9 +19,10 @@ import (
 )
 
 const (
-	agentUnit = "kata-node-agent.service"
-	crioUnit  = "crio.service"
-	current   = "/run/kata-agent/current"
+	agentUnit    = "kata-node-agent.service"
+	agentProgram = "/usr/libexec/kata-agent/kata-node-agent"
+	crioUnit     = "crio.service"
+	current      = "/run/kata-agent/current"
 )
 
 // agent is a node that a KataConfig selects.
@@ -40,8 +41,28 @@ func newAgent(b *testing.B, c *fixture.Cluster) *agent {
 	return &agent{cluster: c, node: n}
 }
 
-// bring implements installer. The time is that from the order in the API until the link that CRI-O
-// follows has moved.
+// settle implements installer.
+func (a *agent) settle(b *testing.B) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		planned, err := a.node.Exec(ctx, agentProgram, "run", "--dry-run")
+		require.NoError(b, err)
+		mounts, err := a.node.PayloadMounts(ctx)
+		require.NoError(b, err)
+		if !strings.Contains(string(planned), "\nstep: ") && len(mounts) <= 1 {
+			return
+		}
+	}
+	require.NoError(b, ctx.Err(), "waiting until the agent has no step left")
+}
+
+// forget implements installer: the agent keeps the payload that was served before.
+func (a *agent) forget(*testing.B, payload) {}
+
+// bring implements installer. The time is that until the link that CRI-O follows has moved: from
+// the order in the API, and from when the controller has written the intent on the Node.
 func (a *agent) bring(b *testing.B, p payload) cost {
 	b.Helper()
 	before, from := a.counters(b), time.Now()
@@ -52,8 +73,43 @@ func (a *agent) bring(b *testing.B, p payload) cost {
 		a.applied = true
 	}
 	a.await(b, p.agents, func(node.Report) bool { return true })
-	took := a.moved(b).Sub(from)
-	return a.counters(b).since(before, took)
+	moved := a.moved(b)
+	intended := a.intended(b, from)
+	spent := a.counters(b).since(before, moved.Sub(from))
+	spent.own, spent.story = moved.Sub(intended), a.story(b, intended)
+	return spent
+}
+
+// intended is when the API server had the first write of the controller on this Node since a
+// moment, which is that of an intent.
+func (a *agent) intended(b *testing.B, since time.Time) time.Time {
+	b.Helper()
+	requests, err := a.cluster.Requests(func(user string) bool { return user == fixture.ControllerUser })
+	require.NoError(b, err)
+	for _, r := range requests {
+		on := r.ObjectRef
+		if r.Verb == "patch" && on != nil && on.Resource == "nodes" && on.Name == a.node.Name() && r.RequestReceivedTimestamp.After(since) {
+			return r.StageTimestamp.Time
+		}
+	}
+	require.Fail(b, "the controller has written nothing on the Node")
+	return time.Time{}
+}
+
+// story is what the agent has logged since a moment, each line with the seconds since then.
+func (a *agent) story(b *testing.B, since time.Time) string {
+	b.Helper()
+	out, err := a.node.Exec(b.Context(), "journalctl", "--quiet", "--no-pager", "--output=short-unix", "--unit="+agentUnit, fmt.Sprintf("--since=@%d", since.Unix()))
+	require.NoError(b, err)
+	var told strings.Builder
+	for line := range strings.Lines(string(out)) {
+		stamp, rest, _ := strings.Cut(line, " ")
+		at, err := strconv.ParseFloat(stamp, 64)
+		if after := at - float64(since.UnixMicro())/1e6; err == nil && after >= 0 {
+			fmt.Fprintf(&told, "%.4f %s", after, rest)
+		}
+	}
+	return told.String()
 }
 
 // await waits until the payload serves.
@@ -88,7 +144,8 @@ func (a *agent) restore(b *testing.B) cost {
 	started := shown(b, a.node.Node, "show", "--property=ExecMainStartTimestamp", "--value", "--timestamp=us+utc", agentUnit)
 	from, err := time.Parse("Mon 2006-01-02 15:04:05.999999 MST", started)
 	require.NoError(b, err)
-	return cost{took: a.moved(b).Sub(from), wire: float64(a.node.Images.Served() - wire), written: written(b, a.node.Node, agentUnit).bytes}
+	took := a.moved(b).Sub(from)
+	return cost{took: took, own: took, wire: float64(a.node.Images.Served() - wire), written: written(b, a.node.Node, agentUnit).bytes}
 }
 
 // moved is when the link was last made.
@@ -132,7 +189,9 @@ func (a *agent) counters(b *testing.B) counters {
 }
 
 func (c counters) since(before counters, took time.Duration) cost {
-	return cost{took, c.wire - before.wire, c.agent.since(before.agent) + c.crio.since(before.crio), c.crio.id != before.crio.id}
+	return cost{
+		took: took, wire: c.wire - before.wire, written: c.agent.since(before.agent) + c.crio.since(before.crio), restarted: c.crio.id != before.crio.id,
+	}
 }
 
 // process is one start of a unit's main process, with the bytes that it and the children it waited

@@ -54,6 +54,22 @@ func newCopier(b *testing.B, c *fixture.Cluster) *copier {
 	return made
 }
 
+// settle implements installer: each step ends with all that it does.
+func (c *copier) settle(*testing.B) {}
+
+// forget implements installer.
+func (c *copier) forget(b *testing.B, p payload) {
+	b.Helper()
+	c.client(b, func(ctx context.Context, connection *grpc.ClientConn) { c.delete(ctx, b, connection, p.copied) })
+	delete(c.layers, p.copied)
+}
+
+func (c *copier) delete(ctx context.Context, b *testing.B, connection *grpc.ClientConn, image string) {
+	b.Helper()
+	_, err := runtimeapi.NewImageServiceClient(connection).RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: image}})
+	require.NoError(b, err)
+}
+
 // bring implements installer.
 func (c *copier) bring(b *testing.B, p payload) cost {
 	b.Helper()
@@ -62,7 +78,12 @@ func (c *copier) bring(b *testing.B, p payload) cost {
 	pulled := written(b, c.node, crioUnit).since(before)
 	c.last = c.layer(b, p.copied)
 	copied := c.copy(b)
-	return cost{time.Since(from), float64(c.node.Images.Served() - wire), pulled + copied, true}
+	return spent(from, float64(c.node.Images.Served()-wire), pulled+copied)
+}
+
+func spent(from time.Time, wire, written float64) cost {
+	took := time.Since(from)
+	return cost{took: took, own: took, wire: wire, written: written, restarted: true}
 }
 
 // restore implements installer: the copy is made again, as at each start of such an installer.
@@ -70,7 +91,7 @@ func (c *copier) restore(b *testing.B) cost {
 	b.Helper()
 	wire, from := c.node.Images.Served(), time.Now()
 	copied := c.copy(b)
-	return cost{time.Since(from), float64(c.node.Images.Served() - wire), copied, true}
+	return spent(from, float64(c.node.Images.Served()-wire), copied)
 }
 
 // pull has CRI-O pull an image, unless it has it.
@@ -130,8 +151,7 @@ func (c *copier) remove(b *testing.B) {
 	b.Helper()
 	c.client(b, func(ctx context.Context, connection *grpc.ClientConn) {
 		for image := range c.layers {
-			_, err := runtimeapi.NewImageServiceClient(connection).RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: image}})
-			require.NoError(b, err)
+			c.delete(ctx, b, connection, image)
 		}
 	})
 	_, err := c.node.Exec(b.Context(), "rm", "-rf", copiedDir, copiedTo)
