@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +23,6 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
-	"github.com/kata-node/kata-node/payload/manifest"
 )
 
 const bootID = "boot-1"
@@ -57,16 +55,6 @@ func look(t *testing.T, m *hosttest.Machine, shown cluster.State) plan.Facts {
 	return facts
 }
 
-func intent(digit, grant string) (node.Intent, string) {
-	i := node.Intent{State: node.StateInstalled, Payload: "r.example/p@sha256:" + strings.Repeat(digit, 64)}.Identify("node")
-	i.Grants.RestartCRIO = grant
-	document, err := i.Encode()
-	if err != nil {
-		panic(err) // the intent is this test's own
-	}
-	return i, document
-}
-
 func TestWithoutAClusterPodsAreThoseThatCRIORuns(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
@@ -81,17 +69,6 @@ func TestWithoutAClusterPodsAreThoseThatCRIORuns(t *testing.T) {
 	assert.Equal(t, []string{"ns/a", "ns/b", "ns/c"}, f.Cluster.BoundPods)
 	assert.True(t, f.Cluster.Alone)
 	assert.Empty(t, look(t, m, cluster.State{Known: true, PodsKnown: true}).Cluster.BoundPods, "an API server knows better")
-}
-
-func TestAnIntentThatCannotBeReadIsAProblemAndForgetsNothing(t *testing.T) {
-	t.Parallel()
-	m := machine(t)
-	kept, document := intent("a", "")
-	put(t, m, map[string]string{host.IntentFile: document})
-	f := look(t, m, cluster.State{Alone: true, Problem: "the intent file is not followed: chmod go-w it"})
-	assert.Equal(t, kept.ID, f.Intent.Wanted.ID)
-	assert.Equal(t, "the intent file is not followed: chmod go-w it", f.Intent.Problem)
-	assert.False(t, f.Intent.Cleared)
 }
 
 func TestAFreshNode(t *testing.T) {
@@ -109,111 +86,6 @@ func TestAFreshNode(t *testing.T) {
 		Runtime: plan.Runtime{Active: true, Invocation: m.CRIO.Invocation, Answers: true, Version: "1.36.3"},
 		Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
 	}, fresh)
-}
-
-func assertFollows(t *testing.T, i node.Intent, f plan.Facts) {
-	t.Helper()
-	require.NotNil(t, f.Intent.Wanted)
-	got := *f.Intent.Wanted
-	assert.Equal(t, i, got)
-}
-
-func TestTheIntent(t *testing.T) {
-	t.Parallel()
-	kept, onDisk := intent("a", "")
-	same, granted := intent("a", bootID)
-	other, replaced := intent("b", "")
-	more := kept
-	more.Prefetch = other.Payload
-	fetching, err := more.Encode()
-	require.NoError(t, err)
-	for name, c := range map[string]struct {
-		disk  string
-		shown cluster.State
-		check func(t *testing.T, f plan.Facts)
-	}{
-		"the disk's serves until the API server is there": {onDisk, cluster.State{}, func(t *testing.T, f plan.Facts) {
-			t.Helper()
-			assertFollows(t, kept, f)
-			assert.True(t, f.Intent.Kept)
-			assert.False(t, f.Intent.Shown || f.Intent.Cleared)
-			assert.Empty(t, f.Intent.ID)
-		}},
-		"the Node's is the same, and has grants": {onDisk, cluster.State{Known: true, Intent: granted}, func(t *testing.T, f plan.Facts) {
-			t.Helper()
-			assertFollows(t, same, f)
-			assert.True(t, f.Intent.Kept && f.Intent.Shown)
-		}},
-		"the Node's replaces the disk's": {onDisk, cluster.State{Known: true, Intent: replaced}, func(t *testing.T, f plan.Facts) {
-			t.Helper()
-			assertFollows(t, other, f)
-			assert.False(t, f.Intent.Kept)
-			assert.Equal(t, other.ID, f.Intent.ID)
-		}},
-		"another image to fetch ahead of time": {onDisk, cluster.State{Known: true, Intent: fetching}, func(t *testing.T, f plan.Facts) {
-			t.Helper()
-			assertFollows(t, more, f)
-			assert.True(t, f.Intent.Kept && f.Intent.Shown && f.Intent.Stale)
-			assert.Equal(t, kept.ID, f.Intent.ID)
-		}},
-		"one that vanished stays in force": {onDisk, cluster.State{Known: true}, func(t *testing.T, f plan.Facts) {
-			t.Helper()
-			assertFollows(t, kept, f)
-			assert.True(t, f.Intent.Cleared)
-			assert.False(t, f.Intent.Shown)
-		}},
-		"one that cannot be followed leaves the disk's in force": {onDisk, cluster.State{Known: true, Intent: `{"version":9,"id":"x9"}`}, func(t *testing.T, f plan.Facts) {
-			t.Helper()
-			assertFollows(t, kept, f)
-			assert.Contains(t, f.Intent.Problem, "version 9")
-			assert.Equal(t, "x9", f.Intent.ID)
-			assert.False(t, f.Intent.Shown || f.Intent.Cleared)
-		}},
-		"one on disk that cannot be read is as good as none": {"{torn", cluster.State{}, func(t *testing.T, f plan.Facts) {
-			t.Helper()
-			assert.Nil(t, f.Intent.Wanted)
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m := machine(t)
-			put(t, m, map[string]string{host.IntentFile: c.disk})
-			c.check(t, look(t, m, c.shown))
-		})
-	}
-}
-
-func TestAHostThatCannotRunKataSaysWhy(t *testing.T) {
-	t.Parallel()
-	for says, change := range map[string]func(t *testing.T, m *hosttest.Machine){
-		"mount namespace of its own": func(t *testing.T, m *hosttest.Machine) { t.Helper(); m.Private = true },
-		"live system": func(t *testing.T, m *hosttest.Machine) {
-			t.Helper()
-			put(t, m, map[string]string{"/run/ostree-live": ""})
-		},
-		"not yet rebooted": func(t *testing.T, m *hosttest.Machine) {
-			t.Helper()
-			put(t, m, map[string]string{"/etc/ignition-machine-config-encapsulated.json": "{}"})
-		},
-	} {
-		m := machine(t)
-		change(t, m)
-		assert.Contains(t, look(t, m, cluster.State{}).Host.Problem, says)
-	}
-}
-
-func TestWhatAHostLacksForAPayload(t *testing.T) {
-	t.Parallel()
-	m := machine(t)
-	o := observe.Observer{Host: m.Host(), Self: host.Identity{BootID: bootID, CRIOUnit: "crio.service"}}
-	virtual := manifest.Requires{KVM: true, QEMU: true}
-	assert.Empty(t, o.Lacks(t.Context(), virtual))
-	m.Facts.KVM, m.Facts.QEMU = host.KVM{}, host.Program{}
-	assert.Equal(t, "the host has no /dev/kvm: load kvm_intel or kvm_amd, or turn on virtualization in the firmware", o.Lacks(t.Context(), virtual))
-	assert.Empty(t, o.Lacks(t.Context(), manifest.Requires{QEMU: true}), "packages may bring programs")
-	o.Self.Kernel = "4.18.0-553.el8.x86_64"
-	assert.Equal(t, "the running kernel is 4.18.0-553.el8.x86_64, and the payload needs Linux 5.14 or later: update the operating system, or use a payload for older kernels",
-		o.Lacks(t.Context(), manifest.Requires{OldestKernel: "5.14"}))
 }
 
 func TestRecordsAndLeftovers(t *testing.T) {
@@ -295,27 +167,6 @@ type blind struct{ host.Processes }
 
 func (blind) Using(string) ([]host.Process, error) { return nil, errors.New("no process table") }
 
-func TestAFragmentThatCannotBeReadIsAFact(t *testing.T) {
-	t.Parallel()
-	m := machine(t)
-	require.NoError(t, os.MkdirAll(filepath.Join(m.Root, host.ConfigDir, "a.toml"), 0o755))
-	f := look(t, m, cluster.State{})
-	assert.Contains(t, f.Host.SettingsProblem, "reading configuration fragment a.toml: ")
-	assert.Empty(t, f.Host.Settings)
-}
-
-func TestAnEditorsLockIsNoFragment(t *testing.T) {
-	t.Parallel()
-	m := machine(t)
-	require.NoError(t, os.MkdirAll(filepath.Join(m.Root, host.ConfigDir), 0o755))
-	for _, name := range []string{".#50-debug.toml", "60-dangling.toml"} {
-		require.NoError(t, os.Symlink("user@host.123:456", filepath.Join(m.Root, host.ConfigDir, name)))
-	}
-	f := look(t, m, cluster.State{})
-	assert.Empty(t, f.Host.SettingsProblem)
-	assert.Equal(t, handlers.Fingerprint(nil), f.Host.Settings)
-}
-
 func TestConflictsInTheRestOfCRIOsConfiguration(t *testing.T) {
 	t.Parallel()
 	m := machine(t)
@@ -332,33 +183,6 @@ func TestConflictsInTheRestOfCRIOsConfiguration(t *testing.T) {
 
 	require.NoError(t, os.Symlink("nowhere", filepath.Join(m.Root, host.CRIOConfigDir, ".half")))
 	assert.Contains(t, look(t, m, cluster.State{}).Runtime.Refused, host.CRIOConfigDir+"/.half: ")
-}
-
-func TestPayloadsThatThisNodeDoesNotAllow(t *testing.T) {
-	t.Parallel()
-	i, document := intent("a", "")
-	for prefix, allowed := range map[string]bool{
-		"r.example/": true, "r.example/other": false,
-	} {
-		m := machine(t)
-		o := observer(m)
-		o.Self.AllowedPayloads = []string{prefix}
-		f, err := o.Look(t.Context(), cluster.State{Known: true, Intent: document})
-		require.NoError(t, err)
-		assert.Equal(t, allowed, f.Intent.Shown, prefix)
-		assert.Equal(t, i.ID, f.Intent.ID, prefix)
-		assert.Equal(t, allowed, f.Intent.Problem == "", prefix)
-	}
-	i.Prefetch = "elsewhere.example/p@" + node.Digest(i.Payload)
-	document, err := i.Encode()
-	require.NoError(t, err)
-	m := machine(t)
-	o := observer(m)
-	o.Self.AllowedPayloads = []string{"r.example/"}
-	f, err := o.Look(t.Context(), cluster.State{Known: true, Intent: document})
-	require.NoError(t, err)
-	assert.True(t, f.Intent.Shown)
-	assert.Empty(t, f.Intent.Wanted.Prefetch, "what is not allowed is not fetched ahead of time either")
 }
 
 func TestTheSignaturePolicyIsThatOfTheRunningRuntime(t *testing.T) {
