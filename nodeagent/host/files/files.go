@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/internal/safefile"
 )
@@ -173,16 +174,23 @@ func (t Tree) mkdir(dir string) error {
 	return nil
 }
 
-// sync makes the names in a directory durable, and those of all its parents up to the root: an
-// earlier life may have made any of them and died before it was on disk. What does not exist needs
+// sync makes the names in a directory durable, and those of its parents up to where its file system
+// is mounted, or to the root: an earlier life may have made any of them and died before it was on
+// disk. The directory that a file system is mounted on was there before. What does not exist needs
 // no sync.
 func (t Tree) sync(dir string) error {
 	for root := filepath.Clean(t.root); ; dir = filepath.Dir(dir) {
 		if err := t.disk.Sync(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if dir == root || dir == filepath.Dir(dir) {
+		if dir == root || dir == filepath.Dir(dir) || mountPoint(dir) {
 			return nil
 		}
 	}
+}
+
+// mountPoint reports whether a directory is the root of a file system.
+func mountPoint(dir string) bool {
+	var own, parent unix.Stat_t
+	return unix.Stat(dir, &own) == nil && unix.Stat(filepath.Dir(dir), &parent) == nil && own.Dev != parent.Dev
 }

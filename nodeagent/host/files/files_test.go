@@ -210,6 +210,38 @@ func TestRemoveRefusesATreeInWhichSomethingIsMounted(t *testing.T) {
 	assert.FileExists(t, filepath.Join(root, "ours/mark"), "nothing of it goes")
 }
 
+// synced is a disk that notes what is synced.
+type synced struct {
+	files.Kernel
+
+	paths *[]string
+}
+
+func (s synced) Sync(path string) error {
+	*s.paths = append(*s.paths, path)
+	return s.Kernel.Sync(path)
+}
+
+// A file below /run costs the disk nothing.
+func TestADirectoryIsSyncedUpToItsFileSystem(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	root := t.TempDir()
+	run := filepath.Join(root, "run")
+	require.NoError(t, os.Mkdir(run, 0o755))
+	require.NoError(t, unix.Mount("none", run, "tmpfs", 0, ""))
+	t.Cleanup(func() { assert.NoError(t, unix.Unmount(run, 0)) })
+	var paths []string
+	tree := files.Below(root).On(synced{paths: &paths})
+	require.NoError(t, tree.Write("/run/a/b", []byte("x"), 0o600))
+	assert.Equal(t, []string{run + "/a/.b.kata-agent", run + "/a", run}, paths)
+	paths = nil
+	require.NoError(t, tree.Write("/var/a", []byte("x"), 0o600))
+	assert.Equal(t, []string{root + "/var/.a.kata-agent", root + "/var", root}, paths)
+}
+
 func TestReading(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
