@@ -23,7 +23,7 @@ const checkLimit = 20 * time.Second
 // Check lets CRI-O's own program decode its whole configuration, as it does at its start. The
 // program is the one that the unit starts. A unit that starts something else, or a program that is
 // not there, is not judged.
-func (Manager) Check(ctx context.Context, name string) error {
+func (m Manager) Check(ctx context.Context, name string) error {
 	conn, err := dbus.NewSystemdConnectionContext(ctx)
 	if err != nil {
 		return fmt.Errorf("connecting to systemd: %w", err)
@@ -33,7 +33,7 @@ func (Manager) Check(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("reading how %s starts: %w", name, err)
 	}
-	u, err := unit(ctx, conn, name)
+	u, err := m.Unit(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -7,65 +7,19 @@ package systemd
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
-
-	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
 // Manager is the host's systemd.
 type Manager struct{}
 
-// Unit returns a service's state.
-func (Manager) Unit(ctx context.Context, name string) (host.Unit, error) {
-	conn, err := dbus.NewSystemdConnectionContext(ctx)
-	if err != nil {
-		return host.Unit{}, fmt.Errorf("connecting to systemd: %w", err)
-	}
-	defer conn.Close()
-	return unit(ctx, conn, name)
-}
-
-func unit(ctx context.Context, conn *dbus.Conn, name string) (host.Unit, error) {
-	all, err := conn.GetAllPropertiesContext(ctx, name)
-	if err != nil {
-		return host.Unit{}, fmt.Errorf("reading the state of %s: %w", name, err)
-	}
-	u := host.Unit{ActiveState: text(all["ActiveState"]), Status: text(all["StatusText"]), KillMode: text(all["KillMode"])}
-	if id, ok := all["InvocationID"].([]byte); ok {
-		u.Invocation = hex.EncodeToString(id)
-	}
-	if pid, ok := all["MainPID"].(uint32); ok {
-		u.MainPID = int(pid)
-	}
-	if restarts, ok := all["NRestarts"].(uint32); ok {
-		u.Restarts = int(restarts)
-	}
-	// Where a start fails before the limit is met, the result stays that of the start.
-	u.GivenUp = u.ActiveState == "failed" && (u.Restarts > 0 || text(all["Result"]) == "start-limit-hit")
-	if since, ok := all["ActiveEnterTimestamp"].(uint64); ok && since > 0 {
-		u.Since = time.UnixMicro(int64(since)) //nolint:gosec // microseconds since 1970
-	}
-	return u, nil
-}
-
-// text returns a property's value, empty where systemd has none of that kind.
-func text(property any) string {
-	value, ok := property.(string)
-	if !ok {
-		return ""
-	}
-	return value
-}
-
 // Dependents returns the active services that a stop of the named one stops, see "Requires=",
 // "BindsTo=" and "PartOf=" in systemd.unit(5).
-func (Manager) Dependents(ctx context.Context, name string) ([]string, error) {
+func (m Manager) Dependents(ctx context.Context, name string) ([]string, error) {
 	conn, err := dbus.NewSystemdConnectionContext(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to systemd: %w", err)
@@ -82,7 +36,7 @@ func (Manager) Dependents(ctx context.Context, name string) ([]string, error) {
 			if !strings.HasSuffix(other, ".service") || slices.Contains(running, other) {
 				continue
 			}
-			u, err := unit(ctx, conn, other)
+			u, err := m.Unit(ctx, other)
 			if err != nil {
 				return nil, err
 			}
@@ -120,12 +74,12 @@ func act(ctx context.Context, verb, name string, queue func(*dbus.Conn, context.
 	case <-ctx.Done():
 		return fmt.Errorf("%s %s: %w", verb, name, context.Cause(ctx))
 	case result := <-done:
-		return outcome(ctx, conn, verb, name, result)
+		return outcome(ctx, verb, name, result)
 	}
 }
 
-func outcome(ctx context.Context, conn *dbus.Conn, verb, name, result string) error {
-	u, err := unit(ctx, conn, name)
+func outcome(ctx context.Context, verb, name, result string) error {
+	u, err := Manager{}.Unit(ctx, name)
 	if err != nil {
 		return err
 	}
