@@ -12,15 +12,17 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/plan"
 )
 
-// act takes one step of the plan. What nothing waits for is done when no step can be taken now or
-// the one that was taken failed: it holds up no step, and a full disk is tidied although its pull
-// fails. A removal is tidied before its last step: after that nothing is planned any more.
+// act takes one step of the plan, and those after it for which nothing has to be observed first.
+// What nothing waits for is done when no step can be taken now or the one that was taken failed: it
+// holds up no step, and a full disk is tidied although its pull fails. A removal is tidied before
+// its last step: after that nothing is planned any more.
 func (a *Agent) act(ctx context.Context, r Result) time.Duration {
 	if r.Plan.Phase == node.PhaseRemoving {
 		a.tidy(ctx, r, len(r.Plan.Tidy))
 	}
 	taken, wait := a.step(ctx, r)
-	if taken || ctx.Err() != nil {
+	a.follow(ctx, r.Facts, taken)
+	if taken != nil || ctx.Err() != nil {
 		return wait
 	}
 	if a.prune() || a.tidy(ctx, r, 1) > 0 {
@@ -29,11 +31,24 @@ func (a *Agent) act(ctx context.Context, r Result) time.Duration {
 	return wait
 }
 
+// follow carries out what may come after a step without another look at the host. What becomes of
+// it is for the next look.
+func (a *Agent) follow(ctx context.Context, f plan.Facts, taken *plan.Step) {
+	for taken != nil && ctx.Err() == nil {
+		after, line := plan.Following(f, *taken)
+		if len(line) == 0 {
+			return
+		}
+		taken, _ = a.step(ctx, Result{Facts: after, Plan: plan.Plan{Lines: [][]plan.Step{line}}})
+		f = after
+	}
+}
+
 // step carries out the first step of the first line whose step did not fail a moment ago. It
-// reports whether that succeeded, and when to look again.
-func (a *Agent) step(ctx context.Context, r Result) (bool, time.Duration) {
+// returns that step where it has succeeded, and when to look again.
+func (a *Agent) step(ctx context.Context, r Result) (*plan.Step, time.Duration) {
 	if len(r.Plan.Lines) == 0 {
-		return false, a.rest(r)
+		return nil, a.rest(r)
 	}
 	a.rests = rests{}
 	soonest := lastRetry
@@ -47,12 +62,16 @@ func (a *Agent) step(ctx context.Context, r Result) (bool, time.Duration) {
 		}
 		err := a.run(ctx, s, r.Facts)
 		if ctx.Err() != nil {
-			return false, 0
+			return nil, 0
 		}
 		wait := a.attempts.note(s, err, a.Now(), a.spread)
-		return wait == 0, min(soonest, wait)
+		soonest = min(soonest, wait)
+		if wait == 0 {
+			return &s, soonest
+		}
+		return nil, soonest
 	}
-	return false, soonest
+	return nil, soonest
 }
 
 // rest returns when to look again where no step is to be taken.

@@ -30,6 +30,31 @@ func TestAPassLooksReportsAndTakesOneStep(t *testing.T) {
 	assert.Equal(t, node.PhaseInstalling, w.reports[0].Phase)
 }
 
+func TestStepsThatAreCertainFollowEachOtherWithoutALook(t *testing.T) {
+	t.Parallel()
+	w := serves()
+	w.facts.Intent.Kept, w.facts.Slots.Current, w.facts.Store.Served = false, plan.Pending, nil
+	a := w.agent(t)
+	assert.Zero(t, a.Pass(t.Context()).Next)
+	assert.Equal(t, []string{"look", "report", "keep intent", "record payload", "point current"}, w.events, "another look sees what has come of them")
+
+	w = serves()
+	w.facts.Intent.Kept, w.facts.Slots.Current, w.facts.Store.Served = false, plan.Pending, nil
+	w.do = func(_ context.Context, s plan.Step) error {
+		if s.Kind == plan.Record {
+			return errRegistry
+		}
+		w.facts.Intent.Kept = true
+		return nil
+	}
+	a = w.agent(t)
+	assert.Zero(t, a.Pass(t.Context()).Next, "a step has succeeded")
+	assert.NotZero(t, a.Pass(t.Context()).Next)
+	assert.Equal(t, []string{"look", "report", "keep intent", "record payload", "look", "report"}, w.events, "one that fails waits as always")
+	require.NotNil(t, w.Reported().Error)
+	assert.Equal(t, errRegistry.Error(), w.Reported().Error.Message)
+}
+
 func TestAPassWithoutStepsRests(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateAbsent)

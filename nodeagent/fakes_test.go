@@ -15,6 +15,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
+	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
 // world stands for everything around an agent: API server, host and clock.
@@ -151,4 +152,17 @@ func wanting(state node.State) *world {
 			Slots:   plan.Slots{Current: plan.Pending, Proof: plan.Pending},
 		},
 	}
+}
+
+// serves is a node that serves what is wanted, and has nothing to do.
+func serves() *world {
+	w := wanting(node.StateInstalled)
+	id := plan.SlotID("", "", "")
+	w.facts.Slots.Current, w.facts.Slots.Proof = id, id
+	w.facts.Slots.All = []plan.Slot{{
+		ID: id, Origin: record.Origin{Payload: payload}, Mounted: true, Verified: &record.Verified{HandlerType: "vm"}, Configured: true, Proved: "c1",
+	}}
+	w.facts.Store.Served = &record.Served{Payload: payload, Slot: id}
+	w.facts.Runtime.DropIn = plan.DropIn{Exists: true, Right: true}
+	return w
 }

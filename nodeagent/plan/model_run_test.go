@@ -5,6 +5,7 @@ package plan_test
 import (
 	"flag"
 	"fmt"
+	"reflect"
 	"runtime"
 	"slices"
 	"testing"
@@ -88,7 +89,8 @@ func (m *model) live(mode mode) string {
 	return ""
 }
 
-// pass is one turn of the agent: tidy steps, then the first step that can be carried out.
+// pass is one turn of the agent: tidy steps, then the first step that can be carried out, and what
+// may follow it.
 func (m *model) pass(failing float64) string {
 	f := m.facts()
 	p := plan.For(f)
@@ -108,8 +110,33 @@ func (m *model) pass(failing float64) string {
 		if violated := m.carryOut(s, f, fail); violated != "" {
 			return fmt.Sprintf("%s: %s", violated, s)
 		}
-		if !fail {
-			break
+		switch {
+		case fail:
+			continue
+		case len(p.Tidy) > 0:
+			return "" // What was tidied is observed first.
+		}
+		return m.follow(f, s, failing)
+	}
+	return ""
+}
+
+// follow carries out what may follow a step. What the agent takes for certain has to be what an
+// observation would find.
+func (m *model) follow(f plan.Facts, done plan.Step, failing float64) string {
+	for fail := false; !fail; {
+		after, line := plan.Following(f, done)
+		if len(line) == 0 {
+			return ""
+		}
+		if found := plan.For(m.facts()); !reflect.DeepEqual(found, plan.For(after)) {
+			return fmt.Sprintf("FOLLOWING %s: %v, an observation finds %v", done, plan.For(after), found)
+		}
+		f, done = after, line[0]
+		fail = m.random.Float64() < failing || m.lacksRoom(done)
+		m.note("then %s", done)
+		if violated := m.carryOut(done, f, fail); violated != "" {
+			return fmt.Sprintf("%s: %s", violated, done)
 		}
 	}
 	return ""

@@ -62,10 +62,11 @@ func (r Runner) resume(ctx context.Context, s plan.Step) error {
 	if found == nil {
 		return fmt.Errorf("what was found out about slot %s is not there any more", s.Slot)
 	}
-	if err := r.mount(ctx, s); err != nil {
+	image, err := r.mount(ctx, s)
+	if err != nil {
 		return err
 	}
-	if !r.same(ctx, s, *found) {
+	if !r.same(ctx, s, image, *found) {
 		r.Tell("files of payload " + found.Origin.Release + " have changed since they were verified")
 		return record.RemoveFindings(r.Host.Files, s.Slot)
 	}
@@ -78,11 +79,7 @@ func (r Runner) resume(ctx context.Context, s plan.Step) error {
 
 // same reports whether the mounted files are those that were verified. What prevents the
 // comparison, such as a disk that fails, is met by the verification, which names it.
-func (r Runner) same(ctx context.Context, s plan.Step, found record.Findings) bool {
-	image, err := r.image(ctx, s.Payload)
-	if err != nil {
-		return false
-	}
+func (r Runner) same(ctx context.Context, s plan.Step, image host.Image, found record.Findings) bool {
 	m, err := r.manifest(ctx, s.Slot, image)
 	if err != nil {
 		return false

@@ -33,38 +33,39 @@ func (r Runner) image(ctx context.Context, payload string) (host.Image, error) {
 
 func (r Runner) payload(ctx context.Context, s plan.Step) error {
 	if s.Kind == plan.Mount {
-		return r.mount(ctx, s)
+		_, err := r.mount(ctx, s)
+		return err
 	}
 	return r.verify(ctx, s)
 }
 
 // mount writes the slot's origin before the mount, so that a mount never lacks one, and mounts
 // nothing on what is mounted. What was found out about a former mount ends here. An image of which
-// a layer is missing is discarded.
-func (r Runner) mount(ctx context.Context, s plan.Step) error {
+// a layer is missing is discarded. It returns the image that is mounted.
+func (r Runner) mount(ctx context.Context, s plan.Step) (host.Image, error) {
 	image, err := r.image(ctx, s.Payload)
 	if err != nil {
-		return err
+		return image, err
 	}
 	layers, err := r.Host.Images.Layers(ctx, image.ID)
 	if err != nil {
-		return r.discardIf(ctx, damage.Is(err), image, err)
+		return image, r.discardIf(ctx, damage.Is(err), image, err)
 	}
 	origin := record.Origin{Image: image.ID, Platform: image.Platform, Payload: s.Payload, Release: image.Version}
 	if err := origin.Save(r.Host.Files, s.Slot); err != nil {
-		return err
+		return image, err
 	}
 	mounted, err := r.Host.Mounts.Below(host.PayloadDir(s.Slot), 0)
 	if err != nil || slices.Contains(mounted, host.PayloadDir(s.Slot)) {
-		return err
+		return image, err
 	}
 	if err := record.RemoveMarks(r.Host.Files, s.Slot); err != nil {
-		return err
+		return image, err
 	}
 	if err := r.Host.Mounts.Overlay(layers, host.PayloadDir(s.Slot)); err != nil {
-		return r.discardIf(ctx, incomplete(layers), image, fmt.Errorf("mounting payload %q: %w", s.Payload, err))
+		return image, r.discardIf(ctx, incomplete(layers), image, fmt.Errorf("mounting payload %q: %w", s.Payload, err))
 	}
-	return nil
+	return image, nil
 }
 
 // incomplete reports whether a layer is not there. The error of a mount does not tell: the kernel
