@@ -90,6 +90,7 @@ type Agent struct {
 	repeats  repeats
 	rests    rests
 	waits    waits
+	strays   waits
 	// blind is since when the host cannot be observed.
 	blind time.Time
 	// follows is the id of the intent that the last look found, on the Node or on disk.

@@ -35,16 +35,26 @@ func (w *waits) note(what string, now time.Time) (long, news bool) {
 	return long, news
 }
 
-// waiting adds to a sentence that its wait is a long one, and warns in the journal once.
+// waiting adds to a sentence that its wait is a long one, and warns in the journal once. A process
+// that keeps an older payload is named only then: most end with their pod.
 func (a *Agent) waiting(r Result) Result {
-	long, news := a.waits.note(r.Plan.Wait, a.Now())
-	if news {
-		a.Log.Warnf("Waiting for %s for %s", lasted(), r.Plan.Wait)
-	}
+	long := a.lasts(&a.waits, r.Plan.Wait)
 	if long && r.Report.Error == nil {
 		r.Sentence = node.Sentence(r.Sentence + "; the wait has lasted for " + lasted())
 	}
+	if a.lasts(&a.strays, r.Plan.Stray) {
+		r.Sentence = node.Sentence(r.Sentence + "; waiting for " + lasted() + " for " + r.Plan.Stray)
+	}
 	return r
+}
+
+// lasts reports whether a wait has become a long one.
+func (a *Agent) lasts(w *waits, what string) bool {
+	long, news := w.note(what, a.Now())
+	if news {
+		a.Log.Warnf("Waiting for %s for %s", lasted(), what)
+	}
+	return long
 }
 
 func lasted() string { return fmt.Sprintf("more than %.0f minutes", longWaiting.Minutes()) }

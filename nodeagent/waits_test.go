@@ -85,6 +85,34 @@ func TestAWaitThatLastsIsAWarningThatNamesWhatIsWaitedFor(t *testing.T) {
 	assert.Empty(t, w.steps, "a foreign transaction is left alone, however long it takes")
 }
 
+// A shim that CRI-O has forgotten ends with no pod.
+func TestAProcessThatKeepsAnOlderPayloadForLongIsAWarning(t *testing.T) {
+	t.Parallel()
+	const forgotten = "process 7 (containerd-shim-kata-v2, of no sandbox that CRI-O lists)"
+	w := serves()
+	w.facts.Slots.All = append(w.facts.Slots.All, plan.Slot{
+		ID: "old", Origin: record.Origin{Payload: payload, Release: "1.0.0"}, Mounted: true, Holders: []string{forgotten}, Strays: []string{forgotten},
+	})
+	a := w.agent(t)
+	log := heard(t, a)
+	says := func(after time.Duration) string {
+		w.now = w.now.Add(after)
+		a.Pass(t.Context())
+		return w.said[len(w.said)-1].sentence
+	}
+	assert.NotContains(t, says(0), forgotten)
+	assert.NotContains(t, says(29*time.Minute), forgotten)
+	for range 2 {
+		assert.Contains(t, says(time.Minute), "; waiting for more than 30 minutes for "+forgotten+" to end, which alone keeps payload 1.0.0 in slot old")
+	}
+	assert.Equal(t, 1, strings.Count(log.String(), "level=warning"), "%s", log)
+	assert.Equal(t, node.PhaseInstalled, w.Reported().Phase)
+	assert.Empty(t, w.steps, "the agent ends no process")
+
+	w.facts.Slots.All = w.facts.Slots.All[:1]
+	assert.NotContains(t, says(time.Minute), "waiting")
+}
+
 // heard returns what an agent logs from now on.
 func heard(t *testing.T, a *nodeagent.Agent) *strings.Builder {
 	t.Helper()

@@ -299,6 +299,8 @@ type Process struct {
 	Args []string
 	// Paths are the files below the directory that it executes, maps or names in its arguments.
 	Paths []string
+	// Since is when it has started, the zero time where that is not known. Only Using sets it.
+	Since time.Time
 	// Unread says why that is not known; Args and Paths are empty then.
 	Unread string
 	// Environment are the variables that were asked for, as NAME=VALUE.

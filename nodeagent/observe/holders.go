@@ -15,21 +15,26 @@ import (
 
 // holders finds who uses each slot, and which sandboxes use several. A running sandbox that no
 // process ties to a slot holds all of them, and so do a CRI-O that does not answer and a process
-// that cannot be read.
+// that cannot be read. Strays are processes that end with no sandbox of CRI-O: a shim that CRI-O has
+// forgotten, or a program of a person.
 func (o Observer) holders(s *plan.Slots, runtime plan.Runtime) error {
 	processes, err := o.processes()
 	if err != nil {
 		return err
 	}
-	everyone := unattributed(runtime, processes)
+	everyone, unread := unattributed(runtime, processes), unread(processes)
 	for i := range s.All {
 		slot := &s.All[i]
 		for _, p := range processes {
-			if uses(p, slot.ID) {
-				slot.Holders = append(slot.Holders, fmt.Sprintf("process %d (%s)", p.PID, path.Base(p.Args[0])))
+			if !uses(p, slot.ID) {
+				continue
+			}
+			holder := name(p, runtime)
+			if slot.Holders = append(slot.Holders, holder); stray(p, runtime) {
+				slot.Strays = append(slot.Strays, holder)
 			}
 		}
-		slot.Holders = append(slot.Holders, everyone...)
+		slot.Holders, slot.Strays = slices.Concat(slot.Holders, unread, everyone), append(slot.Strays, unread...)
 	}
 	s.Mixed = mixed(s.All, runtime.Sandboxes, processes)
 	return nil
@@ -88,16 +93,41 @@ func belongs(p host.Process, sandbox string) bool {
 	return !action && slices.ContainsFunc(p.Args, func(argument string) bool { return strings.Contains(argument, sandbox) })
 }
 
-func unattributed(runtime plan.Runtime, processes []host.Process) []string {
-	if runtime.DropIn.Exists && !runtime.Answers {
-		return []string{"CRI-O, which does not answer"}
+// name is how sentences name a process. Of a stray it says since when it has run: nothing else
+// tells how long it has been one.
+func name(p host.Process, runtime plan.Runtime) string {
+	about := path.Base(p.Args[0])
+	if stray(p, runtime) {
+		if !p.Since.IsZero() {
+			about += ", since " + p.Since.UTC().Format("2006-01-02 15:04 UTC")
+		}
+		about += ", of no sandbox that CRI-O lists"
 	}
-	var holders []string
+	return fmt.Sprintf("process %d (%s)", p.PID, about)
+}
+
+// stray reports whether a process belongs to no sandbox of our handlers, as far as CRI-O tells.
+func stray(p host.Process, runtime plan.Runtime) bool {
+	return runtime.Answers && !slices.ContainsFunc(runtime.Sandboxes, func(s plan.Sandbox) bool {
+		return slices.ContainsFunc(p.Args, func(argument string) bool { return strings.Contains(argument, s.ID) })
+	})
+}
+
+// unread are processes that cannot be read, by what keeps the agent from it.
+func unread(processes []host.Process) (holders []string) {
 	for _, p := range processes {
 		if p.Unread != "" {
 			holders = append(holders, fmt.Sprintf("process %d (unknown: %s)", p.PID, node.Sentence(p.Unread)))
 		}
 	}
+	return holders
+}
+
+func unattributed(runtime plan.Runtime, processes []host.Process) []string {
+	if runtime.DropIn.Exists && !runtime.Answers {
+		return []string{"CRI-O, which does not answer"}
+	}
+	var holders []string
 	for _, s := range runtime.Sandboxes {
 		tied := slices.ContainsFunc(processes, func(p host.Process) bool { return slices.Contains(p.Args, s.ID) })
 		if s.Ready && !tied {

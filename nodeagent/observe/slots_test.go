@@ -5,6 +5,7 @@ package observe_test
 import (
 	"path"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -96,7 +97,7 @@ func TestWhoHoldsAVersion(t *testing.T) {
 		v1, v2 []string
 	}{
 		"nobody":    {func(*hosttest.Machine) {}, nil, nil},
-		"a process": {func(m *hosttest.Machine) { m.Processes = []host.Process{shim("v1", "s9")} }, []string{"process 7 (containerd-shim-kata-v2)"}, nil},
+		"a process": {func(m *hosttest.Machine) { m.Processes = []host.Process{shim("v1", "s9")} }, []string{"process 7 (containerd-shim-kata-v2, of no sandbox that CRI-O lists)"}, nil},
 		"a process that cannot be read": {
 			func(m *hosttest.Machine) {
 				m.Processes = []host.Process{{PID: 7, Unread: "/proc/7/maps: no answer within 1s"}}
@@ -134,6 +135,48 @@ func TestWhoHoldsAVersion(t *testing.T) {
 			require.Len(t, slots, 2)
 			assert.Equal(t, c.v1, slots[0].Holders)
 			assert.Equal(t, c.v2, slots[1].Holders)
+		})
+	}
+}
+
+// A shim whose sandbox CRI-O has forgotten ends with no pod.
+func TestAProcessOfNoSandboxIsNamedWithSinceWhenItHasRun(t *testing.T) {
+	t.Parallel()
+	shim := func(id, sandbox string) host.Process {
+		return host.Process{
+			PID: 7, Args: []string{"/x/containerd-shim-kata-v2", "-id", sandbox}, Paths: []string{host.PayloadDir(id) + "/shim"},
+			Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		}
+	}
+	const named = "process 7 (containerd-shim-kata-v2, since 2026-01-02 03:04 UTC, of no sandbox that CRI-O lists)"
+	ended := host.Sandbox{ID: "s1", Handler: node.Handler, Namespace: "ns", Name: "pod"}
+	for name, c := range map[string]struct {
+		change          func(m *hosttest.Machine)
+		holders, strays []string
+	}{
+		"no sandbox": {func(m *hosttest.Machine) { m.Processes = []host.Process{shim("v1", "s9")} }, []string{named}, []string{named}},
+		"another sandbox": {func(m *hosttest.Machine) {
+			m.Processes, m.Sandboxes = []host.Process{shim("v1", "s9")}, []host.Sandbox{ended}
+		}, []string{named}, []string{named}},
+		"a sandbox that has ended and is not removed": {func(m *hosttest.Machine) {
+			m.Processes, m.Sandboxes = []host.Process{shim("v1", "s1")}, []host.Sandbox{ended}
+		}, []string{"process 7 (containerd-shim-kata-v2)"}, nil},
+		"a CRI-O that does not answer": {func(m *hosttest.Machine) {
+			m.Processes, m.Silent = []host.Process{shim("v1", "s9")}, true
+		}, []string{"process 7 (containerd-shim-kata-v2)", "CRI-O, which does not answer"}, nil},
+		"a process that cannot be read": {func(m *hosttest.Machine) {
+			m.Processes = []host.Process{{PID: 7, Unread: "no answer"}}
+		}, []string{"process 7 (unknown: no answer)"}, []string{"process 7 (unknown: no answer)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t)
+			prepare(t, m, "v1")
+			put(t, m, map[string]string{host.DropIn: "x"})
+			c.change(m)
+			slot := look(t, m, cluster.State{}).Slots.All[0]
+			assert.Equal(t, c.holders, slot.Holders)
+			assert.Equal(t, c.strays, slot.Strays)
 		})
 	}
 }

@@ -15,8 +15,9 @@ import (
 // runs, and the agent's program. Payload files, configuration, and the host's programs and packages
 // are compared by the step that mounts the slot.
 
-// hold reports whether findings hold.
-func (f Facts) hold(found record.Findings) bool {
+// Holds reports whether findings hold: naming their payload again takes neither a verification nor a
+// proof before new pods get it, as far as the step that mounts it finds the same files.
+func (f Facts) Holds(found record.Findings) bool {
 	i := slices.IndexFunc(f.Store.Images, func(i Image) bool { return i.ID == found.Origin.Image })
 	return i >= 0 && found.Slot == SlotID(f.Store.Images[i].Platform, f.Host.Kernel, f.Host.Settings) &&
 		found.Boot == f.Host.BootID && found.Build == f.Host.Build &&
@@ -35,7 +36,7 @@ func (s Slots) found(id string) (record.Findings, bool) {
 func (p *planner) resumes(id string) (record.Findings, bool) {
 	slot, _ := p.facts.Slots.find(id)
 	found, kept := p.facts.Slots.found(id)
-	return found, kept && slot.Verified == nil && p.facts.hold(found)
+	return found, kept && slot.Verified == nil && p.facts.Holds(found)
 }
 
 // worthKeeping reports whether the findings about a mounted slot would hold if it were mounted
@@ -44,7 +45,7 @@ func (f Facts) worthKeeping(s Slot) bool {
 	if !s.Ready() || s.Verified.Identity == "" || s.Verified.Resumed || s.Failed.Invocation == f.Runtime.Invocation {
 		return false
 	}
-	return f.hold(record.Findings{
+	return f.Holds(record.Findings{
 		Slot: s.ID, Origin: s.Origin, Boot: f.Host.BootID, Build: f.Host.Build, Proved: record.Proved{Invocation: s.Proved},
 	})
 }
@@ -61,7 +62,7 @@ func (p *planner) verifyAgain() {
 func (p *planner) dropFindings(needed map[string]bool) {
 	for _, found := range p.facts.Slots.Findings {
 		slot, _ := p.facts.Slots.find(found.Slot)
-		if !p.facts.hold(found) || slot.Ready() && needed[slot.ID] {
+		if !p.facts.Holds(found) || slot.Ready() && needed[slot.ID] {
 			p.tidy(Step{Kind: DropFindings, Slot: found.Slot})
 		}
 	}

@@ -44,7 +44,7 @@ func (p *planner) retireGuests(needed map[string]bool) {
 		keep[served.Slot] = true
 	}
 	for _, found := range p.facts.Slots.Findings {
-		keep[found.Slot] = keep[found.Slot] || p.facts.hold(found)
+		keep[found.Slot] = keep[found.Slot] || p.facts.Holds(found)
 	}
 	for _, guest := range p.facts.Store.Guests {
 		if !keep[guest.Slot] && !needed[guest.Slot] {

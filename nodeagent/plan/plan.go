@@ -32,6 +32,9 @@ type Plan struct {
 	Notice string
 	// Wait says what the plan waits for at this moment, empty when nothing is.
 	Wait string
+	// Stray says for which process the end of an older payload waits, where no sandbox that CRI-O
+	// lists would end it. Nothing else waits for it.
+	Stray string
 	// Alone is whether the node has no controller, see [Cluster].
 	Alone bool
 }
@@ -92,6 +95,9 @@ func For(f Facts) Plan {
 	p.forgetPackages()
 	p.reboot()
 	p.leaveAlone()
+	if p.plan.Wait == "" {
+		p.plan.Stray = f.Slots.stray()
+	}
 	p.plan.Notice = strings.Join(slices.DeleteFunc([]string{f.Slots.notice(), f.crashed()}, func(s string) bool { return s == "" }), "; ")
 	return p.plan
 }

@@ -74,6 +74,36 @@ func TestRemovalWaits(t *testing.T) {
 	}
 }
 
+func TestAProcessThatAloneKeepsAnOlderPayloadIsNamed(t *testing.T) {
+	t.Parallel()
+	const shim, forgotten = "process 7 (containerd-shim-kata-v2)", "process 8 (containerd-shim-kata-v2, of no sandbox that CRI-O lists)"
+	for name, c := range map[string]struct {
+		holders, strays []string
+		want            string
+	}{
+		"a sandbox":                       {holders: []string{shim}},
+		"a forgotten shim and a sandbox":  {holders: []string{shim, forgotten}, strays: []string{forgotten}},
+		"a forgotten shim":                {[]string{forgotten}, []string{forgotten}, forgotten + " to end, which alone keeps payload  in slot " + id("a")},
+		"a CRI-O that does not answer it": {holders: []string{forgotten, "CRI-O, which does not answer"}, strays: []string{forgotten}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := installed(t, "a")
+			w.slot(id("a")).Holders, w.slot(id("a")).Strays = c.holders, c.strays
+			assert.Empty(t, plan.For(w.facts).Stray, "what serves may be used")
+			w.change("b")
+			_, last := w.settle(t)
+			assert.Equal(t, node.PhaseInstalled, last.Phase)
+			assert.Equal(t, c.want, last.Stray)
+
+			w.facts.Intent.Wanted = absent()
+			last = plan.For(w.facts)
+			assert.Contains(t, last.Wait, c.holders[0]+", which still uses payload  in slot "+id("a"))
+			assert.Empty(t, last.Stray, "it is what the removal waits for")
+		})
+	}
+}
+
 func TestARemovalThatWaitsServesAgainAfterAReboot(t *testing.T) {
 	t.Parallel()
 	for name, kernel := range map[string]string{"same kernel": kernel, "another kernel": "6.13"} {

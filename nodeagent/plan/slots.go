@@ -60,6 +60,9 @@ type Slot struct {
 	// Holders say who uses it: processes and sandboxes, for people. Empty means that it may be
 	// unmounted.
 	Holders []string
+	// Strays are those of them that end with no sandbox of CRI-O: only a person can tell what they
+	// are for, and nothing else ends them.
+	Strays []string
 }
 
 // name is how sentences name the slot's payload.
@@ -103,6 +106,16 @@ func (s Slots) Held() []Slot {
 		}
 	}
 	return held
+}
+
+// stray names a process that alone keeps a slot which is not in use otherwise.
+func (s Slots) stray() string {
+	for _, slot := range s.Held() {
+		if len(slot.Strays) == len(slot.Holders) {
+			return fmt.Sprintf("%s to end, which alone keeps payload %s in slot %s", slot.Strays[0], slot.Release, slot.ID)
+		}
+	}
+	return ""
 }
 
 // notice names a sandbox with parts of several slots.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -120,6 +121,7 @@ func ConformProcesses(t *testing.T, processes host.Processes, start func(path st
 			pids = append(pids, p.PID)
 			assert.Contains(t, p.Paths, "/slots/1/payload/shim")
 			assert.NotEmpty(t, p.Args)
+			assert.WithinDuration(t, time.Now(), p.Since, time.Hour)
 		}
 		return pids
 	}

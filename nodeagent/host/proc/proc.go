@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -108,10 +109,29 @@ func (t *Table) look(pid int, dir string, seen map[identity]int) (host.Process, 
 		return host.Process{}, nil
 	}
 	p, err := t.patiently(id, func() (host.Process, error) { return t.read(pid, dir) })
-	if err == nil && len(p.Paths) == 0 {
+	switch {
+	case err != nil:
+	case len(p.Paths) == 0:
 		seen[id] = t.unused[id] + 1
+	default:
+		p.Since = since(id.start)
 	}
 	return p, err
+}
+
+// ticks is how many of the units of a start time are a second. The kernel shows 100 to every
+// program (USER_HZ), on all architectures that the agent is built for.
+const ticks = 100
+
+// since returns when a process has started, by its ticks since the start of the kernel: see
+// proc_pid_stat(5). The time is the zero one where that is not known.
+func since(start string) time.Time {
+	count, err := strconv.ParseInt(start, 10, 64)
+	var up unix.Timespec
+	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Duration(count)*time.Second/ticks - time.Duration(up.Nano()))
 }
 
 // startField is the place of the start time in /proc/PID/stat, counted from the state, which

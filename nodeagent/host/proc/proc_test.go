@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -66,7 +67,11 @@ func TestWhoExecutesAFileOfThePayloadUsesIt(t *testing.T) {
 	root := t.TempDir()
 	shim := installed(t, root, "versions/v1/payload/shim")
 	pid, end := child(t, shim)
-	assert.Equal(t, []host.Process{{PID: pid, Args: []string{shim}, Paths: []string{"/versions/v1/payload/shim"}}}, using(t, root, "/versions"))
+	found := using(t, root, "/versions")
+	require.Len(t, found, 1)
+	assert.WithinDuration(t, time.Now(), found[0].Since, time.Minute)
+	found[0].Since = time.Time{}
+	assert.Equal(t, host.Process{PID: pid, Args: []string{shim}, Paths: []string{"/versions/v1/payload/shim"}}, found[0])
 	assert.Empty(t, using(t, root, "/versions/v"), "a directory, not a prefix")
 	assert.Empty(t, using(t, root, "/versions/v2"))
 	end()
