@@ -67,6 +67,9 @@ func printStatus(out io.Writer, sentence string, f plan.Facts) error {
 	for _, v := range f.Slots.All {
 		fmt.Fprintf(table, "slot:\t%s\tpayload %s\t%s\theld by %s\n", v.ID, v.Release, stateOf(v), orElse(strings.Join(v.Holders, ", "), "nothing"))
 	}
+	for _, found := range f.Slots.Findings {
+		fmt.Fprintf(table, "findings:\t%s\tpayload %s\t%s\n", found.Slot, found.Origin.Release, findingsLine(f, found))
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -90,6 +93,14 @@ func applied(document string) string {
 		return ""
 	}
 	return "\n# This MachineConfig brings what the host lacks. Apply it to the cluster: oc apply -f FILE\n" + document
+}
+
+// findingsLine says what going back to a payload takes.
+func findingsLine(f plan.Facts, found record.Findings) string {
+	if !f.Holds(found) {
+		return "hold no more: going back to it takes a verification and a proof"
+	}
+	return "hold: going back to it takes neither a verification nor a proof"
 }
 
 func intentLine(i *node.Intent) string {

@@ -25,6 +25,8 @@ type statusDocument struct {
 	CRIO    crioStatus   `json:"crio"`
 	Host    hostStatus   `json:"host"`
 	Slots   []slotStatus `json:"slots"`
+	// Findings are what was kept of slots that were unmounted.
+	Findings []findingsStatus `json:"findings"`
 }
 
 type intentStatus struct {
@@ -87,6 +89,15 @@ type slotStatus struct {
 	HeldBy     []string `json:"heldBy"`
 }
 
+type findingsStatus struct {
+	Slot     string `json:"slot"`
+	Payload  string `json:"payload"`
+	Platform string `json:"platform"`
+	Version  string `json:"payloadVersion"`
+	// Hold is whether going back to the payload takes neither a verification nor a proof.
+	Hold bool `json:"hold"`
+}
+
 func writeStatus(out io.Writer, sentence string, f plan.Facts) error {
 	return writeDocument(out, describe(sentence, f))
 }
@@ -102,7 +113,7 @@ func writeDocument(out io.Writer, document any) error {
 func describe(sentence string, f plan.Facts) statusDocument {
 	d := statusDocument{
 		Agent: sentence, Boot: f.Host.BootID, Current: f.Slots.Current, Proof: f.Slots.Proof,
-		DropIn: describeDropIn(f.Runtime), CRIO: describeCRIO(f.Runtime), Slots: []slotStatus{},
+		DropIn: describeDropIn(f.Runtime), CRIO: describeCRIO(f.Runtime), Slots: []slotStatus{}, Findings: []findingsStatus{},
 		Host: hostStatus{Problem: f.Unfit(), Packages: packagesLine(f), System: systemLine(f.Packages), Reboot: f.Host.RebootRequired, MachineConfig: toApply(f)},
 	}
 	if i := f.Intent.Wanted; i != nil {
@@ -112,6 +123,11 @@ func describe(sentence string, f plan.Facts) statusDocument {
 		d.Slots = append(d.Slots, slotStatus{
 			ID: s.ID, Payload: s.Payload, Platform: s.Platform, Version: s.Release, Mounted: s.Mounted, Verified: s.Verified != nil,
 			Guest: s.Guest, Configured: s.Configured, Proved: s.Proved != "", HeldBy: append([]string{}, s.Holders...),
+		})
+	}
+	for _, k := range f.Slots.Findings {
+		d.Findings = append(d.Findings, findingsStatus{
+			Slot: k.Slot, Payload: k.Origin.Payload, Platform: k.Origin.Platform, Version: k.Origin.Release, Hold: f.Holds(k),
 		})
 	}
 	return d

@@ -38,11 +38,28 @@ func updated() plan.Facts {
 	}
 }
 
+// returnable is updated after the older payload's last sandbox has ended: its slot is unmounted. Of
+// an even older one, findings of another boot were kept.
+func returnable() plan.Facts {
+	f := updated()
+	former := f.Slots.All[0]
+	former.Image, former.Platform = "i1", "sha256:"+strings.Repeat("a", 64)
+	kept := record.Findings{
+		Slot: plan.SlotID(former.Platform, "", ""), Boot: f.Host.BootID, Origin: former.Origin, Proved: record.Proved{Invocation: former.Proved},
+	}
+	other := kept
+	other.Slot, other.Boot, other.Origin.Release = "cccc", "boot-0", "0.9.0"
+	f.Store.Images = []plan.Image{{ID: former.Image, Platform: former.Platform}}
+	f.Slots.All, f.Slots.Findings = f.Slots.All[1:], []record.Findings{kept, other}
+	return f
+}
+
 func TestStatusIsOneScreen(t *testing.T) {
 	t.Parallel()
 	for file, facts := range map[string]plan.Facts{
-		"status-updated.txt": updated(),
-		"status-fresh.txt":   {Slots: plan.Slots{Current: plan.Pending, Proof: plan.Pending}, Host: plan.Host{Problem: "this is a live system"}},
+		"status-updated.txt":    updated(),
+		"status-returnable.txt": returnable(),
+		"status-fresh.txt":      {Slots: plan.Slots{Current: plan.Pending, Proof: plan.Pending}, Host: plan.Host{Problem: "this is a live system"}},
 	} {
 		var out strings.Builder
 		require.NoError(t, printStatus(&out, "active: a sentence", facts))
@@ -65,8 +82,9 @@ func TestStatusAsADocument(t *testing.T) {
 	facts := updated()
 	facts.Runtime.Conflicts = []plan.Conflict{{File: "/etc/crio/crio.conf.d/50-x.conf", Key: "runtime_path"}}
 	for file, facts := range map[string]plan.Facts{
-		"status-updated.json": facts,
-		"status-fresh.json":   {Slots: plan.Slots{Current: plan.Pending, Proof: plan.Pending}, Host: plan.Host{Problem: "this is a live system"}},
+		"status-updated.json":    facts,
+		"status-returnable.json": returnable(),
+		"status-fresh.json":      {Slots: plan.Slots{Current: plan.Pending, Proof: plan.Pending}, Host: plan.Host{Problem: "this is a live system"}},
 	} {
 		var out strings.Builder
 		require.NoError(t, writeStatus(&out, "active: a sentence", facts))
