@@ -62,7 +62,7 @@ func (a *agent) settle(b *testing.B) {
 func (a *agent) forget(*testing.B, payload) {}
 
 // bring implements installer. The time is that until the link that CRI-O follows has moved: from
-// the order in the API, and from when the controller has written the intent on the Node.
+// the order in the API, and from when the controller wrote the intent on the Node.
 func (a *agent) bring(b *testing.B, p payload) cost {
 	b.Helper()
 	before, from := a.counters(b), time.Now()
@@ -80,8 +80,9 @@ func (a *agent) bring(b *testing.B, p payload) cost {
 	return spent
 }
 
-// intended is when the API server had the first write of the controller on this Node since a
-// moment, which is that of an intent.
+// intended is when the first write of the controller to this Node since a moment reached the API
+// server, which is that of an intent. When it was stored is not taken: the agent may see an intent
+// before its writer has the answer.
 func (a *agent) intended(b *testing.B, since time.Time) time.Time {
 	b.Helper()
 	requests, err := a.cluster.Requests(func(user string) bool { return user == fixture.ControllerUser })
@@ -89,7 +90,7 @@ func (a *agent) intended(b *testing.B, since time.Time) time.Time {
 	for _, r := range requests {
 		on := r.ObjectRef
 		if r.Verb == "patch" && on != nil && on.Resource == "nodes" && on.Name == a.node.Name() && r.RequestReceivedTimestamp.After(since) {
-			return r.StageTimestamp.Time
+			return r.RequestReceivedTimestamp.Time
 		}
 	}
 	require.Fail(b, "the controller has written nothing on the Node")
