@@ -158,7 +158,7 @@ images: $(if $(BIN),,build) ## Build the images of controller and agent as OCI l
 FUZZTIME ?= 30s
 fuzz: ## Fuzz every target of the root module for a while [FUZZTIME=30s]
 	@git grep -l '^func Fuzz' -- '*_test.go' ':!test' | xargs -n 1 dirname | sort -u | while read -r dir; do \
-	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) ./$$dir || exit 1; done; done
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s ./$$dir || exit 1; done; done
 
 deps: ## Install missing Debian packages as root, else print the command
 	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \

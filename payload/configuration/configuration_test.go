@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/stretchr/testify/assert"
@@ -160,9 +161,10 @@ func FuzzRenderedNamesStayInThePayload(f *testing.F) {
 	f.Add("/opt/kata/bin/qemu-system-x86_64")
 	f.Add("/opt/kata/../../etc/shadow")
 	f.Add("/opt/kata//share/./x/../kata-containers")
+	f.Add("\xff")
 	f.Fuzz(func(t *testing.T, name string) {
 		base, err := toml.Marshal(map[string]any{"a": name})
-		if err != nil {
+		if err != nil || !utf8.ValidString(name) { // TOML is UTF-8: the library writes other bytes as characters.
 			return
 		}
 		text, err := configuration.Render(base, upstream(), mount)
