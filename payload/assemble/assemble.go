@@ -3,10 +3,12 @@
 package assemble
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -111,13 +113,13 @@ func build(ctx context.Context, in Input) (_ Payload, err error) {
 	return assemble(in, m, layers)
 }
 
-// writeLayers writes the components' layers side by side, and then, with every digest known, the
-// manifest's.
+// writeLayers writes the components' layers side by side, the largest first so that none is waited
+// for alone, and then, with every digest known, the manifest's.
 func writeLayers(ctx context.Context, in Input, tree *os.Root, m manifest.Manifest, owned [][]int) ([]*layer, error) {
 	layers := make([]*layer, len(owned), len(owned)+1)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for c := range owned {
+	for _, c := range largestFirst(m.Files, owned) {
 		group.Go(func() (err error) {
 			layers[c], err = writeComponent(groupCtx, in, tree, m.Files, owned[c], in.progress(m.Components[c].Name))
 			return err
@@ -135,6 +137,24 @@ func writeLayers(ctx context.Context, in Input, tree *os.Root, m manifest.Manife
 		return nil, err
 	}
 	return append(layers, top), nil
+}
+
+// largestFirst returns the indices of components by the size of their files.
+func largestFirst(files []manifest.File, owned [][]int) []int {
+	var order []int
+	for c := range owned {
+		order = append(order, c)
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sizeOf(files, owned[b]), sizeOf(files, owned[a])) })
+	return order
+}
+
+// sizeOf returns how many bytes some of the files have in all.
+func sizeOf(files []manifest.File, owned []int) (total int64) {
+	for _, i := range owned {
+		total += files[i].Size
+	}
+	return total
 }
 
 // progress returns what is called as the content of a component's files is read.

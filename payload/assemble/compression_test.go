@@ -3,7 +3,9 @@
 package assemble_test
 
 import (
+	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -89,4 +91,22 @@ func TestTheDigestDoesNotDependOnTheNumberOfProcessors(t *testing.T) { //nolint:
 		runtime.GOMAXPROCS(before)
 	}
 	assert.Len(t, digests, 1)
+}
+
+// What repeats at a distance shows the level: the library's search for it goes deeper at the higher
+// one. Each layer's level is its own.
+func TestSmallLayersAreCompressedMore(t *testing.T) {
+	t.Parallel()
+	tree := stage(t)
+	words := strings.Fields("guest agent kernel module shim sandbox pod node payload layer image vsock virtiofs overlay handler slot proof")
+	random := rand.New(rand.NewPCG(1, 2))
+	var text strings.Builder
+	for text.Len() < 4<<20 {
+		text.WriteString(words[random.IntN(len(words))] + " ")
+	}
+	guest := func(times int) int64 {
+		put(t, tree, "usr/share/guest/initrd", strings.Repeat(text.String()+"\n", times), 0o644)
+		return mustBuild(t, input(t, tree)).Layers[0].Size
+	}
+	assert.Less(t, float64(guest(1)), 0.99*float64(guest(5))/5)
 }

@@ -63,12 +63,13 @@ type layerWriter struct {
 	read func(bytes int)
 }
 
-func newLayerWriter(in Input) (_ *layerWriter, err error) {
+// newLayerWriter writes a layer of files that have size bytes in all.
+func newLayerWriter(in Input, size int64) (_ *layerWriter, err error) {
 	w := &layerWriter{inner: sha256.New(), outer: sha256.New(), compression: in.Compression, directories: map[string]bool{".": true}, sha1: map[string]string{}, read: func(int) {}}
 	if w.out, err = os.CreateTemp(in.WorkDir, "layer-*.tar"); err != nil {
 		return nil, err
 	}
-	if w.zip, w.annotations, err = in.Compression.writer(io.MultiWriter(w.out, w.outer)); err != nil {
+	if w.zip, w.annotations, err = in.Compression.writer(io.MultiWriter(w.out, w.outer), size); err != nil {
 		return nil, errors.Join(err, w.out.Close())
 	}
 	w.tar = tar.NewWriter(io.MultiWriter(w.zip, w.inner))
@@ -138,15 +139,13 @@ func v1Hash(h hash.Hash) v1.Hash {
 
 // writeComponent writes the layer of some of the files and fills in their digests.
 func writeComponent(ctx context.Context, in Input, tree *os.Root, files []manifest.File, owned []int, progress func(done, total int64)) (*layer, error) {
-	w, err := newLayerWriter(in)
+	var done int64
+	total := sizeOf(files, owned)
+	w, err := newLayerWriter(in, total)
 	if err != nil {
 		return nil, err
 	}
 	defer w.out.Close() //nolint:errcheck // close has reported it; here it only ends an interrupted layer.
-	var done, total int64
-	for _, i := range owned {
-		total += files[i].Size
-	}
 	w.read = func(bytes int) {
 		done += int64(bytes)
 		progress(done, total)
@@ -174,7 +173,7 @@ func writeStaged(ctx context.Context, w *layerWriter, tree *os.Root, f *manifest
 }
 
 func writeManifest(ctx context.Context, in Input, document []byte) (*layer, error) {
-	w, err := newLayerWriter(in)
+	w, err := newLayerWriter(in, int64(len(document)))
 	if err != nil {
 		return nil, err
 	}
