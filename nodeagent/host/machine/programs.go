@@ -51,12 +51,16 @@ const versionLimit = 5 * time.Second
 
 // askVersion starts a program that then only prints its version.
 func askVersion(ctx context.Context, program string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+	late := fmt.Errorf("no answer within %s", versionLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, versionLimit, late)
 	defer cancel()
 	c := exec.CommandContext(ctx, program, "--version")
 	c.Env = []string{"LC_ALL=C"}
 	c.WaitDelay = time.Second
 	printed, err := c.CombinedOutput()
+	if context.Cause(ctx) != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
 		return "", fmt.Errorf("asking %s for its version: %w", program, err)
 	}

@@ -5,7 +5,6 @@ package machine_test
 import (
 	"context"
 	"io"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/test/bed/machine"
+	"github.com/kata-node/kata-node/test/bed/machine/machinetest"
 )
 
 func TestMachineBootsRebootsAndLosesPower(t *testing.T) {
@@ -74,6 +74,11 @@ func TestAMachineRebootsItsUserspaceAlone(t *testing.T) {
 	assert.NotEqual(t, first, bootID(t, m))
 }
 
+func TestMachineConforms(t *testing.T) {
+	t.Parallel()
+	machinetest.Conforms(t, on(t, "conforms"))
+}
+
 func TestMachineMountsOverlaysFromItsRealDirectory(t *testing.T) {
 	t.Parallel()
 	m := on(t, "overlay")
@@ -115,77 +120,12 @@ func TestMachinesHaveNetworksOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	m, other := on(t, "one"), off(t, "other")
 	assert.NotEqual(t, m.Address(), other.Address())
-	asks := reachable(t, m)
+	asks := machinetest.Connects(t, m)
 	for range 2 {
 		asks(t)
 		require.NoError(t, m.Reboot(t.Context()))
 	}
-
-	_, err := m.Exec(t.Context(), "systemd-run", "--unit=answer", "systemd-socket-activate", "--accept", "--inetd", "--listen="+m.Address().String()+":7", "echo", "from the machine")
-	require.NoError(t, err)
-	answers(t, m)
-}
-
-// reachable opens a port for the machine; asks has the machine connect to it.
-func reachable(t *testing.T, m *machine.Machine) (asks func(*testing.T)) {
-	t.Helper()
-	listener, err := m.Listen(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, listener.Close()) })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Write([]byte("from the host\n")) //nolint:errcheck // The test sees what is missing.
-			_ = conn.Close()                             //nolint:errcheck // As above.
-		}
-	}()
-	host, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	return func(t *testing.T) {
-		t.Helper()
-		answer, err := m.Exec(t.Context(), "bash", "-c", "cat < /dev/tcp/"+host+"/"+port)
-		require.NoError(t, err)
-		assert.Equal(t, "from the host\n", string(answer))
-	}
-}
-
-// answers connects to a port of the machine as soon as it is open.
-func answers(t *testing.T, m *machine.Machine) {
-	t.Helper()
-	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", m.Address().String()+":7")
-		require.NoError(c, err)
-		defer conn.Close()
-		answer, err := io.ReadAll(conn)
-		require.NoError(c, err)
-		assert.Equal(c, "from the machine\n", string(answer))
-	}, time.Minute, 20*time.Millisecond)
-}
-
-func TestCommandThatIsGivenUpEndsInTheMachine(t *testing.T) {
-	t.Parallel()
-	givenUp(t, on(t, "giveup"))
-}
-
-func givenUp(t *testing.T, m *machine.Machine) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	command, err := m.Command(ctx, "sh", "-c", "echo started; exec sleep 4242")
-	require.NoError(t, err)
-	out, err := command.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, command.Start())
-	_, err = out.Read(make([]byte, 16))
-	require.NoError(t, err)
-	cancel()
-	require.Error(t, command.Wait())
-	require.Eventually(t, func() bool {
-		_, err := m.Exec(t.Context(), "pgrep", "-f", "sleep 4242")
-		return err != nil
-	}, 2*time.Minute, 20*time.Millisecond)
+	machinetest.Answers(t, m)
 }
 
 // on boots a machine that is removed with the test.
@@ -201,13 +141,7 @@ func off(t *testing.T, name string) *machine.Machine {
 	return assembled(t, name, machine.Base, machine.New)
 }
 
-// emulated is a virtual machine that is off.
-func emulated(t *testing.T, name string, layers ...string) *machine.Machine {
-	t.Helper()
-	return assembled(t, name, machine.EmulatedBase, machine.NewEmulated, layers...)
-}
-
-func assembled(t *testing.T, name string, makeBase func(context.Context, string, io.Writer, ...string) (string, error), makeMachine func(context.Context, string, string, machine.Disk) (*machine.Machine, error), layers ...string) *machine.Machine {
+func assembled(t *testing.T, name string, makeBase func(context.Context, string, io.Writer, ...string) (string, error), makeMachine func(context.Context, string, string, machine.Disk) (*machine.Machine, error)) *machine.Machine {
 	t.Helper()
 	if reasons := machine.Missing(); len(reasons) > 0 {
 		t.Skip(strings.Join(reasons, "; "))
@@ -218,7 +152,7 @@ func assembled(t *testing.T, name string, makeBase func(context.Context, string,
 	home, err := machine.Home(filepath.Join(cache, "machines"))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, machine.RemoveHome(home)) })
-	m, err := makeMachine(t.Context(), home, name, machine.Disk{Layers: append(layers, base), Real: []string{"/var/lib/real"}})
+	m, err := makeMachine(t.Context(), home, name, machine.Disk{Layers: []string{base}, Real: []string{"/var/lib/real"}})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Remove(context.WithoutCancel(t.Context()))) })
 	return m

@@ -26,6 +26,7 @@ import (
 	"github.com/kata-node/kata-node/test/bed"
 	"github.com/kata-node/kata-node/test/bed/fault"
 	"github.com/kata-node/kata-node/test/bed/fixture"
+	"github.com/kata-node/kata-node/test/bed/machine/machinetest"
 	"github.com/kata-node/kata-node/test/bed/snapshot"
 )
 
@@ -37,6 +38,8 @@ const (
 	pod  = "pod"
 	// dropIn is the agent's configuration of CRI-O.
 	dropIn = "/etc/crio/crio.conf.d/60-kata-agent.conf"
+	// kept and lost are files, one of which is flushed to the disk.
+	kept, lost = "/var/tmp/kept", "/var/tmp/lost"
 	// patience is how long any one thing may take on a machine that is busy with other things.
 	patience = 15 * time.Minute
 )
@@ -50,7 +53,9 @@ type stage struct {
 
 func TestAPayloadOutlivesAPowerCutThatFollowsItsPull(t *testing.T) { //nolint:paralleltest // It takes a processor and 2 GB.
 	s := newStage(t)
+	machinetest.Conforms(t, s.node.Machine)
 	s.assertVirtualization()
+	s.write(kept, "sync")
 	before := s.files(t.Context())
 	if *everyCut {
 		s.cutInThePull()
@@ -87,6 +92,14 @@ func TestAPayloadOutlivesAPowerCutThatFollowsItsPull(t *testing.T) { //nolint:pa
 	mounts, err := s.node.PayloadMounts(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, mounts)
+	if *everyCut {
+		s.timed("reboot", s.node.Reboot)
+	}
+	s.timed("power off", s.node.PowerOff)
+	s.assertKept(kept)
+	journal, err := s.node.Journal(t.Context(), "crio.service")
+	require.NoError(t, err)
+	assert.Contains(t, journal, "Stopped crio.service")
 }
 
 // files are those among which a removal could leave something.
@@ -157,18 +170,26 @@ func (s *stage) assertOuterHost() {
 }
 
 // assertVirtualization asks the agent for its check of a host that has KVM and QEMU, and no
-// virtiofsd: that fails for most payloads. The one of this test needs none.
+// virtiofsd: that fails for most payloads. The one of this test needs none. A host with too much to
+// do starts QEMU too slowly for it, which is a warning for as long as that lasts.
 func (s *stage) assertVirtualization() {
 	s.t.Helper()
 	s.assertOuterHost()
-	document, err := s.node.Exec(s.t.Context(), "sh", "-c", "! /usr/libexec/kata-agent/kata-node-agent check --json")
-	require.NoError(s.t, err)
-	results := s.findings(document)
+	var results map[string]string
+	s.timed("check", func(ctx context.Context) error {
+		return wait.PollUntilContextCancel(ctx, time.Second, true, func(ctx context.Context) (bool, error) {
+			document, err := s.node.Exec(ctx, "sh", "-c", "! "+agentProgram+" check --json")
+			if err != nil {
+				return false, err
+			}
+			results = s.findings(document)
+			return strings.HasPrefix(results["qemu"], "pass: "), nil
+		})
+	})
 	for _, name := range []string{"processor", "kvm", "mount namespace", "system", "crio storage", "cgroups"} {
 		assert.Contains(s.t, results[name], "pass: ", name)
 	}
 	assert.Equal(s.t, "pass: a virtual machine ran instructions", results["kvm"])
-	assert.Contains(s.t, results["qemu"], "pass: ")
 	assert.Equal(s.t, "fail: the host has no virtiofsd", results["virtiofsd"])
 }
 
@@ -187,9 +208,27 @@ func (s *stage) cutInThePull() {
 func (s *stage) cutWithoutRegistry() {
 	s.t.Helper()
 	s.awaitOnNode("a payload is mounted", "grep -q ' /run/kata-agent/slots/' /proc/mounts")
+	s.write(lost, "true")
 	require.NoError(s.t, s.node.CutPower(s.t.Context()))
 	s.node.Images.Refuse(fault.Anything, http.StatusServiceUnavailable)
 	s.timed("boot after the cut", s.node.Boot)
+	s.assertKept(kept)
+	content, _ := s.node.ReadFile(s.t.Context(), lost) //nolint:errcheck // Its name may have been written.
+	assert.Empty(s.t, content, "a power cut loses what its kernel had not written")
+}
+
+// write writes a file with its own name, and runs a command.
+func (s *stage) write(file, command string) {
+	s.t.Helper()
+	_, err := s.node.Exec(s.t.Context(), "sh", "-ec", "echo $1 >$1; $2", "sh", file, command)
+	require.NoError(s.t, err)
+}
+
+func (s *stage) assertKept(file string) {
+	s.t.Helper()
+	content, err := s.node.ReadFile(s.t.Context(), file)
+	require.NoError(s.t, err)
+	assert.Equal(s.t, file+"\n", string(content))
 }
 
 // cutWhen cuts power as soon as a command succeeds on the node, and gives it back.
