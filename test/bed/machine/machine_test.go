@@ -76,7 +76,10 @@ func TestAMachineRebootsItsUserspaceAlone(t *testing.T) {
 
 func TestMachineConforms(t *testing.T) {
 	t.Parallel()
-	machinetest.Conforms(t, on(t, "conforms"))
+	m := on(t, "conforms")
+	_, err := m.AwaitRunning(t.Context())
+	require.NoError(t, err)
+	machinetest.Conforms(t, m)
 }
 
 func TestMachineMountsOverlaysFromItsRealDirectory(t *testing.T) {
