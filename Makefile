@@ -56,9 +56,9 @@ test-cluster:
 	cd test && $(GO_TEST) -vet=off -p 2 -parallel 4 -count 1 -timeout 40m ./suites/controller $$(go list -f $(TESTED) ./bed/...)
 	# Simulations again, without the race detector: with many more seeds, and interrupted at more changes (-every 1: at all).
 	# Their heaps are small and their garbage is much: collected less often, it costs a sixth less.
-	GOGC=400 CGO_ENABLED=0 go test -count 1 -run TestEveryWorld ./nodeagent/plan -seeds 3000
-	GOGC=400 CGO_ENABLED=0 go test -count 1 -run 'TestEveryCluster|TestALeader' ./controller/decide -seeds 1500 -steps 200000
-	CGO_ENABLED=0 go test -count 1 ./nodeagent/crash -every 3
+	GOGC=400 CGO_ENABLED=0 go test -count 1 -run TestEveryWorld ./nodeagent/plan -seeds 2000
+	GOGC=400 CGO_ENABLED=0 go test -count 1 -run 'TestEveryCluster|TestALeader' ./controller/decide -seeds 600 -steps 200000
+	CGO_ENABLED=0 go test -count 1 ./nodeagent/crash -every 5
 
 # The longest packages first.
 test-nodes:

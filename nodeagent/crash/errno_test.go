@@ -32,12 +32,15 @@ type class struct {
 	file string
 }
 
-var slotName = regexp.MustCompile(`[0-9a-f]{16}`)
+var (
+	slotName  = regexp.MustCompile(`[0-9a-f]{16}`)
+	proofName = regexp.MustCompile(`proof-SLOT-[a-z0-9]+`)
+)
 
 func classOf(op seam.Op) class {
 	switch {
 	case strings.HasPrefix(string(op.Kind), "files."), strings.HasPrefix(string(op.Kind), "services."):
-		return class{op.Kind, slotName.ReplaceAllString(op.Object, "SLOT")}
+		return class{op.Kind, proofName.ReplaceAllString(slotName.ReplaceAllString(op.Object, "SLOT"), "PROOF")}
 	}
 	return class{kind: op.Kind}
 }
@@ -45,8 +48,8 @@ func classOf(op seam.Op) class {
 // unnamed are changes whose failure concerns no reader of a report.
 func unnamed() map[class]string {
 	return map[class]string{
-		{seam.Remove, host.ProofLogs}: "the next proof deletes them, and so does a removal",
-		{seam.End, ""}:                "a tidy step removes the sandbox of a proof later, and names what keeps it from that",
+		{seam.Remove, host.ProofLogs + "/PROOF"}: "a removal deletes them, too",
+		{seam.End, ""}:                           "a tidy step removes the sandbox of a proof later, and names what keeps it from that",
 	}
 }
 

@@ -29,8 +29,8 @@ type state struct {
 // passing reports whether a file says how the node came to where it is, and not where it is, or is
 // the log of a proof. Such files end with the boot or with a removal.
 func passing(name string) bool {
-	return path.Base(name) == failedProof || strings.HasPrefix(name, host.FindingsDir) ||
-		slices.Contains([]string{host.RestartedFile, host.LacksFile, host.ProofsFile, host.PendingReason, host.ProofLogs, host.LayeredFile}, name)
+	return path.Base(name) == failedProof || strings.HasPrefix(name, host.FindingsDir) || strings.HasPrefix(name, host.ProofLogs) ||
+		slices.Contains([]string{host.RestartedFile, host.LacksFile, host.ProofsFile, host.PendingReason, host.LayeredFile}, name)
 }
 
 // failedProof is what record keeps in a slot of proofs that have failed with this CRI-O.

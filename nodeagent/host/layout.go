@@ -47,8 +47,9 @@ const (
 	// ProofsFile has the proofs of which CRI-O was asked for a sandbox and has named none since.
 	ProofsFile = RunDir + "/proofs"
 
-	// ProofLogs is where CRI-O puts the logs of a proof, which have no reader. Without a name CRI-O
-	// takes a directory of its own for each proof, and never deletes it.
+	// ProofLogs has a directory for each proof, into which CRI-O puts its logs. They have no reader,
+	// but a CRI-O that starts and does not find them can never remove that sandbox. Without a name
+	// CRI-O takes a directory of its own, and never deletes it.
 	ProofLogs = RunDir + "/proof-logs"
 
 	// CRIOConfig and CRIOConfigDir are what CRI-O reads at its start, in this order.
@@ -88,5 +89,5 @@ func Target(id string) string { return path.Join(path.Base(SlotsDir), id) }
 
 // Leftovers are files of an installation that Clear deletes in addition to the store.
 func Leftovers() []string {
-	return []string{ServedFile, RestartedFile, LacksFile, ProofsFile, PendingReason, ModulesFile, RebootedFile, FindingsDir}
+	return []string{ServedFile, RestartedFile, LacksFile, ProofsFile, PendingReason, ModulesFile, RebootedFile, FindingsDir, ProofLogs}
 }

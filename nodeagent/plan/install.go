@@ -162,7 +162,7 @@ func (w *way) prove() bool {
 			further = append(further, name)
 		}
 	}
-	if left := w.facts.Runtime.proofs(); (due || len(further) > 0) && len(left) >= maxProofs {
+	if left := w.facts.Runtime.runningProofs(); (due || len(further) > 0) && len(left) >= maxProofs {
 		return w.problem(Prove, node.ReasonProvePayloadFailed, fmt.Sprintf("%d sandboxes of earlier proofs still run and CRI-O does not remove them, such as %s: "+
 			"no other one is started before that; journalctl -u crio says why their container did not start, and a reboot removes them", len(left), left[0].ID))
 	}

@@ -68,7 +68,7 @@ func (p *planner) takeAway() {
 	}
 	p.line(append(line, Step{Kind: Clear})...)
 	for _, s := range f.Runtime.Sandboxes {
-		if !s.Ready && s.Unknown == "" {
+		if !s.Ready && s.Unknown == "" && !s.Proof() {
 			p.tidy(Step{Kind: RemoveSandbox, Object: s.ID})
 		}
 	}

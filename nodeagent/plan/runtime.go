@@ -78,15 +78,24 @@ type Sandbox struct {
 	Unknown string
 }
 
-// proofs are the sandboxes of proofs that run.
+// Proof reports whether it is the sandbox of a proof.
+func (s Sandbox) Proof() bool { return slices.Contains(node.ProofHandlers(), s.Handler) }
+
+// proofs are the sandboxes of proofs, also those that run no longer: the shim of such a sandbox
+// lives, and holds its slot, until the sandbox is removed.
 func (r Runtime) proofs() []Sandbox {
-	var running []Sandbox
+	var left []Sandbox
 	for _, s := range r.Sandboxes {
-		if s.Ready && slices.Contains(node.ProofHandlers(), s.Handler) {
-			running = append(running, s)
+		if s.Proof() {
+			left = append(left, s)
 		}
 	}
-	return running
+	return left
+}
+
+// runningProofs are those of which each is a VM with its memory.
+func (r Runtime) runningProofs() []Sandbox {
+	return slices.DeleteFunc(r.proofs(), func(s Sandbox) bool { return !s.Ready })
 }
 
 // DropIn is our file in CRI-O's configuration.

@@ -108,7 +108,6 @@ func (r Runner) proof(ctx context.Context, s plan.Step) (outcome, error) {
 	if err := r.asks(name); err != nil {
 		return outcome{}, err
 	}
-	defer r.Host.Files.Remove(host.ProofLogs) //nolint:errcheck // the next proof tries again, and so does the removal
 	strained, failure := r.run(ctx, s, name)
 	if _, unknown := errors.AsType[*host.UnknownHandler](failure); unknown {
 		return outcome{}, r.lacks(s, unit.Invocation)
@@ -130,10 +129,12 @@ func (r Runner) run(ctx context.Context, s plan.Step, name string) (strained boo
 	defer cancel()
 	id, err := r.Host.Sandboxes.Prove(limited, node.ProofOf(proven(s)), name)
 	_, unknown := errors.AsType[*host.UnknownHandler](err)
-	if id != "" {
-		// A sandbox that CRI-O cannot remove now is removed by a later tidy step, or by the
-		// kubelet.
-		_ = r.Host.Sandboxes.Remove(ctx, id) //nolint:errcheck // see above
+	switch {
+	case id != "" && r.Host.Sandboxes.Remove(ctx, id) != nil, id == "" && limited.Err() != nil:
+		// What CRI-O cannot remove now, or may still start, a later tidy step removes, or the
+		// kubelet. CRI-O needs its logs until then.
+	default:
+		r.dropLogs(name)
 	}
 	if id != "" || unknown {
 		_ = r.answered(name) //nolint:errcheck // a later tidy step finds nothing of it

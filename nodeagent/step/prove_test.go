@@ -28,7 +28,7 @@ func TestAProofThatFailsLeavesCurrentAlone(t *testing.T) {
 	b.want(t, installing(broken))
 	s, f := b.until(t, plan.Prove)
 	require.ErrorContains(t, b.runner().Run(t.Context(), s, f), `proving payload "`+broken.Reference()+`": the shim exited: exit status 1`)
-	assert.NoDirExists(t, filepath.Join(b.Root, host.ProofLogs))
+	assertNoLogs(t, b)
 	after := b.look(t)
 	assert.Equal(t, serving, after.Slots.Current)
 	assert.Equal(t, []plan.Kind{plan.PointProof, plan.Control, plan.PointProof, plan.Prove}, kindsOf(plan.For(after).Lines[0])[:4])
@@ -60,7 +60,33 @@ func TestAProofDependsOnNoEarlierOne(t *testing.T) {
 	require.NoError(t, b.runner().Run(t.Context(), s, b.look(t)))
 	_, last := b.settleSteps(t)
 	assert.Equal(t, node.PhaseInstalled, last.Phase, "although CRI-O removes neither")
-	assert.Equal(t, []plan.Step{{Kind: plan.RemoveSandbox, Object: "running"}}, last.Tidy, "what runs is tried again, with nothing waiting for it")
+	assert.Equal(t, []plan.Step{{Kind: plan.RemoveSandbox, Object: "finished"}, {Kind: plan.RemoveSandbox, Object: "running"}}, last.Tidy, "they are tried again, with nothing waiting for it")
+}
+
+// A CRI-O that starts and does not find the logs of a sandbox could never remove it.
+func TestTheLogsOfAProofStayUntilItsSandboxIsRemoved(t *testing.T) {
+	t.Parallel()
+	b, s, f := stopped(t, plan.Prove)
+	b.Handlers = []string{node.Handler, node.ProofHandler}
+	r := b.runner()
+	r.Host.Sandboxes = sticky{r.Host.Sandboxes}
+	require.NoError(t, r.Run(t.Context(), s, f))
+	require.Len(t, b.Sandboxes, 1)
+	assert.DirExists(t, filepath.Join(b.Root, host.ProofLogs, b.Sandboxes[0].Name))
+	b.Sandboxes[0].Ready = false
+	after := b.look(t)
+	tidy := plan.For(after).Tidy
+	require.Equal(t, []plan.Step{{Kind: plan.RemoveSandbox, Object: b.Sandboxes[0].ID}}, tidy)
+	require.NoError(t, b.runner().Run(t.Context(), tidy[0], after))
+	assert.Empty(t, b.Sandboxes)
+	assertNoLogs(t, b)
+}
+
+func assertNoLogs(t *testing.T, b *bench) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(b.Root, host.ProofLogs, "*"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
 }
 
 func TestProofsThatCannotBeRemovedDoNotPileUp(t *testing.T) {

@@ -5,7 +5,9 @@ package step
 import (
 	"context"
 	"fmt"
+	"path"
 
+	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/plan"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
@@ -26,17 +28,31 @@ func (r Runner) answered(name string) error {
 }
 
 // end ends a sandbox that no pod needs.
-func (r Runner) end(ctx context.Context, s plan.Step) error {
+func (r Runner) end(ctx context.Context, s plan.Step, sandboxes []plan.Sandbox) error {
 	if s.Kind == plan.Reclaim {
 		return r.reclaim(ctx, s.Object)
 	}
-	return r.Host.Sandboxes.Remove(ctx, s.Object)
+	if err := r.Host.Sandboxes.Remove(ctx, s.Object); err != nil {
+		return err
+	}
+	for _, of := range sandboxes {
+		if of.ID == s.Object && of.Proof() {
+			r.dropLogs(path.Base(of.Name)) // After its namespace.
+		}
+	}
+	return nil
+}
+
+// dropLogs deletes the logs of a proof whose sandbox is not there any more.
+func (r Runner) dropLogs(proof string) {
+	_ = r.Host.Files.Remove(host.ProofLogs + "/" + proof) //nolint:errcheck // the removal deletes them, too
 }
 
 // reclaim ends what an interrupted proof has left with the runtime.
 func (r Runner) reclaim(ctx context.Context, name string) error {
 	failure := r.Host.Sandboxes.Reclaim(ctx, name)
 	if failure == nil {
+		r.dropLogs(name)
 		return r.answered(name)
 	}
 	if ctx.Err() != nil {

@@ -83,7 +83,7 @@ func (r Runner) Run(ctx context.Context, s plan.Step, f plan.Facts) error {
 	case plan.DeleteImage:
 		return r.Host.Images.Delete(ctx, s.Object)
 	case plan.RemoveSandbox, plan.Reclaim:
-		return r.end(ctx, s)
+		return r.end(ctx, s, f.Runtime.Sandboxes)
 	case plan.Clear:
 		return r.clear(ctx)
 	case plan.Cordon, plan.Drain, plan.RebootNode, plan.Uncordon, plan.ForgetReboot:
@@ -154,7 +154,7 @@ func (r Runner) clear(ctx context.Context) error {
 	if err := r.Host.Images.Destroy(ctx); err != nil {
 		return err
 	}
-	for _, file := range append(host.Leftovers(), host.ProofLogs) {
+	for _, file := range host.Leftovers() {
 		if err := r.remove(file); err != nil {
 			return fmt.Errorf("removing %s: %w", file, err)
 		}

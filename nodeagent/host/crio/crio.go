@@ -149,7 +149,7 @@ func proof(name, parent string) *cri.PodSandboxConfig {
 	return &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Name: name, Namespace: Namespace, Uid: name},
 		Hostname:     name,
-		LogDirectory: host.ProofLogs,
+		LogDirectory: host.ProofLogs + "/" + name,
 		Labels:       map[string]string{"app.kubernetes.io/managed-by": "kata-agent", "app.kubernetes.io/component": "proof"},
 		Annotations:  map[string]string{},
 		Linux: &cri.LinuxPodSandboxConfig{CgroupParent: parent, SecurityContext: &cri.LinuxSandboxSecurityContext{

@@ -119,7 +119,7 @@ func TestTheProofIsASandboxOnTheHostsNetwork(t *testing.T) {
 	assert.Equal(t, "proof-v1", config.GetMetadata().GetName())
 	assert.Equal(t, crio.Namespace, config.GetMetadata().GetNamespace())
 	assert.NotEmpty(t, config.GetMetadata().GetUid())
-	assert.Equal(t, host.ProofLogs, config.GetLogDirectory(), "of a directory of its own CRI-O never lets go")
+	assert.Equal(t, host.ProofLogs+"/proof-v1", config.GetLogDirectory(), "of a directory of its own CRI-O never lets go")
 }
 
 func TestAHandlerThatTheRuntimeWasStartedWithoutIsTold(t *testing.T) {

@@ -118,7 +118,7 @@ func (r runtime) Prove(ctx context.Context, handler, name string) (id string, er
 	if slices.ContainsFunc(slices.Concat(r.m.Sandboxes, r.m.Unlisted), func(s host.Sandbox) bool { return s.Name == name }) {
 		return "", fmt.Errorf("name %s is reserved", name)
 	}
-	if err := os.MkdirAll(r.m.path(host.ProofLogs), 0o700); err != nil {
+	if err := os.MkdirAll(r.m.path(host.ProofLogs+"/"+name), 0o700); err != nil {
 		return "", err
 	}
 	shim, err := os.ReadFile(r.m.path(host.ProofLink + "/" + handler + "/" + host.Shim))

@@ -32,7 +32,7 @@ type shared struct {
 var common shared
 
 // atOnce is how many tests run at least at the same time: they mostly wait for their nodes.
-const atOnce = 4
+const atOnce = 6
 
 func TestMain(m *testing.M) {
 	flag.Parse()
