@@ -117,7 +117,7 @@ func (r Runner) proof(ctx context.Context, s plan.Step) (outcome, error) {
 	}
 	came := outcome{invocation: unit.Invocation, failure: failure, strained: strained}
 	if failure != nil {
-		return came, nil
+		return came, nil //nolint:nilerr // it could be tried, and its failure is what came of it
 	}
 	return came, r.judge(ctx, s, record.Proved{Invocation: unit.Invocation, Rendered: rendered})
 }
