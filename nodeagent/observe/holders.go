@@ -94,7 +94,7 @@ func belongs(p host.Process, sandbox string) bool {
 }
 
 // name is how sentences name a process. Of a stray it says since when it has run: nothing else
-// tells how long it has been one.
+// says how long it has been one.
 func name(p host.Process, runtime plan.Runtime) string {
 	about := path.Base(p.Args[0])
 	if stray(p, runtime) {
@@ -106,7 +106,7 @@ func name(p host.Process, runtime plan.Runtime) string {
 	return fmt.Sprintf("process %d (%s)", p.PID, about)
 }
 
-// stray reports whether a process belongs to no sandbox of our handlers, as far as CRI-O tells.
+// stray reports whether a process belongs to no sandbox of our handlers, as far as CRI-O lists them.
 func stray(p host.Process, runtime plan.Runtime) bool {
 	return runtime.Answers && !slices.ContainsFunc(runtime.Sandboxes, func(s plan.Sandbox) bool {
 		return slices.ContainsFunc(p.Args, func(argument string) bool { return strings.Contains(argument, s.ID) })

@@ -60,7 +60,7 @@ type Slot struct {
 	// Holders say who uses it: processes and sandboxes, for people. Empty means that it may be
 	// unmounted.
 	Holders []string
-	// Strays are those of them that end with no sandbox of CRI-O: only a person can tell what they
+	// Strays are those of them that end with no sandbox of CRI-O: only a person knows what they
 	// are for, and nothing else ends them.
 	Strays []string
 }

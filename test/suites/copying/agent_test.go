@@ -102,15 +102,15 @@ func (a *agent) story(b *testing.B, since time.Time) string {
 	b.Helper()
 	out, err := a.node.Exec(b.Context(), "journalctl", "--quiet", "--no-pager", "--output=short-unix", "--unit="+agentUnit, fmt.Sprintf("--since=@%d", since.Unix()))
 	require.NoError(b, err)
-	var told strings.Builder
+	var logged strings.Builder
 	for line := range strings.Lines(string(out)) {
 		stamp, rest, _ := strings.Cut(line, " ")
 		at, err := strconv.ParseFloat(stamp, 64)
 		if after := at - float64(since.UnixMicro())/1e6; err == nil && after >= 0 {
-			fmt.Fprintf(&told, "%.4f %s", after, rest)
+			fmt.Fprintf(&logged, "%.4f %s", after, rest)
 		}
 	}
-	return told.String()
+	return logged.String()
 }
 
 // await waits until the payload serves.

@@ -47,7 +47,7 @@ type cost struct {
 	took, own     time.Duration
 	wire, written float64 // bytes
 	restarted     bool    // CRI-O
-	// story is what the agent logged in own, for where the time goes.
+	// story is what the agent logged in own: what takes how long.
 	story string
 }
 
