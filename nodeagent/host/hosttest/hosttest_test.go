@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -42,7 +43,7 @@ func TestTheProcessesConform(t *testing.T) {
 	m := machine(t)
 	hosttest.ConformProcesses(t, m.Host().Processes, func(path string) (int, func()) {
 		require.NoError(t, m.Files.Write(path, nil, 0o755))
-		m.Processes = append(m.Processes, host.Process{PID: 7, Args: []string{path}, Paths: []string{path}, Name: "shim"})
+		m.Processes = append(m.Processes, host.Process{PID: 7, Args: []string{path}, Paths: []string{path}, Name: "shim", Since: time.Now()})
 		return 7, func() { m.Processes = slices.Delete(m.Processes, 0, 1) }
 	})
 }
