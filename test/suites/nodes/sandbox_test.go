@@ -132,18 +132,3 @@ func (s *subject) finishedSandboxes() (count int) {
 	})
 	return count
 }
-
-// removeFinished removes them. The kubelet does the same about once a minute, and the shim of each
-// holds its payload until then.
-func (s *subject) removeFinished() {
-	s.t.Helper()
-	s.crio(func(ctx context.Context, client cri.RuntimeService) error {
-		all, err := client.ListPodSandbox(ctx, nil)
-		for _, sandbox := range all {
-			if err == nil && sandbox.GetState() == runtimeapi.PodSandboxState_SANDBOX_NOTREADY {
-				err = client.RemovePodSandbox(ctx, sandbox.GetId())
-			}
-		}
-		return err
-	})
-}
