@@ -136,8 +136,9 @@ func unreadable(events record.EventRecorder, log logrus.FieldLogger, u *apply.Un
 	events.Event(&v1.KataConfig{ObjectMeta: u.ObjectMeta}, corev1.EventTypeWarning, EventUnreadable, problem)
 }
 
-// fewEvents is how many events the correlator of client-go keeps in each of its three caches, to count
-// those that repeat. Its default of 4096 takes 7 MiB in a large rollout, in which none repeats.
+// fewEvents is how many events the correlator of client-go keeps in each of its three caches, to
+// count those that repeat. Its default of 4096 takes 7 MiB in a large rollout, in which none
+// repeats.
 const fewEvents = 256
 
 // recorder sends events until the context ends. It drops those that come while a thousand wait.

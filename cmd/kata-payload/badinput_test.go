@@ -26,8 +26,8 @@ import (
 type bad struct {
 	args []string
 	want string
-	// temporary is where the program keeps temporary files, and place where the image is to be; each is
-	// a directory without anything else in it.
+	// temporary is where the program keeps temporary files, and place where the image is to be;
+	// each is a directory without anything else in it.
 	temporary, place string
 }
 

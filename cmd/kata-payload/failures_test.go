@@ -52,16 +52,9 @@ func archived(t *testing.T, h *tar.Header, keep int) string {
 // refusing is a registry that can be read and not written.
 func refusing(t *testing.T) string {
 	t.Helper()
-	store := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet || r.Method == http.MethodHead {
-			store.ServeHTTP(w, r)
-			return
-		}
+	return registryThat(t, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, `{"errors":[{"code":"DENIED","message":"read only"}]}`, http.StatusForbidden)
-	}))
-	t.Cleanup(server.Close)
-	return "docker://" + strings.TrimPrefix(server.URL, "http://") + "/kata/payload:v1"
+	})
 }
 
 // What is bad about sources, trees and targets is in badinput_test.go.

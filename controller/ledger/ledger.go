@@ -28,7 +28,8 @@ type Kind string
 const (
 	RestartCRIO Kind = "RestartCRIO"
 	Reboot      Kind = "Reboot"
-	// Withdrawn is a grant of a restart that was taken back, and that the node may have read just before.
+	// Withdrawn is a grant of a restart that was taken back, and that the node may have read just
+	// before.
 	Withdrawn Kind = "Withdrawn"
 )
 

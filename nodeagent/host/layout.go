@@ -47,9 +47,9 @@ const (
 	// ProofsFile has the proofs of which CRI-O was asked for a sandbox and has named none since.
 	ProofsFile = RunDir + "/proofs"
 
-	// ProofLogs has a directory for each proof, into which CRI-O puts its logs. They have no reader,
-	// but a CRI-O that starts and does not find them can never remove that sandbox. Without a name
-	// CRI-O takes a directory of its own, and never deletes it.
+	// ProofLogs has a directory for each proof, into which CRI-O puts its logs. They have no
+	// reader, but a CRI-O that starts and does not find them can never remove that sandbox. Without
+	// a name CRI-O takes a directory of its own, and never deletes it.
 	ProofLogs = RunDir + "/proof-logs"
 
 	// CRIOConfig and CRIOConfigDir are what CRI-O reads at its start, in this order.

@@ -15,8 +15,8 @@ import (
 
 // holders finds who uses each slot, and which sandboxes use several. A running sandbox that no
 // process ties to a slot holds all of them, and so do a CRI-O that does not answer and a process
-// that cannot be read. Strays are processes that end with no sandbox of CRI-O: a shim that CRI-O has
-// forgotten, or a program of a person.
+// that cannot be read. Strays are processes that end with no sandbox of CRI-O: a shim that CRI-O
+// has forgotten, or a program of a person.
 func (o Observer) holders(s *plan.Slots, runtime plan.Runtime) error {
 	processes, err := o.processes()
 	if err != nil {
@@ -106,7 +106,8 @@ func name(p host.Process, runtime plan.Runtime) string {
 	return fmt.Sprintf("process %d (%s)", p.PID, about)
 }
 
-// stray reports whether a process belongs to no sandbox of our handlers, as far as CRI-O lists them.
+// stray reports whether a process belongs to no sandbox of our handlers, as far as CRI-O lists
+// them.
 func stray(p host.Process, runtime plan.Runtime) bool {
 	return runtime.Answers && !slices.ContainsFunc(runtime.Sandboxes, func(s plan.Sandbox) bool {
 		return slices.ContainsFunc(p.Args, func(argument string) bool { return strings.Contains(argument, s.ID) })

@@ -93,7 +93,7 @@ func (q question) conflict(next host.Deployment) Decision {
 	for _, p := range q.Packages {
 		for _, nevra := range next.Local {
 			if nameOf(nevra) == p.Name && nevra != p.NEVRA && !q.facts.recorded(nevra) {
-				return refuse(node.ReasonLayeringRefused, fmt.Sprintf("packages are not layered here: somebody else has layered %s, and the payload has %s; uninstall that one", nevra, p.NEVRA))
+				return refuse(node.ReasonLayeringRefused, fmt.Sprintf("packages are not layered here: another owner has layered %s, and the payload has %s; uninstall that one", nevra, p.NEVRA))
 			}
 		}
 	}

@@ -33,7 +33,7 @@ func TestWhereLayeringIsRefusedTheReasonIsSaid(t *testing.T) {
 		"a live system":        {facts: packages.Facts{System: system()}, says: "names no booted deployment"},
 		"rpm-ostree is silent": {facts: packages.Facts{Problem: "no daemon"}, says: "rpm-ostree does not answer: no daemon"},
 		"another hand's package": {
-			facts: packages.Facts{System: system(running(having(two())))}, says: "somebody else has layered qemu-kvm-core-17:10.0.0-1.el9.x86_64",
+			facts: packages.Facts{System: system(running(having(two())))}, says: "another owner has layered qemu-kvm-core-17:10.0.0-1.el9.x86_64",
 		},
 	} {
 		r.mode, r.want, r.verdict, r.reason = node.HostPackagesLayered, node.HostPackagesLayered, packages.Refuse, node.ReasonLayeringRefused

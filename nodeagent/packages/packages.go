@@ -75,8 +75,8 @@ type Decision struct {
 	// Reason is one of api/node where something is refused. Sentence says what is waited for, or
 	// what stands in the way and what mends it.
 	Reason, Sentence string
-	// Apply is the YAML document that an administrator of the cluster has to apply, empty where none
-	// is needed.
+	// Apply is the YAML document that an administrator of the cluster has to apply, empty where
+	// none is needed.
 	Apply string
 	// Reboot is whether a reboot is what is waited for.
 	Reboot bool

@@ -15,8 +15,8 @@ import (
 // runs, and the agent's program. Payload files, configuration, and the host's programs and packages
 // are compared by the step that mounts the slot.
 
-// Holds reports whether findings hold: naming their payload again takes neither a verification nor a
-// proof before new pods get it, as far as the step that mounts it finds the same files.
+// Holds reports whether findings hold: naming their payload again takes neither a verification nor
+// a proof before new pods get it, as far as the step that mounts it finds the same files.
 func (f Facts) Holds(found record.Findings) bool {
 	i := slices.IndexFunc(f.Store.Images, func(i Image) bool { return i.ID == found.Origin.Image })
 	return i >= 0 && found.Slot == SlotID(f.Store.Images[i].Platform, f.Host.Kernel, f.Host.Settings) &&

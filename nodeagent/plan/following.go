@@ -8,8 +8,8 @@ import "slices"
 // observation, and the facts as they are then. It is empty where the host has to be observed first.
 //
 // What may precede changes one record or one link, so that the facts are certain. What may follow
-// changes nothing that others on the host would notice, but for new pods, which get the payload that
-// the same observation found ready. All that takes away, restarts or evicts is decided by an
+// changes nothing that others on the host would notice, but for new pods, which get the payload
+// that the same observation found ready. All that takes away, restarts or evicts is decided by an
 // observation of its own.
 func Following(f Facts, done Step) (after Facts, line []Step) {
 	after, certain := certainly(f, done)

@@ -67,8 +67,8 @@ func (p *planner) payloadsToKeep() []string {
 	return keep
 }
 
-// endProofs removes what an interrupted proof has left, or one whose sandbox CRI-O did not remove. A
-// proof does not wait for it.
+// endProofs removes what an interrupted proof has left, or one whose sandbox CRI-O did not remove.
+// A proof does not wait for it.
 func (p *planner) endProofs() {
 	for _, s := range p.facts.Runtime.proofs() {
 		p.tidy(Step{Kind: RemoveSandbox, Object: s.ID})

@@ -2,11 +2,11 @@
 
 // Command rpm-ostree stands in for the real program on test nodes, which are no ostree systems. It
 // has that one's command line, documents, exit codes and error texts (rpm-ostree 2026.2) as far as
-// an agent meets them, and its traps: one transaction at a time, which the same call joins and which
-// a program that holds the system keeps from beginning; a staged deployment that a lock keeps from
-// booting and that any further change unlocks; transactions that continue without their client; and
-// changes to /usr only by a boot or by a live application, which refuses to replace, and accepts no
-// other target once it was interrupted.
+// an agent meets them, and its traps: one transaction at a time, which the same call joins and
+// which a program that holds the system keeps from beginning; a staged deployment that a lock keeps
+// from booting and that any further change unlocks; transactions that continue without their
+// client; and changes to /usr only by a boot or by a live application, which refuses to replace,
+// and accepts no other target once it was interrupted.
 //
 // The system is that of the directory that has the program as usr/bin/rpm-ostree, so that tests can
 // have one without a node.

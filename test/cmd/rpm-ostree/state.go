@@ -62,8 +62,8 @@ type deployment struct {
 	Locked  bool   `json:"locked"`
 	// Unlocked is empty, or "hotfix" and the like where a person has made /usr writable.
 	Unlocked string `json:"unlocked"`
-	// Live is the checksum that was applied to the running system, Interrupted the one that was about
-	// to be.
+	// Live is the checksum that was applied to the running system, Interrupted the one that was
+	// about to be.
 	Live        string `json:"live"`
 	Interrupted string `json:"interrupted"`
 	// Has are the full names of packages of the base.
@@ -150,7 +150,8 @@ func (s *state) stage(d deployment) {
 	s.Deployments = append([]deployment{d}, s.Deployments...)
 }
 
-// boot finalizes what is staged, unless it is locked or cannot be, and makes /usr that of what boots.
+// boot finalizes what is staged, unless it is locked or cannot be, and makes /usr that of what
+// boots.
 func (y system) boot() error {
 	s, err := y.load()
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// forgetSandboxes starts CRI-O without the records of its sandboxes, as after its storage was wiped.
-// Their processes run on.
+// forgetSandboxes starts CRI-O without the records of its sandboxes, as after its storage was
+// wiped. Their processes run on.
 func (s *subject) forgetSandboxes() {
 	s.t.Helper()
 	s.run("systemctl", "stop", crioUnit)

@@ -91,8 +91,8 @@ func (s *subject) awaitNoFile(path string) {
 	})
 }
 
-// layerUnderAKill installs a payload whose packages have to be layered. The agent dies in the middle
-// of the transaction, which continues without it.
+// layerUnderAKill installs a payload whose packages have to be layered. The agent dies in the
+// middle of the transaction, which continues without it.
 func (s *subject) layerUnderAKill(image string) {
 	s.t.Helper()
 	s.run("touch", hold)
