@@ -274,7 +274,8 @@ type Sandboxes interface {
 }
 
 // Strained is the error of a proof that lacked what the host may have a moment later: memory, room,
-// file descriptors, time. By itself it says nothing of the payload.
+// file descriptors, time, or a sandbox that the kubelet does not stop. By itself it says nothing of
+// the payload.
 type Strained struct{ Err error }
 
 func (e *Strained) Error() string { return e.Err.Error() }

@@ -44,12 +44,12 @@ const (
 func (c *Client) contain(ctx context.Context, id string, sandbox *cri.PodSandboxConfig) error {
 	config, err := c.container(ctx, id, sandbox)
 	if err != nil {
-		return said("asking for the image of the sandbox", err)
+		return c.early(ctx, id, said("asking for the image of the sandbox", err))
 	}
 	created, release, err := c.create(ctx, &cri.CreateContainerRequest{PodSandboxId: id, Config: config, SandboxConfig: sandbox})
 	defer release()
 	if err != nil {
-		return said("creating it", err)
+		return c.early(ctx, id, said("creating it", err))
 	}
 	err = c.run(ctx, created)
 	release()
@@ -61,6 +61,16 @@ func (c *Client) contain(ctx context.Context, id string, sandbox *cri.PodSandbox
 	// created, and by then the guest has the container's files and its program.
 	if c.ended(ctx, id) {
 		return nil
+	}
+	return err
+}
+
+// early is the error of a container that was not created. The kubelet may have stopped its sandbox
+// in the moment between the two, which says nothing of the payload. A sandbox that ended by itself
+// looks the same.
+func (c *Client) early(ctx context.Context, id string, err error) error {
+	if c.stopped(ctx, id) {
+		return &host.Strained{Err: err}
 	}
 	return err
 }
@@ -180,6 +190,12 @@ func said(call string, err error) error {
 	return words
 }
 
+// stopped reports whether a sandbox is stopped or removed.
+func (c *Client) stopped(ctx context.Context, id string) bool {
+	answer, err := c.cri.PodSandboxStatus(ctx, &cri.PodSandboxStatusRequest{PodSandboxId: id})
+	return gone(err) || err == nil && answer.GetStatus().GetState() != cri.PodSandboxState_SANDBOX_READY
+}
+
 // ended reports whether a sandbox was stopped. The kubelet stops its containers first, so the
 // sandbox may follow a moment later.
 func (c *Client) ended(ctx context.Context, id string) bool {
@@ -188,8 +204,7 @@ func (c *Client) ended(ctx context.Context, id string) bool {
 	again := time.NewTicker(pollInterval)
 	defer again.Stop()
 	for {
-		answer, err := c.cri.PodSandboxStatus(ctx, &cri.PodSandboxStatusRequest{PodSandboxId: id})
-		if gone(err) || err == nil && answer.GetStatus().GetState() != cri.PodSandboxState_SANDBOX_READY {
+		if c.stopped(ctx, id) {
 			return true
 		}
 		select {

@@ -100,6 +100,18 @@ func TestAKubeletMayStopAProofOnceItsContainerIsCreated(t *testing.T) {
 	}
 }
 
+// What the kubelet does in between says nothing of the payload.
+func TestAKubeletThatStopsAProofBeforeItsContainerIsCreatedLetsItBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	id, err := dial(t, &fake{early: true}).Prove(t.Context(), "kata-oc-proof", "p")
+	require.ErrorAs(t, err, new(*host.Strained))
+	require.ErrorContains(t, err, "creating it: CreateContainer failed as the sandbox was stopped: proof")
+	assert.Equal(t, "proof", id, "it is there to be removed")
+	_, err = dial(t, &fake{refuse: map[string]error{"create": status.Error(codes.Unknown, "no such layer")}}).Prove(t.Context(), "kata-oc-proof", "p")
+	require.Error(t, err)
+	require.NotErrorAs(t, err, new(*host.Strained), "its sandbox is still there")
+}
+
 func TestACRIOThatHangsEndsTheProof(t *testing.T) {
 	t.Parallel()
 	f := &fake{createHangs: true}

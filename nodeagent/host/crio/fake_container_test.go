@@ -28,6 +28,10 @@ func (f *fake) CreateContainer(ctx context.Context, r *cri.CreateContainerReques
 	case <-f.repeated:
 	case <-ctx.Done():
 	}
+	if f.early {
+		delete(f.handlers, r.GetPodSandboxId())
+		return nil, status.Errorf(codes.Unknown, "CreateContainer failed as the sandbox was stopped: %s", r.GetPodSandboxId())
+	}
 	return &cri.CreateContainerResponse{ContainerId: "container"}, f.note("create", r.GetPodSandboxId())
 }
 

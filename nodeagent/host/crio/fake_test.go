@@ -46,6 +46,7 @@ type fake struct {
 	repeated    chan struct{} // closed when a second request for the container is there
 	givenUp     chan struct{} // closed when that one is given up
 	kubelet     bool          // removes the sandbox as soon as its container is started
+	early       bool          // the kubelet does so before its container is created
 
 	slowStops int             // stops that reach their deadline
 	deadlines []time.Duration // left to each stop
