@@ -58,6 +58,8 @@ test-cluster:
 	# Their heaps are small and their garbage is much: collected less often, it costs a sixth less.
 	GOGC=400 CGO_ENABLED=0 go test -count 1 -run TestEveryWorld ./nodeagent/plan -seeds 2000
 	GOGC=400 CGO_ENABLED=0 go test -count 1 -run 'TestEveryCluster|TestALeader' ./controller/decide -seeds 600 -steps 200000
+	# The same with the real agent on each node.
+	cd test && GOGC=400 CGO_ENABLED=0 go test -vet=off -count 1 -run TestEveryLife ./suites/handshake -seeds 270 -steps 200000
 	CGO_ENABLED=0 go test -count 1 ./nodeagent/crash -every 5
 
 # The longest packages first.

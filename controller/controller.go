@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -69,6 +70,9 @@ func Run(ctx context.Context, config *rest.Config, settings Settings, metrics *M
 		return fmt.Errorf("starting the controller: %w", err)
 	}
 	settings.Health.Synced()
+	var sending sync.WaitGroup
+	sending.Go(func() { c.writer.Events.Run(ctx) })
+	defer sending.Wait()
 	metrics.Leads(true)
 	defer metrics.Leads(false)
 	context.AfterFunc(ctx, c.queue.ShutDown)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kata-node/kata-node/controller/apply"
 	"github.com/kata-node/kata-node/controller/decide"
 	"github.com/kata-node/kata-node/internal/collectors"
 )
@@ -22,6 +23,9 @@ type Metrics struct {
 	incomplete prometheus.Counter
 	duration   prometheus.Histogram
 	writes     *prometheus.CounterVec
+	// events counts them by their result, and waiting has those that have none yet.
+	events  *prometheus.CounterVec
+	waiting prometheus.Gauge
 }
 
 // What became of a write to a Node.
@@ -57,12 +61,23 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Name: "kata_controller_node_writes_total",
 			Help: "Writes to Nodes by result: success, conflict or error.",
 		}, []string{"result"}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kata_controller_events_total",
+			Help: "Events of Nodes and KataConfigs by result: success, error or dropped.",
+		}, []string{"result"}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kata_controller_waiting_events",
+			Help: "Events that wait to be sent.",
+		}),
 	}
 	for _, result := range []string{resultSuccess, resultConflict, resultError} {
 		m.writes.WithLabelValues(result)
 	}
+	for _, result := range []apply.EventResult{apply.SentEvent, apply.RefusedEvent, apply.DroppedEvent} {
+		m.events.WithLabelValues(string(result))
+	}
 	m.pass.Replace(snapshotOf(decide.Decision{})...)
-	for _, c := range []prometheus.Collector{&m.pass, m.leader, m.passes, m.incomplete, m.duration, m.writes} {
+	for _, c := range []prometheus.Collector{&m.pass, m.leader, m.passes, m.incomplete, m.duration, m.writes, m.events, m.waiting} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}
@@ -105,3 +120,11 @@ func (m *Metrics) Wrote(err error) {
 	}
 	m.writes.WithLabelValues(result).Inc()
 }
+
+// EventEnded implements apply.EventMetrics.
+func (m *Metrics) EventEnded(result apply.EventResult) {
+	m.events.WithLabelValues(string(result)).Inc()
+}
+
+// EventsWait implements apply.EventMetrics.
+func (m *Metrics) EventsWait(count int) { m.waiting.Set(float64(count)) }

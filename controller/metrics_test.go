@@ -18,6 +18,7 @@ import (
 
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller"
+	"github.com/kata-node/kata-node/controller/apply"
 	"github.com/kata-node/kata-node/controller/decide"
 )
 
@@ -68,7 +69,9 @@ func TestWritesAreCountedByTheirResult(t *testing.T) {
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
 			for _, label := range m.GetLabel() {
-				counts[label.GetValue()] = m.GetCounter().GetValue()
+				if family.GetName() == "kata_controller_node_writes_total" {
+					counts[label.GetValue()] = m.GetCounter().GetValue()
+				}
 			}
 		}
 	}
@@ -92,6 +95,10 @@ func TestMetricsSayWhatTheStatusSays(t *testing.T) {
 	for _, err := range []error{nil, errors.New("refused"), apierrors.NewConflict(schema.GroupResource{Resource: "nodes"}, "w", errors.New("changed"))} {
 		metrics.Passed(time.Second, err)
 	}
+	for _, result := range []apply.EventResult{apply.SentEvent, apply.DroppedEvent, apply.SentEvent} {
+		metrics.EventEnded(result)
+	}
+	metrics.EventsWait(7)
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	problems, err := promlint.NewWithMetricFamilies(families).Lint()
@@ -121,6 +128,10 @@ func TestMetricsSayWhatTheStatusSays(t *testing.T) {
 		"kata_controller_node_writes_total success":                              0,
 		"kata_controller_node_writes_total conflict":                             0,
 		"kata_controller_node_writes_total error":                                0,
+		"kata_controller_events_total success":                                   2,
+		"kata_controller_events_total error":                                     0,
+		"kata_controller_events_total dropped":                                   1,
+		"kata_controller_waiting_events":                                         7,
 	}, values)
 }
 

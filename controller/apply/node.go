@@ -44,7 +44,7 @@ func (w *Writer) Node(ctx context.Context, change rollout.Change) (*corev1.Node,
 		w.Log.WithField("node", change.Node.Name).Debugf("Pinged")
 		return updated, nil
 	}
-	w.NodeEvents.Event(reference(change.Node.Name), corev1.EventTypeNormal, change.Event, change.Message)
+	w.Events.OfNode(change.Node.Name, corev1.EventTypeNormal, change.Event, change.Message)
 	w.Log.WithField("node", change.Node.Name).Infof("%s: %s", change.Event, change.Message)
 	return updated, nil
 }
@@ -88,10 +88,4 @@ func labels(change rollout.Change) map[string]*string {
 		out[node.FurtherLabel(name)] = &ready
 	}
 	return out
-}
-
-// reference names the Node as events about nodes do: by its name in place of its UID, which is how
-// kubectl describe finds them.
-func reference(name string) *corev1.ObjectReference {
-	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID(name)}
 }

@@ -18,15 +18,17 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/record"
 
 	v1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/kata-node/kata-node/controller/facts"
 	"github.com/kata-node/kata-node/controller/runtimeclass"
 )
 
-// EventFailed is the event of a node that appears in status.failedNodes.
-const EventFailed = "KataFailed"
+// Events of nodes that appear in status.failedNodes, and that do not any more.
+const (
+	EventFailed    = "KataFailed"
+	EventRecovered = "KataRecovered"
+)
 
 // Writer makes changes and says so, in events and in the log.
 type Writer struct {
@@ -34,10 +36,9 @@ type Writer struct {
 	// Namespace is the ledger's.
 	Namespace string
 	Configs   *Configs
-	// NodeEvents are many, and must not push out the Events about KataConfigs.
-	NodeEvents, Events record.EventRecorder
-	Log                logrus.FieldLogger
-	Now                func() time.Time
+	Events    *Events
+	Log       logrus.FieldLogger
+	Now       func() time.Time
 }
 
 // Accept puts the finalizer on a KataConfig.
@@ -65,16 +66,27 @@ func (w *Writer) Status(ctx context.Context, kc *v1.KataConfig, status v1.KataCo
 		return err
 	}
 	w.announce(kc, status.Conditions)
-	w.announceFailed(kc.Status.FailedNodes, status.FailedNodes)
+	w.announceFailed(kc.Name, kc.Status, status)
 	return nil
 }
 
-// announceFailed writes an event on each node that was not among the failed ones before. What the
-// status does not name has none.
-func (w *Writer) announceFailed(before, now []v1.FailedNode) {
-	for _, n := range now {
-		if !slices.ContainsFunc(before, func(b v1.FailedNode) bool { return b.Name == n.Name }) {
-			w.NodeEvents.Event(reference(n.Name), corev1.EventTypeWarning, EventFailed, n.Error)
+// announceFailed writes an event on each node that was not among the failed ones before, and on each
+// that is not any more. What the status does not name has none.
+func (w *Writer) announceFailed(config string, before, now v1.KataConfigStatus) {
+	among := func(all []v1.FailedNode, n v1.FailedNode) bool {
+		return slices.ContainsFunc(all, func(other v1.FailedNode) bool { return other.Name == n.Name })
+	}
+	for _, n := range now.FailedNodes {
+		if !among(before.FailedNodes, n) {
+			w.Events.OfNode(n.Name, corev1.EventTypeWarning, EventFailed, n.Error)
+		}
+	}
+	if int(now.FailedNodesCount) > len(now.FailedNodes) {
+		return // Those that are not named may have failed as well.
+	}
+	for _, n := range before.FailedNodes {
+		if !among(now.FailedNodes, n) {
+			w.Events.OfNode(n.Name, corev1.EventTypeNormal, EventRecovered, fmt.Sprintf("the node is no longer among the failed ones of KataConfig %q", config))
 		}
 	}
 }
@@ -91,7 +103,7 @@ func (w *Writer) announce(kc *v1.KataConfig, conditions []metav1.Condition) {
 		if c.Type == v1.ConditionFailed {
 			kind = corev1.EventTypeWarning
 		}
-		w.Events.Event(kc, kind, c.Reason, c.Message)
+		w.Events.OfConfig(kc, kind, c.Reason, c.Message)
 		w.Log.WithField("kataconfig", kc.Name).Infof("%s, %s: %s", c.Type, c.Reason, c.Message)
 	}
 }

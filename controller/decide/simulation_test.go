@@ -5,6 +5,8 @@ package decide_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/kata-node/kata-node/controller/decide/decidetest"
 )
 
@@ -35,4 +37,26 @@ func late(t *testing.T, seed uint64) int {
 	w := newWorld(t, seed, true)
 	w.Live()
 	return w.Steps
+}
+
+// Otherwise no failure could be replayed from its seed.
+func TestALifeIsTheSameEachTime(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(4) {
+		var ends []end
+		for range 2 {
+			w := newWorld(t, seeds.First()+seed, true)
+			w.Live()
+			ends = append(ends, end{w.Steps, w.Next(), w.Uint64()})
+		}
+		assert.Equal(t, ends[0], ends[1], "seed %d", seeds.First()+seed)
+	}
+}
+
+// end is where a life has come to: its steps, how many versions of objects there were, and the next
+// thing to happen by chance.
+type end struct {
+	steps   int
+	version string
+	chance  uint64
 }

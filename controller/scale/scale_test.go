@@ -51,10 +51,16 @@ func rollout(b *testing.B, controller string, size int) {
 	b.ReportMetric(p.memory("VmHWM"), "peak-MiB")
 	counts := s.requests()
 	b.ReportMetric(float64(counts["patch nodes"])/float64(size), "patches/node")
-	for _, what := range []string{"post events", "put configmaps", "put kataconfigs/status"} {
-		b.ReportMetric(float64(counts[what]), strings.ReplaceAll(what, " ", "-"))
+	for what, count := range counts {
+		b.ReportMetric(float64(count), strings.ReplaceAll(what, " ", "-"))
 	}
+	late := until(b, "the last event", func() bool { return s.requests()["post events"] >= eventsOfANode*size })
+	b.ReportMetric(late.Seconds(), "events-s")
+	b.ReportMetric(p.memory("VmHWM"), "events-peak-MiB")
 }
+
+// eventsOfANode are its intent, its grant and its label.
+const eventsOfANode = 3
 
 // BenchmarkScale lets the controller lead a cluster in which everything is installed, and changes
 // single nodes; on an API server that streams lists, and on one that does not. The baseline

@@ -81,7 +81,10 @@ func TestABadKataConfigIsRefusedWithFieldAndRemedy(t *testing.T) {
 		"an unknown handler":      {config("handlers: [clh]"), "config.handlers[0]", `supported values: "debug", "rs"`},
 		"the same handler twice":  {config("handlers: [rs, rs]"), "config.handlers", "duplicate entries"},
 		"too many aliases":        {config("runtimeClassAliases: [a, b, c, d, e, f, g, h, i]"), "config.runtimeClassAliases", "at most 8 items"},
-		"no quantity":             {config("overhead: {podFixed: {memory: much}}"), "config.overhead.podFixed.memory", "should match"},
+		"no quantity":             {config("overhead: {podFixed: {memory: much}}"), "config.overhead.podFixed", "write what a sandbox costs, such as cpu: 250m and memory: 350Mi"},
+		"a unit that is none":     {config("overhead: {podFixed: {memory: 350MB}}"), "config.overhead.podFixed", "write what a sandbox costs, such as cpu: 250m and memory: 350Mi"},
+		"a unit in words":         {config("overhead: {podFixed: {cpu: '250 millicores'}}"), "config.overhead.podFixed", "write what a sandbox costs, such as cpu: 250m and memory: 350Mi"},
+		"bits of memory":          {config("overhead: {podFixed: {memory: 350u}}"), "config.overhead.podFixed", "write Mi, such as memory: 350Mi"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,7 +13,9 @@ import (
 	"github.com/kata-node/kata-node/controller"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -244,13 +246,39 @@ func TestARuntimeClassOfSomebodyElseIsRefusedByNameAndLeftAlone(t *testing.T) {
 func TestTheRuntimeClassIsRepaired(t *testing.T) {
 	t.Parallel()
 	c, _, _ := installed(t, "w")
+	kc := c.awaitCounts(t, "kata", "1/0/0/0 of 1 Completed")
+	assert.Equal(t, node.RuntimeClass, kc.Status.RuntimeClassName)
 	classes := c.kube.NodeV1().RuntimeClasses()
-	class, err := classes.Get(t.Context(), node.RuntimeClass, metav1.GetOptions{})
+	made, err := classes.Get(t.Context(), node.RuntimeClass, metav1.GetOptions{})
 	require.NoError(t, err)
-	class.Scheduling.NodeSelector = map[string]string{"anything": "else"}
-	_, err = classes.Update(t.Context(), class, metav1.UpdateOptions{})
-	require.NoError(t, err)
-	c.awaitRuntimeClass(t, node.ReadyLabel)
+	assert.Equal(t, node.Handler, made.Handler)
+	assert.Equal(t, "350Mi", made.Overhead.PodFixed.Memory().String())
+	for _, drift := range []func(*nodev1.RuntimeClass){
+		func(class *nodev1.RuntimeClass) {
+			class.Scheduling.NodeSelector = map[string]string{"anything": "else"}
+		},
+		func(class *nodev1.RuntimeClass) { class.Scheduling = nil },
+		func(class *nodev1.RuntimeClass) { class.Overhead = nil },
+		func(class *nodev1.RuntimeClass) {
+			class.Overhead.PodFixed[corev1.ResourceMemory] = resource.MustParse("1Mi")
+		},
+		func(class *nodev1.RuntimeClass) {
+			class.Scheduling.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+		},
+	} {
+		class, err := classes.Get(t.Context(), node.RuntimeClass, metav1.GetOptions{})
+		require.NoError(t, err)
+		drift(class)
+		edited, err := classes.Update(t.Context(), class, metav1.UpdateOptions{})
+		require.NoError(t, err)
+		eventually(t, func(t *assert.CollectT, ctx context.Context) {
+			class, err := classes.Get(ctx, node.RuntimeClass, metav1.GetOptions{})
+			if assert.NoError(t, err) && assert.NotEqual(t, edited.ResourceVersion, class.ResourceVersion) {
+				assert.Equal(t, made.Scheduling, class.Scheduling)
+				assert.Equal(t, made.Overhead, class.Overhead)
+			}
+		})
+	}
 	require.NoError(t, classes.Delete(t.Context(), node.RuntimeClass, metav1.DeleteOptions{}))
 	c.awaitRuntimeClass(t, node.ReadyLabel)
 }

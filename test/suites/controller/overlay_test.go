@@ -62,6 +62,7 @@ func TestTheDocumentedOverlayWorksInAnotherNamespace(t *testing.T) {
 	t.Parallel()
 	c := control(t)
 	c.kubectl(t, "", "apply", "-k", c.overlay(t, c.documented(t)))
+	c.movesComponents(t)
 	seen := c.runAs(t, "kata-elsewhere", account)
 	c.kataConfig(t, "kata", "{}")
 	w := c.worker(t, "w")
@@ -78,6 +79,29 @@ func TestTheDocumentedOverlayWorksInAnotherNamespace(t *testing.T) {
 	w.removes(t)
 	c.awaitGone(t, "kata")
 	assert.Empty(t, seen.forbidden())
+}
+
+// movesComponents adds all components to the documented overlay, which takes them along and leaves
+// others' objects where they are.
+func (c *cluster) movesComponents(t *testing.T) {
+	t.Helper()
+	dir := c.overlay(t, c.documented(t)+"components: [DEPLOY/monitoring, DEPLOY/network-policy, DEPLOY/standby]\n")
+	built := c.kubectl(t, "", "kustomize", dir)
+	for document := range strings.SplitSeq(built, "---\n") {
+		for _, kind := range []string{"Service", "ServiceMonitor", "PrometheusRule", "NetworkPolicy", "PodDisruptionBudget", "ConfigMap", "Deployment"} {
+			if strings.Contains(document, "\nkind: "+kind+"\n") {
+				assert.Contains(t, document, "\n  namespace: kata-elsewhere\n", kind)
+			}
+		}
+		if strings.Contains(document, "name: prometheus-k8s") {
+			assert.Contains(t, document, "namespace: openshift-monitoring", "the subject of the binding is OpenShift's")
+		}
+	}
+	assert.Contains(t, built, "openshift.io/cluster-monitoring")
+	for _, kind := range []string{"ServiceMonitor", "PrometheusRule"} {
+		assert.Contains(t, built, "kind: "+kind+"\n")
+	}
+	assert.NotContains(t, strings.ReplaceAll(built, "kata-node/kata-node", ""), "namespace: kata-node")
 }
 
 func TestOverlaysThatPoliciesDoNotFollowAreRefusedWithASentence(t *testing.T) {

@@ -210,12 +210,16 @@ subjects:
 
 func TestEveryPodOfANamespaceRunsWithKata(t *testing.T) {
 	t.Parallel()
-	c := tenants(t, "namespaces.yaml", "bind-namespaces.yaml")
+	c := tenants(t, "namespaces.yaml", "default-class.yaml")
 	c.worker(t, "w")
 	c.namespace(t, "untrusted", "always", "alice")
 	c.namespace(t, "mistyped", "Allways", "alice")
 	c.namespace(t, "plain", "", "alice")
 	alice := c.user(t, "alice")
+	made, err := try(t.Context(), alice, "untrusted", podSpec(""))
+	require.NoError(t, err, "nothing is bound yet")
+	assert.Nil(t, made.Spec.RuntimeClassName)
+	require.NoError(t, c.Apply(t.Context(), c.workspace.Path("deploy", "policy", "bind-namespaces.yaml")))
 	const says = "has to run with Kata: set runtimeClassName to kata-oc"
 	awaitRefused(t, alice, "untrusted", podSpec(""), "every pod in namespace untrusted "+says)
 	awaitRefused(t, alice, "mistyped", podSpec(""), says)
@@ -227,7 +231,7 @@ func TestEveryPodOfANamespaceRunsWithKata(t *testing.T) {
 	c.awaitRefusals(t, "untrusted", "refused", says)
 	c.awaitPods(t, "untrusted", "runs", "kata-oc")
 
-	require.NoError(t, c.Apply(t.Context(), c.workspace.Path("deploy", "policy", "default-class.yaml"), c.workspace.Path("deploy", "policy", "bind-default-class.yaml")))
+	require.NoError(t, c.Apply(t.Context(), c.workspace.Path("deploy", "policy", "bind-default-class.yaml")))
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {
 		_, err := try(ctx, alice, "untrusted", podSpec(""))
 		assert.NoError(t, err)
@@ -241,11 +245,13 @@ func TestEveryPodOfANamespaceRunsWithKata(t *testing.T) {
 
 func TestNoPodOfANamespaceRunsWithKata(t *testing.T) {
 	t.Parallel()
-	c := tenants(t, "namespaces.yaml", "bind-namespaces.yaml")
+	c := tenants(t, "namespaces.yaml")
 	c.worker(t, "w")
 	c.namespace(t, "monitoring", "never", "alice")
 	c.namespace(t, "plain", "", "alice")
 	alice := c.user(t, "alice")
+	admitted(t, alice, "monitoring", podSpec("kata-oc")) // Nothing is bound yet.
+	require.NoError(t, c.Apply(t.Context(), c.workspace.Path("deploy", "policy", "bind-namespaces.yaml")))
 	const says = "pods in namespace monitoring may not run with Kata: take runtimeClassName kata"
 	awaitRefused(t, alice, "monitoring", podSpec("kata-oc"), says+"-oc out of the pod")
 	awaitRefused(t, alice, "monitoring", podSpec("kata"), says+" out of the pod")

@@ -8,12 +8,20 @@ import (
 	"testing"
 
 	"github.com/kata-node/kata-node/api/node"
+	v1 "github.com/kata-node/kata-node/api/v1"
+	"github.com/kata-node/kata-node/controller/ledger"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
@@ -85,6 +93,66 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 	assert.NoError(t, attempt{"one", "status", `{"status":{"conditions":[{"type":"KataRuntimeReady","$patch":"delete"}]}}`}.by(t.Context(), one.kube))
 	assert.NoError(t, attempt{"one", "", cordoned(`"boot"`, "true")}.by(t.Context(), one.kube))
 	assert.NoError(t, attempt{"one", "", cordoned("null", "null")}.by(t.Context(), one.kube))
+}
+
+// What every node follows is written by no node.
+func TestANodeWritesNoKataConfigAndNothingOfTheControllers(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	c.worker(t, "one")
+	c.kataConfig(t, "kata", "{}")
+	config, err := c.NodeUser("one")
+	require.NoError(t, err)
+	client, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	configs := client.Resource(v1.GroupVersion().WithResource(v1.Resource))
+	classes := client.Resource(nodev1.SchemeGroupVersion.WithResource("runtimeclasses"))
+	ledgers := client.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace)
+	leases := client.Resource(coordinationv1.SchemeGroupVersion.WithResource("leases")).Namespace(namespace)
+	object := func(kind schema.GroupVersionKind, name string) *unstructured.Unstructured {
+		o := &unstructured.Unstructured{}
+		o.SetGroupVersionKind(kind)
+		o.SetName(name)
+		return o
+	}
+	kataConfig := v1.GroupVersion().WithKind(v1.Kind)
+	paused, reported := []byte(`{"spec":{"config":{"paused":true}}}`), []byte(`{"status":{"totalNodesCount":1}}`)
+	for name, writes := range map[string]func(context.Context) error{
+		"reads KataConfigs": func(ctx context.Context) error {
+			_, err := configs.List(ctx, metav1.ListOptions{})
+			return err
+		},
+		"makes a KataConfig": func(ctx context.Context) error {
+			_, err := configs.Create(ctx, object(kataConfig, "other"), metav1.CreateOptions{})
+			return err
+		},
+		"changes a KataConfig": func(ctx context.Context) error {
+			_, err := configs.Patch(ctx, "kata", types.MergePatchType, paused, metav1.PatchOptions{})
+			return err
+		},
+		"changes its status": func(ctx context.Context) error {
+			_, err := configs.Patch(ctx, "kata", types.MergePatchType, reported, metav1.PatchOptions{}, "status")
+			return err
+		},
+		"deletes a KataConfig": func(ctx context.Context) error { return configs.Delete(ctx, "kata", metav1.DeleteOptions{}) },
+		"makes a RuntimeClass": func(ctx context.Context) error {
+			_, err := classes.Create(ctx, object(nodev1.SchemeGroupVersion.WithKind("RuntimeClass"), node.RuntimeClass), metav1.CreateOptions{})
+			return err
+		},
+		"deletes a RuntimeClass": func(ctx context.Context) error {
+			return classes.Delete(ctx, node.RuntimeClass, metav1.DeleteOptions{})
+		},
+		"makes a ledger": func(ctx context.Context) error {
+			_, err := ledgers.Create(ctx, object(corev1.SchemeGroupVersion.WithKind("ConfigMap"), ledger.Name), metav1.CreateOptions{})
+			return err
+		},
+		"takes the leader's lease": func(ctx context.Context) error {
+			_, err := leases.Create(ctx, object(coordinationv1.SchemeGroupVersion.WithKind("Lease"), account), metav1.CreateOptions{})
+			return err
+		},
+	} {
+		require.True(t, apierrors.IsForbidden(writes(t.Context())), name)
+	}
 }
 
 func TestANodeEvictsItsOwnPodsAlone(t *testing.T) {

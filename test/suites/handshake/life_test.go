@@ -17,6 +17,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/payload/manifest"
+	"github.com/stretchr/testify/assert"
 )
 
 var seeds = decidetest.SeedFlags(20)
@@ -34,6 +35,23 @@ func lives(t *testing.T, seed uint64) int {
 	w := newLife(t, seed)
 	w.Live()
 	return w.Steps
+}
+
+// Otherwise no failure could be replayed from its seed.
+func TestALifeIsTheSameEachTime(t *testing.T) {
+	t.Parallel()
+	type end struct {
+		steps   int
+		version string
+		chance  uint64
+	}
+	var ends []end
+	for range 2 {
+		w := newLife(t, seeds.First())
+		w.Live()
+		ends = append(ends, end{w.Steps, w.Next(), w.Uint64()})
+	}
+	assert.Equal(t, ends[0], ends[1])
 }
 
 // life is a small cluster in which everything happens that both halves have to live with. Its nodes

@@ -61,8 +61,8 @@ func BenchmarkLadder(b *testing.B) {
 // figures are what one rung is measured to be, by unit.
 type figures map[string]float64
 
-// climb takes one rung: a rollout, single events, heartbeats of all nodes, an update in which the
-// controller is killed, and the same events for the baseline.
+// climb takes one rung: a rollout and its last events, single changes, heartbeats of all nodes, an
+// update in which the controller is killed, and the same changes for the baseline.
 func climb(tb testing.TB, size int) figures {
 	tb.Helper()
 	out := figures{}
@@ -71,7 +71,8 @@ func climb(tb testing.TB, size int) figures {
 	out["rollout-s"] = r.rollout(tb).Seconds()
 	out["cpu-s"], out["peak-MiB"] = controller.cpu(tb).Seconds(), controller.memory(tb, "VmHWM")
 	r.count(tb, out)
-	cpu, latency := r.react(tb, controller, r.completed)
+	out["events-s"], out["events-peak-MiB"] = r.sent(tb, controller).Seconds(), controller.memory(tb, "VmHWM")
+	cpu, latency := r.react(tb, controller.process, r.completed)
 	out["event-cpu-ms"], out["event-ms"] = cpu.Seconds()*1000, latency.Seconds()*1000
 	out["MiB"] = controller.memory(tb, "VmRSS")
 	before := r.writes(tb)

@@ -7,9 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -59,21 +64,72 @@ func (p *process) memory(tb testing.TB, line string) float64 {
 	return size
 }
 
+// controller is the program that is measured most.
+type controller struct {
+	*process
+	// address is where it serves its metrics.
+	address string
+}
+
 // startController starts it with its service account. A later one still has the lease, as a
 // container that starts again in the same pod. The rate lets no rollout take longer than some
 // minutes; its default is 20.
-func (r *rung) startController(tb testing.TB) *process {
+func (r *rung) startController(tb testing.TB) *controller {
 	tb.Helper()
+	address := freeAddress(tb)
 	programs, err := r.workspace.Build(tb.Context(), os.Stderr, bed.BuildOptions{Only: []string{"kata-controller"}})
 	require.NoError(tb, err)
 	config, err := r.cluster.ServiceAccount(tb.Context(), namespace, account)
 	require.NoError(tb, err)
 	kubeconfig := filepath.Join(r.dir, "controller")
 	require.NoError(tb, r.cluster.WriteKubeconfig(kubeconfig, config))
-	cmd := exec.CommandContext(tb.Context(), programs.Path("kata-controller"), "--kubeconfig", kubeconfig, "--log-level", "warning", "--listen", "",
+	cmd := exec.CommandContext(tb.Context(), programs.Path("kata-controller"), "--kubeconfig", kubeconfig, "--log-level", "warning", "--listen", address,
 		"--agent-deadline", "1h", "--leader-elect-identity", account, "--requests-per-second", fmt.Sprint(max(20, r.size/20)))
 	cmd.Env = []string{"GOGC=50", "GOMEMLIMIT=200MiB"} // As in deploy/.
-	return launch(tb, cmd)
+	return &controller{launch(tb, cmd), address}
+}
+
+// freeAddress is one at which no other program listened a moment ago.
+func freeAddress(tb testing.TB) string {
+	tb.Helper()
+	listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, listener.Close()) }()
+	return listener.Addr().String()
+}
+
+// metric is one of the controller's, by name and labels.
+func (c *controller) metric(ctx context.Context, name string) (float64, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.address+"/metrics", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return 0, err
+	}
+	text, err := io.ReadAll(response.Body)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), "\n"+name+" ")
+	value, _, _ := strings.Cut(rest, "\n")
+	return strconv.ParseFloat(value, 64)
+}
+
+// eventsOfANode are its intent, its grant and its label.
+const eventsOfANode = 3
+
+// sent is over when the API server has every event of the rollout, and returns how long it took.
+func (r *rung) sent(tb testing.TB, c *controller) time.Duration {
+	tb.Helper()
+	return r.await(tb, "the last event", func(ctx context.Context) error {
+		sent, err := c.metric(ctx, `kata_controller_events_total{result="success"}`)
+		if err == nil && int(sent) < eventsOfANode*r.size {
+			err = fmt.Errorf("the API server has %v", sent)
+		}
+		return err
+	})
 }
 
 // baselineOf names the kubeconfig in the environment of a process that is the baseline.

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller //nolint:testpackage // limits have no other way in
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
+)
+
+// passing is how many requests a limit lets pass at this moment.
+func passing(limit flowcontrol.RateLimiter) int {
+	count := 0
+	for limit.TryAccept() {
+		count++
+	}
+	return count
+}
+
+// The rates are so low that no request is allowed during the test but those of the bursts.
+func TestEventsGetAQuarterAndWhatWritesLeave(t *testing.T) {
+	t.Parallel()
+	config := &rest.Config{QPS: 1e-6, Burst: 40}
+	writes, events := limits(config)
+	assert.Equal(t, 30, passing(writes))
+	assert.Equal(t, 10, passing(events), "writes have left nothing")
+	assert.Zero(t, passing(writes))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, events.Wait(ctx))
+
+	writes, events = limits(config)
+	require.NoError(t, events.Wait(ctx), "nothing is to be waited for")
+	assert.Equal(t, 39, passing(events), "nothing is written")
+	assert.Zero(t, passing(writes), "both together stay within the limit")
+}
+
+func TestWithoutALimitThereIsNoneForEvents(t *testing.T) {
+	t.Parallel()
+	writes, events := limits(&rest.Config{QPS: -1})
+	assert.Nil(t, writes)
+	assert.Nil(t, events)
+}
