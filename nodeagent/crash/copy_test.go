@@ -9,10 +9,23 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/nodeagent/host/files"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 )
+
+// branch is a copy to try something with, until it is dropped.
+func (s *simulation) branch(t *testing.T) (other *simulation, drop func()) {
+	t.Helper()
+	root, err := os.MkdirTemp(filepath.Dir(s.Root), "") //nolint:usetesting // Thousands of them would stay until the end.
+	require.NoError(t, err)
+	other, err = s.copied(root)
+	require.NoError(t, err)
+	return other, func() { _ = os.RemoveAll(root) } //nolint:errcheck // It is below what the test removes.
+}
 
 // copied is the same node in another directory, with another process of the agent. Getting a node
 // to where a workflow begins takes longer than the workflow.

@@ -6,8 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"sync"
@@ -25,18 +23,24 @@ import (
 // run carries out the stages and returns what is wrong.
 func (s *simulation) run(stages []stage) error {
 	for i, next := range stages {
-		s.futile, s.resting, s.restless = false, false, ""
-		if err := next(s); err != nil {
-			return fmt.Errorf("stage %d: %w", i, err)
+		err := s.carryOut(next)
+		if err == nil {
+			err = s.reached()
 		}
-		if err := s.rest(); err != nil {
-			return fmt.Errorf("stage %d: %w", i, err)
-		}
-		if err := s.reached(); err != nil {
+		if err != nil {
 			return fmt.Errorf("stage %d: %w", i, err)
 		}
 	}
 	return nil
+}
+
+// carryOut begins a stage and lets everything come to rest.
+func (s *simulation) carryOut(next stage) error {
+	s.futile, s.resting, s.restless = false, false, ""
+	if err := next(s); err != nil {
+		return err
+	}
+	return s.rest()
 }
 
 // reached compares what is reported with what is wanted, and makes sure that another process has
@@ -119,7 +123,9 @@ func TestAnAgentThatIsInterruptedAnywhereGetsToTheSameEnd(t *testing.T) {
 	points, tried, kind := 0, 0, map[seam.Kind]int{}
 	t.Cleanup(func() {
 		t.Logf("%d points, of which %d were tried in %d modes: %v", points, tried, len(modes()), kind)
-		assert.GreaterOrEqual(t, points, 250)
+		if *every <= 5 { // As in make test.
+			assert.GreaterOrEqual(t, tried, 250)
+		}
 		for _, k := range kinds() {
 			assert.Positive(t, kind[k], "no workflow does %s: add one that does", k)
 		}
@@ -148,13 +154,10 @@ func TestAnAgentThatIsInterruptedAnywhereGetsToTheSameEnd(t *testing.T) {
 // disturbed is a run with one disturbance.
 func (w workflow) disturbed(t *testing.T, origin *simulation, trace []change, at int, how mode, want state) {
 	t.Helper()
-	root, err := os.MkdirTemp(filepath.Dir(origin.Root), "") //nolint:usetesting // Thousands of them would stay until the end.
-	require.NoError(t, err)
-	defer os.RemoveAll(root) //nolint:errcheck // It is below what the test removes.
-	s, err := origin.copied(root)
-	require.NoError(t, err)
+	s, drop := origin.branch(t)
+	defer drop()
 	s.gate.at, s.gate.how, s.gate.undisturbed = s.gate.count+at+1, how, trace
-	err = s.run(w.stages)
+	err := s.run(w.stages)
 	name := fmt.Sprintf("%s, change %d, %s: %s", w.name, at+1, how, s.gate.disturbed)
 	require.NotEmpty(t, s.gate.disturbed.Kind, name)
 	if assert.NoError(t, err, name) && assert.Empty(t, s.violations, name) {

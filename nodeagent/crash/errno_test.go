@@ -3,8 +3,6 @@
 package crash_test
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -98,11 +96,8 @@ const (
 // refused is a run in which a class of changes fails with an errno.
 func (w workflow) refused(t *testing.T, origin *simulation, one class, errno unix.Errno, want state) {
 	t.Helper()
-	root, err := os.MkdirTemp(filepath.Dir(origin.Root), "") //nolint:usetesting // Thousands of them would stay until the end.
-	require.NoError(t, err)
-	defer os.RemoveAll(root) //nolint:errcheck // It is below what the test removes.
-	s, err := origin.copied(root)
-	require.NoError(t, err)
+	s, drop := origin.branch(t)
+	defer drop()
 	refusals, from, thing := 0, s.passes, ""
 	s.gate.refuse = func(op seam.Op) error {
 		if classOf(op) != one || refusals == maxRefusals || refusals > 0 && s.passes-from > maxRefusing {
@@ -113,7 +108,7 @@ func (w workflow) refused(t *testing.T, origin *simulation, one class, errno uni
 		}
 		return refusal(op, errno)
 	}
-	err = s.run(w.stages)
+	err := s.run(w.stages)
 	name := w.name + ", " + string(one.kind) + " " + one.file + ": " + errno.Error()
 	require.NotZero(t, refusals, name)
 	if assert.NoError(t, err, name) && assert.Empty(t, s.violations, name) {

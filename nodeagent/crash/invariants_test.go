@@ -216,6 +216,7 @@ func (s *simulation) removed() string {
 		return ""
 	}
 	left := s.state()
+	delete(left.files, fragment)
 	if s.self.Arm {
 		delete(left.files, host.DropIn) // It is there whatever is wanted.
 	}

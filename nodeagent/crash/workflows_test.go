@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/pelletier/go-toml/v2"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -76,12 +80,45 @@ func remove(s *simulation) error {
 func podStarts(s *simulation) error { s.bind("pod"); return nil }
 func podEnds(s *simulation) error   { s.end(); return nil }
 
+// fragment is an administrator's file.
+const fragment = host.ConfigDir + "/50-memory.toml"
+
 func configure(s *simulation) error {
-	return s.Files.Write(host.ConfigDir+"/50-memory.toml", []byte("[hypervisor.qemu]\ndefault_memory = 1024\n"), 0o644)
+	return s.Files.Write(fragment, []byte("[hypervisor.qemu]\ndefault_memory = 1024\n"), 0o644)
 }
 
-// restartAgent is what an update of the agent, or systemd, does: another process.
+// restartAgent is what systemd does: another process.
 func restartAgent(s *simulation) error { s.start(); return nil }
+
+// updateAgent is the start of an agent after one that knew no further handlers: neither the drop-in
+// nor the slot that serves has them, and the running CRI-O was started without.
+func updateAgent(s *simulation) error {
+	content, err := s.Files.Read(host.DropIn)
+	if err != nil {
+		return err
+	}
+	var dropIn map[string]map[string]map[string]map[string]any
+	if err := toml.Unmarshal(content, &dropIn); err != nil {
+		return err
+	}
+	s.Handlers = []string{node.Handler, node.ProofHandler}
+	for _, handler := range node.Handlers() {
+		if slices.Contains(s.Handlers, handler) {
+			continue
+		}
+		delete(dropIn["crio"]["runtime"]["runtimes"], handler)
+		if err := s.Files.Remove(filepath.Join(host.SlotDir(s.current()), handler)); err != nil {
+			return err
+		}
+	}
+	if content, err = toml.Marshal(dropIn); err != nil {
+		return err
+	}
+	if err := s.Files.Write(host.DropIn, content, 0o644); err != nil {
+		return err
+	}
+	return restartAgent(s)
+}
 
 func bootHost(s *simulation) error { return s.up("the host has rebooted") }
 
@@ -195,6 +232,7 @@ func workflows() []workflow {
 		{name: "install while CRI-O comes back late", stages: []stage{crioLate}, changes: 17},
 		{name: "install and removal on an armed host", stages: []stage{arm, install(plain()), remove}, changes: 20},
 		{name: "start of another agent", before: one, stages: []stage{restartAgent}},
+		{name: "update of the agent", before: append(one, podStarts), stages: []stage{updateAgent, bootHost}, changes: 10},
 		{name: "update while a pod runs", before: append(one, podStarts), stages: []stage{install(guest()), podEnds}, changes: 20},
 		{name: "update of packages", before: layered, stages: []stage{install(needy("10.0"))}, changes: 20},
 		{name: "roll back", before: append(one, install(two())), stages: one, changes: 12},

@@ -3,6 +3,7 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -119,6 +120,34 @@ func TestWhatAnOlderAgentHasLeftServesAndIsCompleted(t *testing.T) {
 	assert.Equal(t, []plan.Kind{plan.RestartCRIO, plan.Prove, plan.Prove}, done)
 	assert.Equal(t, node.PhaseInstalled, last.Phase)
 	assert.Equal(t, []string{"rs"}, w.facts.Usable())
+}
+
+// Whatever holds the node back: CRI-O is not given names of files that are not there.
+func TestTheDropInIsWrittenOnceAllThatItNamesIsThere(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*plan.Facts){
+		"nothing new is wanted":       func(*plan.Facts) {},
+		"another payload is wanted":   func(f *plan.Facts) { f.Intent.Wanted, f.Intent.Kept = install("b"), false },
+		"a removal waits":             func(f *plan.Facts) { f.Intent.Wanted, f.Cluster.BoundPods = absent(), []string{"ns/pod"} },
+		"the intent cannot be read":   func(f *plan.Facts) { f.Intent.Problem = "no JSON" },
+		"there is no intent any more": func(f *plan.Facts) { f.Intent.Wanted = nil },
+		"the host is unfit":           func(f *plan.Facts) { f.Host.Problem = "this is a live system" },
+		"the node is armed":           func(f *plan.Facts) { f.Host.Armed, f.Intent.Wanted = true, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := installed(t, "a")
+			slot := w.slot(id("a"))
+			slot.Partial, slot.Verified.Handlers = true, nil
+			w.facts.Runtime.DropIn.Right = false
+			change(&w.facts)
+			assert.Empty(t, plan.Prepare(w.facts), "it is not for the moment before CRI-O starts")
+			done, _ := w.settle(t)
+			require.Contains(t, done, plan.WriteDropIn)
+			assert.Less(t, slices.Index(done, plan.Configure), slices.Index(done, plan.WriteDropIn))
+			assert.NotEqual(t, -1, slices.Index(done, plan.Configure))
+		})
+	}
 }
 
 func TestASandboxOfAFurtherHandlerHoldsARemoval(t *testing.T) {

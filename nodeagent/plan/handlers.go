@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/kata-node/kata-node/api/node"
 )
@@ -23,7 +24,11 @@ func (w *way) unclaimed() bool {
 // handlers, its restart. It returns false where the plan must wait.
 func (w *way) handlers() bool {
 	if !w.facts.Runtime.DropIn.Right {
-		w.do(WriteDropIn)
+		for _, step := range w.dropIn() {
+			if !slices.Contains(w.steps, step) {
+				w.steps = append(w.steps, step)
+			}
+		}
 	}
 	r := w.facts.Runtime
 	switch {

@@ -94,7 +94,7 @@ type way struct {
 
 func (w *way) do(kind Kind) {
 	s := Step{Kind: kind, Payload: w.payload, Slot: w.id}
-	if kind == Keep || kind == LoadModules || kind == WriteDropIn || kind == RestartCRIO {
+	if kind == Keep || kind == LoadModules || kind == RestartCRIO {
 		s = Step{Kind: kind}
 	}
 	w.steps = append(w.steps, s)

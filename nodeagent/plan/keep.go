@@ -37,7 +37,7 @@ func (p *planner) keepServing() {
 		p.line(p.restore()...)
 	}
 	if !p.facts.Runtime.DropIn.Right {
-		p.line(Step{Kind: WriteDropIn})
+		p.line(p.dropIn()...)
 	}
 }
 

@@ -50,6 +50,7 @@ func (m *model) someHandlers() []string {
 func (m *model) updateAgent() {
 	m.note("EVENT the agent is updated")
 	m.older = m.crio.has
+	m.dropIn.Right = false
 	m.build++
 	for _, slot := range m.slotsOf() {
 		slot.Partial, slot.ProvedHandlers = slot.Configured, nil

@@ -111,8 +111,10 @@ func (m *model) pass(failing float64) string {
 			return fmt.Sprintf("%s: %s", violated, s)
 		}
 		switch {
+		case fail && halfway(s.Kind):
+			return "" // What it has left is observed first: a step that fails is the last one of its pass.
 		case fail:
-			continue
+			continue // As one that has failed before and is not due yet.
 		case len(p.Tidy) > 0:
 			return "" // What was tidied is observed first.
 		}

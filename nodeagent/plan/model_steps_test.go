@@ -43,6 +43,7 @@ func (m *model) carryOut(s plan.Step, f plan.Facts, fail bool) string {
 		return m.unlayer(f)
 	case plan.WriteDropIn:
 		m.dropIn = plan.DropIn{Exists: true, Right: true}
+		return m.named()
 	case plan.LoadModules:
 		return m.loadModules(f)
 	case plan.RestartCRIO:
@@ -122,6 +123,7 @@ func (m *model) carryOutOnSlot(s plan.Step, fail bool) string {
 			return "PROOF " + violated
 		}
 		m.proof = s.Slot
+		return m.named()
 	case plan.PointCurrent:
 		return m.pointCurrent(s.Slot)
 	case plan.Prove:
@@ -256,6 +258,16 @@ func (m *model) pointable(id string) string {
 	return ""
 }
 
+// named is about the files that the drop-in names.
+func (m *model) named() string {
+	for _, link := range []string{m.current, m.proof} {
+		if slot := m.slots[link]; m.dropIn.Right && slot != nil && slot.Mounted && slot.Partial {
+			return "DROP-IN names what " + link + " does not have"
+		}
+	}
+	return ""
+}
+
 func (m *model) pointCurrent(id string) string {
 	before := m.slots[m.current]
 	if id == plan.Pending {
@@ -278,7 +290,7 @@ func (m *model) pointCurrent(id string) string {
 		}
 	}
 	m.current = id
-	return ""
+	return m.named()
 }
 
 func (m *model) restart(f plan.Facts, fail bool) string {
@@ -322,11 +334,11 @@ func (m *model) unneeded(what string) string {
 	return ""
 }
 
-// slotsOf returns the slots in no order.
+// slotsOf returns the slots in the order of their ids: a seed is always the same world.
 func (m *model) slotsOf() []*modelSlot {
 	var all []*modelSlot
-	for slot := range maps.Values(m.slots) {
-		all = append(all, slot)
+	for _, id := range slices.Sorted(maps.Keys(m.slots)) {
+		all = append(all, m.slots[id])
 	}
 	return all
 }

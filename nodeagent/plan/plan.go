@@ -150,23 +150,50 @@ func (p *planner) repair() {
 
 // arm plans the drop-in of an armed node, whatever is wanted.
 func (p *planner) arm() {
-	for _, step := range arm(p.facts) {
+	if arms(p.facts) {
+		p.line(p.dropIn()...)
 		p.facts.Runtime.DropIn = DropIn{Exists: true, Right: true, Hidden: p.facts.Runtime.DropIn.Hidden}
-		p.line(step)
 	}
 }
 
-// arm returns the step that gives CRI-O the handlers ahead of time. It takes nothing over that
-// another file's owner has claimed, and changes no host that cannot run Kata.
-func arm(f Facts) []Step {
-	if !f.Host.Armed || f.Host.Problem != "" || f.Runtime.DropIn.Right || len(f.Runtime.Conflicts) > 0 {
-		return nil
-	}
-	return []Step{{Kind: WriteDropIn}}
+// arms reports whether CRI-O is to get the handlers ahead of time. What another file's owner has
+// claimed is not taken over, and no host is changed that cannot run Kata.
+func arms(f Facts) bool {
+	return f.Host.Armed && f.Host.Problem == "" && !f.Runtime.DropIn.Right && len(f.Runtime.Conflicts) == 0
 }
 
 // Prepare returns what has to be done before CRI-O starts, whatever is wanted.
-func Prepare(f Facts) []Step { return append(Repair(f.Slots), arm(f)...) }
+func Prepare(f Facts) []Step {
+	steps := Repair(f.Slots)
+	if arms(f) && len(f.Slots.partial()) == 0 { // Else the first pass writes it.
+		steps = append(steps, Step{Kind: WriteDropIn})
+	}
+	return steps
+}
+
+// dropIn writes the drop-in once all that it names is there: it has the handlers of every payload,
+// below current and proof. Where a slot there cannot be completed now, that of the older agent stays.
+func (p *planner) dropIn() []Step {
+	var steps []Step
+	for _, slot := range p.linked.partial() {
+		if !p.equipped(slot.ID) {
+			return nil
+		}
+		steps = append(steps, Step{Kind: Configure, Payload: slot.Payload, Slot: slot.ID})
+	}
+	return append(steps, Step{Kind: WriteDropIn})
+}
+
+// partial are the slots that current and proof lead to in which an older agent has left files of
+// fewer handlers.
+func (s Slots) partial() (found []Slot) {
+	for _, slot := range s.All {
+		if slot.Partial && (slot.ID == s.Current || slot.ID == s.Proof) {
+			found = append(found, slot)
+		}
+	}
+	return found
+}
 
 // Repair returns the steps that point links at pending which lead to nothing that could be served,
 // such as after an umount by hand or a restart of the system that kept /run: CRI-O ignores a

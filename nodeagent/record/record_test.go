@@ -32,6 +32,7 @@ func kinds() map[string]struct {
 	restarted, lacks, proved := record.Restarted{Intent: "i", Invocation: "c"}, record.Lacks{Invocation: "c"}, record.Proved{Invocation: "c"}
 	proofs := record.Proofs{Asked: map[string]int{"proof-1": 2}}
 	origin := record.Origin{Image: "i", Platform: "d", Payload: "p", Release: "1"}
+	findings := record.Findings{Slot: "s", Boot: "b", Build: "v", Origin: origin, Verified: verified, Proved: proved}
 	type kind = struct {
 		save func(host.Files) error
 		load func(host.Files) (any, error)
@@ -53,11 +54,13 @@ func kinds() map[string]struct {
 		"proved":    {func(f host.Files) error { return proved.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadProved(f, "s") }, proved, record.Proved{}},
 		"failed":    {func(f host.Files) error { return failed.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadFailed(f, "s") }, failed, record.Failed{}},
 		"origin":    {func(f host.Files) error { return origin.Save(f, "s") }, func(f host.Files) (any, error) { return record.LoadOrigin(f, "s") }, origin, record.Origin{}},
+		"findings":  {func(f host.Files) error { return findings.Save(f) }, func(f host.Files) (any, error) { return record.LoadFindings(f, "s") }, &findings, (*record.Findings)(nil)},
 	}
 }
 
 func TestEveryRecordIsReadAsItWasWritten(t *testing.T) {
 	t.Parallel()
+	assert.Len(t, kinds(), saved(t), "a record that is saved is to be among them")
 	for name, kind := range kinds() {
 		root := t.TempDir()
 		tree := files.Below(root)
@@ -82,6 +85,21 @@ func TestEveryRecordIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
+// saved counts the types of this package that are saved.
+func saved(t *testing.T) (count int) {
+	t.Helper()
+	names, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, name := range names {
+		source, err := os.ReadFile(name)
+		require.NoError(t, err)
+		if !strings.HasSuffix(name, "_test.go") {
+			count += strings.Count(string(source), ") Save(files host.FileWriter")
+		}
+	}
+	return count
+}
+
 // written are the records of kinds as version 0.1.0 of the agent writes them. A later version still
 // reads them, and this one reads those of a later version, which may have more fields.
 func written() map[string]string {
@@ -97,6 +115,8 @@ func written() map[string]string {
 		"proofs":    `{"asked":{"proof-1":2}}`,
 		"failed":    `{"invocation":"c","times":1,"words":"no"}`,
 		"origin":    `{"image":"i","platform":"d","payload":"p","release":"1"}`,
+		"findings": `{"slot":"s","boot":"b","build":"v","origin":{"image":"i","platform":"d","payload":"p","release":"1"},` +
+			`"verified":{"architecture":"amd64","handlerType":"vm","shimCompatibility":"1"},"proved":{"invocation":"c"}}`,
 	}
 }
 
