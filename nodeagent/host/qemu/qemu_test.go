@@ -37,7 +37,7 @@ func TestMachinesConform(t *testing.T) {
 func TestAMachineThatIsNeverReadyEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	program(t, root, "hangs", "echo begins $$; sleep 1000")
+	program(t, root, "hangs", "echo begins $$; exec sleep 1000")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	b, err := qemu.Below(root).Boot(ctx, host.Boot{Program: "/hangs", ReadyLine: "ready", Args: []string{"-m", "1"}})
