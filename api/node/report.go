@@ -43,7 +43,8 @@ const MaxReportBytes = 2048
 // together with the document's own keys they stay below MaxReportBytes.
 const (
 	maxPodNames  = 5
-	minPodNames  = 3 // next to further handlers or a ping: a node with those waits for no pods
+	minPodNames  = 3  // next to further handlers or a ping: a node with those waits for no pods
+	maxPodName   = 64 // on average: longer names leave room for fewer
 	maxVersions  = 4
 	maxMessage   = 400
 	maxHostCheck = 200
@@ -186,7 +187,7 @@ func (r Report) bounded() Report {
 	if len(r.Handlers) > 0 || !r.Ping.IsZero() {
 		names = minPodNames
 	}
-	r.BoundPods.Names = cutEach(r.BoundPods.Names[:min(len(r.BoundPods.Names), names)], maxShortText)
+	r.BoundPods.Names = whole(r.BoundPods.Names[:min(len(r.BoundPods.Names), names)], names*maxPodName)
 	if r.Error != nil {
 		bounded := *r.Error
 		bounded.Step, bounded.Reason = Line(bounded.Step, maxWord), Line(bounded.Reason, maxWord)
@@ -194,6 +195,21 @@ func (r Report) bounded() Report {
 		r.Error = &bounded
 	}
 	return r
+}
+
+// whole returns the first of some names, each as it is, as far as they fit. The first one is always
+// there: a namespace and a name have at most 63 and 253 bytes, so that only one that is none is cut.
+func whole(names []string, limit int) []string {
+	var out []string
+	left := limit
+	for _, name := range names {
+		name = Line(name, limit)
+		if left -= quotedLen(name); left < 0 {
+			break
+		}
+		out = append(out, name)
+	}
+	return out
 }
 
 func cutEach(texts []string, limit int) []string {
