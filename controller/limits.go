@@ -56,6 +56,14 @@ func limits(config *rest.Config) (writes, events flowcontrol.RateLimiter) {
 	return writes, leftover{share(eventShare), writes}
 }
 
+// sharing returns a configuration whose clients keep to the same limit as another client: together
+// they send no more than one of them may.
+func sharing(config *rest.Config, with kubernetes.Interface) *rest.Config {
+	shared := rest.CopyConfig(config)
+	shared.RateLimiter = with.CoreV1().RESTClient().GetRateLimiter()
+	return shared
+}
+
 // leftover is a limit that lets pass what it may itself, and what another one has left.
 type leftover struct {
 	flowcontrol.RateLimiter

@@ -45,3 +45,18 @@ func TestWithoutALimitThereIsNoneForEvents(t *testing.T) {
 	assert.Nil(t, writes)
 	assert.Nil(t, events)
 }
+
+// Whatever the controller writes, the API server gets no more than --requests-per-second of it, and
+// events never take what a rollout needs.
+func TestAllWritesKeepToOneLimitTogether(t *testing.T) {
+	t.Parallel()
+	config := &rest.Config{Host: "https://127.0.0.1:1", QPS: 20, Burst: 40}
+	kube, events, err := clients(config)
+	require.NoError(t, err)
+	all, ofEvents := kube.CoreV1().RESTClient().GetRateLimiter(), events.CoreV1().RESTClient().GetRateLimiter()
+	assert.InDelta(t, 15, all.QPS(), 0.001)
+	assert.InDelta(t, 5, ofEvents.QPS(), 0.001)
+	assert.Same(t, all, kube.NodeV1().RESTClient().GetRateLimiter(), "for every kind of object")
+	assert.Same(t, all, sharing(config, kube).RateLimiter, "KataConfigs included")
+	assert.Nil(t, config.RateLimiter)
+}

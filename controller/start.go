@@ -31,7 +31,7 @@ func begin(ctx context.Context, config *rest.Config, settings Settings, metrics 
 	if err != nil {
 		return nil, err
 	}
-	configs, err := apply.NewConfigs(config)
+	configs, err := apply.NewConfigs(sharing(config, kube))
 	if err != nil {
 		return nil, err
 	}
