@@ -27,3 +27,18 @@ func TestCommandsFollowTheIntentFileWhereThereIsNoCluster(t *testing.T) {
 	assert.True(t, shown.Alone)
 	assert.Contains(t, shown.Intent, `"id": "x"`)
 }
+
+func TestSettingsOfPullsReachTheStore(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	tree := files.Below(root)
+	require.NoError(t, tree.Write("/etc/kata-agent/50-pulls.toml", []byte("pull_bandwidth = 65536\nsignature_policy = '/etc/crio/policy.json'\n"), 0o644))
+	w, err := wire(root)
+	require.NoError(t, err)
+	assert.EqualValues(t, 65536, w.store.Bandwidth)
+	assert.Equal(t, tree.Path("/etc/crio/policy.json"), w.store.Policy)
+	assert.NotNil(t, w.store.RuntimePolicy)
+	assert.NotNil(t, w.store.Thresholds)
+	assert.NotNil(t, w.store.MostLayers)
+	assert.NotNil(t, w.store.Lacks)
+}

@@ -67,7 +67,7 @@ func Thresholds(o Options, documents ...[]byte) ([]host.Threshold, error) {
 	}
 	var found []host.Threshold
 	for _, set := range []map[string]string{hard, soft} {
-		some, err := read(set, cmp.Or(o.Root, kubeletRoot))
+		some, err := read(set, cmp.Or(o.Root, kubeletRoot), cmp.Or(o.Images, images))
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +78,7 @@ func Thresholds(o Options, documents ...[]byte) ([]host.Threshold, error) {
 
 // Default returns the thresholds of a kubelet without a configuration of them.
 func Default() []host.Threshold {
-	found, err := read(withDefaults(nil), kubeletRoot)
+	found, err := read(withDefaults(nil), kubeletRoot, images)
 	if err != nil {
 		panic(err) // they are this package's own
 	}
@@ -95,7 +95,7 @@ func withDefaults(hard map[string]string) map[string]string {
 }
 
 // read leaves signals out that are about something else than disks.
-func read(set map[string]string, root string) ([]host.Threshold, error) {
+func read(set map[string]string, root, images string) ([]host.Threshold, error) {
 	var found []host.Threshold
 	for _, s := range signals() {
 		value, there := set[s.name]

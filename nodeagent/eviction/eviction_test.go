@@ -70,6 +70,9 @@ func TestThresholdsAreThoseOfTheKubelet(t *testing.T) {
 		})
 	}
 	assert.Equal(t, defaults, eviction.Default())
+	moved, err := eviction.Thresholds(eviction.Options{Images: "/mnt/images"}, []byte("evictionHard: {imagefs.available: 20%, nodefs.available: 5%}"))
+	require.NoError(t, err)
+	assert.Equal(t, []host.Threshold{share("nodefs.available", "5%", pods, 5), share("imagefs.available", "20%", "/mnt/images", 20)}, moved)
 }
 
 func TestWhatCannotBeReadIsNamed(t *testing.T) {

@@ -17,8 +17,9 @@ const kubeletRoot = "/var/lib/kubelet"
 type Options struct {
 	// Config is its configuration file, Dir a directory with further ones; both may be empty.
 	Config, Dir string
-	// Root is where it keeps pods.
-	Root string
+	// Root is where it keeps pods. Images is where its container runtime keeps images, which no
+	// option of the kubelet says: empty is the usual place.
+	Root, Images string
 	// hard and soft are thresholds on the command line, empty where there are none. They replace
 	// those of the files.
 	hard, soft string

@@ -23,7 +23,7 @@ type Options struct {
 	Named bool
 
 	defaultRuntime string
-	policy         string
+	policy, root   string
 	runtimes       []string
 }
 
@@ -40,6 +40,7 @@ func OptionsOf(p host.Process) Options {
 		o.Dir = absolute(dir)
 	}
 	o.policy, _ = option(p, "signature-policy", "")
+	o.root, _ = option(p, "root", "r")
 	o.defaultRuntime, _ = option(p, "default-runtime", "")
 	for _, value := range options(p, "runtimes", "") {
 		o.runtimes = append(o.runtimes, strings.Split(value, ",")...)

@@ -42,3 +42,27 @@ func TestTheLastFileThatNamesASignaturePolicyCounts(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "/etc/option.json", policy, "an option counts before files")
 }
+
+func TestWhereCRIOKeepsImages(t *testing.T) {
+	t.Parallel()
+	files := []handlers.File{
+		{Path: "/etc/crio/crio.conf", Content: []byte("[crio]\nroot = '/var/a'\n")}, {Path: "/etc/crio/crio.conf.d/10", Content: []byte("[crio]\nroot = '/var/b'\n")},
+	}
+	for want, c := range map[string]struct {
+		files []handlers.File
+		args  []string
+	}{
+		"":       {},
+		"/var/b": {files: files},
+		"/var/c": {files, []string{"crio", "-r", "/var/c"}},
+	} {
+		root, err := handlers.ImageRoot(c.files, handlers.OptionsOf(host.Process{Args: c.args}))
+		require.NoError(t, err)
+		assert.Equal(t, want, root)
+	}
+	root, err := handlers.GraphRoot([]byte("[storage]\ndriver = 'overlay'\ngraphroot = '/mnt/images'\n[storage.options]\nadditionalimagestores = []\n"))
+	require.NoError(t, err)
+	assert.Equal(t, "/mnt/images", root)
+	_, err = handlers.GraphRoot([]byte("[storage"))
+	require.ErrorContains(t, err, "reading the configuration of storages")
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kata-node/kata-node/nodeagent/eviction"
+	"github.com/kata-node/kata-node/nodeagent/handlers"
 	"github.com/kata-node/kata-node/nodeagent/host"
 )
 
@@ -24,11 +25,34 @@ func usualConfigs() []string {
 // cannot be read, those of a kubelet without one count: they are what most nodes have.
 func (o Observer) Thresholds(ctx context.Context) []host.Threshold {
 	options := o.kubelet(ctx)
+	options.Images = o.imageRoot(ctx)
 	thresholds, err := eviction.Thresholds(options, o.kubeletConfig(options)...)
 	if err != nil {
 		return eviction.Default()
 	}
 	return thresholds
+}
+
+// storageConfigs are read by CRI-O's library of storages: the first one that is there counts.
+func storageConfigs() []string {
+	return []string{"/etc/containers/storage.conf", "/usr/share/containers/storage.conf"}
+}
+
+// imageRoot is where CRI-O keeps images, empty for the usual place. The kubelet asks CRI-O for it.
+func (o Observer) imageRoot(ctx context.Context) string {
+	unit, _ := o.Host.Services.Unit(ctx, o.Self.CRIOUnit) //nolint:errcheck // its configuration is in the usual places, then
+	options := o.options(unit.MainPID)
+	root, err := handlers.ImageRoot(ConfigurationFiles(o.Host.Files, options), options)
+	if err == nil && root != "" {
+		return root
+	}
+	for _, file := range storageConfigs() {
+		if content, err := o.Host.Files.Read(file); err == nil {
+			root, _ := handlers.GraphRoot(content) //nolint:errcheck // CRI-O does not start with it either
+			return root
+		}
+	}
+	return ""
 }
 
 // kubelet reads the options of the process. One that does not run may be one of a node that boots,

@@ -36,3 +36,19 @@ func TestThresholdsAreThoseOfTheKubeletThatRuns(t *testing.T) {
 	put(t, m, map[string]string{"/var/lib/kubelet/config.yaml": "evictionHard: {"})
 	assert.Equal(t, eviction.Default(), observer(m).Thresholds(t.Context()))
 }
+
+func TestTheDiskOfImagesIsThatOfCRIO(t *testing.T) {
+	t.Parallel()
+	m := machine(t)
+	dir := func() string {
+		all := observer(m).Thresholds(t.Context())
+		return all[len(all)-1].Dir
+	}
+	assert.Equal(t, "/var/lib/containers/storage", dir())
+	put(t, m, map[string]string{"/usr/share/containers/storage.conf": "[storage]\ngraphroot = '/mnt/vendor'\n"})
+	assert.Equal(t, "/mnt/vendor", dir())
+	put(t, m, map[string]string{"/etc/containers/storage.conf": "[storage]\ngraphroot = '/mnt/site'\n"})
+	assert.Equal(t, "/mnt/site", dir())
+	put(t, m, map[string]string{"/etc/crio/crio.conf.d/10-root.conf": "[crio]\nroot = '/mnt/crio'\n"})
+	assert.Equal(t, "/mnt/crio", dir())
+}

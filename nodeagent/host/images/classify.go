@@ -68,7 +68,9 @@ func (s *Store) classify(err error) error {
 // with which credentials.
 func (s *Store) deciding() map[string]stamp {
 	found := authorities(s.root)
-	for _, place := range []string{s.auth, s.Policy, filepath.Join(s.root, "/etc/containers"), filepath.Join(s.root, "/etc/docker/certs.d")} {
+	for _, place := range []string{
+		s.auth, s.Policy, s.decides, filepath.Join(s.root, "/etc/containers"), filepath.Join(s.root, "/etc/docker/certs.d"), filepath.Join(s.root, "/etc/crio"),
+	} {
 		_ = filepath.WalkDir(place, func(path string, _ fs.DirEntry, _ error) error { //nolint:errcheck // What is not there has no stamp.
 			if now, there := stampOf(path); there {
 				found[path] = now

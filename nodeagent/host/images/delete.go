@@ -9,10 +9,27 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"go.podman.io/storage"
 )
+
+// Exists tells whether there is anything of the store on disk. An empty directory is nothing: it
+// may be a file system of its own.
+func (s *Store) Exists() bool {
+	nothing, err := empty(s.graph)
+	return err == nil && !nothing || err != nil && !errors.Is(err, fs.ErrNotExist)
+}
+
+// lostAndFound is what a file system of its own has from its making on, where it is of type ext4.
+const lostAndFound = "lost+found"
+
+// empty reports whether nothing is in a directory but what its file system has put there.
+func empty(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	return !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() != lostAndFound }), err
+}
 
 // Delete unpins and deletes an image.
 func (s *Store) Delete(_ context.Context, id string) error {
@@ -98,7 +115,7 @@ func removeTree(dir string) error {
 	if !errors.Is(err, syscall.EBUSY) {
 		return err
 	}
-	if entries, unread := os.ReadDir(dir); unread == nil && len(entries) == 0 {
+	if nothing, unread := empty(dir); unread == nil && nothing {
 		return nil
 	}
 	return err

@@ -79,19 +79,23 @@ func TestPruneRemovesWhatKilledPullsLeft(t *testing.T) {
 	assert.Len(t, n.list(t), 1, "and nothing else")
 }
 
-func TestLayersOfAPullThatWasGivenUpAreDeleted(t *testing.T) {
-	t.Parallel()
-	s := newSource(t)
-	n := newNode(t, s)
+// layers are how many the store has.
+func (n node) layers(t *testing.T) int {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(n.root, host.StoreDir, "overlay/*/diff"))
+	require.NoError(t, err)
+	return len(found)
+}
+
+// interrupted is a node with version 1, and with the layers of version 2 but the last one.
+func interrupted(t *testing.T) (s *source, n node, two string, whole int) {
+	t.Helper()
+	s = newSource(t)
+	n = newNode(t, s)
 	_, one := s.publish(t, "1.0.0")
 	second, two := s.publish(t, "2.0.0")
-	count := func() int {
-		found, err := filepath.Glob(filepath.Join(n.root, host.StoreDir, "overlay/*/diff"))
-		require.NoError(t, err)
-		return len(found)
-	}
 	n.pull(t, one)
-	whole := count()
+	whole = n.layers(t)
 	last := second.Layers[len(second.Layers)-1].Digest
 	s.misbehave(func(w http.ResponseWriter, r *http.Request) bool {
 		bad := strings.HasSuffix(r.URL.Path, last)
@@ -102,9 +106,43 @@ func TestLayersOfAPullThatWasGivenUpAreDeleted(t *testing.T) {
 	})
 	require.Error(t, n.store.Pull(t.Context(), two, func(host.Progress) {}))
 	s.misbehave(nil)
-	require.Greater(t, count(), whole, "they stay for the next try")
+	s.fetched()
+	require.Greater(t, n.layers(t), whole, "they stay for the next try")
+	return s, n, two, whole
+}
+
+func TestLayersOfAPullThatWasGivenUpAreDeleted(t *testing.T) {
+	t.Parallel()
+	_, n, two, whole := interrupted(t)
 	require.NoError(t, n.store.Delete(t.Context(), n.list(t)[0].ID))
-	assert.Zero(t, count())
+	assert.Zero(t, n.layers(t))
 	n.pull(t, two)
-	assert.Equal(t, whole, count())
+	assert.Equal(t, whole, n.layers(t))
+}
+
+func TestWhatAPullHasLeftIsSweptWhereNothingIsToBePulled(t *testing.T) {
+	t.Parallel()
+	_, n, two, whole := interrupted(t)
+	n.put(t, host.StoreDir+"/overlay/staging/1/file", "a part of a layer")
+	for range 2 {
+		require.NoError(t, n.store.Sweep())
+		assert.Equal(t, whole, n.layers(t))
+		assert.Empty(t, n.below(t, host.StoreDir+"/overlay/staging"))
+	}
+	require.Len(t, n.list(t), 1)
+	n.pull(t, two)
+	assert.Len(t, n.list(t), 2)
+
+	require.NoError(t, n.store.Destroy(t.Context()))
+	require.NoError(t, n.store.Sweep())
+	assert.False(t, n.store.Exists(), "it makes no store")
+}
+
+// At its start an agent prunes the store.
+func TestAPullContinuesWithTheLayersThatHaveCome(t *testing.T) {
+	t.Parallel()
+	s, n, two, _ := interrupted(t)
+	require.NoError(t, n.store.Prune())
+	n.pull(t, two)
+	assert.Len(t, s.fetched(), 2, "the last layer and the configuration")
 }

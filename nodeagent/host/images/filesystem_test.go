@@ -29,8 +29,10 @@ func onFileSystem(t *testing.T, dir, size string) (n node, name, mounted string)
 
 func TestAStoreOnAFileSystemOfItsOwnIsEmptied(t *testing.T) {
 	t.Parallel()
-	n, name, _ := onFileSystem(t, host.StoreDir, "size=64m")
+	n, name, dir := onFileSystem(t, host.StoreDir, "size=64m")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "lost+found"), 0o700), "as ext4 has it")
 	assert.False(t, n.store.Exists())
+	assert.Empty(t, n.list(t))
 	n.pull(t, name)
 	require.NoError(t, n.store.Destroy(t.Context()))
 	assert.False(t, n.store.Exists())

@@ -13,6 +13,7 @@ import (
 
 // policy is the host's own decision which images may be used at all.
 func (s *Store) policy(ctx context.Context) (*signature.PolicyContext, error) {
+	s.decides = ""
 	if s.Policy != "" {
 		return policyFrom(s.Policy)
 	}
@@ -20,6 +21,7 @@ func (s *Store) policy(ctx context.Context) (*signature.PolicyContext, error) {
 	if errors.Is(err, configfile.ErrConfigFileNotFound) && s.RuntimePolicy != nil {
 		file, asked := s.RuntimePolicy(ctx)
 		if file != "" {
+			s.decides = file
 			return policyFrom(file)
 		}
 		err = errors.Join(err, asked)

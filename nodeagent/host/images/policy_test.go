@@ -55,3 +55,27 @@ func TestTheRuntimesPolicyCountsWhereTheHostHasNone(t *testing.T) {
 	policy, problem = "", nil
 	require.ErrorContains(t, pull(), "another one may be named by setting signature_policy")
 }
+
+// A registry that refuses is left alone for long, unless the host's settings have changed.
+func TestAChangeOfTheRuntimesPolicyIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	n := newNode(t, s)
+	_, name := s.publish(t, "1.0.0")
+	for what, change := range map[string]string{
+		"its content":       "/srv/policy.json",
+		"which file it is":  "/etc/crio/crio.conf.d/10-policy.conf",
+		"a policy for all":  "/etc/containers/policy.json",
+		"a key that it has": "/etc/containers/keys/kata.pub",
+	} {
+		require.NoError(t, os.RemoveAll(n.file("/etc/containers/policy.json")))
+		n.put(t, "/srv/policy.json", `{"default":[{"type":"reject"}]}`)
+		n.store.RuntimePolicy = func(context.Context) (string, error) { return n.file("/srv/policy.json"), nil }
+		var fault *host.Fault
+		require.ErrorAs(t, n.store.Pull(t.Context(), name, func(host.Progress) {}), &fault)
+		assert.Equal(t, host.Lasting, fault.Kind)
+		require.False(t, fault.Changed(), what)
+		n.put(t, change, "something else for "+what)
+		assert.True(t, fault.Changed(), what)
+	}
+}

@@ -66,6 +66,9 @@ func (s *Store) fetch(ctx context.Context, store storage.Store, image string, pr
 	if err != nil {
 		return "", err
 	}
+	if _, byDigest := named.(reference.Canonical); !byDigest {
+		return "", errors.New("its name has no digest, so that it may be another one the next time: name it by digest")
+	}
 	policy, err := s.policy(ctx)
 	if err != nil {
 		return "", err

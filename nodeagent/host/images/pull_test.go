@@ -98,5 +98,8 @@ func TestAnImageThatTheRegistryDoesNotHaveIsNamed(t *testing.T) {
 	n := newNode(t, newSource(t))
 	name := repository + "@sha256:" + strings.Repeat("a", 64)
 	require.ErrorContains(t, n.store.Pull(t.Context(), name, func(host.Progress) {}), name)
-	assert.ErrorContains(t, n.store.Pull(t.Context(), "NOT A NAME", nil), `pulling payload "NOT A NAME"`)
+	require.ErrorContains(t, n.store.Pull(t.Context(), "NOT A NAME", nil), `pulling payload "NOT A NAME"`)
+	for _, tag := range []string{repository, repository + ":v1"} {
+		assert.ErrorContains(t, n.store.Pull(t.Context(), tag, nil), "name it by digest")
+	}
 }

@@ -54,6 +54,8 @@ type common struct {
 	// RuntimePolicy names the file that the node's container runtime decides by, empty where it has
 	// none of its own. It is asked where the host has no default.
 	RuntimePolicy func(ctx context.Context) (string, error)
+	// decides is that file, where the last pull has asked for it.
+	decides string
 	// MostLayers returns how many layers this host can mount at once, when the name of each has so
 	// many bytes. Nil means any number.
 	MostLayers func(name int) int
@@ -94,13 +96,6 @@ func Below(root, graph, run, authFile string) *Store {
 	}
 	second := &Store{common: c, graph: filepath.Join(graph, secondDir), run: filepath.Join(run, secondDir)}
 	return &Store{common: c, graph: graph, run: run, second: second}
-}
-
-// Exists tells whether there is anything of the store on disk. An empty directory is nothing: it
-// may be a file system of its own.
-func (s *Store) Exists() bool {
-	entries, err := os.ReadDir(s.graph)
-	return len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 // store opens the store once. The library panics where it cannot open a lock file for writing, as

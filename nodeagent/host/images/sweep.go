@@ -4,9 +4,42 @@ package images
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"go.podman.io/storage"
 )
+
+// Sweep deletes what pulls have left that no later one is to continue with: layers that belong to no
+// image, and parts of layers. Only the agent that pulls may call it, when it has nothing to pull. It
+// writes nothing where nothing is left.
+func (s *Store) Sweep() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.Exists() {
+		return nil
+	}
+	for _, one := range s.all() {
+		if err := one.sweep(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep shuts a store down that has parts of layers: nothing else of the library deletes them.
+func (s *Store) sweep() error {
+	if parts, err := os.ReadDir(filepath.Join(s.graph, "overlay", "staging")); err == nil && len(parts) > 0 {
+		if err := s.close(); err != nil {
+			return err
+		}
+	}
+	store, err := s.store()
+	if err != nil {
+		return err
+	}
+	return sweep(store)
+}
 
 // sweep deletes layers that belong to no image: a pull that was given up has left them. It is
 // called when no pull is under way that might go on with them.
