@@ -5,6 +5,7 @@ package nodeagent
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -20,6 +21,9 @@ func (a *Agent) act(ctx context.Context, r Result) time.Duration {
 	if r.Plan.Phase == node.PhaseRemoving {
 		a.tidy(ctx, r, len(r.Plan.Tidy))
 	}
+	if a.makesRoom(ctx, r) {
+		return 0
+	}
 	taken, wait := a.step(ctx, r)
 	a.follow(ctx, r.Facts, taken)
 	if taken != nil || ctx.Err() != nil {
@@ -29,6 +33,18 @@ func (a *Agent) act(ctx context.Context, r Result) time.Duration {
 		return 0
 	}
 	return wait
+}
+
+// makesRoom deletes what nothing needs any more before a pull begins: no disk has to have room for a
+// third payload. What cannot be deleted now holds no pull up.
+func (a *Agent) makesRoom(ctx context.Context, r Result) bool {
+	next := r.Plan.Next()
+	due := slices.IndexFunc(next, func(s plan.Step) bool { return a.wait(s) == 0 })
+	if due < 0 || !next[due].Pulls() {
+		return false
+	}
+	r.Plan.Tidy = r.Plan.Room
+	return a.tidy(ctx, r, len(r.Plan.Tidy)) > 0
 }
 
 // follow carries out what may come after a step without another look at the host. What becomes of
@@ -57,7 +73,7 @@ func (a *Agent) step(ctx context.Context, r Result) (*plan.Step, time.Duration) 
 			soonest = min(soonest, wait, restingLook)
 			continue
 		}
-		if s.Kind == plan.Pull || s.Kind == plan.Prefetch {
+		if s.Pulls() {
 			a.prune()
 		}
 		err := a.run(ctx, s, r.Facts)
@@ -77,10 +93,24 @@ func (a *Agent) step(ctx context.Context, r Result) (*plan.Step, time.Duration) 
 // rest returns when to look again where no step is to be taken.
 func (a *Agent) rest(r Result) time.Duration {
 	wait := a.rests.next(r)
-	if a.rests.same == looksAtRest && a.Rest != nil {
-		a.Rest()
+	if a.rests.same == looksAtRest && r.Plan.Phase != "" {
+		a.sweep()
+		if a.Rest != nil {
+			a.Rest()
+		}
 	}
 	return wait
+}
+
+// sweep logs a failure: it is done again when the node comes to rest again.
+func (a *Agent) sweep() {
+	if a.Sweep == nil {
+		return
+	}
+	defer a.live.enter("sweeping the image store", pruning, a.Now())()
+	if err := a.Sweep(); err != nil {
+		a.Log.WithError(err).Warnf("What interrupted pulls have left stays for now")
+	}
 }
 
 // tidy carries out steps that nothing waits for until so many have succeeded. What does not work

@@ -48,6 +48,38 @@ func TestTidyingHoldsUpNoStep(t *testing.T) {
 	assert.Equal(t, []string{"look", "report", "pull payload", "look", "report", "mount payload"}, w.events)
 }
 
+// A pull begins once what nothing needs is deleted, unless that cannot be deleted.
+func TestADiskNeedsNoRoomForAThirdPayload(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		refusal error
+		want    []string
+	}{
+		"deleted":      {nil, []string{"look", "report", "delete image", "look", "report", "pull payload"}},
+		"it cannot be": {errRegistry, []string{"look", "report", "delete image", "pull payload"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := wanting(node.StateInstalled)
+			w.facts.Store.Images = []plan.Image{{ID: "former", Digests: []string{"sha256:" + strings.Repeat("f", 64)}}}
+			w.do = func(_ context.Context, s plan.Step) error {
+				switch {
+				case s.Kind == plan.Pull:
+					w.facts.Store.Images = []plan.Image{{ID: "i", Digests: []string{node.Digest(payload)}}}
+				case c.refusal == nil:
+					w.facts.Store.Images = nil
+				}
+				return map[bool]error{true: c.refusal}[s.Kind == plan.DeleteImage]
+			}
+			a := w.agent(t)
+			for range len(c.want) / 3 {
+				a.Pass(t.Context())
+			}
+			assert.Equal(t, c.want, w.events)
+		})
+	}
+}
+
 func TestATidyStepAtATime(t *testing.T) {
 	t.Parallel()
 	w := wanting(node.StateInstalled)

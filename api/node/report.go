@@ -99,7 +99,7 @@ type Report struct {
 	// Handlers are the names of the intent's further handlers that new pods can use, sorted. They
 	// are reported in phase Installed only.
 	Handlers []string `json:"handlers,omitempty"`
-	// InUse lists the digests of older payloads that running sandboxes hold.
+	// InUse lists the digests of older payloads that running sandboxes, or processes, hold.
 	InUse []string `json:"inUse,omitempty"`
 	// BoundPods are the pods that a removal waits for; it is empty while nothing is to be removed.
 	BoundPods BoundPods `json:"boundPods"`

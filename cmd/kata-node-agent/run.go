@@ -78,7 +78,7 @@ func serve(ctx context.Context, w *wiring, client source, log logrus.FieldLogger
 	group.StartWithContext(ctx, client.Run)
 	agent := &nodeagent.Agent{
 		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
-		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Hung: tell, Prune: w.store.Prune, Self: w.self, Renew: end,
+		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Hung: tell, Prune: w.store.Prune, Sweep: w.store.Sweep, Self: w.self, Renew: end,
 		Meter: meter,
 		Rest:  debug.FreeOSMemory,
 	}

@@ -40,7 +40,7 @@ func (s *simulation) copied(root string) (*simulation, error) {
 	disk, machine := hosttest.NewDisk(quick{}, spare), *s.Machine
 	machine.Root, machine.Files = tree, files.Below(tree).On(disk)
 	machine.Handlers, machine.Sandboxes, machine.Images = slices.Clone(s.Handlers), slices.Clone(s.Sandboxes), slices.Clone(s.Images)
-	machine.Unlisted = slices.Clone(s.Unlisted)
+	machine.Unlisted, machine.Shims = slices.Clone(s.Unlisted), maps.Clone(s.Shims)
 	machine.Mounts, machine.Processes, machine.Busy = slices.Clone(s.Mounts), slices.Clone(s.Processes), maps.Clone(s.Busy)
 	machine.Facts.Devices, machine.Facts.Modules = maps.Clone(s.Facts.Devices), maps.Clone(s.Facts.Modules)
 	machine.OSTree.Deployments = slices.Clone(s.OSTree.Deployments)

@@ -234,14 +234,11 @@ func (s *simulation) foreign() string {
 	return ""
 }
 
-// bounded allows what serves and another one, for going back or forth; what pods hold; and what is
-// fetched ahead of time. A third one is there while an update is under way.
+// bounded allows what serves and another one, for going back or forth, at every moment; what pods
+// hold; and what is fetched ahead of time.
 func (s *simulation) bounded() string {
 	allowed := 2
 	if s.intent.Prefetch != "" {
-		allowed++
-	}
-	if !s.resting {
 		allowed++
 	}
 	held := map[string]bool{}

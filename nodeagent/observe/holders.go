@@ -22,7 +22,11 @@ func (o Observer) holders(s *plan.Slots, runtime plan.Runtime) error {
 	if err != nil {
 		return err
 	}
-	everyone, unread := unattributed(runtime, processes), unread(processes)
+	lone, unread := shimless(runtime, processes), unread(processes)
+	everyone := may(runtime, lone)
+	if len(unread) == 0 {
+		s.Shimless = lone
+	}
 	for i := range s.All {
 		slot := &s.All[i]
 		for _, p := range processes {
@@ -35,6 +39,7 @@ func (o Observer) holders(s *plan.Slots, runtime plan.Runtime) error {
 			}
 		}
 		slot.Holders, slot.Strays = slices.Concat(slot.Holders, unread, everyone), append(slot.Strays, unread...)
+		slot.Sandboxes = using(slot.ID, runtime, lone, processes)
 	}
 	s.Mixed = mixed(s.All, runtime.Sandboxes, processes)
 	return nil
@@ -124,16 +129,38 @@ func unread(processes []host.Process) (holders []string) {
 	return holders
 }
 
-func unattributed(runtime plan.Runtime, processes []host.Process) []string {
+// shimless are the ids of running sandboxes of which no shim was found. Of a shim one argument is the
+// id; QEMU and virtiofsd have it within an argument, and may outlive their shim.
+func shimless(runtime plan.Runtime, processes []host.Process) (ids []string) {
+	for _, s := range runtime.Sandboxes {
+		if s.Ready && !slices.ContainsFunc(processes, func(p host.Process) bool { return slices.Contains(p.Args, s.ID) }) {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+// may are those who may use any slot: sandboxes that no shim ties to one, and all sandboxes of a
+// CRI-O that does not answer.
+func may(runtime plan.Runtime, lone []string) (holders []string) {
 	if runtime.DropIn.Exists && !runtime.Answers {
 		return []string{"CRI-O, which does not answer"}
 	}
-	var holders []string
 	for _, s := range runtime.Sandboxes {
-		tied := slices.ContainsFunc(processes, func(p host.Process) bool { return slices.Contains(p.Args, s.ID) })
-		if s.Ready && !tied {
+		if slices.Contains(lone, s.ID) {
 			holders = append(holders, fmt.Sprintf("kata sandbox %s (%s)", s.Name, s.ID))
 		}
 	}
 	return holders
+}
+
+// using returns the names of running sandboxes that use a slot, or may.
+func using(id string, runtime plan.Runtime, lone []string, processes []host.Process) (names []string) {
+	for _, s := range runtime.Sandboxes {
+		ties := func(p host.Process) bool { return belongs(p, s.ID) && uses(p, id) }
+		if s.Ready && (slices.Contains(lone, s.ID) || slices.ContainsFunc(processes, ties)) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }

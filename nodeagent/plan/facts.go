@@ -144,6 +144,10 @@ func (s Store) image(payload string) (Image, bool) {
 	return s.Images[i], true
 }
 
+func (s Store) has(id string) bool {
+	return slices.ContainsFunc(s.Images, func(i Image) bool { return i.ID == id })
+}
+
 // Prefetched returns the digest of what the intent wants ahead of time, empty while the store does
 // not have it.
 func (f Facts) Prefetched() string {

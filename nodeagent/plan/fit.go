@@ -66,17 +66,30 @@ func (w *way) modules() {
 
 // reaches reports whether the payload's shim can reach all running sandboxes: CRI-O runs the
 // current shim for every further container of an older sandbox. Until then the older payload stays
-// current.
+// current, and those sandboxes are named.
 func (w *way) reaches() bool {
 	candidate, _ := w.facts.Slots.find(w.id)
 	if candidate.Verified == nil {
 		return true
 	}
+	var older []Slot
+	var names []string
 	for _, slot := range w.facts.Slots.All {
 		same := slot.Verified != nil && slot.Verified.ShimCompatibility == candidate.Verified.ShimCompatibility
 		if slot.ID != w.id && !same && len(slot.Holders) > 0 {
-			return w.waitFor(fmt.Sprintf("%s to end: the shim of payload %s cannot reach sandboxes of payload %s", slot.Holders[0], candidate.Release, slot.Release))
+			older, names = append(older, slot), append(names, slot.Sandboxes...)
 		}
 	}
-	return true
+	if len(older) == 0 {
+		return true
+	}
+	slices.Sort(names)
+	who := older[0].Holders[0]
+	switch {
+	case len(names) > 0:
+		who = "kata sandboxes " + some(slices.Compact(names))
+	case !w.facts.Runtime.Answers:
+		return w.waitFor("CRI-O to answer, to learn which kata sandboxes run" + because(w.facts.Runtime.Silence))
+	}
+	return w.waitFor(fmt.Sprintf("%s to end: the shim of payload %s cannot reach sandboxes of payload %s", who, candidate.Release, older[0].Release))
 }

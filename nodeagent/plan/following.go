@@ -10,17 +10,17 @@ import "slices"
 // What may precede changes one record or one link, so that the facts are certain. What may follow
 // changes nothing that others on the host would notice, but for new pods, which get the payload
 // that the same observation found ready. All that takes away, restarts or evicts is decided by an
-// observation of its own.
+// observation of its own, and so is a pull that something is deleted for.
 func Following(f Facts, done Step) (after Facts, line []Step) {
 	after, certain := certainly(f, done)
 	if !certain {
 		return f, nil
 	}
-	lines := For(after).Lines
-	if len(lines) == 0 || !follows(lines[0][0]) {
+	next := For(after)
+	if len(next.Lines) == 0 || !follows(next.Lines[0][0]) || next.Lines[0][0].Pulls() && len(next.Room) > 0 {
 		return f, nil
 	}
-	return after, lines[0]
+	return after, next.Lines[0]
 }
 
 // certainly returns the facts after a step, where all that it changes is known.

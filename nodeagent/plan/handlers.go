@@ -74,6 +74,9 @@ func (w *way) restart() bool {
 	case f.Runtime.Refused != "":
 		return w.problem(RestartCRIO, node.ReasonCRIOConfigurationRefused,
 			"CRI-O is not restarted, because it would refuse its configuration: "+f.Runtime.Refused)
+	case f.stranded() != "":
+		// After the restart CRI-O would panic over each try to stop that sandbox.
+		return w.waitFor(f.stranded())
 	case f.Cluster.Busy != "":
 		return w.waitFor(f.Cluster.Busy)
 	case !granted:

@@ -141,9 +141,24 @@ func (w *way) fetch() bool {
 	case w.facts.Store.Problem != "":
 		return false
 	default:
+		w.leaveProof()
 		w.do(Pull)
 	}
 	return true
+}
+
+// leaveProof takes the link of proofs off a payload that is wanted no more, such as one that has
+// failed: it is deleted before another one is pulled.
+func (w *way) leaveProof() {
+	s := w.facts.Slots
+	slot, _ := s.find(s.Current)
+	switch {
+	case s.Proof == Pending, s.Proof == s.Current:
+	case slot.Ready():
+		w.steps = append(w.steps, Step{Kind: PointProof, Payload: slot.Payload, Slot: slot.ID})
+	default:
+		w.steps = append(w.steps, Step{Kind: PointProof, Slot: Pending})
+	}
 }
 
 // prove starts one sandbox in each invocation of CRI-O, and so in each boot: what changes with them

@@ -18,6 +18,9 @@ type Plan struct {
 	Lines [][]Step
 	// Tidy are steps that nothing waits for and that wait for nothing.
 	Tidy []Step
+	// Room are those steps of Tidy that make room on the disk: the deletion of payloads that nothing
+	// needs, and what has to precede it. They come before a pull.
+	Room []Step
 	// Phase is where the node stands with these facts.
 	Phase node.Phase
 	// Problem says why no step leads to what is wanted: a person has to fix something first.
@@ -32,9 +35,11 @@ type Plan struct {
 	Notice string
 	// Wait says what the plan waits for at this moment, empty when nothing is.
 	Wait string
-	// Stray says for which process the end of an older payload waits, where no sandbox that CRI-O
-	// lists would end it. Nothing else waits for it.
+	// Stray says for what the end of an older payload waits that does not end with a pod: a process
+	// of no sandbox that CRI-O lists, or a sandbox that CRI-O cannot stop. Nothing else waits for it.
 	Stray string
+	// Older says what kind of users hold older payloads, empty where none is held.
+	Older string
 	// Alone is whether the node has no controller, see [Cluster].
 	Alone bool
 }
@@ -96,8 +101,9 @@ func For(f Facts) Plan {
 	p.reboot()
 	p.leaveAlone()
 	if p.plan.Wait == "" {
-		p.plan.Stray = f.Slots.stray()
+		p.plan.Stray = f.stray()
 	}
+	p.plan.Older = f.older()
 	p.plan.Notice = strings.Join(slices.DeleteFunc([]string{f.Slots.notice(), f.crashed()}, func(s string) bool { return s == "" }), "; ")
 	return p.plan
 }

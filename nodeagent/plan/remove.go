@@ -83,7 +83,7 @@ func (p *planner) blocked() bool {
 	case !f.Cluster.PodsKnown:
 		return !p.waitFor("the API server, to learn which kata pods are bound to this node")
 	case len(f.Cluster.BoundPods) > 0:
-		return !p.waitFor("kata pods to end: " + some(f.Cluster.BoundPods))
+		return !p.waitFor("kata pods to end: " + some(f.Cluster.BoundPods) + p.stuckPod())
 	case f.Cluster.Labelled:
 		return !p.waitFor("the controller to take the ready label off this node, so that no kata pod can come")
 	case f.Runtime.DropIn.Exists && !f.Runtime.Answers:
@@ -101,8 +101,22 @@ func (p *planner) nameMissingHandlers() {
 	}
 }
 
+// stuckPod tells why a pod that is waited for may not end: the kubelet tries again and again to stop
+// its sandbox.
+func (p *planner) stuckPod() string {
+	for _, s := range p.facts.Runtime.Sandboxes {
+		if p.facts.stuck(s) && slices.Contains(p.facts.Cluster.BoundPods, s.Name) {
+			return fmt.Sprintf(". The shim of %s%s", s.Name, noShim)
+		}
+	}
+	return ""
+}
+
 // used names a sandbox or a process that uses a payload.
 func (p *planner) used() bool {
+	if stranded := p.facts.stranded(); stranded != "" {
+		return !p.waitFor(stranded)
+	}
 	for _, s := range p.facts.Runtime.Sandboxes {
 		if s.Ready && s.Unknown != "" {
 			return !p.waitFor(fmt.Sprintf("sandbox %s (%s) to end: CRI-O does not tell its handler (%s)", s.Name, s.ID, s.Unknown))

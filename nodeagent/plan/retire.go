@@ -40,7 +40,9 @@ func (p *planner) retire(wanted string) {
 	p.retireGuests(needed)
 	for _, image := range p.facts.Store.Images {
 		if !images[image.ID] {
-			p.tidy(Step{Kind: DeleteImage, Object: image.ID})
+			deletion := Step{Kind: DeleteImage, Object: image.ID}
+			p.tidy(deletion)
+			p.plan.Room = append(p.plan.Room, deletion)
 		}
 	}
 }
@@ -50,7 +52,11 @@ func (p *planner) unmount(slot Slot, stays bool) {
 	if _, kept := p.facts.Slots.found(slot.ID); !kept && stays && p.facts.worthKeeping(slot) {
 		p.tidy(Step{Kind: KeepFindings, Slot: slot.ID})
 	}
-	p.tidy(Step{Kind: Unmount, Slot: slot.ID})
+	unmount := Step{Kind: Unmount, Slot: slot.ID}
+	p.tidy(unmount)
+	if !stays && p.facts.Store.has(slot.Image) {
+		p.plan.Room = append(p.plan.Room, unmount)
+	}
 }
 
 // payloadsToKeep has the former payload as long as no third one is on its way: a disk needs room
@@ -68,10 +74,12 @@ func (p *planner) payloadsToKeep() []string {
 }
 
 // endProofs removes what an interrupted proof has left, or one whose sandbox CRI-O did not remove.
-// A proof does not wait for it.
+// A proof does not wait for it. CRI-O is not asked for what it cannot stop, over which it may panic.
 func (p *planner) endProofs() {
 	for _, s := range p.facts.Runtime.proofs() {
-		p.tidy(Step{Kind: RemoveSandbox, Object: s.ID})
+		if !p.facts.stuck(s) {
+			p.tidy(Step{Kind: RemoveSandbox, Object: s.ID})
+		}
 	}
 	if !p.facts.Runtime.Answers {
 		return

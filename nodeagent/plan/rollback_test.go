@@ -3,6 +3,7 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -60,7 +61,37 @@ func TestADiskNeedsRoomForTwoPayloads(t *testing.T) {
 			goes = append(goes, s)
 		}
 	}
-	assert.Equal(t, []plan.Step{{Kind: plan.DeleteImage, Object: "b"}}, goes, "a pull for which there is no room gets some")
+	assert.Equal(t, []plan.Step{{Kind: plan.DeleteImage, Object: "b"}}, goes)
+	assert.Equal(t, goes, plan.For(w.facts).Room, "which is done before the pull")
+}
+
+// A payload that has failed its proof makes way for the next one before that is pulled.
+func TestAPayloadThatIsWantedNoMoreIsDeletedBeforeThePullOfAnother(t *testing.T) {
+	t.Parallel()
+	for serving, proof := range map[string]plan.Step{
+		"a": {Kind: plan.PointProof, Payload: payload("a"), Slot: id("a")},
+		"":  {Kind: plan.PointProof, Slot: plan.Pending},
+	} {
+		w := updating(t)
+		if serving == "" {
+			w.facts.Slots.Current, w.facts.Store.Served = plan.Pending, nil
+			w.facts.Slots.All = slices.DeleteFunc(w.facts.Slots.All, func(s plan.Slot) bool { return s.ID == id("a") })
+			w.facts.Store.Images = w.facts.Store.Images[1:]
+		}
+		w.change("c")
+		w.facts.Intent.Kept = true
+		require.Equal(t, []plan.Step{proof, {Kind: plan.Pull, Payload: payload("c")}}, plan.For(w.facts).Steps()[:2])
+		w.apply(t, proof)
+		for _, want := range []plan.Step{{Kind: plan.Unmount, Slot: id("b")}, {Kind: plan.DeleteImage, Object: "b"}} {
+			p := plan.For(w.facts)
+			assert.Equal(t, plan.Pull, p.Next()[0].Kind)
+			require.Equal(t, []plan.Step{want}, p.Room)
+			_, line := plan.Following(w.facts, plan.Step{Kind: plan.Keep})
+			assert.Empty(t, line, "what is deleted is observed first")
+			w.apply(t, want)
+		}
+		assert.Empty(t, plan.For(w.facts).Room)
+	}
 }
 
 func TestWhatIsFetchedAheadOfTimeTakesThePlaceOfTheFormerPayload(t *testing.T) {

@@ -26,6 +26,9 @@ type Slots struct {
 	Findings []record.Findings
 	// Mixed are running sandboxes that use more than one slot.
 	Mixed []Mixed
+	// Shimless are ids of running sandboxes of which no shim runs. CRI-O cannot stop such a sandbox,
+	// and panics over it where it was started after the end of the shim. A boot ends it.
+	Shimless []string
 }
 
 // Mixed is a sandbox with parts of several slots: a shim of one, and a VM of another.
@@ -60,7 +63,10 @@ type Slot struct {
 	// Holders say who uses it: processes and sandboxes, for people. Empty means that it may be
 	// unmounted.
 	Holders []string
-	// Strays are those of them that end with no sandbox of CRI-O: only a person knows what they
+	// Sandboxes are names of running sandboxes that use it, or may: those that no shim ties to a
+	// slot may use any.
+	Sandboxes []string
+	// Strays are those of Holders that end with no sandbox of CRI-O: only a person knows what they
 	// are for, and nothing else ends them.
 	Strays []string
 }
@@ -106,16 +112,6 @@ func (s Slots) Held() []Slot {
 		}
 	}
 	return held
-}
-
-// stray names a process that alone keeps a slot which is not in use otherwise.
-func (s Slots) stray() string {
-	for _, slot := range s.Held() {
-		if len(slot.Strays) == len(slot.Holders) {
-			return fmt.Sprintf("%s to end, which alone keeps payload %s in slot %s", slot.Strays[0], slot.Release, slot.ID)
-		}
-	}
-	return ""
 }
 
 // notice names a sandbox with parts of several slots.

@@ -101,6 +101,9 @@ type Step struct {
 	Payload, Slot, Object string
 }
 
+// Pulls reports whether the step fetches a payload.
+func (s Step) Pulls() bool { return s.Kind == Pull || s.Kind == Prefetch }
+
 // String is the step as --dry-run prints and the journal logs it.
 func (s Step) String() string {
 	words := []string{string(s.Kind)}

@@ -213,7 +213,7 @@ func standing(r node.Report, p plan.Plan, serving string) string {
 	case node.PhaseInstalling, node.PhaseAwaitingGrant:
 		return "installing; " + serving
 	case node.PhaseInstalled:
-		return serving + older(r)
+		return serving + older(p)
 	case node.PhaseRemoving, node.PhaseBlocked:
 		return "removing; " + serving
 	case node.PhaseAbsent:
@@ -236,11 +236,11 @@ func warning(r node.Report) string {
 	return "; most payloads could not run here: " + r.HostWarning
 }
 
-func older(r node.Report) string {
-	if len(r.InUse) == 0 {
+func older(p plan.Plan) string {
+	if p.Older == "" {
 		return ""
 	}
-	return fmt.Sprintf("; running sandboxes hold %d older", len(r.InUse))
+	return "; " + p.Older
 }
 
 // short keeps the part of a digest that people compare.

@@ -16,26 +16,25 @@ import (
 func TestSentence(t *testing.T) {
 	t.Parallel()
 	served := node.Report{Phase: node.PhaseInstalled, Payload: digest("a"), PayloadVersion: "1.1"}
-	inUse, failed := served, served
-	inUse.InUse = []string{digest("b")}
+	failed := served
 	unguarded := served
 	unguarded.Unguarded = true
 	failed.Error = &node.Error{Message: `pulling payload "x": no route to host`}
 	for want, c := range map[string]struct {
-		r    node.Report
-		wait string
+		r           node.Report
+		wait, older string
 	}{
 		"nothing is installed and nothing is wanted: no KataConfig selects this node":              {r: node.Report{Phase: node.PhaseIdle}},
 		"installing; no payload serves":                                                            {r: node.Report{Phase: node.PhaseInstalling}},
 		"waiting for CRI-O to run; no payload serves":                                              {r: node.Report{Phase: node.PhaseInstalling}, wait: "CRI-O to run"},
 		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods":                                        {r: served},
-		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods; running sandboxes hold 1 older":        {r: inUse},
+		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods; running sandboxes hold 1 older":        {r: served, older: "running sandboxes hold 1 older"},
 		`pulling payload "x": no route to host; payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods`: {r: failed, wait: "anything"},
 		"payload 1.1 (sha256:aaaaaaaaaaaa) serves new pods; the admission policies of deploy/ are not in force: whoever may write Nodes decides what this node runs": {r: unguarded},
 		"removing; no payload serves": {r: node.Report{Phase: node.PhaseRemoving}},
 		"everything is removed":       {r: node.Report{Phase: node.PhaseAbsent}},
 	} {
-		assert.Equal(t, want, report.Sentence(c.r, plan.Plan{Wait: c.wait}))
+		assert.Equal(t, want, report.Sentence(c.r, plan.Plan{Wait: c.wait, Older: c.older}))
 	}
 	assert.Equal(t, "nothing is installed and nothing is wanted: there is no intent file", report.Sentence(node.Report{Phase: node.PhaseIdle}, plan.Plan{Alone: true}))
 }

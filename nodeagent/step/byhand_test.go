@@ -64,6 +64,7 @@ func TestARemovalByHandWaitsForPodsAndNamesThem(t *testing.T) {
 		host.Sandbox{ID: "s1", Handler: node.Handler, Namespace: "ns", Name: "a", Ready: true},
 		host.Sandbox{ID: "s3", Handler: node.Handler, Namespace: "ns", Name: "ended"},
 	)
+	b.Shims["s1"], b.Shims["s2"] = host.PayloadDir("former")+"/shim", host.PayloadDir("former")+"/shim"
 	served := b.state(t)
 	require.ErrorContains(t, b.remove(t), "waiting for kata pods to end: ns/a, ns/b; payload 2.0.0")
 	assert.Equal(t, served.mounts, b.state(t).mounts)

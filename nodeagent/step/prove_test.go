@@ -56,7 +56,7 @@ func TestAProofDependsOnNoEarlierOne(t *testing.T) {
 	b.Sandboxes = []host.Sandbox{
 		{ID: "finished", Handler: node.ProofHandler, Name: "proof-" + s.Slot}, {ID: "running", Handler: node.ProofHandler, Name: "proof-1", Ready: true},
 	}
-	b.Kept = map[string]bool{"finished": true, "running": true}
+	b.Kept, b.Shims["running"] = map[string]bool{"finished": true, "running": true}, host.PayloadDir("former")+"/shim"
 	require.NoError(t, b.runner().Run(t.Context(), s, b.look(t)))
 	_, last := b.settleSteps(t)
 	assert.Equal(t, node.PhaseInstalled, last.Phase, "although CRI-O removes neither")

@@ -41,9 +41,12 @@ func TestTheIntentIsKeptWithoutItsGrants(t *testing.T) {
 func TestAPullTellsHowFarItIs(t *testing.T) {
 	t.Parallel()
 	b, s, f := stopped(t, plan.Pull)
-	require.NoError(t, b.runner().Run(t.Context(), s, f))
-	require.NotEmpty(t, b.said)
-	assert.Contains(t, b.said[0], "pulling payload "+one().Reference())
+	r := b.runner()
+	var figures []host.Progress
+	r.Progressed = func(p host.Progress) { figures = append(figures, p) }
+	require.NoError(t, r.Run(t.Context(), s, f))
+	assert.Equal(t, []string{"pulling payload " + one().Reference() + ": 12 of 324 MB"}, b.said, "for STATUS=")
+	assert.Equal(t, []host.Progress{{Done: 12e6, Total: 324e6}}, figures, "for metrics")
 }
 
 func TestAPayloadThatTheRegistryDoesNotHaveIsNamed(t *testing.T) {

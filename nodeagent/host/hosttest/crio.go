@@ -132,6 +132,11 @@ func (r runtime) Prove(ctx context.Context, handler, name string) (id string, er
 	if strings.Contains(string(shim), Broken) {
 		return "", errors.New("the shim exited: exit status 1")
 	}
+	slot, err := r.m.Files.Readlink(host.ProofLink)
+	if err != nil {
+		return "", err
+	}
+	r.m.Shims[name] = host.PayloadDir(filepath.Base(slot)) + "/" + host.Shim
 	r.m.Sandboxes = append(r.m.Sandboxes, host.Sandbox{ID: name, Handler: handler, Namespace: "kata-agent", Name: name, Ready: true})
 	if strings.Contains(string(shim), Hollow) {
 		return name, errors.New("the container: the file pause was not found")
@@ -207,9 +212,19 @@ func (p processes) Sees(pid int, path string) error {
 }
 
 func (p processes) Using(dir string) ([]host.Process, error) {
-	return slices.DeleteFunc(slices.Clone(p.m.Processes), func(q host.Process) bool {
+	return slices.DeleteFunc(append(slices.Clone(p.m.Processes), p.m.shims()...), func(q host.Process) bool {
 		return q.Unread == "" && !slices.ContainsFunc(q.Paths, func(path string) bool { return strings.HasPrefix(path, dir+"/") })
 	}), nil
+}
+
+// shims are the processes of sandboxes of proofs.
+func (m *Machine) shims() (running []host.Process) {
+	for i, s := range slices.Concat(m.Sandboxes, m.Unlisted) {
+		if shim, runs := m.Shims[s.ID]; runs {
+			running = append(running, host.Process{PID: 3000 + i, Args: []string{shim, "-id", s.ID}, Paths: []string{shim}})
+		}
+	}
+	return running
 }
 
 func (p processes) Holding(dir string, most int) ([]host.Process, error) {

@@ -45,6 +45,9 @@ type Machine struct {
 	RestartError error
 	CheckError   error
 	Sandboxes    []host.Sandbox
+	// Shims are the programs of sandboxes of proofs by their ids, as paths of the host. One runs as
+	// long as its sandbox is there, unless a test deletes it.
+	Shims map[string]string
 	// Unlisted are those whose Prove has had no caller any more when they had started.
 	Unlisted []host.Sandbox
 	// ForeignShim is what another file has made the program of our handlers.
@@ -101,7 +104,7 @@ type Machine struct {
 
 // New returns a machine after its boot, as tmpfiles leave it: CRI-O runs and has read no drop-in.
 func New(root string, files host.Files) (*Machine, error) {
-	m := &Machine{Root: root, Files: files, Registry: map[string]Payload{}, Busy: map[string]bool{}, Facts: Fit()}
+	m := &Machine{Root: root, Files: files, Registry: map[string]Payload{}, Busy: map[string]bool{}, Shims: map[string]string{}, Facts: Fit()}
 	if err := m.tmpfiles(); err != nil {
 		return nil, err
 	}

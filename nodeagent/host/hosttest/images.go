@@ -27,7 +27,7 @@ func (s store) Pull(_ context.Context, image string, progress func(host.Progress
 	if !there {
 		return fmt.Errorf("pulling payload %q: manifest unknown", image)
 	}
-	progress(host.Progress{Done: 1, Total: 2})
+	progress(host.Progress{Done: 12e6, Total: 324e6})
 	record := payload.image(node.Digest(image))
 	s.forget(record.ID)
 	s.m.Images = append(s.m.Images, record)
