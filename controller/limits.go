@@ -5,7 +5,9 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -15,7 +17,7 @@ import (
 )
 
 // eventShare is the part of the requests that events may make up while everything else uses its
-// own: they must not slow a rollout down.
+// own: they must not slow a rollout down. At rest they get what nothing else needs, too.
 const eventShare = 0.25
 
 // eventLimits let every event of a rollout on 15,000 nodes wait. Four are sent at a time: an API
@@ -49,11 +51,11 @@ func limits(config *rest.Config) (writes, events flowcontrol.RateLimiter) {
 	if config.QPS <= 0 {
 		return nil, nil
 	}
-	share := func(of float32) flowcontrol.RateLimiter {
-		return flowcontrol.NewTokenBucketRateLimiter(config.QPS*of, int(float32(config.Burst)*of))
+	share := func(of float32) *bucket {
+		return &bucket{rate.NewLimiter(rate.Limit(config.QPS*of), int(float32(config.Burst)*of))}
 	}
-	writes = share(1 - eventShare)
-	return writes, leftover{share(eventShare), writes}
+	all := share(1 - eventShare)
+	return all, leftover{share(eventShare), all}
 }
 
 // sharing returns a configuration whose clients keep to the same limit as another client: together
@@ -64,20 +66,35 @@ func sharing(config *rest.Config, with kubernetes.Interface) *rest.Config {
 	return shared
 }
 
-// leftover is a limit that lets pass what it may itself, and what another one has left.
-type leftover struct {
-	flowcontrol.RateLimiter
+// bucket is client-go's limit of requests, of which one can see how full it is.
+type bucket struct{ *rate.Limiter }
 
-	of flowcontrol.RateLimiter
+func (b *bucket) TryAccept() bool { return b.Allow() }
+
+func (b *bucket) Accept() { <-time.After(b.Reserve().Delay()) }
+
+func (b *bucket) Stop() {}
+
+func (b *bucket) QPS() float32 { return float32(b.Limit()) }
+
+// spares lets a request pass that is not one of the bucket's own. Half of a burst stays: in a
+// rollout, what a pass does not use is for the next one.
+func (b *bucket) spares() bool { return b.Tokens() >= float64(b.Burst())/2+1 && b.Allow() }
+
+// leftover is a limit that lets pass what it may itself, and what is left of another one.
+type leftover struct {
+	*bucket
+
+	of *bucket
 }
 
 // TryAccept is true where either limit lets a request pass now.
-func (l leftover) TryAccept() bool { return l.RateLimiter.TryAccept() || l.of.TryAccept() }
+func (l leftover) TryAccept() bool { return l.bucket.TryAccept() || l.of.spares() }
 
 // Accept waits for the limit's own turn where neither lets a request pass now.
 func (l leftover) Accept() {
 	if !l.TryAccept() {
-		l.RateLimiter.Accept()
+		l.bucket.Accept()
 	}
 }
 
@@ -86,5 +103,5 @@ func (l leftover) Wait(ctx context.Context) error {
 	if l.TryAccept() {
 		return nil
 	}
-	return l.RateLimiter.Wait(ctx)
+	return l.bucket.Wait(ctx)
 }

@@ -4,7 +4,9 @@ package controller //nolint:testpackage // limits have no other way in
 
 import (
 	"context"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,21 +24,43 @@ func passing(limit flowcontrol.RateLimiter) int {
 }
 
 // The rates are so low that no request is allowed during the test but those of the bursts.
-func TestEventsGetAQuarterAndWhatWritesLeave(t *testing.T) {
+func TestEventsGetAQuarterAndWhatNothingElseNeeds(t *testing.T) {
 	t.Parallel()
 	config := &rest.Config{QPS: 1e-6, Burst: 40}
 	writes, events := limits(config)
-	assert.Equal(t, 30, passing(writes))
-	assert.Equal(t, 10, passing(events), "writes have left nothing")
-	assert.Zero(t, passing(writes))
+	assert.Equal(t, 10+15, passing(events), "their own burst, and half of the other")
+	assert.Equal(t, 15, passing(writes))
+	assert.Zero(t, passing(events))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.Error(t, events.Wait(ctx))
+	require.Error(t, writes.Wait(ctx))
+}
 
-	writes, events = limits(config)
-	require.NoError(t, events.Wait(ctx), "nothing is to be waited for")
-	assert.Equal(t, 39, passing(events), "nothing is written")
-	assert.Zero(t, passing(writes), "both together stay within the limit")
+// At rest, events use the whole rate. In a rollout they get their share.
+func TestEventsAtRestUseTheWholeRate(t *testing.T) {
+	t.Parallel()
+	const second = 400
+	writes, events := limits(&rest.Config{QPS: second, Burst: 40})
+	sent := func() (count int) {
+		for end := time.Now().Add(time.Second); time.Now().Before(end); count++ {
+			require.NoError(t, events.Wait(t.Context()))
+		}
+		return count
+	}
+	assert.Greater(t, sent(), second/2, "much more than their share")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var writing sync.WaitGroup
+	for range 8 {
+		writing.Go(func() {
+			for writes.Wait(ctx) == nil {
+			}
+		})
+	}
+	assert.Less(t, sent(), second/2, "not much more than their share")
+	cancel()
+	writing.Wait()
 }
 
 func TestWithoutALimitThereIsNoneForEvents(t *testing.T) {
