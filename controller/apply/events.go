@@ -68,7 +68,7 @@ type Events struct {
 	wakes chan struct{}
 
 	mu            sync.Mutex
-	first, others []happening
+	first, others queue
 }
 
 // fewEvents is how many events the correlator of client-go keeps in each of its three caches, to
@@ -103,6 +103,38 @@ type happening struct {
 	at int64
 }
 
+// queue has what waits in pieces: a long one is not copied while it grows, and is given back while
+// it gets shorter. Its zero value is empty.
+type queue struct {
+	pieces [][]happening
+	count  int
+}
+
+// piece is how many happenings are kept together.
+const piece = 128
+
+func (q *queue) put(h happening) {
+	last := len(q.pieces) - 1
+	if last < 0 || len(q.pieces[last]) == cap(q.pieces[last]) {
+		q.pieces = append(q.pieces, make([]happening, 0, piece))
+		last++
+	}
+	q.pieces[last] = append(q.pieces[last], h)
+	q.count++
+}
+
+func (q *queue) take() (h happening, found bool) {
+	if q.count == 0 {
+		return h, false
+	}
+	h, q.pieces[0] = q.pieces[0][0], q.pieces[0][1:]
+	if len(q.pieces[0]) == 0 {
+		q.pieces[0], q.pieces = nil, q.pieces[1:]
+	}
+	q.count--
+	return h, true
+}
+
 // OfNode is an event of a Node, of kind corev1.EventTypeNormal or corev1.EventTypeWarning.
 func (e *Events) OfNode(name, kind, reason, message string) {
 	e.add(happening{node: name, warns: kind == corev1.EventTypeWarning, reason: reason, message: message})
@@ -122,17 +154,17 @@ func (e *Events) add(h happening) {
 	if h.about != nil || h.warns {
 		into = &e.first
 	}
-	if len(*into) >= e.limits.Waiting {
+	if into.count >= e.limits.Waiting {
 		e.metrics.EventEnded(DroppedEvent)
 		return
 	}
-	*into = append(*into, h)
+	into.put(h)
 	e.changed()
 }
 
 // changed notes how many wait, and wakes a sender where there are any. The lock is held.
 func (e *Events) changed() {
-	waiting := len(e.first) + len(e.others)
+	waiting := e.first.count + e.others.count
 	e.metrics.EventsWait(waiting)
 	if waiting == 0 {
 		return
@@ -147,19 +179,13 @@ func (e *Events) changed() {
 func (e *Events) take() (h happening, found bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	from := &e.first
-	if len(*from) == 0 {
-		from = &e.others
+	if h, found = e.first.take(); !found {
+		h, found = e.others.take()
 	}
-	if len(*from) == 0 {
-		return h, false
+	if found {
+		e.changed()
 	}
-	h, (*from)[0] = (*from)[0], happening{}
-	if *from = (*from)[1:]; len(*from) == 0 {
-		*from = nil // What a large rollout needed is given back.
-	}
-	e.changed()
-	return h, true
+	return h, found
 }
 
 // Run sends until the context ends. What waits then is lost.

@@ -122,23 +122,25 @@ func TestAnEventNamesItsObjectAndItsTime(t *testing.T) {
 
 func TestKataConfigsAndWarningsGoFirst(t *testing.T) {
 	t.Parallel()
-	s := newSending(t, 100)
-	for i := range 50 {
-		s.OfNode(fmt.Sprintf("w%02d", i), corev1.EventTypeNormal, "KataInstall", "begins")
+	s := newSending(t, 1000)
+	want := []string{apply.EventFailed + " w007", "Completed kata"}
+	for i := range 500 {
+		s.OfNode(fmt.Sprintf("w%03d", i), corev1.EventTypeNormal, "KataInstall", "begins")
+		want = append(want, fmt.Sprintf("KataInstall w%03d", i))
 	}
-	s.OfNode("w07", corev1.EventTypeWarning, apply.EventFailed, "no room")
+	s.OfNode("w007", corev1.EventTypeWarning, apply.EventFailed, "no room")
 	s.OfConfig(config(), corev1.EventTypeNormal, "Completed", "all of them")
 	s.run(t)
-	s.await(t, map[apply.EventResult]int{apply.SentEvent: 52})
-	var reasons []string
-	for _, action := range s.kube.Actions()[:3] {
+	s.await(t, map[apply.EventResult]int{apply.SentEvent: 502})
+	var sent []string
+	for _, action := range s.kube.Actions() {
 		create, ok := action.(k8stesting.CreateAction)
 		require.True(t, ok)
 		made, ok := create.GetObject().(*corev1.Event)
 		require.True(t, ok)
-		reasons = append(reasons, made.Reason)
+		sent = append(sent, made.Reason+" "+made.InvolvedObject.Name)
 	}
-	assert.Equal(t, []string{apply.EventFailed, "Completed", "KataInstall"}, reasons)
+	assert.Equal(t, want, sent, "and the others in their order")
 }
 
 // While one node after the other restarts CRI-O, the reason of a condition alternates.
