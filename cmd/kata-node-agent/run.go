@@ -82,7 +82,7 @@ func serve(ctx context.Context, w *wiring, client source, log logrus.FieldLogger
 		Meter: meter,
 		Rest:  debug.FreeOSMemory,
 	}
-	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Node: client, Tell: func(text string) { agent.Progressed(text); tell(text) }, Progressed: meter.Progressed}
+	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Node: client, Tell: func(text string) { agent.Progressed(text); tell(text) }, Progressed: meter.Progressed, Now: time.Now}
 	ticker := time.NewTicker(watchdogInterval())
 	defer ticker.Stop()
 	agent.Run(ctx, client.Changed(), ticker.C, func() { notify(log, systemd.Watchdog, "1") })

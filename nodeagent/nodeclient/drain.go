@@ -5,6 +5,7 @@ package nodeclient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,24 +23,32 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/cluster"
 )
 
-// Cordon marks the Node in the same write, of the version that was seen to be schedulable: what the
-// agent did not do it never undoes, however it ends.
+// Cordon marks the Node in the same write, of the version that was seen to be schedulable and to
+// have the grant: what the agent did not do it never undoes, however it ends, and a grant that was
+// taken back is not used, however late the watch is.
 func (c *Client) Cordon(ctx context.Context, boot string) error {
-	return c.change(ctx, "cordoning", func(n *corev1.Node) map[string]any {
+	return c.change(ctx, "cordoning", func(n *corev1.Node) (map[string]any, error) {
 		if n.Spec.Unschedulable {
-			return nil
+			return nil, nil //nolint:nilnil // nothing to change is an answer
 		}
-		return patchOfSpec(n, boot, true)
+		intent, err := node.DecodeIntent(n.Annotations[node.IntentAnnotation])
+		if err != nil {
+			return nil, err
+		}
+		if intent.Grants.Reboot != boot {
+			return nil, errors.New("the grant of its reboot was taken back")
+		}
+		return patchOfSpec(n, boot, true), nil
 	})
 }
 
 // Uncordon leaves a Node alone that does not carry the mark.
 func (c *Client) Uncordon(ctx context.Context) error {
-	return c.change(ctx, "uncordoning", func(n *corev1.Node) map[string]any {
+	return c.change(ctx, "uncordoning", func(n *corev1.Node) (map[string]any, error) {
 		if n.Annotations[node.CordonAnnotation] == "" {
-			return nil
+			return nil, nil //nolint:nilnil // nothing to change is an answer
 		}
-		return patchOfSpec(n, nil, nil)
+		return patchOfSpec(n, nil, nil), nil
 	})
 }
 
@@ -51,7 +60,7 @@ func patchOfSpec(n *corev1.Node, mark, unschedulable any) map[string]any {
 }
 
 // change patches the Node as it is now. A change that comes to nothing is none.
-func (c *Client) change(ctx context.Context, what string, change func(*corev1.Node) map[string]any) error {
+func (c *Client) change(ctx context.Context, what string, change func(*corev1.Node) (map[string]any, error)) error {
 	v := c.current()
 	if v.node() == nil {
 		return fmt.Errorf("%s this node: %w", what, cluster.ErrUnknownNode)
@@ -62,10 +71,10 @@ func (c *Client) change(ctx context.Context, what string, change func(*corev1.No
 		if err != nil {
 			return err
 		}
-		patch := change(n)
-		if patch == nil {
+		patch, err := change(n)
+		if err != nil || patch == nil {
 			c.remember(n)
-			return nil
+			return err
 		}
 		document, err := json.Marshal(patch)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+
+	"github.com/kata-node/kata-node/api/node"
 )
 
 // modify takes a patch of the Node itself, which names the version that it was made from.
@@ -81,9 +84,31 @@ func (a *api) bind(p corev1.Pod) {
 	a.pods = append(a.pods, p)
 }
 
+// mayReboot is a Node whose intent has a grant to reboot in this boot.
+func mayReboot(t *testing.T, boot string) *corev1.Node {
+	t.Helper()
+	intent := node.Intent{State: node.StateInstalled, Payload: "registry.example.com/p@sha256:" + strings.Repeat("a", 64)}.Identify("u")
+	intent.Grants.Reboot = boot
+	document, err := intent.Encode()
+	require.NoError(t, err)
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{node.IntentAnnotation: document}}}
+}
+
+// The watch may be late: what counts is the version that is cordoned.
+func TestANodeIsNotCordonedByAGrantThatWasTakenBack(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, mayReboot(t, "boot-1"))
+	c := a.connect()
+	a.meddle = func(n *corev1.Node) { n.Annotations = mayReboot(t, "").Annotations }
+	require.ErrorContains(t, c.Cordon(t.Context(), "boot-1"), "the grant of its reboot was taken back")
+	assert.False(t, c.State().Cordoned)
+	a.change(func(n *corev1.Node) { n.Annotations = nil })
+	require.ErrorContains(t, c.Cordon(t.Context(), "boot-1"), "reading intent")
+}
+
 func TestOnlyWhatTheAgentCordonedItUncordons(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, &corev1.Node{})
+	a := newAPI(t, mayReboot(t, "boot-1"))
 	c := a.connect()
 	require.NoError(t, c.Cordon(t.Context(), "boot-1"))
 	assert.True(t, c.State().Cordoned, "it knows before the watch does")
@@ -103,7 +128,7 @@ func TestOnlyWhatTheAgentCordonedItUncordons(t *testing.T) {
 
 func TestACordonThatAnotherHandWasFasterWithIsNotTheAgents(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, &corev1.Node{})
+	a := newAPI(t, mayReboot(t, "boot-1"))
 	c := a.connect()
 	a.meddle = func(n *corev1.Node) { n.Spec.Unschedulable = true }
 	require.NoError(t, c.Cordon(t.Context(), "boot-1"))
@@ -132,7 +157,7 @@ func TestAPodThatTheWatchHasNotShownKeepsTheNodeUp(t *testing.T) {
 	t.Parallel()
 	daemon := pod("daemon", "", corev1.PodRunning)
 	daemon.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "DaemonSet", Name: "d", UID: "u", Controller: new(true)}}
-	a := newAPI(t, &corev1.Node{}, daemon, pod("done", "", corev1.PodSucceeded))
+	a := newAPI(t, mayReboot(t, "boot-1"), daemon, pod("done", "", corev1.PodSucceeded))
 	c := a.connect()
 	c.BindFor(0)
 	require.NoError(t, c.Cordon(t.Context(), "boot-1"))

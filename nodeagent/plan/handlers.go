@@ -59,7 +59,8 @@ func down(r Runtime) string {
 
 // restart needs a CRI-O that would start again, a node on which nothing else works, and a grant
 // that names this boot and has not been used in it. The grant is asked for last: a node that could
-// not use it at once does not keep it from another one.
+// not use it at once does not keep it from another one. It counts only while the API server
+// answers: it is taken back from a node that has not used it.
 func (w *way) restart() bool {
 	f := w.facts
 	granted := f.Intent.Shown && f.Intent.Wanted.Grants.RestartCRIO == f.Host.BootID
@@ -82,6 +83,8 @@ func (w *way) restart() bool {
 	case !granted:
 		w.awaitsGrant = true
 		return w.waitFor(f.Cluster.grant())
+	case !f.Cluster.PodsKnown:
+		return w.waitFor("the API server, to learn whether CRI-O may still be restarted")
 	}
 	w.do(RestartCRIO)
 	return true

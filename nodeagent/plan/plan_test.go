@@ -46,6 +46,21 @@ func TestUpdateProvesBeforeItSwitchesAndNeedsNoRestart(t *testing.T) {
 	assert.Equal(t, []plan.Kind{plan.KeepFindings, plan.Unmount}, done, "which is retired with the last sandbox; the image stays for a way back")
 }
 
+// A watch keeps what it has seen while the API server is away: the grant may be taken back by then.
+func TestAGrantIsNotUsedWhileTheAPIServerIsAway(t *testing.T) {
+	t.Parallel()
+	w := booted(install("a"))
+	w.facts.Cluster.PodsKnown = false
+	done, last := w.settle(t)
+	assert.NotContains(t, done, plan.RestartCRIO)
+	assert.Equal(t, node.PhaseInstalling, last.Phase)
+	assert.Equal(t, "the API server, to learn whether CRI-O may still be restarted", last.Wait)
+	w.facts.Cluster.PodsKnown = true
+	done, last = w.settle(t)
+	assert.Contains(t, done, plan.RestartCRIO)
+	assert.Equal(t, node.PhaseInstalled, last.Phase)
+}
+
 func TestRestartWaitsForAGrantOfThisBoot(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*plan.Facts){

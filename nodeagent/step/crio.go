@@ -45,6 +45,9 @@ func (r Runner) restartCRIO(ctx context.Context, f plan.Facts) error {
 	if err := r.Host.Services.Check(ctx, r.Self.CRIOUnit); err != nil {
 		return fmt.Errorf("CRI-O is left running, because it would not start again: %w", err)
 	}
+	if err := r.recent(f.At); err != nil {
+		return err
+	}
 	dependents, err := r.Host.Services.Dependents(ctx, r.Self.CRIOUnit)
 	if err != nil {
 		return err
@@ -64,6 +67,24 @@ func (r Runner) restartCRIO(ctx context.Context, f plan.Facts) error {
 	ctx, cancel := context.WithTimeout(ctx, restartTimeout)
 	defer cancel()
 	return r.Host.Services.Restart(ctx, r.Self.CRIOUnit)
+}
+
+// mostAge is how old an observation may be for a restart of CRI-O. The controller takes a grant
+// back that is not used for minutes, and another node may have got what it had allowed by then. A
+// process or a whole machine that was frozen continues where it stopped.
+const mostAge = time.Minute
+
+// recent uses the longer of what both clocks of a time say: the monotonic one stands still while a
+// machine is suspended, the other one may be set back.
+func (r Runner) recent(observed time.Time) error {
+	if r.Now == nil {
+		return nil
+	}
+	now := r.Now()
+	if age := max(now.Sub(observed), now.Round(0).Sub(observed.Round(0))); age > mostAge {
+		return fmt.Errorf("CRI-O is left running: its restart was planned %s ago, and whether it may be restarted is asked again", age.Round(time.Second))
+	}
+	return nil
 }
 
 // startDependents does for each service what systemd does by itself where CRI-O comes back at once.

@@ -43,6 +43,36 @@ func TestACRIOThatWouldNotStartAgainIsLeftRunning(t *testing.T) {
 	assert.Empty(t, b.look(t).Runtime.Restarted, "the grant is not used")
 }
 
+// A frozen process continues where it stopped: its grant may be another node's by then.
+func TestCRIOIsNotRestartedByAnOldObservation(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		since   time.Duration
+		refused bool
+	}{
+		"a moment ago":              {time.Second, false},
+		"the clock was set back":    {-time.Hour, false},
+		"the process was suspended": {time.Hour, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, s, f := stopped(t, plan.RestartCRIO)
+			r := b.runner()
+			r.Now = func() time.Time { return f.At.Round(0).Add(x.since) }
+			starts := b.Starts
+			err := r.Run(t.Context(), s, f)
+			if !x.refused {
+				require.NoError(t, err)
+				assert.Greater(t, b.Starts, starts)
+				return
+			}
+			require.ErrorContains(t, err, "its restart was planned 1h0m0s ago")
+			assert.Equal(t, starts, b.Starts)
+			assert.Empty(t, b.look(t).Runtime.Restarted, "the grant is not used")
+		})
+	}
+}
+
 func TestWhatTheNodeHadIsNotedBeforeTheRestartAndForgottenOnceItIsThere(t *testing.T) {
 	t.Parallel()
 	b, s, _ := stopped(t, plan.RestartCRIO)

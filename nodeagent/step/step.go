@@ -7,6 +7,7 @@ package step
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/cluster"
@@ -26,6 +27,9 @@ type Runner struct {
 	Tell func(sentence string)
 	// Progressed receives how far a pull is, for figures; it may be nil.
 	Progressed func(host.Progress)
+	// Now is the clock of what observes the host. Without it, no observation is too old for a
+	// restart of CRI-O.
+	Now func() time.Time
 }
 
 // publicFile is the mode of drop-in and configuration, which CRI-O and people read.
