@@ -3,6 +3,8 @@
 package decide_test
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 
 	v1 "github.com/kata-node/kata-node/api/v1"
@@ -38,6 +40,7 @@ func (w *world) Accident() {
 		{"has to be rebooted", func(h *host) { h.needsReboot = true }},
 		{"has to be rebooted", func(h *host) { h.needsReboot = true }},
 		{"is upgraded", w.upgrades},
+		{"has no agent for an hour", w.hour},
 		{"sees a day pass", func(*host) { w.Now = w.Now.Add(day); w.Moved() }},
 		{"has another version of the agent", func(h *host) { h.older = !h.older }},
 		{"sees the catalogue change", w.publishes},
@@ -61,6 +64,24 @@ func (w *world) remakes(h *host) {
 	}
 	h.pods, h.strays = 0, 0
 	h.Register()
+}
+
+// hour lets all agents do nothing for longer than every deadline, and that of the node for a while
+// longer: a grant that was not used by then must not be used later, next to another one. What was
+// used is over. Kubelets beat meanwhile, and no cache of the leader is that late.
+func (w *world) hour(h *host) {
+	for _, m := range w.Machines {
+		b := m.Base()
+		if !b.Available() || w.named(b.Name).restarts > 0 {
+			b.Excuse()
+		}
+		if b.Object() != nil {
+			b.Beat()
+		}
+	}
+	w.Now = w.Now.Add(time.Hour)
+	w.Leader.CatchUp()
+	h.Paused = w.IntN(8)
 }
 
 // breaks lets the broken host of this world be broken from now on.

@@ -77,13 +77,25 @@ func holds(e ledger.Entry, n facts.Node, found bool, limits Limits, now time.Tim
 	if caused, until := outstanding(n, limits, now); caused {
 		return moving, until
 	}
-	if e.Kind == ledger.Withdrawn && !n.Serves() && (n.Report == nil || n.Report.BootID == e.Boot) {
+	if e.Kind == ledger.Withdrawn && !rid(e, n) {
 		return expired(n.Since, limits.Answer, now, excused)
 	}
 	if e.Kind == ledger.RestartCRIO && !n.Ready && used(e, n) {
 		return expired(n.Since, limits.Answer, now, excused)
 	}
 	return settled, time.Time{}
+}
+
+// rid is true for a node that cannot use any more what was taken back from it: it needs it no more,
+// is in another boot, or its agent has answered the ping that came with the withdrawal. A kubelet
+// may be Ready for a while after a restart of CRI-O that has failed.
+func rid(e ledger.Entry, n facts.Node) bool {
+	if n.Report == nil {
+		return false
+	}
+	answers := n.Ready && n.Answered() && !n.Intent.Ping.IsZero() && n.Report.Ping.Equal(n.Intent.Ping)
+	restarts := n.Report.Error != nil && n.Report.Error.Step == restartStep
+	return answers && !restarts || n.Report.BootID != e.Boot || n.Serves() && !n.Report.RebootRequired
 }
 
 // used is true in the boot of a restart that was granted. The kubelet is restarted with CRI-O, and

@@ -35,8 +35,8 @@ func (pace *Pace) grant(p selection.Pool, book *Book, limits Limits, now time.Ti
 		return
 	}
 	for _, m := range p.Members {
-		if lapsed(m.Node, limits, now) && !pace.starts[m.Name] && book.withdraw(m.Node, now) {
-			pace.grants[m.Name] = ledger.Withdrawn
+		if kept, taken := lapse(m.Node, limits, now); taken && !pace.starts[m.Name] && book.withdraw(m.Node, now) {
+			pace.grants[m.Name], pace.kept[m.Name] = ledger.Withdrawn, kept
 		}
 	}
 	for _, available := range []bool{true, false} {
@@ -121,9 +121,10 @@ func scaled(value intstr.IntOrString, of, least int) int {
 
 // asks returns the grants that the agent waits for and that its intent does not have for this boot,
 // the one that saves the other first: a reboot restarts CRI-O, too. Where no reboot can be granted,
-// an installation does not wait for it.
+// an installation does not wait for it. An agent that a grant was taken back from, and that has not
+// answered since, gets no other one: it would keep that, too.
 func asks(n facts.Node) []ledger.Kind {
-	if n.Held || n.Busy != "" || rebooting(n) {
+	if n.Held || n.Busy != "" || rebooting(n) || n.Pinged() {
 		return nil
 	}
 	var kinds []ledger.Kind
@@ -145,19 +146,29 @@ func rebooting(n facts.Node) bool {
 // outstanding is true while a node is, or is about to be, unavailable by a grant of ours. until is
 // when that changes by itself.
 func outstanding(n facts.Node, limits Limits, now time.Time) (caused bool, until time.Time) {
-	if caused, until = rebootOutstanding(n, limits, now); caused {
-		return caused, until
+	is, until := rebootOutstanding(n, limits, now)
+	if is == settled {
+		is, until = restartOutstanding(n, limits, now)
 	}
-	is, until := restartOutstanding(n, limits, now)
 	return is != settled, until
 }
 
-// lapsed is true for a node that was cut off before it used its grant of a restart. It would use
-// that when it is back, also after others were granted what it had allowed: the grant counts until
-// it is taken back.
-func lapsed(n facts.Node, limits Limits, now time.Time) bool {
-	is, _ := restartOutstanding(n, limits, now)
-	return is == failing
+// lapse returns the grants that a node keeps, and whether others are to be taken from it: it has
+// not used them in time, because it is cut off, its agent is silent, or something else failed
+// first. It would use them when it is back, also after others were granted what it had allowed. So
+// they count until they are taken back.
+func lapse(n facts.Node, limits Limits, now time.Time) (kept node.Grants, taken bool) {
+	if n.Intent == nil {
+		return node.Grants{}, false
+	}
+	kept = n.Intent.Grants
+	if is, _ := rebootOutstanding(n, limits, now); is == failing {
+		kept.Reboot, taken = "", true
+	}
+	if is, _ := restartOutstanding(n, limits, now); is == failing {
+		kept.RestartCRIO, taken = "", true
+	}
+	return kept, taken
 }
 
 // away is true for a node that could use no grant of a restart in time.
@@ -166,24 +177,30 @@ func away(n facts.Node, limits Limits, now time.Time) bool {
 	return !n.Ready && is == failing
 }
 
-// rebootOutstanding lasts until the node takes pods again after its boot, or has not got there for
-// too long: it is unavailable for another reason then. The agent reports earlier than the kubelet
-// after a boot: until then, what the API server has of the kubelet is from before it.
-func rebootOutstanding(n facts.Node, limits Limits, now time.Time) (caused bool, until time.Time) {
+// rebootOutstanding is moving until the node takes pods again after its boot, or has not got there
+// for too long: it is unavailable for another reason then, which the cordon shows that its agent
+// begins with. Without a cordon it has not begun, and is failing until the grant is taken back. The
+// agent reports earlier than the kubelet after a boot: until then, what the API server has of the
+// kubelet is from before it.
+func rebootOutstanding(n facts.Node, limits Limits, now time.Time) (is standing, until time.Time) {
 	if n.Intent == nil || n.Intent.Grants.Reboot == "" {
-		return false, time.Time{}
+		return settled, time.Time{}
 	}
 	back := n.Available() && !n.InBoot(n.Intent.Grants.Reboot)
-	if n.Report == nil || rebooting(n) || !back && n.Report.BootID != n.Intent.Grants.Reboot {
-		is, until := expired(n.Since, limits.Progress, now, failing)
-		return is == moving, until
+	switch {
+	case (n.Report == nil || rebooting(n)) && !n.Cordoned:
+		return expired(n.Since, limits.Progress, now, unused(n))
+	case n.Report == nil, rebooting(n), !back && n.Report.BootID != n.Intent.Grants.Reboot:
+		return expired(n.Since, limits.Progress, now, settled)
+	default:
+		return settled, time.Time{}
 	}
-	return false, time.Time{}
 }
 
-// restartOutstanding is moving until the agent reports that it went on, another boot, or nothing at
-// all for too long. A restart of CRI-O takes seconds: a node that is away for longer is away for
-// another reason, and is failing until the grant is taken back.
+// restartOutstanding is moving until the agent reports that it went on, or another boot. A restart
+// of CRI-O takes seconds: a node that is away for longer is away for another reason. It is failing
+// until the grant is taken back, as is one that stays as it is for too long, and one that has
+// failed before the restart: it may be repaired at any time.
 func restartOutstanding(n facts.Node, limits Limits, now time.Time) (is standing, until time.Time) {
 	if n.Intent == nil || n.Intent.Grants.RestartCRIO == "" || n.Serves() {
 		return settled, time.Time{}
@@ -194,8 +211,26 @@ func restartOutstanding(n facts.Node, limits Limits, now time.Time) (is standing
 	case !n.Ready:
 		return expired(n.Since, limits.Answer, now, failing)
 	case n.Answered() && n.Report.Error != nil && n.Report.Phase != node.PhaseAwaitingGrant:
-		return settled, time.Time{}
+		if afterRestart(*n.Report.Error) {
+			return settled, time.Time{}
+		}
+		return failing, time.Time{}
 	default:
-		return expired(n.Since, limits.Progress, now, settled)
+		return expired(n.Since, limits.Progress, now, unused(n))
 	}
+}
+
+// unused is what becomes of a grant that was not used in time. It is taken back, but from an agent
+// that knows no pings: nothing would show whether that has seen so, and it would get the next one.
+func unused(n facts.Node) standing {
+	if n.Report != nil && n.Report.Ping.IsZero() {
+		return settled
+	}
+	return failing
+}
+
+// afterRestart is true for an error that an agent can only have once it has restarted CRI-O: the
+// grant is used up.
+func afterRestart(e node.Error) bool {
+	return e.Step == proveStep || e.Reason == node.ReasonHandlersNotTaken || e.Reason == node.ReasonCRIONotRunning
 }

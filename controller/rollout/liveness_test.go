@@ -14,6 +14,7 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/facts"
 	. "github.com/kata-node/kata-node/controller/facts/factstest"
+	"github.com/kata-node/kata-node/controller/ledger"
 	"github.com/kata-node/kata-node/controller/rollout"
 	"github.com/kata-node/kata-node/controller/selection"
 )
@@ -89,6 +90,32 @@ func TestABadPayloadStopsAfterThreeNodes(t *testing.T) {
 
 	c.MaxFailures = intstr.FromInt32(1)
 	assert.Empty(t, said(plan(c, failed("f"), Worker("x", Idle))), "an administrator may allow none to follow")
+}
+
+// A payload or a drop-in that breaks CRI-O, or a deployment that does not boot, takes its node
+// down.
+func TestNodesThatGoDownInTheirRestartOrRebootStopARollout(t *testing.T) {
+	t.Parallel()
+	c := Config("c")
+	for name, down := range map[string][]State{
+		"restarted":                 {Reports(node.PhaseInstalling), Granted},
+		"the grant was taken back":  {Reports(node.PhaseInstalling), knowsPings, Ping(Noon().Add(-time.Minute))},
+		"rebooted":                  {Reports(node.PhaseAwaitingGrant), NeedsReboot, MayReboot, Cordoned},
+		"failed while it went down": {Reports(node.PhaseInstalling), Fails("restart CRI-O", "job failed")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nodes := []facts.Node{Worker("x", Idle), Worker("y", Idle)}
+			for i := range 3 {
+				assert.Contains(t, said(plan(c, nodes...)), "x KataInstall", "%d are down", i)
+				states := append([]State{Wanted(c)}, down...)
+				nodes = append(nodes, Worker(fmt.Sprintf("d%d", i), append(states, NotReady, Unchanged(10*time.Minute))...))
+			}
+			assert.NotContains(t, said(plan(c, nodes...)), "x KataInstall")
+			pool := selection.Divide([]facts.Config{c}, nodes).Pools[0]
+			assert.Equal(t, map[string]bool{PayloadA: true}, rollout.PaceOf(pool, rollout.Open(ledger.Ledger{}, nodes, limits(), Noon()), limits(), Noon()).Halted)
+		})
+	}
 }
 
 func TestAProvedPayloadStopsAtMaxFailures(t *testing.T) {

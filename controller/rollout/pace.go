@@ -18,6 +18,8 @@ import (
 type Pace struct {
 	starts, fetches, pings map[string]bool
 	grants                 map[string]ledger.Kind
+	// kept are the grants that a node keeps of which another one is taken back.
+	kept map[string]node.Grants
 	// Unavailable are the members that use up maxUnavailable, sorted by name.
 	Unavailable []string
 	// Halted are the payloads with which so many members have failed that nothing new is started.
@@ -28,7 +30,10 @@ type Pace struct {
 
 // PaceOf decides about a pool, and enters its grants into the book.
 func PaceOf(p selection.Pool, book *Book, limits Limits, now time.Time) Pace {
-	pace := Pace{starts: map[string]bool{}, grants: map[string]ledger.Kind{}, fetches: map[string]bool{}, pings: map[string]bool{}, Halted: map[string]bool{}}
+	pace := Pace{
+		starts: map[string]bool{}, fetches: map[string]bool{}, pings: map[string]bool{}, Halted: map[string]bool{},
+		grants: map[string]ledger.Kind{}, kept: map[string]node.Grants{},
+	}
 	if p.Config.Refused != nil {
 		return pace
 	}
@@ -177,5 +182,11 @@ func rank(n facts.Node) int {
 
 // payloadSteps are the agent's steps whose failure is the payload's, as reports name them.
 func payloadSteps() []string {
-	return []string{"verify payload", "configure handlers", "prove payload"}
+	return []string{"verify payload", "configure handlers", proveStep}
 }
+
+// Steps of the agent, as reports name them.
+const (
+	proveStep   = "prove payload"
+	restartStep = "restart CRI-O"
+)

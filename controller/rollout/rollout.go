@@ -109,8 +109,8 @@ func member(p selection.Pool, m selection.Member, pace Pace, now time.Time) Chan
 		change.Intent, change.Entered = withGrant(*m.Intent, func(g *node.Grants) { g.Reboot = m.Report.BootID }), true
 		change.Event, change.Message = EventReboot, "the node may be drained and rebooted once"
 	case pace.grants[m.Name] == ledger.Withdrawn:
-		change.Intent, change.Entered = withGrant(*m.Intent, func(g *node.Grants) { g.RestartCRIO = "" }), true
-		change.Event, change.Message = EventLapse, "the node was cut off before it restarted CRI-O: others may get what it was granted"
+		change.Intent, change.Entered = withoutGrants(*m.Intent, pace.kept[m.Name], now), true
+		change.Event, change.Message = EventLapse, "the node has not used its grant in time: others may get what it was granted"
 	case proved(m.Node) && !m.Labelled() && !p.Config.Withheld:
 		change.Label, change.Further, change.Untaint = LabelSet, usable(m.Node), m.Starting
 		change.Event, change.Message = EventReady, "a sandbox of the payload has started: kata pods may be scheduled here"
@@ -151,6 +151,18 @@ func begin(wanted node.Intent, n facts.Node, now time.Time) (intent *node.Intent
 // withGrant leaves the time of issue as it is: the intent was answered, and its id does not change.
 func withGrant(intent node.Intent, grant func(*node.Grants)) *node.Intent {
 	grant(&intent.Grants)
+	return &intent
+}
+
+// withoutGrants takes grants back, with a ping: a report that repeats it is of an agent that has
+// seen so.
+func withoutGrants(intent node.Intent, kept node.Grants, now time.Time) *node.Intent {
+	intent.Grants = kept
+	if ping := pingAt(now); ping.After(intent.Ping) {
+		intent.Ping = ping
+	} else {
+		intent.Ping = intent.Ping.Add(time.Second) // An earlier one may be answered already.
+	}
 	return &intent
 }
 

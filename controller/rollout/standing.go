@@ -31,8 +31,8 @@ const (
 	settled standing = iota
 	// moving is expected to come to an end by itself.
 	moving
-	// failing reported an error, or made no progress, long ago: it counts towards maxFailures and
-	// no longer towards maxParallel.
+	// failing reported an error, made no progress, or went down in its own restart or reboot, long
+	// ago: it counts towards maxFailures and no longer towards maxParallel.
 	failing
 	// excused says nothing about the payload: its host is unfit, its kubelet or its agent is away,
 	// or the machine-config operator works on it.
@@ -47,10 +47,14 @@ func (l Limits) standing(n facts.Node, now time.Time) (is standing, until time.T
 		return settled, time.Time{}
 	case unfit(n):
 		return excused, time.Time{}
+	case !n.Ready && wentDown(n):
+		return expired(n.Since, l.Answer, now, failing)
 	case !n.Ready || n.ReportProblem != "":
 		return expired(n.Since, l.Answer, now, excused)
 	case n.Intent != nil && !n.Answered():
 		return expired(n.Intent.Issued, l.Answer, now, excused)
+	case n.Pinged():
+		return expired(n.Intent.Ping, l.Answer, now, excused)
 	case n.Report.Error != nil:
 		return expired(n.Since, l.Grace, now, failing)
 	case n.Busy != "":
@@ -60,6 +64,17 @@ func (l Limits) standing(n facts.Node, now time.Time) (is standing, until time.T
 	default:
 		return expired(n.Since, l.Progress, now, failing)
 	}
+}
+
+// wentDown is true for a node without a Ready kubelet whose installation is the likely cause: its
+// agent has used a grant in this boot, or one was taken back from it, which its agent has not
+// answered, or it says what is wrong. Without this, a payload that breaks CRI-O would take down one
+// node after the other until maxUnavailable ends it.
+func wentDown(n facts.Node) bool {
+	if !n.Answered() {
+		return false
+	}
+	return n.Report.Error != nil || n.Pinged() || rebooting(n) || granted(n) && n.Report.Phase != node.PhaseAwaitingGrant
 }
 
 // unfit is true where the host itself, or its architecture, rules the payload out.

@@ -61,7 +61,7 @@ func (j judge) member(m selection.Member) Verdict {
 		return j.unanswered(n)
 	case n.Report.Phase == node.PhaseInstalled && !n.SameBoot():
 		return j.rebooted(n)
-	case n.Settled() && n.Pinged():
+	case n.Pinged():
 		return j.pinged(n)
 	default:
 		return j.stuck(n, answered(n))

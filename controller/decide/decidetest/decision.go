@@ -147,6 +147,7 @@ func (c *check) crew(p selection.Pool, payload string) (begun, moving int, prove
 // moves is true for a node that is certain to get further by itself.
 func (c *check) moves(n facts.Node) bool {
 	answers := n.Answered() && n.Report.Error == nil && n.Report.HostCheck == "" && c.now.Sub(n.Since) < c.settings.ProgressDeadline
+	answers = answers && (!n.Pinged() || c.now.Sub(n.Intent.Ping) < c.settings.AgentDeadline)
 	return n.Ready && answers && !n.Settled()
 }
 

@@ -142,6 +142,11 @@ func fails(message string) func(*node.Report) {
 	}
 }
 
+// failsItsProof is what an agent can only find after its restart of CRI-O.
+func failsItsProof(r *node.Report) {
+	r.Error = &node.Error{Step: "prove payload", Reason: node.ReasonProvePayloadFailed, Message: "the sandbox did not start"}
+}
+
 func pods(names ...string) func(*node.Report) {
 	return func(r *node.Report) { r.BoundPods = node.BoundPods{Count: len(names), Names: names} }
 }

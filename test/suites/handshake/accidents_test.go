@@ -4,6 +4,7 @@ package handshake_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/controller/decide/decidetest"
@@ -22,6 +23,7 @@ func (w *life) Accident() {
 		{"loses power, or is rebooted by hand", func(r *resident) { r.Disrupted = ""; r.reboots() }},
 		{"is relabelled", func(r *resident) { r.Relabels() }},
 		{"is cordoned or not any more", func(r *resident) { r.Cordons() }},
+		{"has no agent for an hour", w.hour},
 		{"has no agent for a while", func(r *resident) { r.Paused = w.IntN(8) }},
 		{"has an agent that is killed", (*resident).start},
 		{"is not Ready for a while", func(r *resident) { r.Flaps() }},
@@ -60,6 +62,22 @@ func (w *life) remakes(r *resident) {
 		r.breaks(r.Broken)
 	}
 	r.Register()
+}
+
+// hour lets all agents do nothing for longer than every deadline, and that of the node for a while
+// longer. What was used of grants is over. Kubelets beat meanwhile, and no watch is that late.
+func (w *life) hour(r *resident) {
+	for _, m := range w.Machines {
+		x := w.resident(m)
+		x.Excuse()
+		x.lag = 0
+		if x.Object() != nil {
+			x.Beat()
+		}
+	}
+	w.Now = w.Now.Add(time.Hour)
+	w.Leader.CatchUp()
+	r.Paused = w.IntN(8)
 }
 
 // restarts is a restart of CRI-O that no grant was given for. The kubelet is restarted with it.

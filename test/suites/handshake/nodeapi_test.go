@@ -3,6 +3,7 @@
 package handshake_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -22,6 +23,7 @@ var (
 	errServer  = errors.New("internal server error")
 	errGone    = errors.New("the Node is not found, or is another one")
 	errTimeout = errors.New("no answer came in time")
+	errTaken   = errors.New("the grant of its reboot was taken back")
 )
 
 // api is what the agent of a node sees of the API server, as package nodeclient shows it.
@@ -153,15 +155,22 @@ func (d drain) Cordon(_ context.Context, boot string) error {
 	if n == nil {
 		return cluster.ErrUnknownNode
 	}
-	return api(d).write("cordon", n, func(n *corev1.Node) {
+	var taken error
+	err := api(d).write("cordon", n, func(n *corev1.Node) {
 		if n.Spec.Unschedulable {
 			return
 		}
-		if intent, err := node.DecodeIntent(d.r.shown.Intent); err == nil && d.r.Available() {
+		intent, err := node.DecodeIntent(n.Annotations[node.IntentAnnotation])
+		if err != nil || intent.Grants.Reboot != boot {
+			taken = errTaken
+			return
+		}
+		if d.r.Available() {
 			d.r.Disrupted = intent.Owner.UID
 		}
 		n.Spec.Unschedulable, n.Annotations[node.CordonAnnotation] = true, boot
 	})
+	return cmp.Or(err, taken)
 }
 
 func (d drain) Uncordon(context.Context) error {
