@@ -169,6 +169,8 @@ func (s *simulation) claims() string {
 		return "an installation without drop-in is reported"
 	case r.Prefetched != "" && !slices.ContainsFunc(s.Images, func(i host.Image) bool { return slices.Contains(i.Digests, r.Prefetched) }):
 		return "the store lacks what is reported as fetched ahead of time"
+	case r.Phase == node.PhaseAbsent && s.keeps(node.StateInstalled):
+		return "a removal is reported, and the disk has an intent to install"
 	case r.Phase == node.PhaseAbsent && (len(s.Images)+len(s.Mounts) > 0 || s.there(host.DropIn) && !s.self.Arm || served != nil):
 		return fmt.Sprintf("a removal is reported, and there are %v, %v, drop-in %v", s.Images, s.Mounts, s.there(host.DropIn))
 	}
@@ -183,6 +185,12 @@ func (s *simulation) awaited() bool {
 	}
 	used, err := record.LoadRestarted(s.Files)
 	return err != nil || used.Intent != "" && used.Invocation != s.CRIO.Invocation && (!s.shown.Kubelet.Ready || s.shown.Kubelet.Resources == nil)
+}
+
+// keeps is whether the intent on disk is of a state.
+func (s *simulation) keeps(state node.State) bool {
+	kept, err := record.LoadIntent(s.Files)
+	return err == nil && kept != nil && kept.State == state
 }
 
 // serves is the payload that current leads to.

@@ -43,7 +43,7 @@ func (o Observer) intent(shown cluster.State) (plan.Intent, error) {
 	said.Prefetch = o.ahead(said.Prefetch)
 	return plan.Intent{
 		Wanted: &said, Shown: true, ID: said.ID,
-		Kept: kept != nil && kept.ID == said.ID, Stale: kept != nil && kept.Prefetch != said.Prefetch,
+		Kept: kept != nil && kept.ID == said.ID, Superseded: kept != nil && kept.ID != said.ID, Stale: kept != nil && kept.Prefetch != said.Prefetch,
 	}, nil
 }
 

@@ -27,7 +27,7 @@ func Following(f Facts, done Step) (after Facts, line []Step) {
 func certainly(f Facts, done Step) (Facts, bool) {
 	switch {
 	case done.Kind == Keep:
-		f.Intent.Kept, f.Intent.Stale = true, false
+		f.Intent.Kept, f.Intent.Superseded, f.Intent.Stale = true, false, false
 	case done.Kind == Record:
 		next := f.Store.Served.Next(done.Payload, done.Slot)
 		f.Store.Served = &next

@@ -159,6 +159,8 @@ func (m *model) unsound() string {
 		return "SERVES under a conflict"
 	case f.Intent.Problem != "" && p.Phase == node.PhaseInstalled:
 		return "CLAIMS Installed for an intent that cannot be read"
+	case p.Phase == node.PhaseAbsent && m.kept != nil && m.kept.State == node.StateInstalled:
+		return "CLAIMS Absent while the disk has an intent to install"
 	case p.Phase == node.PhaseInstalled && f.Intent.Shown && (!m.crio.has || m.crio.foreign):
 		return "CLAIMS Installed while CRI-O has not our handlers"
 	case p.Phase == node.PhaseInstalled && f.Intent.Shown && !slices.Equal(f.Usable(), f.Intent.Wanted.Handlers):

@@ -209,7 +209,7 @@ func (m *model) intentFacts() plan.Intent {
 		if m.seen.granted {
 			wanted.Grants.RestartCRIO = m.bootID()
 		}
-		i = plan.Intent{Wanted: &wanted, Shown: true, ID: wanted.ID, Kept: m.kept != nil && m.kept.ID == wanted.ID, Stale: m.kept != nil && m.kept.Prefetch != wanted.Prefetch}
+		i = plan.Intent{Wanted: &wanted, Shown: true, ID: wanted.ID, Kept: m.kept != nil && m.kept.ID == wanted.ID, Superseded: m.kept != nil && m.kept.ID != wanted.ID, Stale: m.kept != nil && m.kept.Prefetch != wanted.Prefetch}
 	}
 	return i
 }

@@ -30,12 +30,16 @@ func (p *planner) remove() {
 }
 
 // removed answers the intent, and forgets it when the controller has read the answer and cleared
-// the Node.
+// the Node. The answer waits until the disk has no other intent: the Node may be cleared at once,
+// and that one would be in force again.
 func (p *planner) removed() {
 	switch {
 	case p.facts.Intent.Cleared:
 		p.plan.Phase = node.PhaseIdle
 		p.line(Step{Kind: Forget})
+	case p.facts.Intent.Superseded:
+		p.plan.Phase = node.PhaseRemoving
+		p.keepIntent()
 	default:
 		p.plan.Phase = node.PhaseAbsent
 		p.keepIntent()

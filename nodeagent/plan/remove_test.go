@@ -202,6 +202,19 @@ func TestRemovalOfNothingAnswersAtOnce(t *testing.T) {
 	assert.Equal(t, node.PhaseAbsent, last.Phase)
 }
 
+// Whoever reads the answer clears the Node, or deletes the file, at once.
+func TestARemovalIsAnsweredOnceTheDiskHasNoOtherIntent(t *testing.T) {
+	t.Parallel()
+	w := booted(absent())
+	w.facts.Intent.Superseded = true
+	first := plan.For(w.facts)
+	assert.Equal(t, node.PhaseRemoving, first.Phase)
+	assert.Equal(t, []plan.Step{{Kind: plan.Keep}}, first.Next())
+	done, last := w.settle(t)
+	assert.Equal(t, []plan.Kind{plan.Keep}, done)
+	assert.Equal(t, node.PhaseAbsent, last.Phase)
+}
+
 func TestRemovalThatVanishedGoesOn(t *testing.T) {
 	t.Parallel()
 	w := removing(t)

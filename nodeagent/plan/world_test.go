@@ -98,7 +98,7 @@ func (w *world) apply(t *testing.T, s plan.Step) {
 	f := &w.facts
 	switch s.Kind {
 	case plan.Keep:
-		f.Intent.Kept, f.Intent.Stale = true, false
+		f.Intent.Kept, f.Intent.Superseded, f.Intent.Stale = true, false, false
 	case plan.Forget:
 		f.Intent.Wanted = nil
 	case plan.Pull, plan.Prefetch:
