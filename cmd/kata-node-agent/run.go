@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -20,6 +19,7 @@ import (
 	"github.com/kata-node/kata-node/nodeagent"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
+	"github.com/kata-node/kata-node/nodeagent/host/resident"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
 	"github.com/kata-node/kata-node/nodeagent/observe"
 	"github.com/kata-node/kata-node/nodeagent/plan"
@@ -80,7 +80,7 @@ func serve(ctx context.Context, w *wiring, client source, log logrus.FieldLogger
 		API: client, Looker: observe.Observer{Host: w.host, Self: w.self},
 		Log: log, Now: time.Now, Say: sayer(w.host.Files, tell, log), Hung: tell, Prune: w.store.Prune, Sweep: w.store.Sweep, Self: w.self, Renew: end,
 		Meter: meter,
-		Rest:  debug.FreeOSMemory,
+		Rest:  trim(log),
 	}
 	agent.Stepper = step.Runner{Host: w.host, Self: w.self, Node: client, Tell: func(text string) { agent.Progressed(text); tell(text) }, Progressed: meter.Progressed, Now: time.Now}
 	ticker := time.NewTicker(watchdogInterval())
@@ -89,6 +89,15 @@ func serve(ctx context.Context, w *wiring, client source, log logrus.FieldLogger
 	notify(log, systemd.Stopping, "1")
 	group.Wait()
 	return renewal(ctx)
+}
+
+// trim gives memory back, which is worth no more than a line of the log where it fails.
+func trim(log logrus.FieldLogger) func() {
+	return func() {
+		if err := resident.Trim(); err != nil {
+			log.WithError(err).Warnf("The agent keeps more in memory than it needs")
+		}
+	}
 }
 
 // renewal is why the agent ended itself, nil where systemd stopped it.

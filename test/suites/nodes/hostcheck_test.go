@@ -4,6 +4,7 @@ package nodes_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/kata-node/kata-node/api/node"
@@ -66,4 +67,37 @@ func TestAHostThatRunsNoVirtualMachineIsRefusedByItsCheckAndNamed(t *testing.T) 
 	assert.Empty(t, report.HostCheck)
 	s.unwant()
 	s.assertClean()
+}
+
+// A live system, and a service that systemd gives a mount namespace of its own, for whatever
+// directive.
+func TestALiveSystemAndAnAgentThatCRIODoesNotSeeAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newStandalone(t, "refused")
+	const live, private = "/run/ostree-live", "/etc/systemd/system/kata-node-agent.service.d/private.conf"
+	refused := func(words string) {
+		t.Helper()
+		s.awaitStatus(words)
+		s.awaitFile("has the sentence", func(r node.Report) bool { return strings.Contains(r.HostCheck, words) })
+		assert.False(t, s.hasFile(dropIn))
+		assert.Empty(t, s.payloadMounts())
+		assert.Empty(t, s.node.Images.Requests())
+	}
+	restart := func() {
+		t.Helper()
+		s.run("systemctl", "daemon-reload")
+		s.run("systemctl", "restart", agentUnit)
+	}
+	s.run("touch", live)
+	s.intend(s.installing(s.one))
+	refused("this is a live system")
+
+	require.NoError(t, s.node.WriteFile(private, []byte("[Service]\nPrivateTmp=yes\n"), 0o644))
+	restart()
+	s.run("rm", live)
+	refused("the agent runs in a mount namespace of its own")
+
+	s.run("rm", private)
+	restart()
+	s.awaitInstalled(s.one)
 }

@@ -186,6 +186,8 @@ func (s *standalone) assertObserved() {
 	} {
 		assert.Contains(s.t, metrics, line)
 	}
+	fields := []string{"KATA_STEP=pull payload", "KATA_PAYLOAD=" + s.two}
+	assert.Contains(s.t, s.run(append([]string{"journalctl", "--quiet", "--output=cat"}, fields...)...), "Finished: pull payload", "the journal finds it by its fields")
 	archive := s.collect()
 	assert.Contains(s.t, archive, "files"+intentFile)
 	said := s.run("tar", "-xzOf", "/root/a.tar.gz", "status.txt")
