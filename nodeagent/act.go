@@ -35,8 +35,8 @@ func (a *Agent) act(ctx context.Context, r Result) time.Duration {
 	return wait
 }
 
-// makesRoom deletes what nothing needs any more before a pull begins: no disk has to have room for a
-// third payload. What cannot be deleted now holds no pull up.
+// makesRoom deletes what nothing needs any more before a pull begins: no disk has to have room for
+// a third payload. What cannot be deleted now holds no pull up.
 func (a *Agent) makesRoom(ctx context.Context, r Result) bool {
 	next := r.Plan.Next()
 	due := slices.IndexFunc(next, func(s plan.Step) bool { return a.wait(s) == 0 })

@@ -80,8 +80,8 @@ type Agent struct {
 	// Prune deletes what interrupted pulls left. It is called once: before the first pull, or when
 	// there is nothing else to do. Pods that are bound here do not wait for it.
 	Prune func() error
-	// Sweep deletes what pulls left that no later one is to continue with. It is called whenever the
-	// node comes to rest, when there is nothing to pull. It may be nil.
+	// Sweep deletes what pulls left that no later one is to continue with. It is called whenever
+	// the node comes to rest, when there is nothing to pull. It may be nil.
 	Sweep func() error
 	// Rest is called once the node has been seen at rest: at the second look in a row that found
 	// the same. It may be nil.

@@ -198,7 +198,8 @@ func (r Report) bounded() Report {
 }
 
 // whole returns the first of some names, each as it is, as far as they fit. The first one is always
-// there: a namespace and a name have at most 63 and 253 bytes, so that only one that is none is cut.
+// there: a namespace and a name have at most 63 and 253 bytes, so that only one that is none is
+// cut.
 func whole(names []string, limit int) []string {
 	var out []string
 	left := limit

@@ -8,8 +8,8 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// images is what CRI-O's configuration says about images. Of a key that several files have, the last
-// one counts.
+// images is what CRI-O's configuration says about images. Of a key that several files have, the
+// last one counts.
 type images struct {
 	CRIO struct {
 		Root  *string `toml:"root"`
@@ -54,8 +54,8 @@ func last(files []File, option string, of func(images) *string) (string, error) 
 	return value, nil
 }
 
-// GraphRoot returns where a file in the form of containers-storage.conf(5) keeps images, empty where
-// it does not say it.
+// GraphRoot returns where a file in the form of containers-storage.conf(5) keeps images, empty
+// where it does not say it.
 func GraphRoot(content []byte) (string, error) {
 	var t struct {
 		Storage struct {

@@ -129,8 +129,8 @@ func unread(processes []host.Process) (holders []string) {
 	return holders
 }
 
-// shimless are the ids of running sandboxes of which no shim was found. Of a shim one argument is the
-// id; QEMU and virtiofsd have it within an argument, and may outlive their shim.
+// shimless are the ids of running sandboxes of which no shim was found. Of a shim one argument is
+// the id; QEMU and virtiofsd have it within an argument, and may outlive their shim.
 func shimless(runtime plan.Runtime, processes []host.Process) (ids []string) {
 	for _, s := range runtime.Sandboxes {
 		if s.Ready && !slices.ContainsFunc(processes, func(p host.Process) bool { return slices.Contains(p.Args, s.ID) }) {

@@ -18,7 +18,8 @@ func (f Facts) stuck(s Sandbox) bool {
 	return s.Ready && s.Unknown == "" && slices.Contains(f.Slots.Shimless, s.ID)
 }
 
-// stranded names a running sandbox that CRI-O cannot stop, and what to do; empty where there is none.
+// stranded names a running sandbox that CRI-O cannot stop, and what to do; empty where there is
+// none.
 func (f Facts) stranded() string {
 	i := slices.IndexFunc(f.Runtime.Sandboxes, f.stuck)
 	if i < 0 {

@@ -18,8 +18,8 @@ type Plan struct {
 	Lines [][]Step
 	// Tidy are steps that nothing waits for and that wait for nothing.
 	Tidy []Step
-	// Room are those steps of Tidy that make room on the disk: the deletion of payloads that nothing
-	// needs, and what has to precede it. They come before a pull.
+	// Room are those steps of Tidy that make room on the disk: the deletion of payloads that
+	// nothing needs, and what has to precede it. They come before a pull.
 	Room []Step
 	// Phase is where the node stands with these facts.
 	Phase node.Phase
@@ -36,7 +36,8 @@ type Plan struct {
 	// Wait says what the plan waits for at this moment, empty when nothing is.
 	Wait string
 	// Stray says for what the end of an older payload waits that does not end with a pod: a process
-	// of no sandbox that CRI-O lists, or a sandbox that CRI-O cannot stop. Nothing else waits for it.
+	// of no sandbox that CRI-O lists, or a sandbox that CRI-O cannot stop. Nothing else waits for
+	// it.
 	Stray string
 	// Older says what kind of users hold older payloads, empty where none is held.
 	Older string
@@ -178,7 +179,8 @@ func Prepare(f Facts) []Step {
 }
 
 // dropIn writes the drop-in once all that it names is there: it has the handlers of every payload,
-// below current and proof. Where a slot there cannot be completed now, that of the older agent stays.
+// below current and proof. Where a slot there cannot be completed now, that of the older agent
+// stays.
 func (p *planner) dropIn() []Step {
 	var steps []Step
 	for _, slot := range p.linked.partial() {

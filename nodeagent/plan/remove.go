@@ -105,8 +105,8 @@ func (p *planner) nameMissingHandlers() {
 	}
 }
 
-// stuckPod tells why a pod that is waited for may not end: the kubelet tries again and again to stop
-// its sandbox.
+// stuckPod tells why a pod that is waited for may not end: the kubelet tries again and again to
+// stop its sandbox.
 func (p *planner) stuckPod() string {
 	for _, s := range p.facts.Runtime.Sandboxes {
 		if p.facts.stuck(s) && slices.Contains(p.facts.Cluster.BoundPods, s.Name) {

@@ -74,7 +74,8 @@ func (p *planner) payloadsToKeep() []string {
 }
 
 // endProofs removes what an interrupted proof has left, or one whose sandbox CRI-O did not remove.
-// A proof does not wait for it. CRI-O is not asked for what it cannot stop, over which it may panic.
+// A proof does not wait for it. CRI-O is not asked for what it cannot stop, over which it may
+// panic.
 func (p *planner) endProofs() {
 	for _, s := range p.facts.Runtime.proofs() {
 		if !p.facts.stuck(s) {

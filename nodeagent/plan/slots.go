@@ -26,8 +26,8 @@ type Slots struct {
 	Findings []record.Findings
 	// Mixed are running sandboxes that use more than one slot.
 	Mixed []Mixed
-	// Shimless are ids of running sandboxes of which no shim runs. CRI-O cannot stop such a sandbox,
-	// and panics over it where it was started after the end of the shim. A boot ends it.
+	// Shimless are ids of running sandboxes of which no shim runs. CRI-O cannot stop such a
+	// sandbox, and panics over it where it was started after the end of the shim. A boot ends it.
 	Shimless []string
 }
 

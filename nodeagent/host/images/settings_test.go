@@ -60,7 +60,8 @@ func TestAnAuthorityMayBeWhereDockerHasThem(t *testing.T) {
 	require.NoError(t, f.pull())
 }
 
-// In addition to three times what is fetched, as much stays free, for going back to another payload.
+// In addition to three times what is fetched, as much stays free, for going back to another
+// payload.
 func TestRoomForGoingBackStaysFree(t *testing.T) {
 	t.Parallel()
 	n, _, dir := onFileSystem(t, host.StoreDir, "size=64m")

@@ -10,9 +10,9 @@ import (
 	"go.podman.io/storage"
 )
 
-// Sweep deletes what pulls have left that no later one is to continue with: layers that belong to no
-// image, and parts of layers. Only the agent that pulls may call it, when it has nothing to pull. It
-// writes nothing where nothing is left.
+// Sweep deletes what pulls have left that no later one is to continue with: layers that belong to
+// no image, and parts of layers. Only the agent that pulls may call it, when it has nothing to
+// pull. It writes nothing where nothing is left.
 func (s *Store) Sweep() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
