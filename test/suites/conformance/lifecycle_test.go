@@ -193,6 +193,24 @@ func TestAFinishedSandboxWhoseShimHasGoneIsNeverRemovedAfterARestart(t *testing.
 	assert.Equal(n, []string{id}, n.list(nil))
 }
 
+// The only way to delete such a sandbox, as docs/operations.md says. It works without the handler.
+func TestAWipeDeletesAFinishedSandboxWhoseShimHasGone(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	withKata(n, n)
+	id := n.run("a", "kata")
+	require.NoError(n, n.stopSandbox(id))
+	killShim(n, id)
+	n.removeDropIn("60-kata")
+	n.restart()
+	require.Error(n, n.removeSandbox(id))
+	n.stop()
+	said, err := n.command("wipe", "--force").CombinedOutput()
+	require.NoError(n, err, string(said))
+	n.start()
+	assert.Empty(n, n.list(nil))
+}
+
 func TestASandboxWithoutLogDirectoryLeavesOneBehind(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -126,3 +126,29 @@ func TestADamagedStoreInUseIsNamedAndKept(t *testing.T) {
 	s.awaitShims(2)
 	s.assertCRIOStarts(3)
 }
+
+// Payloads share files by hard links, so that the next one would have the damage of the running one.
+func TestABitThatFlipsBelowARunningPodSpoilsNoOtherPayload(t *testing.T) {
+	t.Parallel()
+	const shared = "opt/kata/share/kata-containers/kata-test.image"
+	s := newSubject(t, "rotten")
+	s.install()
+	s.runPod("old")
+	shim, old := s.onlyShim(), s.current()
+	content := func(slot string) string { return s.read("/run/kata-agent/" + slot + "/payload/" + shared) }
+	good := content(old)
+	s.flipByte("overlay/*/diff/"+shared, false)
+	s.change("payloadImage", s.two)
+	s.awaitCompleted()
+	assert.NotEqual(t, old, s.current())
+	assert.Equal(t, good, content(s.current()))
+	assert.NotEqual(t, good, content(old), "the pod keeps the files that it has")
+	journal, err := s.node.Journal(t.Context(), agentUnit)
+	require.NoError(t, err)
+	assert.Contains(t, journal, shared+": sha256 is ")
+
+	s.runPod("new")
+	assert.Contains(t, s.awaitShims(2), shim)
+	s.endPod("old")
+	s.awaitMounts(1)
+}

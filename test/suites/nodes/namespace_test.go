@@ -77,6 +77,7 @@ func TestACRIOInAMountNamespaceOfItsOwnSeesPayloads(t *testing.T) {
 	s.awaitCompleted()
 	s.runPod("new")
 	s.awaitMounts(2)
+	assert.Regexp(t, `payload 1\.0\.0 .*held by process \d+ \(containerd-shim-kata-v2\)`, s.run(agent, "status"), "what CRI-O starts there is attributed, too")
 	s.endPod("old")
 	s.awaitMounts(1)
 	assert.Len(t, s.mountsOf(s.mainPID(crioUnit), "/run/kata-agent/slots/"), 1, "nor does CRI-O keep it")
