@@ -50,8 +50,10 @@ func TestRemovalWaits(t *testing.T) {
 		"for a sandbox that runs": {func(f *plan.Facts) {
 			f.Runtime.Sandboxes = []plan.Sandbox{{ID: "s1", Name: "ns/a", Handler: node.Handler, Ready: true}}
 		}, "kata sandbox ns/a (s1) to end"},
-		"for a sandbox that CRI-O cannot stop": {func(f *plan.Facts) { stranded(f) },
-			"kata sandbox ns/a (s1) to end: its shim has ended, and CRI-O cannot stop a sandbox without its shim; if it stays, reboot this node"},
+		"for a sandbox that CRI-O cannot stop": {
+			stranded,
+			"kata sandbox ns/a (s1) to end: its shim has ended, and CRI-O cannot stop a sandbox without its shim; if it stays, reboot this node",
+		},
 		"for a pod whose sandbox CRI-O cannot stop": {func(f *plan.Facts) {
 			stranded(f)
 			f.Cluster.BoundPods = []string{"ns/a"}
