@@ -22,6 +22,7 @@ var unreachable = "localhost:9/openshift-sandboxed-containers/kata-payload-for-n
 func TestAnIntentThatCannotBeFollowedIsNamedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "bad-intent")
+	s.runBystander()
 	s.install()
 	s.pause()
 	mounts, current, handlers := s.payloadMounts(), s.current(), s.read(dropIn)
@@ -51,6 +52,7 @@ func TestAnIntentThatCannotBeFollowedIsNamedAndChangesNothing(t *testing.T) {
 func TestAPayloadThatDoesNotExistIsNamedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "missing-payload")
+	s.runBystander()
 	s.want(map[string]any{"payloadImage": missing})
 	s.awaitFailed(says(missing))
 	s.awaitFailed(says("manifest unknown"))
@@ -68,6 +70,7 @@ func TestAPayloadThatDoesNotExistIsNamedAndChangesNothing(t *testing.T) {
 func TestALyingRegistryIsNamedAndServesNobody(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "lying-registry")
+	s.runBystander()
 	honest := s.node.Images.Corrupt(fault.Blobs)
 	s.want(map[string]any{})
 	s.awaitFailed(says("pulling payload"))
@@ -80,13 +83,12 @@ func TestALyingRegistryIsNamedAndServesNobody(t *testing.T) {
 func TestAFullDiskIsNamedAndHeals(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "full-disk")
+	s.runBystander()
 	const dir = "/var/lib/kata-containers"
 	s.run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir)
 	s.want(map[string]any{})
 	s.awaitFailed(says("no space left on device"))
 	assert.Equal(t, pending, s.current())
-	s.bindOrdinaryPod("ordinary")
-	s.awaitPod("ordinary")
 
 	s.run("mount", "-o", "remount,size=100m", dir)
 	s.assertInstalled()
@@ -107,6 +109,7 @@ func (s *subject) read(path string) string {
 func TestAPayloadThatTheNodeDoesNotAllowIsNamedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "not-allowed")
+	s.runBystander()
 	allow := func(prefix string) {
 		require.NoError(t, s.node.WriteFile("/etc/kata-agent/50-payloads.toml", []byte("allowed_payloads = [\""+prefix+"\"]\n"), 0o644))
 		s.kill()

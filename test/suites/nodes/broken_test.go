@@ -20,6 +20,7 @@ func says(words string) func(string) bool {
 func TestAnUpdateThatFailsItsProofServesNobody(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "broken-update")
+	s.runBystander()
 	s.install()
 	s.runPod("old")
 	current, shim := s.current(), s.onlyShim()
@@ -52,6 +53,7 @@ func TestAnUpdateThatFailsItsProofServesNobody(t *testing.T) {
 func TestAFirstInstallationThatFailsItsProofIsNotReady(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "broken-install")
+	s.runBystander()
 	s.want(map[string]any{"payloadImage": s.broken})
 	s.awaitFailed(says(brokenSentence))
 	assert.Equal(t, pending, s.current())

@@ -12,8 +12,6 @@ import (
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	cri "k8s.io/cri-api/pkg/apis"
 
 	"github.com/kata-node/kata-node/test/bed"
@@ -24,32 +22,6 @@ import (
 // its storage, and every pod with it.
 func unclean() bed.NodeOptions {
 	return bed.NodeOptions{Files: map[string]string{"/etc/crio/crio.conf.d/06-unclean.conf": "[crio]\nclean_shutdown_file = \"\"\n"}}
-}
-
-// runOrdinaryPod runs a pod that nothing may disturb, and returns what has to hold of it at the
-// end.
-func (s *subject) runOrdinaryPod(name string) (undisturbed func()) {
-	s.t.Helper()
-	s.bindOrdinaryPod(name)
-	s.awaitPod(name)
-	before := s.container(name)
-	require.NotEmpty(s.t, before.ContainerID)
-	return func() {
-		s.t.Helper()
-		after := s.container(name)
-		assert.Equal(s.t, before.ContainerID, after.ContainerID, "the ordinary pod runs on")
-		assert.Zero(s.t, after.RestartCount)
-		assert.NotNil(s.t, after.State.Running, "%+v", after.State)
-	}
-}
-
-// container is the status of a pod's only container.
-func (s *subject) container(name string) corev1.ContainerStatus {
-	s.t.Helper()
-	pod, err := s.cluster.Kube.CoreV1().Pods(metav1.NamespaceDefault).Get(s.t.Context(), s.pod(name), metav1.GetOptions{})
-	require.NoError(s.t, err)
-	require.Len(s.t, pod.Status.ContainerStatuses, 1)
-	return pod.Status.ContainerStatuses[0]
 }
 
 // loops is a report that CRI-O ends again and again, with these words.
@@ -89,7 +61,7 @@ func TestACRIOThatEndsAgainAndAgainIsNamedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	s := newSubjectWith(t, "crash-loop", unclean())
 	s.install()
-	undisturbed := s.runOrdinaryPod("ordinary")
+	s.runBystander()
 	current, restarts := s.current(), s.steps("restart CRI-O")
 
 	s.writeForeign("[crio.runtime\n")
@@ -120,7 +92,7 @@ func TestACRIOThatEndsAgainAndAgainIsNamedAndLeftAlone(t *testing.T) {
 	assert.Equal(t, current, s.current())
 	assert.Equal(t, restarts, s.steps("restart CRI-O"))
 	s.awaitAdmission()
-	undisturbed()
+	s.assertUndisturbed(t.Context())
 }
 
 // The real CRI-O 1.36 panics where it is asked to stop a sandbox whose shim was killed before its
@@ -131,7 +103,7 @@ func TestAPanicOfCRIOIsSurvivedAndALoopOfThemIsNamedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	s := newSubjectWith(t, "panic", unclean())
 	s.install()
-	undisturbed := s.runOrdinaryPod("ordinary")
+	s.runBystander()
 	s.runPod("pod")
 	s.run("systemctl", "stop", kubeletUnit)
 	s.killShims(1)
@@ -147,7 +119,7 @@ func TestAPanicOfCRIOIsSurvivedAndALoopOfThemIsNamedAndLeftAlone(t *testing.T) {
 	s.awaitMoreStartsByItself(3)
 	assert.Equal(t, proofs, s.steps("prove"), "nothing is proved with it")
 	assert.Equal(t, restarts, s.steps("restart CRI-O"))
-	undisturbed()
+	s.assertUndisturbed(t.Context())
 
 	// What docs/operations.md says.
 	s.run("systemctl", "stop", kubeletUnit)
@@ -155,7 +127,7 @@ func TestAPanicOfCRIOIsSurvivedAndALoopOfThemIsNamedAndLeftAlone(t *testing.T) {
 	s.awaitServing()
 	s.awaitReport("is installed after the reboot", in(node.PhaseInstalled))
 	s.awaitAdmission()
-	s.awaitPod("ordinary")
+	s.awaitPod(bystanderName)
 	s.awaitPod("pod")
 	s.awaitShims(1)
 }

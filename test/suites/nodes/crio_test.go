@@ -34,7 +34,7 @@ type faulty struct {
 // criSocket is what the agent takes for CRI-O's.
 const criSocket = "/run/kata-test/cri.sock"
 
-// newFaulty installs payload one on a node with an ordinary pod.
+// newFaulty installs payload one on a node.
 func newFaulty(t *testing.T, name string) *faulty {
 	t.Helper()
 	f := &faulty{subject: newSubjectWith(t, name, unclean())}
@@ -201,12 +201,12 @@ func (f *faulty) closeSocket() (end func()) {
 func TestWhateverGoesWrongWithCRIO(t *testing.T) {
 	t.Parallel()
 	f := newFaulty(t, "crio-faults")
-	undisturbed := f.runOrdinaryPod("ordinary")
+	f.runBystander()
 	served, next := f.one, f.two
 	for _, row := range crioFaults() {
 		began := time.Now()
 		f.suffer(row, next)
-		undisturbed()
+		f.assertUndisturbed(t.Context())
 		if t.Failed() {
 			t.Fatalf("%s: see above", row.name)
 		}
@@ -214,7 +214,6 @@ func TestWhateverGoesWrongWithCRIO(t *testing.T) {
 		t.Logf("%s: %s", row.name, time.Since(began).Round(100*time.Millisecond))
 	}
 	f.awaitAdmission()
-	undisturbed()
 }
 
 // suffer is one row: the node serves the payload at its end.

@@ -27,6 +27,7 @@ func (s *subject) assertInstalled() {
 func TestAgentKilledDuringThePullConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-pull")
+	s.runBystander()
 	stall := s.node.Images.Stall(fault.Blobs)
 	s.want(map[string]any{})
 	<-stall.Reached()
@@ -38,6 +39,7 @@ func TestAgentKilledDuringThePullConverges(t *testing.T) {
 func TestAgentKilledAfterTheMountConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-after-mount")
+	s.runBystander()
 	thaw := s.freeze(path.Dir(dropIn))
 	s.want(map[string]any{})
 	s.awaitMounts(1)
@@ -50,6 +52,7 @@ func TestAgentKilledAfterTheMountConverges(t *testing.T) {
 func TestAgentKilledAfterTheDropInConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-after-drop-in")
+	s.runBystander()
 	s.installUpToGrant()
 	s.kill()
 	s.change("paused", false)
@@ -59,6 +62,7 @@ func TestAgentKilledAfterTheDropInConverges(t *testing.T) {
 func TestAgentKilledDuringTheRestartOfCRIOConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-restart")
+	s.runBystander()
 	start := s.blockStart()
 	s.want(map[string]any{})
 	hanging := start.awaitReader()
@@ -71,6 +75,7 @@ func TestAgentKilledDuringTheRestartOfCRIOConverges(t *testing.T) {
 func TestAgentKilledDuringTheProofConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-proof")
+	s.runBystander()
 	run := s.blockSandboxes()
 	s.want(map[string]any{})
 	hanging := run.awaitReader()
@@ -83,6 +88,7 @@ func TestAgentKilledDuringTheProofConverges(t *testing.T) {
 func TestAgentKilledDuringTheRemovalConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-removal")
+	s.runBystander()
 	s.install()
 	s.runPod("pod")
 	s.endPod("pod")
@@ -102,6 +108,7 @@ func TestAgentKilledDuringTheRemovalConverges(t *testing.T) {
 func TestAgentKilledAfterEveryStepConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-always")
+	s.runBystander()
 	s.want(map[string]any{})
 	lives := s.killUntil(func() bool { return s.current() != pending })
 	assert.Greater(t, lives, 1)

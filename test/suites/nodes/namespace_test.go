@@ -66,7 +66,7 @@ func TestACRIOInAMountNamespaceOfItsOwnSeesPayloads(t *testing.T) {
 	require.Equal(t, namespace(1), namespace(s.mainPID(agentUnit)))
 
 	s.install()
-	undisturbed := s.runOrdinaryPod("ordinary")
+	s.runBystander()
 	s.runPod("old")
 	const containers = "/var/lib/containers/storage/overlay/"
 	assert.NotEmpty(t, s.mountsOf(s.mainPID(crioUnit), containers))
@@ -89,5 +89,4 @@ func TestACRIOInAMountNamespaceOfItsOwnSeesPayloads(t *testing.T) {
 	s.unwant()
 	s.assertClean()
 	assert.Empty(t, s.mountsOf(s.mainPID(crioUnit), "/run/kata-agent/slots/"))
-	undisturbed()
 }

@@ -4,6 +4,7 @@ package nodes_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 
@@ -131,4 +132,40 @@ func (s *subject) finishedSandboxes() (count int) {
 		return err
 	})
 	return count
+}
+
+// containerPID is the process of the only container of a sandbox.
+func (s *subject) containerPID(sandbox string) (pid int) {
+	s.t.Helper()
+	s.crio(func(ctx context.Context, client cri.RuntimeService) error {
+		containers, err := client.ListContainers(ctx, nil)
+		if err != nil {
+			return err
+		}
+		sandboxes, err := client.ListPodSandbox(ctx, nil)
+		if err != nil {
+			return err
+		}
+		names := map[string]string{}
+		for _, b := range sandboxes {
+			names[b.GetId()] = b.GetMetadata().GetName()
+		}
+		for _, c := range containers {
+			if names[c.GetPodSandboxId()] != sandbox {
+				continue
+			}
+			status, err := client.ContainerStatus(ctx, c.GetId(), true)
+			if err != nil {
+				return err
+			}
+			var info struct{ PID int }
+			if err := json.Unmarshal([]byte(status.GetInfo()["info"]), &info); err != nil {
+				return err
+			}
+			pid = info.PID
+		}
+		return nil
+	})
+	require.NotZero(s.t, pid, sandbox)
+	return pid
 }

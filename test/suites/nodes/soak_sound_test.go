@@ -19,7 +19,6 @@ import (
 	"github.com/kata-node/kata-node/nodeagent/record"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	cri "k8s.io/cri-api/pkg/apis"
 )
 
 // sound prints what is broken on a node at this moment. Its arguments are the process of an
@@ -168,40 +167,4 @@ func observed(metrics string) bool {
 	const name = "\nkata_node_agent_last_observation_timestamp_seconds "
 	_, value, found := strings.Cut(metrics, name)
 	return found && !strings.HasPrefix(value, "0\n")
-}
-
-// containerPID is the process of the only container of a sandbox.
-func (k *soak) containerPID(sandbox string) (pid int) {
-	k.t.Helper()
-	k.crio(func(ctx context.Context, client cri.RuntimeService) error {
-		containers, err := client.ListContainers(ctx, nil)
-		if err != nil {
-			return err
-		}
-		sandboxes, err := client.ListPodSandbox(ctx, nil)
-		if err != nil {
-			return err
-		}
-		names := map[string]string{}
-		for _, s := range sandboxes {
-			names[s.GetId()] = s.GetMetadata().GetName()
-		}
-		for _, c := range containers {
-			if names[c.GetPodSandboxId()] != sandbox {
-				continue
-			}
-			status, err := client.ContainerStatus(ctx, c.GetId(), true)
-			if err != nil {
-				return err
-			}
-			var info struct{ PID int }
-			if err := json.Unmarshal([]byte(status.GetInfo()["info"]), &info); err != nil {
-				return err
-			}
-			pid = info.PID
-		}
-		return nil
-	})
-	require.NotZero(k.t, pid, sandbox)
-	return pid
 }

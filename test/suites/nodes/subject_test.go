@@ -33,6 +33,8 @@ type subject struct {
 	t    *testing.T
 	name string
 	node *fixture.Node
+	// bystander is an ordinary pod that runs through the test.
+	bystander bystander
 }
 
 // newSubject boots a node that has an agent and is ready, but is wanted by nobody. It goes when the
@@ -96,9 +98,10 @@ func (s *subject) close() {
 	}
 }
 
-// invariants hold whatever a test did: no kubelet ever turned a pod away, and no data race was
-// seen.
+// invariants hold whatever a test did: no kubelet ever turned a pod away, a bystander was never
+// disturbed, and no data race was seen.
 func (s *subject) invariants(ctx context.Context) {
+	s.assertUndisturbed(ctx)
 	if rejections, err := s.node.Rejections(ctx); assert.NoError(s.t, err) {
 		assert.Empty(s.t, rejections, "the kubelet has rejected a pod")
 	}

@@ -19,6 +19,7 @@ import (
 func TestAHungAgentIsRestartedByTheWatchdogAndConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "hung")
+	s.runBystander()
 	stall := s.node.Images.Stall(fault.Blobs)
 	s.want(map[string]any{})
 	<-stall.Reached()
@@ -35,6 +36,7 @@ func TestAHungAgentIsRestartedByTheWatchdogAndConverges(t *testing.T) {
 func TestARegistryThatStallsIsNamed(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "stalled")
+	s.runBystander()
 	stall := s.node.Images.Stall(fault.Blobs)
 	s.want(map[string]any{})
 	<-stall.Reached()
