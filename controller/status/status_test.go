@@ -131,6 +131,8 @@ func TestEveryNodeIsInTheRightCount(t *testing.T) {
 		"asked long ago":          {Worker("w", Idle, Wanted(c), late), "0/0/0/1 of 1", "AgentNotReporting"},
 		"pinged just now":         {Worker("w", Done(c), Ping(Noon().Add(-time.Hour)), Answers, Ping(Noon().Add(1-deadline))), "1/0/0/0 of 1", "1 of 1"},
 		"pinged long ago":         {Worker("w", Done(c), Ping(Noon().Add(-time.Hour)), Answers, Ping(Noon().Add(-deadline))), "0/0/0/1 of 1", "no answer to the ping of 2026-03-01T11:55:00Z: look at kata-agent.service on the node (AgentNotReporting)"},
+		"asked for its grant":     {Worker("w", Wanted(c), Reports(node.PhaseAwaitingGrant), Ping(Noon().Add(-time.Hour)), Answers, Ping(Noon().Add(1-deadline))), "0/0/1/0 of 1", "AwaitingGrant"},
+		"asks and is silent":      {Worker("w", Wanted(c), Reports(node.PhaseAwaitingGrant), Ping(Noon().Add(-time.Hour)), Answers, Ping(Noon().Add(-deadline))), "0/0/0/1 of 1", "AgentNotReporting"},
 		"knows no pings":          {Worker("w", Done(c), Ping(Noon().Add(-time.Hour))), "1/0/0/0 of 1", "1 of 1"},
 		"answered":                {Worker("w", Done(c), Ping(Noon().Add(-time.Hour)), Answers), "1/0/0/0 of 1", "1 of 1"},
 		"pinged and NotReady":     {Worker("w", Done(c), Ping(Noon().Add(-time.Hour)), Answers, Ping(Noon().Add(-deadline)), NotReady), "0/0/1/0 of 1", "NodeNotReady"},
@@ -372,12 +374,15 @@ func TestCountsAddUpInEveryState(t *testing.T) {
 	t.Parallel()
 	const seed = 1
 	random := rand.New(rand.NewPCG(seed, seed))
-	configs := []facts.Config{Config("c"), Config("c", Paused), Config("c", Deleted), Config("c", Payload(PayloadB))}
+	configs := []facts.Config{
+		Config("c"), Config("c", Paused), Config("c", Deleted), Config("c", Payload(PayloadB)), Config("c", Handlers("rs")), Config("c", Selects("pool", "x")),
+		Config("c", Catalogued), Config("c", func(c *facts.Config) { c.Refused = &facts.Refusal{Reason: facts.ReasonNoPayload, Message: "none"} }),
+	}
 	for range 5000 {
 		c := configs[random.IntN(len(configs))]
 		var nodes []facts.Node
 		for i := range random.IntN(5) {
-			nodes = append(nodes, Worker(fmt.Sprint("w", i), history(random, configs)...))
+			nodes = append(nodes, Worker(fmt.Sprint("w", i), history(random, configs[:6])...))
 		}
 		s := of(c, nodes...)
 		require.Equal(t, s.TotalNodesCount, s.CompletedNodesCount+s.InProgressNodesCount+s.WaitingNodesCount+s.FailedNodesCount)
@@ -392,12 +397,32 @@ func history(random *rand.Rand, configs []facts.Config) []State {
 	possible := []State{
 		Done(c), Wanted(c), Unwanted(c), Vanished, Idle, Unreadable, Ready, NotReady, Cordoned, Rebooted, Serves("runc"), Without("node-role.kubernetes.io/worker"),
 		Reports(node.PhaseInstalling), Reports(node.PhaseAwaitingGrant), Reports(node.PhaseInstalled), Reports(node.PhaseBlocked), Reports(node.PhaseAbsent),
+		Held, Busy, Carries("rs"), Unchanged(48 * time.Hour), reporting(Fails("pull payload", "no")), reporting(Unfit), reporting(NeedsReboot), reporting(Proves("rs")),
+		reporting(Pods(3, "a/b")), reporting(Booted), wanting(Granted), wanting(MayReboot), wanting(Ping(Noon())), wanting(Prefetches(PayloadB)), wanting(reporting(Answers)),
+		Gets(facts.Release{Payload: PayloadB}), Gets(facts.Release{Problem: "the catalogue has none"}), With("pool", "x"),
 	}
 	var out []State
 	for range random.IntN(6) {
 		out = append(out, possible[random.IntN(len(possible))])
 	}
 	return out
+}
+
+// reporting is a state of nodes with a report, wanting one of nodes with an intent.
+func reporting(state State) State {
+	return func(n *facts.Node) {
+		if n.Report != nil {
+			state(n)
+		}
+	}
+}
+
+func wanting(state State) State {
+	return func(n *facts.Node) {
+		if n.Intent != nil {
+			state(n)
+		}
+	}
 }
 
 func consistent(t *testing.T, s v1.KataConfigStatus) {
