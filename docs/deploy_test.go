@@ -54,8 +54,8 @@ func manifests(t *testing.T, see func(path string, m manifest)) {
 	}))
 }
 
-// shippedKinds are all that deploy/ has: no webhook, no Secret, no pod on every node, nothing of the
-// machine-config operator and no SecurityContextConstraints.
+// shippedKinds are all that deploy/ has: no webhook, no Secret, no pod on every node, nothing of
+// the machine-config operator and no SecurityContextConstraints.
 func shippedKinds() []string {
 	return []string{
 		"Namespace", "ServiceAccount", "Deployment", "Service", "ConfigMap", "CustomResourceDefinition", "KataConfig",

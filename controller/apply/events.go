@@ -266,8 +266,8 @@ func mayPass(err error) bool {
 		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsInternalError(err)
 }
 
-// event names a Node as events about nodes do: by its name in place of its UID, which is how kubectl
-// describe finds them. The name of the event is the same at every try.
+// event names a Node as events about nodes do: by its name in place of its UID, which is how
+// kubectl describe finds them. The name of the event is the same at every try.
 func (h happening) event() *corev1.Event {
 	about := corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: h.node, UID: types.UID(h.node)}
 	if h.about != nil {

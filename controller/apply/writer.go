@@ -70,8 +70,8 @@ func (w *Writer) Status(ctx context.Context, kc *v1.KataConfig, status v1.KataCo
 	return nil
 }
 
-// announceFailed writes an event on each node that was not among the failed ones before, and on each
-// that is not any more. What the status does not name has none.
+// announceFailed writes an event on each node that was not among the failed ones before, and on
+// each that is not any more. What the status does not name has none.
 func (w *Writer) announceFailed(config string, before, now v1.KataConfigStatus) {
 	among := func(all []v1.FailedNode, n v1.FailedNode) bool {
 		return slices.ContainsFunc(all, func(other v1.FailedNode) bool { return other.Name == n.Name })

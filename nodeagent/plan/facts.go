@@ -66,8 +66,8 @@ type Intent struct {
 	// Kept is whether the disk has an intent of Wanted's id; Stale is whether that one names
 	// another image to fetch ahead of time.
 	Kept, Stale bool
-	// Superseded is whether the disk has an intent of another id, which comes into force again where
-	// Wanted is not shown any more.
+	// Superseded is whether the disk has an intent of another id, which comes into force again
+	// where Wanted is not shown any more.
 	Superseded bool
 	// Shown is whether the API server shows that intent on the Node right now; grants count only
 	// then.

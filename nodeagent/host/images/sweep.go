@@ -42,7 +42,7 @@ func (s *Store) sweep() error {
 }
 
 // sweep deletes layers that belong to no image: a pull that was given up has left them. It is
-// called when no pull is under way that might go on with them.
+// called when no pull is under way that might continue with them.
 func sweep(store storage.Store) error {
 	layers, err := store.Layers()
 	if err != nil {

@@ -47,7 +47,8 @@ func TestANodeThatFailsItsHostCheckIsNeverFirstAndNeverReady(t *testing.T) {
 	c.awaitCounts(t, name, "1/0/0/1 of 2 NodesFailed")
 }
 
-// awaitUnschedulable makes a pod while no node is ready, and waits for what the scheduler says of it.
+// awaitUnschedulable makes a pod while no node is ready, and waits for what the scheduler says of
+// it.
 func (c *cluster) awaitUnschedulable(t *testing.T) {
 	t.Helper()
 	pods := c.kube.CoreV1().Pods(metav1.NamespaceDefault)

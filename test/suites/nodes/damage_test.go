@@ -127,7 +127,8 @@ func TestADamagedStoreInUseIsNamedAndKept(t *testing.T) {
 	s.assertCRIOStarts(3)
 }
 
-// Payloads share files by hard links, so that the next one would have the damage of the running one.
+// Payloads share files by hard links, so that the next one would have the damage of the running
+// one.
 func TestABitThatFlipsBelowARunningPodSpoilsNoOtherPayload(t *testing.T) {
 	t.Parallel()
 	const shared = "opt/kata/share/kata-containers/kata-test.image"

@@ -43,7 +43,8 @@ func TestAnAgentAtRestAsksTheAPIServerForNothing(t *testing.T) {
 }
 
 const (
-	// mostResident is what an agent at rest may have in memory (VmRSS), its program included, in kB.
+	// mostResident is what an agent at rest may have in memory (VmRSS), its program included, in
+	// kB.
 	mostResident = 30 << 10
 	// busySeconds is in how many seconds of a minute it may run: the watchdog takes four, and the
 	// observation of each minute up to two. The rest is for a busy machine.

@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The kernel may kill a shim for want of memory. CRI-O stops no sandbox without its shim, and its pod
-// does not end.
+// The kernel may kill a shim for want of memory. CRI-O stops no sandbox without its shim, and its
+// pod does not end.
 func TestASandboxThatCRIOCannotStopIsNamedAndEndsWithAReboot(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "shimless")
