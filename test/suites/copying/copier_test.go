@@ -23,12 +23,15 @@ const (
 	layersDir = "/var/lib/containers/storage/overlay"
 	copiedDir = "/opt/kata"
 	copiedTo  = "/etc/crio/crio.conf.d/99-copied.conf"
+	// copiedClass is both a RuntimeClass and its handler.
+	copiedClass = "copied"
 	// configuration is what a copying installer gives CRI-O.
-	configuration = `[crio.runtime.runtimes.copied]\nruntime_path = "/opt/kata/usr/bin/containerd-shim-kata-v2"\nruntime_type = "vm"\nruntime_root = "/run/vc"\n`
-	// copyScript copies a layer, flushes the copy, and prints what that let the disk write.
+	configuration = `[crio.runtime.runtimes.` + copiedClass + `]\nruntime_path = "/opt/kata/usr/bin/containerd-shim-kata-v2"\nruntime_type = "vm"\nruntime_root = "/run/vc"\n`
+	// copyScript copies a layer, flushes the copy, and prints what that let the disk write. A program
+	// that runs cannot be written to, so that its file is deleted first.
 	copyScript = `set -e
 mkdir -p ` + copiedDir + `
-cp --archive --reflink=never "$0"/. ` + copiedDir + `/
+cp --archive --remove-destination --reflink=never "$0"/. ` + copiedDir + `/
 sync --file-system ` + copiedDir + `
 printf '` + configuration + `' >` + copiedTo + `
 while read -r line; do echo "$line"; done </proc/$$/io`
@@ -78,10 +81,10 @@ func (c *copier) bring(b *testing.B, p payload) cost {
 	pulled := written(b, c.node, crioUnit).since(before)
 	c.last = c.layer(b, p.copied)
 	copied := c.copy(b)
-	return spent(from, float64(c.node.Images.Served()-wire), pulled+copied)
+	return spent(from, float64(c.node.Images.Served()-wire), pulled.and(copied))
 }
 
-func spent(from time.Time, wire, written float64) cost {
+func spent(from time.Time, wire float64, written disk) cost {
 	took := time.Since(from)
 	return cost{took: took, own: took, wire: wire, written: written, restarted: true}
 }
@@ -104,7 +107,7 @@ func (c *copier) pull(b *testing.B, image string) {
 }
 
 // copy copies the last layer and starts CRI-O again, until it answers.
-func (c *copier) copy(b *testing.B) (bytes float64) {
+func (c *copier) copy(b *testing.B) (written disk) {
 	b.Helper()
 	out, err := c.node.Exec(b.Context(), "sh", "-c", copyScript, c.last)
 	require.NoError(b, err)
@@ -159,12 +162,20 @@ func (c *copier) remove(b *testing.B) {
 	clear(c.layers)
 }
 
+// runs implements installer.
+func (c *copier) runs() (on *bed.Node, class string) { return c.node, copiedClass }
+
 // client asks the node's CRI-O from outside.
 func (c *copier) client(b *testing.B, ask func(context.Context, *grpc.ClientConn)) {
 	b.Helper()
+	askCRIO(b, c.node, ask)
+}
+
+func askCRIO(b *testing.B, n *bed.Node, ask func(context.Context, *grpc.ClientConn)) {
+	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), patience)
 	defer cancel()
-	connection, err := grpc.NewClient("unix://"+c.node.Live(ctx)+"/run/crio/crio.sock", grpc.WithTransportCredentials(insecure.NewCredentials()))
+	connection, err := grpc.NewClient("unix://"+n.Live(ctx)+"/run/crio/crio.sock", grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(b, err)
 	defer connection.Close() //nolint:errcheck // nothing is lost with it
 	ask(ctx, connection)

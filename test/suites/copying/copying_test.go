@@ -34,6 +34,8 @@ type installer interface {
 	forget(b *testing.B, p payload)
 	// restore is what is needed at a boot until new pods have the payload again.
 	restore(b *testing.B) cost
+	// runs says where pods run from the payload, and by which RuntimeClass.
+	runs() (on *bed.Node, class string)
 	// disk is what all of it occupies, in bytes.
 	disk(b *testing.B) float64
 	// remove takes everything away.
@@ -44,9 +46,10 @@ type installer interface {
 type cost struct {
 	// took is from the order, own from when the order was on the node's own object. An order to a
 	// node itself has both at once.
-	took, own     time.Duration
-	wire, written float64 // bytes
-	restarted     bool    // CRI-O
+	took, own time.Duration
+	wire      float64 // bytes
+	written   disk
+	restarted bool // CRI-O
 	// story is what the agent logged in own: what takes how long.
 	story string
 }
@@ -76,10 +79,10 @@ func steps(p payloads) []step {
 		return func(b *testing.B, i installer) cost { b.Helper(); return i.bring(b, p) }
 	}
 	return []step{
-		{name: "install", do: bring(p.first), written: 1.9, disk: true}, // Twice the files, and the agent's store has records.
+		{name: "install", do: bring(p.first), written: 2, disk: true},
 		{name: "update-top", do: bring(p.top), wire: 4, written: 10},
 		{name: rollback, do: bring(p.first), written: 10},
-		{name: "update-lowest", do: bring(p.lowest), wire: 4, written: 10, disk: true},
+		{name: lowest, do: bring(p.lowest), wire: 4, written: 10, disk: true},
 		{name: rollbackPulled, before: func(b *testing.B, i installer) { b.Helper(); i.forget(b, p.first) }, do: bring(p.first), wire: 1, written: 10},
 		{name: "boot", do: func(b *testing.B, i installer) cost { b.Helper(); return i.restore(b) }, written: 10},
 	}
@@ -90,6 +93,7 @@ func steps(p payloads) []step {
 const (
 	rollback       = "rollback"
 	rollbackPulled = "rollback-pulled"
+	lowest         = "update-lowest"
 )
 
 // BenchmarkCopying does each step on two nodes in turn. One has the agent. The other one does what
@@ -104,11 +108,18 @@ func BenchmarkCopying(b *testing.B) {
 	b.Cleanup(func() { require.NoError(b, c.Close(context.WithoutCancel(ctx))) })
 	published := publish(b, c)
 	require.NoError(b, c.StartController(ctx, published.first.agents))
+	makeClass(b, c)
 	all := []installer{newAgent(b, c), newCopier(b, c)}
 	for b.Loop() {
 		table := table{}
-		for range rounds {
+		for round := range rounds {
 			table.add(b, steps(published), all)
+			if round == 0 {
+				table.lost = [2]int{lost(b, c, all[0], published), lost(b, c, all[1], published)}
+			}
+			for _, i := range all {
+				i.remove(b)
+			}
 		}
 		table.report(b, steps(published))
 	}
@@ -117,10 +128,12 @@ func BenchmarkCopying(b *testing.B) {
 // row is the best of one step for the agent and for the baseline.
 type row struct{ agent, baseline cost }
 
-// table has a row for each step, and the disk used by both after some of them.
+// table has a row for each step, the disk used by both after some of them, and how many pods each
+// has lost in an update.
 type table struct {
 	rows map[string]row
 	disk map[string][2]float64
+	lost [2]int
 }
 
 func (t *table) add(b *testing.B, all []step, installers []installer) {
@@ -137,9 +150,6 @@ func (t *table) add(b *testing.B, all []step, installers []installer) {
 		if s.disk {
 			t.disk[s.name] = [2]float64{installers[0].disk(b), installers[1].disk(b)}
 		}
-	}
-	for _, i := range installers {
-		i.remove(b)
 	}
 }
 
@@ -163,18 +173,21 @@ func (t *table) report(b *testing.B, all []step) {
 		faster, own := r.baseline.took.Seconds()/r.agent.took.Seconds(), r.baseline.own.Seconds()/r.agent.own.Seconds()
 		b.ReportMetric(faster, s.name+"-faster")
 		b.ReportMetric(own, s.name+"-own-faster")
-		fmt.Fprintf(&lines, "| %s | %v | %.1f | %v | %.1f | %v | %.1f MB | %.1f MB | %.1f MB | %.1f MB | %t | %t |\n", s.name,
+		fmt.Fprintf(&lines, "| %s | %v | %.1f | %v | %.1f | %v | %.1f MB | %.1f MB | %.1f MB (%.1f) | %.1f MB (%.1f) | %t | %t |\n", s.name,
 			r.agent.took.Round(time.Millisecond), faster, r.agent.own.Round(time.Millisecond), own, r.baseline.took.Round(time.Millisecond),
-			r.agent.wire/1e6, r.baseline.wire/1e6, r.agent.written/1e6, r.baseline.written/1e6, r.agent.restarted, r.baseline.restarted)
+			r.agent.wire/1e6, r.baseline.wire/1e6, r.agent.written.written/1e6, r.agent.written.deleted/1e6, r.baseline.written.written/1e6, r.baseline.written.deleted/1e6,
+			r.agent.restarted, r.baseline.restarted)
 	}
-	first, last := t.disk[all[0].name], t.disk["update-lowest"]
-	b.Logf("\n| step | agent | times faster | node's own part | times faster | baseline | fetched | by the baseline | written | by the baseline | CRI-O restarted | by the baseline |\n%s"+
-		"disk after the first installation %.0f and %.0f MB, after the updates %.0f and %.0f MB\nthe fastest %s, in seconds since the intent was written:\n%s", lines.String(),
-		first[0]/1e6, first[1]/1e6, last[0]/1e6, last[1]/1e6, rollbackPulled, t.rows[rollbackPulled].agent.story)
+	first, last := t.disk[all[0].name], t.disk[lowest]
+	b.Logf("\n| step | agent | times faster | node's own part | times faster | baseline | fetched | by the baseline | written (of these, deleted before the disk had them) | by the baseline "+
+		"| CRI-O restarted | by the baseline |\n%sdisk after the first installation %.0f and %.0f MB, after the updates %.0f and %.0f MB\npods lost in an update %v\n"+
+		"the fastest %s, in seconds since the intent was written:\n%s", lines.String(),
+		first[0]/1e6, first[1]/1e6, last[0]/1e6, last[1]/1e6, t.lost, rollbackPulled, t.rows[rollbackPulled].agent.story)
 	for _, s := range all {
 		r := t.rows[s.name]
 		require.LessOrEqual(b, s.wire*r.agent.wire, r.baseline.wire, "%s: bytes fetched", s.name)
-		require.LessOrEqual(b, s.written*r.agent.written, r.baseline.written, "%s: bytes written", s.name)
+		require.LessOrEqual(b, s.written*r.agent.written.written, r.baseline.written.written, "%s: bytes written", s.name)
 	}
+	require.Zero(b, t.lost[0], "pods lost in an update")
 	require.LessOrEqual(b, 1.9*first[0], first[1], "disk")
 }
