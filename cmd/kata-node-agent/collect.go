@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,7 +32,7 @@ everything else. Look into it before you send it away all the same.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			now := time.Now().UTC()
 			if output == "-" {
-				return collect(c.Context(), *root, c.OutOrStdout(), now)
+				return collect(c.Context(), *root, c.OutOrStdout(), now, bundle.Patience)
 			}
 			if output == "" {
 				output = archiveName(now)
@@ -39,7 +41,7 @@ everything else. Look into it before you send it away all the same.`,
 			if err != nil {
 				return err
 			}
-			if err := errors.Join(collect(c.Context(), *root, file, now), file.Close()); err != nil {
+			if err := errors.Join(collect(c.Context(), *root, file, now, bundle.Patience), file.Close()); err != nil {
 				return err
 			}
 			return say(c.OutOrStdout(), "written: %s\n", output)
@@ -58,10 +60,14 @@ func archiveName(now time.Time) string {
 }
 
 // collect writes the archive. Settings that cannot be read cost what depends on them.
-func collect(ctx context.Context, root string, out io.Writer, now time.Time) error {
+func collect(ctx context.Context, root string, out io.Writer, now time.Time, patience time.Duration) error {
 	tree := files.Below(root)
-	b := bundle.New(out, bundle.NewScrubber(secrets(tree)...), now)
+	hidden, err := secrets(ctx, tree, patience)
+	b := bundle.New(out, bundle.NewScrubber(hidden...), now, patience)
 	sources := []part{{"about.txt", about(now)}}
+	if err != nil {
+		sources = append(sources, part{"secrets", failing(err)})
+	}
 	w, err := wire(root)
 	if err != nil {
 		sources = append(sources, part{"settings", failing(err)})
@@ -69,13 +75,7 @@ func collect(ctx context.Context, root string, out io.Writer, now time.Time) err
 		defer w.cri.Close() //nolint:errcheck // Nothing was written.
 		sources = append(sources, w.parts()...)
 	}
-	sources = append(sources, journals()...)
-	for _, p := range sources {
-		if err := b.Gather(ctx, p.name, p.source); err != nil {
-			return err
-		}
-	}
-	for _, p := range kept(tree) {
+	for _, p := range slices.Concat(sources, journals(), kept(ctx, tree, patience)) {
 		if err := b.Gather(ctx, p.name, p.source); err != nil {
 			return err
 		}
@@ -93,16 +93,22 @@ func failing(err error) func(context.Context) ([]byte, error) {
 	return func(context.Context) ([]byte, error) { return nil, err }
 }
 
-// secrets are the files whose content must not be in an archive.
-func secrets(tree files.Tree) (documents [][]byte) {
+// secrets are the files whose content must not be in an archive. The error names those that are
+// there and could not be read: their content is left out only where it looks like a secret.
+func secrets(ctx context.Context, tree files.Tree, patience time.Duration) (documents [][]byte, failed error) {
 	places := []string{"/root/.docker/config.json", "/root/.config/containers/auth.json", "/run/containers/0/auth.json", "/var/lib/kubelet/config.json", "/var/lib/kubelet/kubeconfig"}
 	if s, err := settings.Load(tree); err == nil {
 		places = append(places, s.PullSecret, s.Kubeconfig)
 	}
-	for _, place := range places {
-		if content, err := tree.Read(place); err == nil {
+	slices.Sort(places)
+	for _, place := range slices.Compact(places) {
+		content, err := bundle.Within(ctx, patience, func(context.Context) ([]byte, error) { return tree.Read(place) })
+		switch {
+		case err == nil:
 			documents = append(documents, content)
+		case !errors.Is(err, fs.ErrNotExist):
+			failed = errors.Join(failed, fmt.Errorf("reading %s: %w", place, err))
 		}
 	}
-	return documents
+	return documents, failed
 }

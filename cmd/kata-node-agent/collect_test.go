@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kata-node/kata-node/nodeagent/bundle"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
 )
 
@@ -41,7 +42,7 @@ func planted() map[string]string {
 func archived(t *testing.T, root string) map[string]string {
 	t.Helper()
 	var out bytes.Buffer
-	require.NoError(t, collect(t.Context(), root, &out, time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)))
+	require.NoError(t, collect(t.Context(), root, &out, time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), bundle.Patience))
 	plain, err := gzip.NewReader(&out)
 	require.NoError(t, err)
 	found := map[string]string{}
@@ -89,6 +90,15 @@ func TestAnArchiveIsWrittenOnANodeWhoseSettingsCannotBeRead(t *testing.T) {
 	parts := archived(t, root)
 	assert.Contains(t, parts["settings.problem"], "misspelt")
 	assert.Contains(t, parts, "files/etc/kata-agent/10.toml")
+	assert.Contains(t, parts, "about.txt")
+}
+
+func TestAnArchiveNamesASecretThatItCouldNotLookFor(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "var/lib/kubelet/config.json"), 0o755))
+	parts := archived(t, root)
+	assert.Regexp(t, `^reading /var/lib/kubelet/config.json: .*not a regular file\n$`, parts["secrets.problem"])
 	assert.Contains(t, parts, "about.txt")
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent"
+	"github.com/kata-node/kata-node/nodeagent/bundle"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/files"
 	"github.com/kata-node/kata-node/nodeagent/host/systemd"
@@ -114,33 +115,51 @@ func places() []string {
 func leftOut() []string { return []string{"payload", "storage", "bin"} }
 
 // kept are the files on disk, and a list of everything that is there.
-func kept(tree files.Tree) []part {
+func kept(ctx context.Context, tree files.Tree, patience time.Duration) []part {
 	var all []part
 	list := &strings.Builder{}
 	for _, place := range places() {
-		err := filepath.WalkDir(tree.Path(place), func(file string, entry fs.DirEntry, err error) error {
-			name := path.Join(place, strings.TrimPrefix(file, tree.Path(place)))
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				return nil
-			case err != nil:
-				fmt.Fprintf(list, "%s: %v\n", name, err)
-				return nil
-			case entry.IsDir() && file != tree.Path(place) && slices.Contains(leftOut(), entry.Name()):
-				fmt.Fprintf(list, "%s is left out\n", name)
-				return fs.SkipDir
-			}
-			fmt.Fprintln(list, described(tree, name, entry))
-			if entry.Type().IsRegular() && entry.Name() != host.GuestInitrdFile {
-				all = append(all, part{"files" + name, func(context.Context) ([]byte, error) { return tree.Read(name) }})
-			}
-			return nil
-		})
+		here, err := bundle.Within(ctx, patience, func(context.Context) (listing, error) { return listed(tree, place) })
 		if err != nil {
 			fmt.Fprintf(list, "%s: %v\n", place, err)
 		}
+		list.WriteString(here.lines)
+		for _, name := range here.files {
+			all = append(all, part{"files" + name, func(context.Context) ([]byte, error) { return tree.Read(name) }})
+		}
 	}
 	return append(all, part{"files.txt", func(context.Context) ([]byte, error) { return []byte(list.String()), nil }})
+}
+
+// listing is what is at a place: a line for everything, and the names of files that are copied.
+type listing struct {
+	lines string
+	files []string
+}
+
+func listed(tree files.Tree, place string) (listing, error) {
+	var here listing
+	lines := &strings.Builder{}
+	err := filepath.WalkDir(tree.Path(place), func(file string, entry fs.DirEntry, err error) error {
+		name := path.Join(place, strings.TrimPrefix(file, tree.Path(place)))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			fmt.Fprintf(lines, "%s: %v\n", name, err)
+			return nil
+		case entry.IsDir() && file != tree.Path(place) && slices.Contains(leftOut(), entry.Name()):
+			fmt.Fprintf(lines, "%s is left out\n", name)
+			return fs.SkipDir
+		}
+		fmt.Fprintln(lines, described(tree, name, entry))
+		if entry.Type().IsRegular() && entry.Name() != host.GuestInitrdFile {
+			here.files = append(here.files, name)
+		}
+		return nil
+	})
+	here.lines = lines.String()
+	return here, err
 }
 
 func described(tree files.Tree, name string, entry fs.DirEntry) string {

@@ -12,9 +12,10 @@ import (
 	"time"
 )
 
+// Patience is how long one part may take: a disk that hangs ends no read.
+const Patience = 20 * time.Second
+
 const (
-	// patience is how long one part may take: a disk that hangs ends no read.
-	patience = 20 * time.Second
 	// maxPart is how many bytes of one part are kept, from its end.
 	maxPart = 4 << 20
 	// maxParts bounds the archive.
@@ -23,50 +24,54 @@ const (
 
 // Bundle is an archive (tar, gzip) of parts.
 type Bundle struct {
-	// Patience is how long one part may take, 20 s unless it is set.
-	Patience time.Duration
-
 	compressed *gzip.Writer
 	archive    *tar.Writer
+	patience   time.Duration
 	scrub      Scrubber
 	now        time.Time
 	parts      int
 }
 
-// New begins an archive. All of its files have the given time.
-func New(out io.Writer, scrub Scrubber, now time.Time) *Bundle {
+// New begins an archive. All of its files have the given time, and each may take as long as patience.
+func New(out io.Writer, scrub Scrubber, now time.Time, patience time.Duration) *Bundle {
 	compressed := gzip.NewWriter(out)
-	return &Bundle{Patience: patience, compressed: compressed, archive: tar.NewWriter(compressed), scrub: scrub, now: now}
+	return &Bundle{patience: patience, compressed: compressed, archive: tar.NewWriter(compressed), scrub: scrub, now: now}
 }
 
 // Gather adds one part. Where its source fails or takes too long, the part NAME.problem says so
 // instead, next to what was read until then. The error is that of writing the archive.
 func (b *Bundle) Gather(ctx context.Context, name string, source func(ctx context.Context) ([]byte, error)) error {
-	type answer struct {
-		content []byte
-		err     error
+	content, err := Within(ctx, b.patience, source)
+	var problem error
+	if err != nil {
+		problem = b.add(name+".problem", []byte(err.Error()+"\n"))
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.Patience)
+	if content == nil && err != nil {
+		return problem
+	}
+	return errors.Join(problem, b.add(name, content))
+}
+
+// Within returns what a source returns, or an error once that takes too long. The source then runs
+// on: a read from a disk that hangs cannot be ended.
+func Within[T any](ctx context.Context, patience time.Duration, source func(ctx context.Context) (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	answers := make(chan answer, 1)
 	go func() {
-		content, err := source(ctx)
-		answers <- answer{content, err}
+		value, err := source(ctx)
+		answers <- answer{value, err}
 	}()
-	var came answer
 	select {
-	case came = <-answers:
+	case came := <-answers:
+		return came.value, came.err
 	case <-ctx.Done():
-		came.err = fmt.Errorf("no answer within %s: %w", b.Patience, ctx.Err())
+		return *new(T), fmt.Errorf("no answer within %s: %w", patience, ctx.Err())
 	}
-	var problem error
-	if came.err != nil {
-		problem = b.add(name+".problem", []byte(came.err.Error()+"\n"))
-	}
-	if came.content == nil && came.err != nil {
-		return problem
-	}
-	return errors.Join(problem, b.add(name, came.content))
 }
 
 // cut is what a part begins with whose beginning was left out.

@@ -54,7 +54,7 @@ func TestASourceThatFailsCostsItsOwnPart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		b := bundle.New(&out, bundle.Scrubber{}, noon())
+		b := bundle.New(&out, bundle.Scrubber{}, noon(), bundle.Patience)
 		require.NoError(t, b.Gather(t.Context(), "status.txt", says("all is well\n", nil)))
 		require.NoError(t, b.Gather(t.Context(), "half.txt", says("one line\n", errors.New("input/output error"))))
 		require.NoError(t, b.Gather(t.Context(), "none.txt", says("", errors.New("no such file"))))
@@ -72,7 +72,7 @@ func TestASourceThatFailsCostsItsOwnPart(t *testing.T) {
 func TestAPartIsBoundedAndKeepsItsEnd(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	b := bundle.New(&out, bundle.Scrubber{}, noon())
+	b := bundle.New(&out, bundle.Scrubber{}, noon(), bundle.Patience)
 	require.NoError(t, b.Gather(t.Context(), "journal.txt", says(strings.Repeat(strings.Repeat("a line ", 100)+"\n", 7000)+"the last one\n", nil)))
 	require.NoError(t, b.Close())
 	journal := unpack(t, out.Bytes())["journal.txt"]
