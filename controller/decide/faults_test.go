@@ -41,6 +41,8 @@ func (w *world) Accident() {
 		{"has to be rebooted", func(h *host) { h.needsReboot = true }},
 		{"is upgraded", w.upgrades},
 		{"has no agent for an hour", w.hour},
+		{"loses its agent with its next grant", (*host).tires},
+		{"loses its agent with its next grant", (*host).tires},
 		{"sees a day pass", func(*host) { w.Now = w.Now.Add(day); w.Moved() }},
 		{"has another version of the agent", func(h *host) { h.older = !h.older }},
 		{"sees the catalogue change", w.publishes},
@@ -66,14 +68,18 @@ func (w *world) remakes(h *host) {
 	h.Register()
 }
 
-// hour lets all agents do nothing for longer than every deadline, and that of the node for a while
-// longer: a grant that was not used by then must not be used later, next to another one. What was
-// used is over. Kubelets beat meanwhile, and no cache of the leader is that late.
+// hour lets all agents do nothing for longer than every deadline, and that of one node for a while
+// longer, of one that has not used its grant where there is one: such a grant must not be used
+// later, next to another one. What was used is over, and an agent that knows no pings keeps what it
+// has not used (docs/protocol.md). Kubelets beat meanwhile, and no cache of the leader is that late.
 func (w *world) hour(h *host) {
 	for _, m := range w.Machines {
-		b := m.Base()
-		if !b.Available() || w.named(b.Name).restarts > 0 {
+		b := w.named(m.Base().Name)
+		switch {
+		case !b.Available(), b.restarts > 0, b.older:
 			b.Excuse()
+		case b.Disrupted != "":
+			h = b
 		}
 		if b.Object() != nil {
 			b.Beat()
@@ -81,8 +87,11 @@ func (w *world) hour(h *host) {
 	}
 	w.Now = w.Now.Add(time.Hour)
 	w.Leader.CatchUp()
-	h.Paused = w.IntN(8)
+	h.Paused = 1 + w.IntN(8)
 }
+
+// tires lets the agent end when it gets its next grant, before it uses that.
+func (h *host) tires() { h.tired = true }
 
 // breaks lets the broken host of this world be broken from now on.
 func (w *world) breaks(*host) {

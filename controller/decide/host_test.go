@@ -42,6 +42,7 @@ type host struct {
 	work, restarts int      // rounds until the payload is prepared, until CRI-O is back
 	pods, strays   int      // strays are pods that a label of another hand has drawn
 	needsReboot    bool
+	tired          bool // whether its agent ends when it gets a grant
 	older          bool // whether its agent knows no pings
 	drains         int  // rounds until what is to be evicted has ended
 

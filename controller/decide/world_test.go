@@ -100,6 +100,9 @@ func (w *world) Lands(m decidetest.Machine, c rollout.Change) {
 		h.Excuse()
 	case c.Entered && h.Broken == "" && c.Node.Report.BootID == h.bootID():
 		h.Disrupted = c.Intent.Owner.UID
+		if h.tired && !w.Calm {
+			h.tired, h.Paused = false, 40
+		}
 	case c.ClearIntent, c.Intent != nil && (c.Intent.State == node.StateAbsent || c.Intent.Owner.UID != h.Disrupted):
 		h.Excuse()
 	}
