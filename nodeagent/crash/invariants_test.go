@@ -14,6 +14,7 @@ import (
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
+	"github.com/kata-node/kata-node/nodeagent/host/seam"
 	"github.com/kata-node/kata-node/nodeagent/record"
 )
 
@@ -243,10 +244,13 @@ func (s *simulation) foreign() string {
 }
 
 // bounded allows what serves and another one, for going back or forth, at every moment; what pods
-// hold; and what is fetched ahead of time.
+// hold; what is fetched ahead of time; and what could not be deleted, which holds no pull up.
 func (s *simulation) bounded() string {
 	allowed := 2
 	if s.intent.Prefetch != "" {
+		allowed++
+	}
+	if s.gate.how == fails && slices.Contains([]seam.Kind{"mounts.unmount", "files.remove", "images.delete"}, s.gate.disturbed.Kind) {
 		allowed++
 	}
 	held := map[string]bool{}
