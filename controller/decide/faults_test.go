@@ -71,7 +71,8 @@ func (w *world) remakes(h *host) {
 // hour lets all agents do nothing for longer than every deadline, and that of one node for a while
 // longer, of one that has not used its grant where there is one: such a grant must not be used
 // later, next to another one. What was used is over, and an agent that knows no pings keeps what it
-// has not used (docs/protocol.md). Kubelets beat meanwhile, and no cache of the leader is that late.
+// has not used (docs/protocol.md). Kubelets beat meanwhile, and no cache of the leader is that
+// late.
 func (w *world) hour(h *host) {
 	for _, m := range w.Machines {
 		b := w.named(m.Base().Name)

@@ -32,7 +32,8 @@ type Bundle struct {
 	parts      int
 }
 
-// New begins an archive. All of its files have the given time, and each may take as long as patience.
+// New begins an archive. All of its files have the given time, and each may take as long as
+// patience.
 func New(out io.Writer, scrub Scrubber, now time.Time, patience time.Duration) *Bundle {
 	compressed := gzip.NewWriter(out)
 	return &Bundle{patience: patience, compressed: compressed, archive: tar.NewWriter(compressed), scrub: scrub, now: now}

@@ -53,7 +53,7 @@ func clean(smaps io.Reader, file string) (all []mapping, err error) {
 	for lines.Scan() {
 		var m mapping
 		var mode string
-		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x %s ", &m.from, &m.to, &mode); n == 3 { //nolint:errcheck // Lines of another form are told by n.
+		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x %s ", &m.from, &m.to, &mode); n == 3 { //nolint:errcheck // n is less for a line of another form.
 			last, ours = m, strings.HasPrefix(mode, "r-") && strings.HasSuffix(lines.Text(), " "+file)
 			continue
 		}

@@ -174,13 +174,20 @@ func TestAFinishedSandboxIsRemovedAfterARestartWhileItsShimLives(t *testing.T) {
 	requireNoShim(n, id)
 }
 
-func TestAFinishedSandboxWhoseShimHasGoneIsNeverRemovedAfterARestart(t *testing.T) {
-	t.Parallel()
-	n := newNode(t)
+// finishedWithoutShim is a node with a sandbox that was stopped, and whose shim was killed then.
+func finishedWithoutShim(t *testing.T) (n *node, id string) {
+	t.Helper()
+	n = newNode(t)
 	withKata(n, n)
-	id := n.run("a", "kata")
+	id = n.run("a", "kata")
 	require.NoError(n, n.stopSandbox(id))
 	killShim(n, id)
+	return n, id
+}
+
+func TestAFinishedSandboxWhoseShimHasGoneIsNeverRemovedAfterARestart(t *testing.T) {
+	t.Parallel()
+	n, id := finishedWithoutShim(t)
 	n.restart()
 	assert.Equal(n, notReady, n.state(id))
 	require.NoError(n, n.stopSandbox(id))
@@ -196,11 +203,7 @@ func TestAFinishedSandboxWhoseShimHasGoneIsNeverRemovedAfterARestart(t *testing.
 // The only way to delete such a sandbox, as docs/operations.md says. It works without the handler.
 func TestAWipeDeletesAFinishedSandboxWhoseShimHasGone(t *testing.T) {
 	t.Parallel()
-	n := newNode(t)
-	withKata(n, n)
-	id := n.run("a", "kata")
-	require.NoError(n, n.stopSandbox(id))
-	killShim(n, id)
+	n, id := finishedWithoutShim(t)
 	n.removeDropIn("60-kata")
 	n.restart()
 	require.Error(n, n.removeSandbox(id))

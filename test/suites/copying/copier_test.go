@@ -27,8 +27,8 @@ const (
 	copiedClass = "copied"
 	// configuration is what a copying installer gives CRI-O.
 	configuration = `[crio.runtime.runtimes.` + copiedClass + `]\nruntime_path = "/opt/kata/usr/bin/containerd-shim-kata-v2"\nruntime_type = "vm"\nruntime_root = "/run/vc"\n`
-	// copyScript copies a layer, flushes the copy, and prints what that let the disk write. A program
-	// that runs cannot be written to, so that its file is deleted first.
+	// copyScript copies a layer, flushes the copy, and prints what that let the disk write. A
+	// program that runs cannot be written to, so that its file is deleted first.
 	copyScript = `set -e
 mkdir -p ` + copiedDir + `
 cp --archive --remove-destination --reflink=never "$0"/. ` + copiedDir + `/
