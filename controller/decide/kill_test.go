@@ -16,11 +16,12 @@ import (
 // leader ends, and no write does harm on the way (package decidetest).
 func TestALeaderMayEndAtEveryWrite(t *testing.T) {
 	t.Parallel()
-	for seed := seeds.First(); seed <= seeds.First()+seeds.Count()/killed; seed++ {
+	first, count, stride := seeds.First(t), seeds.Count(t), stride(t)
+	for seed := first; seed <= first+count/killed; seed++ {
 		for _, how := range []string{decidetest.Before, decidetest.After, decidetest.Ambiguous} {
 			t.Run(fmt.Sprint("seed ", seed, ": ", how), func(t *testing.T) {
 				t.Parallel()
-				for at := 0; ; at += stride() {
+				for at := 0; ; at += stride {
 					w := newWorld(t, seed, false)
 					w.Kill = &decidetest.Kill{At: at, How: how}
 					w.ends()
@@ -39,8 +40,9 @@ func TestALeaderMayEndAtEveryWrite(t *testing.T) {
 const killed = 200
 
 // stride leaves out most writes where few clusters are simulated. CI leaves out none.
-func stride() int {
-	if seeds.Count() < killed {
+func stride(t *testing.T) int {
+	t.Helper()
+	if seeds.Count(t) < killed {
 		return 7
 	}
 	return 1

@@ -10,7 +10,7 @@ import (
 	"github.com/kata-node/kata-node/controller/decide/decidetest"
 )
 
-var seeds = decidetest.SeedFlags(100)
+const seeds decidetest.Seeds = 100
 
 // Next to a node that stays broken, every other one is in the end what its KataConfig wants, and no
 // step on the way does harm (package decidetest).
@@ -45,11 +45,11 @@ func TestALifeIsTheSameEachTime(t *testing.T) {
 	for seed := range uint64(4) {
 		var ends []end
 		for range 2 {
-			w := newWorld(t, seeds.First()+seed, true)
+			w := newWorld(t, seeds.First(t)+seed, true)
 			w.Live()
 			ends = append(ends, end{w.Steps, w.Next(), w.Uint64()})
 		}
-		assert.Equal(t, ends[0], ends[1], "seed %d", seeds.First()+seed)
+		assert.Equal(t, ends[0], ends[1], "seed %d", seeds.First(t)+seed)
 	}
 }
 

@@ -35,7 +35,7 @@ type world struct {
 func newWorld(t *testing.T, seed uint64, late bool) *world {
 	t.Helper()
 	w := &world{bad: map[string]bool{payloadC: true}}
-	w.Life = decidetest.New(t, w, seed, late, seeds.Count() == 1)
+	w.Life = decidetest.New(t, w, seed, late, seeds.Count(t) == 1)
 	for i := range 3 + w.IntN(3) {
 		h := &host{w: w, work: 2, minor: oldest + w.IntN(2), older: w.Likely(20)}
 		h.Name, h.Pool = fmt.Sprintf("w%d", i), w.One("x", "y")

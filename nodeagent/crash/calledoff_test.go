@@ -38,6 +38,7 @@ func TestWhatIsCalledOffAnywhereLeavesNothing(t *testing.T) {
 		"install", "install with a guest", "install with packages", "update while a pod runs", "update of packages", "update of the agent", "roll back", "configuration", "prefetch",
 		"boot", "soft reboot",
 	}
+	every := every(t)
 	for i, w := range workflows() {
 		if !slices.Contains(called, w.name) {
 			continue
@@ -46,7 +47,7 @@ func TestWhatIsCalledOffAnywhereLeavesNothing(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			origin, trace, _ := w.undisturbed(t)
-			for at := i % *every; at < len(trace); at += *every {
+			for at := i % every; at < len(trace); at += every {
 				w.calledOff(t, origin, at, livesOn)
 				w.calledOff(t, origin, at, dies)
 				if !strings.Contains(w.name, "packages") { // Those need a reboot, which is not made by hand.

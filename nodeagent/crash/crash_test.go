@@ -3,7 +3,6 @@
 package crash_test
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"reflect"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/internal/testenv"
 	"github.com/kata-node/kata-node/nodeagent/host"
 	"github.com/kata-node/kata-node/nodeagent/host/hosttest"
 	"github.com/kata-node/kata-node/nodeagent/host/seam"
@@ -111,19 +111,23 @@ func (w workflow) undisturbed(t *testing.T) (origin *simulation, trace []change,
 	return origin, trace, end
 }
 
-// every makes the test that interrupts the agent try one in so many changes.
-var every = flag.Int("every", 10, "interrupt the agent at one in so many changes")
+// every is in how many changes one is tried: EVERY.
+func every(t *testing.T) int {
+	t.Helper()
+	return int(testenv.Uint64(t, "EVERY", 10))
+}
 
 // Every change of every workflow is once the last one of an agent's life, once the one that it does
 // not live to make, once one that fails, and once one in which power is lost. A change that no
 // workflow makes fails the test.
 func TestAnAgentThatIsInterruptedAnywhereGetsToTheSameEnd(t *testing.T) {
 	t.Parallel()
+	every := every(t)
 	var mu sync.Mutex
 	points, tried, kind := 0, 0, map[seam.Kind]int{}
 	t.Cleanup(func() {
 		t.Logf("%d points, of which %d were tried in %d modes: %v", points, tried, len(modes()), kind)
-		if *every <= 5 { // As in make test.
+		if every <= 5 { // As in make test.
 			assert.GreaterOrEqual(t, tried, 250)
 		}
 		for _, k := range kinds() {
@@ -135,7 +139,7 @@ func TestAnAgentThatIsInterruptedAnywhereGetsToTheSameEnd(t *testing.T) {
 			t.Parallel()
 			origin, trace, want := w.undisturbed(t)
 			mine := 0
-			for at := i % *every; at < len(trace); at += *every {
+			for at := i % every; at < len(trace); at += every {
 				for _, how := range modes() {
 					w.disturbed(t, origin, trace, at, how, want)
 				}

@@ -56,6 +56,7 @@ func unnamed() map[class]string {
 // without the error.
 func TestAChangeThatFailsIsNamedAndTriedAgain(t *testing.T) {
 	t.Parallel()
+	every := every(t)
 	var mu sync.Mutex
 	seen := map[class]bool{}
 	cases := 0
@@ -74,7 +75,7 @@ func TestAChangeThatFailsIsNamedAndTriedAgain(t *testing.T) {
 			tried := 0
 			for i, one := range mine {
 				for j, errno := range errnos() {
-					if (i+j)%*every == 0 {
+					if (i+j)%every == 0 {
 						w.refused(t, origin, one, errno, want)
 						tried++
 					}

@@ -3,7 +3,6 @@
 package plan_test
 
 import (
-	"flag"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -13,13 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/kata-node/kata-node/api/node"
+	"github.com/kata-node/kata-node/internal/testenv"
 	"github.com/kata-node/kata-node/nodeagent/plan"
-)
-
-// seeds is how many worlds each mode explores, from which seed on.
-var (
-	seeds = flag.Uint64("seeds", 800, "worlds that the model explores in each mode")
-	first = flag.Uint64("first-seed", 0, "the first world that is explored: with -seeds=1, the only one")
 )
 
 // modes are how cruel a world is.
@@ -47,15 +41,16 @@ func (m mode) rounds() int {
 }
 
 // Whatever happens in whatever order: no invariant is violated at any moment, and once nothing more
-// happens the node gets to where it is wanted.
+// happens the node gets to where it is wanted. Each mode explores SEEDS worlds, from FIRST_SEED on.
 func TestEveryWorldIsSoundAndComesToRest(t *testing.T) {
 	t.Parallel()
+	first, seeds := testenv.Uint64(t, "FIRST_SEED", 0), testenv.Uint64(t, "SEEDS", 800)
 	for name, mode := range modes() {
 		workers := uint64(runtime.GOMAXPROCS(0))
 		for worker := range workers {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				for seed := *first + worker; seed < *first+*seeds; seed += workers {
+				for seed := first + worker; seed < first+seeds; seed += workers {
 					m := newModel(seed)
 					if violated := m.live(mode); violated != "" {
 						assert.Fail(t, violated, "seed %d:\n   %s", seed, tail(m.trace, 40))

@@ -277,5 +277,5 @@ func (l *Life) Fails(format string, args ...any) {
 		kc := l.Configs.Now[name]
 		l.T.Logf("%s: deleted %v, finalizers %v, %+v, %+v", name, kc.DeletionTimestamp, kc.Finalizers, kc.Spec, kc.Status)
 	}
-	require.FailNowf(l.T, "simulation", "seed %d (replay: -seeds 1 -first-seed %d): "+format, append([]any{l.seed, l.seed}, args...)...)
+	require.FailNowf(l.T, "simulation", "seed %d (replay: SEEDS=1 FIRST_SEED=%d): "+format, append([]any{l.seed, l.seed}, args...)...)
 }

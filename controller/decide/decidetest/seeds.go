@@ -3,53 +3,43 @@
 package decidetest
 
 import (
-	"flag"
 	"fmt"
 	"runtime"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/kata-node/kata-node/internal/testenv"
 )
 
-// Seeds are which lives a test simulates, as its flags say.
-type Seeds struct {
-	count, first *uint64
-	least        *int64
-}
+// Seeds are how many random lives a test simulates, unless SEEDS says it.
+type Seeds uint64
 
-// SeedFlags adds the flags to those of the test's program; count is how many lives there are
-// without them.
-func SeedFlags(count uint64) Seeds {
-	return Seeds{
-		count: flag.Uint64("seeds", count, "how many random lives of a cluster to simulate"),
-		first: flag.Uint64("first-seed", 1, "the first of them: with -seeds=1, the only one, with its story where it fails"),
-		least: flag.Int64("steps", 0, "fail where the lives of a test take fewer steps"),
-	}
-}
-
-// First is the first seed.
-func (s Seeds) First() uint64 { return *s.first }
+// First is the first seed, FIRST_SEED: with SEEDS=1 the only one, with its story where it fails.
+func (s Seeds) First(t *testing.T) uint64 { return testenv.Uint64(t, "FIRST_SEED", 1) }
 
 // Count is how many seeds there are.
-func (s Seeds) Count() uint64 { return *s.count }
+func (s Seeds) Count(t *testing.T) uint64 { return testenv.Uint64(t, "SEEDS", uint64(s)) }
 
 // Every simulates a life for each seed, so many at once as there are processors. It returns when
-// all have ended, also where some have failed.
+// all have ended, also where some have failed. Where they take fewer steps than STEPS the test
+// fails.
 func (s Seeds) Every(t *testing.T, live func(t *testing.T, seed uint64) (steps int)) {
 	t.Helper()
+	first, count, least := s.First(t), s.Count(t), testenv.Uint64(t, "STEPS", 0)
 	var started atomic.Uint64
-	var steps atomic.Int64
+	var steps atomic.Uint64
 	t.Cleanup(func() {
-		t.Logf("%d steps in %d lives", steps.Load(), *s.count)
-		assert.GreaterOrEqual(t, steps.Load(), *s.least)
+		t.Logf("%d steps in %d lives", steps.Load(), count)
+		assert.GreaterOrEqual(t, steps.Load(), least)
 	})
 	for range runtime.GOMAXPROCS(0) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
-			for i := started.Add(1); i <= *s.count; i = started.Add(1) {
-				seed := *s.first + i - 1
-				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { steps.Add(int64(live(t, seed))) })
+			for i := started.Add(1); i <= count; i = started.Add(1) {
+				seed := first + i - 1
+				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { steps.Add(uint64(live(t, seed))) })
 			}
 		})
 	}

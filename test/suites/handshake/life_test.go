@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-var seeds = decidetest.SeedFlags(20)
+const seeds decidetest.Seeds = 20
 
 // Next to a node that stays broken, every other one is in the end what its KataConfig wants, and no
 // step on the way does harm (package decidetest). Both halves are the real ones: the agent with its
@@ -47,7 +47,7 @@ func TestALifeIsTheSameEachTime(t *testing.T) {
 	}
 	var ends []end
 	for range 2 {
-		w := newLife(t, seeds.First())
+		w := newLife(t, seeds.First(t))
 		w.Live()
 		ends = append(ends, end{w.Steps, w.Next(), w.Uint64()})
 	}
@@ -76,7 +76,7 @@ func lively(version, shim string) hosttest.Payload {
 func newLife(t *testing.T, seed uint64) *life {
 	t.Helper()
 	w := &life{}
-	w.Life = decidetest.New(t, w, seed, true, seeds.Count() == 1)
+	w.Life = decidetest.New(t, w, seed, true, seeds.Count(t) == 1)
 	for i := range 2 + w.IntN(3) {
 		r := &resident{w: w, lists: w.Likely(70)}
 		r.Name, r.Pool, r.Life = fmt.Sprintf("n%d", i), w.One("x", "y"), &w.Life
