@@ -22,7 +22,6 @@ var unreachable = "localhost:9/openshift-sandboxed-containers/kata-payload-for-n
 func TestAnIntentThatCannotBeFollowedIsNamedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "bad-intent")
-	s.runBystander()
 	s.install()
 	s.pause()
 	mounts, current, handlers := s.payloadMounts(), s.current(), s.read(dropIn)
@@ -52,7 +51,6 @@ func TestAnIntentThatCannotBeFollowedIsNamedAndChangesNothing(t *testing.T) {
 func TestAPayloadThatDoesNotExistIsNamedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "missing-payload")
-	s.runBystander()
 	s.want(map[string]any{"payloadImage": missing})
 	s.awaitFailed(says(missing))
 	s.awaitFailed(says("manifest unknown"))
@@ -70,7 +68,6 @@ func TestAPayloadThatDoesNotExistIsNamedAndChangesNothing(t *testing.T) {
 func TestALyingRegistryIsNamedAndServesNobody(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "lying-registry")
-	s.runBystander()
 	honest := s.node.Images.Corrupt(fault.Blobs)
 	s.want(map[string]any{})
 	s.awaitFailed(says("pulling payload"))
@@ -83,7 +80,6 @@ func TestALyingRegistryIsNamedAndServesNobody(t *testing.T) {
 func TestAFullDiskIsNamedAndHeals(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "full-disk")
-	s.runBystander()
 	const dir = "/var/lib/kata-containers"
 	s.run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir)
 	s.want(map[string]any{})
@@ -109,7 +105,6 @@ func (s *subject) read(path string) string {
 func TestAPayloadThatTheNodeDoesNotAllowIsNamedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "not-allowed")
-	s.runBystander()
 	allow := func(prefix string) {
 		require.NoError(t, s.node.WriteFile("/etc/kata-agent/50-payloads.toml", []byte("allowed_payloads = [\""+prefix+"\"]\n"), 0o644))
 		s.kill()

@@ -20,7 +20,6 @@ func says(words string) func(string) bool {
 func TestAnUpdateThatFailsItsProofServesNobody(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "broken-update")
-	s.runBystander()
 	s.install()
 	s.runPod("old")
 	current, shim := s.current(), s.onlyShim()
@@ -53,7 +52,6 @@ func TestAnUpdateThatFailsItsProofServesNobody(t *testing.T) {
 func TestAFirstInstallationThatFailsItsProofIsNotReady(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "broken-install")
-	s.runBystander()
 	s.want(map[string]any{"payloadImage": s.broken})
 	s.awaitFailed(says(brokenSentence))
 	assert.Equal(t, pending, s.current())

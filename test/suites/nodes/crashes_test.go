@@ -61,7 +61,6 @@ func TestACRIOThatEndsAgainAndAgainIsNamedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	s := newSubjectWith(t, "crash-loop", unclean())
 	s.install()
-	s.runBystander()
 	current, restarts := s.current(), s.steps("restart CRI-O")
 
 	s.writeForeign("[crio.runtime\n")
@@ -103,7 +102,6 @@ func TestAPanicOfCRIOIsSurvivedAndALoopOfThemIsNamedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	s := newSubjectWith(t, "panic", unclean())
 	s.install()
-	s.runBystander()
 	s.runPod("pod")
 	s.run("systemctl", "stop", kubeletUnit)
 	s.killShims(1)

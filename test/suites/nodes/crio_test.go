@@ -201,7 +201,6 @@ func (f *faulty) closeSocket() (end func()) {
 func TestWhateverGoesWrongWithCRIO(t *testing.T) {
 	t.Parallel()
 	f := newFaulty(t, "crio-faults")
-	f.runBystander()
 	served, next := f.one, f.two
 	for _, row := range crioFaults() {
 		began := time.Now()

@@ -30,7 +30,6 @@ func (s *subject) installUpToGrant() {
 func TestACRIOThatSomebodyElseRestartedIsNotRestartedAgain(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "restarted-by-hand")
-	s.runBystander()
 	s.installUpToGrant()
 	s.run("systemctl", "restart", crioUnit)
 	s.awaitReport("is installed without a grant", in(node.PhaseInstalled))
@@ -51,7 +50,6 @@ func TestANodeThatRebootsBeforeItsGrantNeedsNone(t *testing.T) {
 func TestAHungCRIOIsWaitedForAndSaid(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "hung-crio")
-	s.runBystander()
 	s.setCRIO("hang", "WatchdogSec=0") // from the installation's restart on: a minute may pass below
 	s.install()
 	crio := strconv.Itoa(s.mainPID(crioUnit))
@@ -68,7 +66,6 @@ func TestAHungCRIOIsWaitedForAndSaid(t *testing.T) {
 func TestACRIOThatDoesNotComeBackIsQuoted(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "broken-crio")
-	s.runBystander()
 	s.installUpToGrant()
 	s.setCRIO("broken", `ExecStartPre=/bin/sh -c "echo no space for this >&2; exit 1"`)
 	s.change("paused", false)

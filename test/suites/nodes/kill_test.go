@@ -27,7 +27,6 @@ func (s *subject) assertInstalled() {
 func TestAgentKilledDuringThePullConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-pull")
-	s.runBystander()
 	stall := s.node.Images.Stall(fault.Blobs)
 	s.want(map[string]any{})
 	<-stall.Reached()
@@ -39,7 +38,6 @@ func TestAgentKilledDuringThePullConverges(t *testing.T) {
 func TestAgentKilledAfterTheMountConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-after-mount")
-	s.runBystander()
 	thaw := s.freeze(path.Dir(dropIn))
 	s.want(map[string]any{})
 	s.awaitMounts(1)
@@ -52,7 +50,6 @@ func TestAgentKilledAfterTheMountConverges(t *testing.T) {
 func TestAgentKilledAfterTheDropInConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-after-drop-in")
-	s.runBystander()
 	s.installUpToGrant()
 	s.kill()
 	s.change("paused", false)
@@ -62,7 +59,6 @@ func TestAgentKilledAfterTheDropInConverges(t *testing.T) {
 func TestAgentKilledDuringTheRestartOfCRIOConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-restart")
-	s.runBystander()
 	start := s.blockStart()
 	s.want(map[string]any{})
 	hanging := start.awaitReader()
@@ -75,7 +71,6 @@ func TestAgentKilledDuringTheRestartOfCRIOConverges(t *testing.T) {
 func TestAgentKilledDuringTheProofConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-proof")
-	s.runBystander()
 	run := s.blockSandboxes()
 	s.want(map[string]any{})
 	hanging := run.awaitReader()
@@ -88,7 +83,6 @@ func TestAgentKilledDuringTheProofConverges(t *testing.T) {
 func TestAgentKilledDuringTheRemovalConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-in-removal")
-	s.runBystander()
 	s.install()
 	s.runPod("pod")
 	s.endPod("pod")
@@ -108,7 +102,6 @@ func TestAgentKilledDuringTheRemovalConverges(t *testing.T) {
 func TestAgentKilledAfterEveryStepConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "killed-always")
-	s.runBystander()
 	s.want(map[string]any{})
 	lives := s.killUntil(func() bool { return s.current() != pending })
 	assert.Greater(t, lives, 1)

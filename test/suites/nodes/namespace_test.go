@@ -66,7 +66,6 @@ func TestACRIOInAMountNamespaceOfItsOwnSeesPayloads(t *testing.T) {
 	require.Equal(t, namespace(1), namespace(s.mainPID(agentUnit)))
 
 	s.install()
-	s.runBystander()
 	s.runPod("old")
 	const containers = "/var/lib/containers/storage/overlay/"
 	assert.NotEmpty(t, s.mountsOf(s.mainPID(crioUnit), containers))

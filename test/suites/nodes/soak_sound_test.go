@@ -42,7 +42,7 @@ done
 // assertSound checks what holds at every moment. An agent may run meanwhile.
 func (k *soak) assertSound(when string) {
 	k.t.Helper()
-	args := []string{"sh", "-c", sound, "sh", strconv.Itoa(k.ordinary)}
+	args := []string{"sh", "-c", sound, "sh", strconv.Itoa(k.bystander.pid)}
 	for _, shim := range slices.Sorted(maps.Values(k.pods)) {
 		args = append(args, strconv.Itoa(shim))
 	}

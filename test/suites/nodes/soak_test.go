@@ -51,11 +51,9 @@ type soak struct {
 	// there is none.
 	wanted node.Intent
 	debug  string
-	// ordinary is the process of a container without Kata, and pods are kata pods by name, with the
-	// process of their shim.
-	ordinary int
-	pods     map[string]int
-	named    int
+	// pods are kata pods by name, with the process of their shim.
+	pods  map[string]int
+	named int
 }
 
 // Whatever the agent does when it is killed: ordinary pods run, pods keep what they run from,
@@ -94,8 +92,6 @@ func newSoak(t *testing.T, seed uint64, kills int) *soak {
 		},
 	})
 	k.before = k.files()
-	k.runSandbox("ordinary", "")
-	k.ordinary = k.containerPID("ordinary")
 	return k
 }
 
@@ -261,7 +257,7 @@ func (k *soak) end() {
 		k.awaitFile("has a removal", in(node.PhaseAbsent))
 		k.forget()
 	}
-	assert.Equal(k.t, k.ordinary, k.containerPID("ordinary"), "I1: an ordinary container runs through all this")
+	k.assertUndisturbed(k.t.Context()) // I1.
 	k.runSandbox("another", "")
 	k.assertCRIOStarts(2)
 	k.run("crio", "config")

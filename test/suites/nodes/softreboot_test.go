@@ -28,14 +28,13 @@ func TestASoftRebootedNodeServesFromItsOwnStoreAndProvesThePayloadAnew(t *testin
 	require.NoError(t, sharedCluster(t).cluster.PrepareNodes(t.Context(), options))
 	s := newSubjectWith(t, "soft-rebooted", options)
 	s.install()
-	s.bindOrdinaryPod("ordinary")
-	s.awaitPod("ordinary")
 	s.runPod("pod")
 	current, boot, invocation := s.current(), s.bootID(), s.proved()
 	s.node.API.Cut()
 	s.node.Images.Refuse(fault.Anything, http.StatusServiceUnavailable)
 	asked := len(s.node.Images.Requests())
 
+	s.dismissBystander()
 	require.NoError(t, s.node.SoftReboot(t.Context()))
 	assert.Equal(t, boot, s.bootID())
 	assert.Equal(t, current, s.awaitServing())
@@ -50,7 +49,8 @@ func TestASoftRebootedNodeServesFromItsOwnStoreAndProvesThePayloadAnew(t *testin
 	s.awaitAdmission()
 	s.awaitShims(1)
 	s.awaitPod("pod")
-	s.awaitPod("ordinary")
+	s.awaitPod(bystanderName)
+	s.watchBystander(s.pod(bystanderName))
 	s.runPod("new")
 	s.awaitCompleted()
 
@@ -58,7 +58,6 @@ func TestASoftRebootedNodeServesFromItsOwnStoreAndProvesThePayloadAnew(t *testin
 	s.endPod("new")
 	s.unwant()
 	s.assertClean()
-	s.awaitPod("ordinary")
 	s.assertCRIOStarts(3)
 }
 

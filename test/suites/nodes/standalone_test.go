@@ -24,7 +24,8 @@ import (
 // agent is the program as the package installs it.
 const agent = "/usr/libexec/kata-agent/kata-node-agent"
 
-// standalone is a node without a cluster: no kubelet runs, and the agent follows a file.
+// standalone is a node without a cluster: no kubelet runs, and the agent follows a file. An ordinary
+// sandbox runs on it.
 type standalone struct{ *subject }
 
 func newStandalone(t *testing.T, name string) *standalone {
@@ -47,6 +48,8 @@ func newStandaloneWith(t *testing.T, name string, options bed.NodeOptions) *stan
 		_, err := s.node.Exec(ctx, "systemctl", "is-active", crioUnit)
 		return err
 	})
+	s.runSandbox(bystanderName, "")
+	s.watchBystander(bystanderName)
 	return s
 }
 

@@ -33,12 +33,11 @@ type subject struct {
 	t    *testing.T
 	name string
 	node *fixture.Node
-	// bystander is an ordinary pod that runs through the test.
 	bystander bystander
 }
 
-// newSubject boots a node that has an agent and is ready, but is wanted by nobody. It goes when the
-// test ends.
+// newSubject boots a node that has an agent and is ready, but is wanted by nobody. An ordinary pod
+// runs on it. It goes when the test ends.
 func newSubject(t *testing.T, name string) *subject {
 	t.Helper()
 	return newSubjectWith(t, name, bed.NodeOptions{})
@@ -65,7 +64,7 @@ func boot(t *testing.T, name string, options bed.NodeOptions) *subject {
 	return s
 }
 
-// join returns when the node is a ready worker with an agent.
+// join returns when the node is a ready worker with an agent, and an ordinary pod runs on it.
 func (s *subject) join() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
@@ -73,6 +72,7 @@ func (s *subject) join() {
 	require.NoError(s.t, s.node.AwaitAgent(ctx))
 	worker := ""
 	require.NoError(s.t, s.cluster.LabelNode(ctx, s.name, map[string]*string{workerLabel: &worker, subjectLabel: &s.name}))
+	s.runBystander()
 }
 
 // close checks what holds for every test, prints logs where one failed, and takes the node out of
@@ -98,8 +98,8 @@ func (s *subject) close() {
 	}
 }
 
-// invariants hold whatever a test did: no kubelet ever turned a pod away, a bystander was never
-// disturbed, and no data race was seen.
+// invariants hold whatever a test did: no kubelet ever turned a pod away, the ordinary pod was
+// never disturbed, and no data race was seen.
 func (s *subject) invariants(ctx context.Context) {
 	s.assertUndisturbed(ctx)
 	if rejections, err := s.node.Rejections(ctx); assert.NoError(s.t, err) {

@@ -19,7 +19,6 @@ import (
 func TestAHungAgentIsRestartedByTheWatchdogAndConverges(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "hung")
-	s.runBystander()
 	stall := s.node.Images.Stall(fault.Blobs)
 	s.want(map[string]any{})
 	<-stall.Reached()
@@ -36,7 +35,6 @@ func TestAHungAgentIsRestartedByTheWatchdogAndConverges(t *testing.T) {
 func TestARegistryThatStallsIsNamed(t *testing.T) {
 	t.Parallel()
 	s := newSubject(t, "stalled")
-	s.runBystander()
 	stall := s.node.Images.Stall(fault.Blobs)
 	s.want(map[string]any{})
 	<-stall.Reached()

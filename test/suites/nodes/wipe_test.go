@@ -17,6 +17,7 @@ func TestAWipeOfCRIOsStorageTakesNoPayload(t *testing.T) {
 	mounts, current, asked := s.payloadMounts(), s.current(), len(s.node.Images.Requests())
 	const containers = "/var/lib/containers/storage/overlay-containers"
 	s.run("systemctl", "stop", kubeletUnit, crioUnit)
+	s.dismissBystander()
 	s.run("crio", "wipe", "--force")
 	assert.Empty(t, s.run("sh", "-c", "find "+containers+" -mindepth 1 -maxdepth 1 -type d"), "the wipe is one")
 	s.run("systemctl", "start", crioUnit, kubeletUnit)
