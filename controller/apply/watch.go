@@ -3,8 +3,12 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -57,15 +61,39 @@ func WatchConfigs(config *rest.Config, unreadable func(*Unreadable)) (cache.Shar
 
 // Decode returns a *v1.KataConfig, or an *Unreadable that it also passes on.
 func Decode(stored *unstructured.Unstructured, unreadable func(*Unreadable)) any {
-	kc := &v1.KataConfig{}
-	err := runtime.DefaultUnstructuredConverter.FromUnstructured(stored.Object, kc)
+	kc, err := decode(stored.Object)
 	if err == nil {
 		return kc
 	}
-	u := &Unreadable{Problem: err, ObjectMeta: metav1.ObjectMeta{
+	u := &Unreadable{Problem: fmt.Errorf("%s: %w", cmp.Or(strings.Join(field(nil, stored.Object), "."), "the object"), err), ObjectMeta: metav1.ObjectMeta{
 		Name: stored.GetName(), UID: stored.GetUID(), ResourceVersion: stored.GetResourceVersion(), Generation: stored.GetGeneration(),
 		CreationTimestamp: stored.GetCreationTimestamp(), DeletionTimestamp: stored.GetDeletionTimestamp(), Finalizers: stored.GetFinalizers(),
 	}}
 	unreadable(u)
 	return u
+}
+
+func decode(object map[string]any) (*v1.KataConfig, error) {
+	kc := &v1.KataConfig{}
+	return kc, runtime.DefaultUnstructuredConverter.FromUnstructured(object, kc)
+}
+
+// field is the path of the first field below parent that cannot be decoded alone: most errors of
+// the decoder name none.
+func field(parent []string, value any) []string {
+	fields, ok := value.(map[string]any)
+	if !ok {
+		return parent
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		path := append(slices.Clone(parent), name)
+		alone := map[string]any{}
+		if unstructured.SetNestedField(alone, runtime.DeepCopyJSONValue(fields[name]), path...) != nil {
+			continue
+		}
+		if _, err := decode(alone); err != nil {
+			return field(path, fields[name])
+		}
+	}
+	return parent
 }

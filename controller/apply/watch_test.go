@@ -23,17 +23,17 @@ func stored(spec map[string]any) *unstructured.Unstructured {
 
 func TestAnObjectThatCannotBeDecodedIsNamedAlone(t *testing.T) {
 	t.Parallel()
-	for name, spec := range map[string]map[string]any{
-		"a number that no int32 holds": {"config": map[string]any{"maxUnavailable": int64(1) << 40}},
-		"no quantity":                  {"config": map[string]any{"overhead": map[string]any{"podFixed": map[string]any{"cpu": "1e1.5"}}}},
-		"another type":                 {"config": "none"},
+	for field, spec := range map[string]map[string]any{
+		"spec.config.maxUnavailable":        {"config": map[string]any{"maxUnavailable": int64(1) << 40}},
+		"spec.config.overhead.podFixed.cpu": {"config": map[string]any{"overhead": map[string]any{"podFixed": map[string]any{"cpu": "1e1.5"}}}},
+		"spec.config":                       {"config": "none"},
 	} {
 		var named *apply.Unreadable
 		got := apply.Decode(stored(spec), func(u *apply.Unreadable) { named = u })
-		require.Same(t, named, got, name)
+		require.Same(t, named, got, field)
 		assert.Equal(t, "k", named.Name)
 		assert.Equal(t, []string{"f"}, named.Finalizers)
-		require.Error(t, named.Problem)
+		require.ErrorContains(t, named.Problem, field+": ")
 	}
 	got := apply.Decode(stored(map[string]any{"config": map[string]any{"paused": true}}), nil)
 	kc, ok := got.(*v1.KataConfig)

@@ -46,7 +46,7 @@ func TestAStoredKataConfigThatCannotBeDecodedStopsNoOther(t *testing.T) {
 	eventually(t, func(t *assert.CollectT, ctx context.Context) {
 		events, err := c.kube.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "reason=Unreadable,involvedObject.name=bad"})
 		if assert.NoError(t, err) && assert.NotEmpty(t, events.Items) {
-			assert.Contains(t, events.Items[0].Message, "quantities must match")
+			assert.Contains(t, events.Items[0].Message, "spec.config.overhead.podFixed.cpu: quantities must match")
 		}
 	})
 	before := seen.nodeWrites("kept")
