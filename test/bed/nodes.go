@@ -59,6 +59,8 @@ type NodeOptions struct {
 	// Emulated makes the node a virtual machine with a kernel of its own and KVM, which boots in a
 	// minute, in place of a container.
 	Emulated bool
+	// Kernel is the Debian release whose kernel an emulated node runs, bookworm where it is empty.
+	Kernel machine.Release
 	// Off leaves the node switched off; the caller boots it.
 	Off bool
 }
@@ -66,7 +68,7 @@ type NodeOptions struct {
 // PrepareNodes makes what all nodes of a kind share, which takes long the first time and nothing
 // later. AddNode does it where it is not made yet; a caller who limits that call does it before.
 func (c *Cluster) PrepareNodes(ctx context.Context, options NodeOptions) error {
-	_, err := c.base(ctx, options)
+	_, err := c.disk(ctx, options)
 	if err == nil && !options.Bare {
 		_, err = c.imageStore(ctx)
 	}
@@ -76,13 +78,19 @@ func (c *Cluster) PrepareNodes(ctx context.Context, options NodeOptions) error {
 	return nil
 }
 
-// base is the tree that all nodes of a kind share.
-func (c *Cluster) base(ctx context.Context, o NodeOptions) (string, error) {
-	dir, out := c.workspace.cache(), c.options.Progress
+// disk is what a node's root is made of, without what nodes share of this cluster.
+func (c *Cluster) disk(ctx context.Context, o NodeOptions) (disk machine.Disk, err error) {
+	dir, out, base := c.workspace.cache(), c.options.Progress, ""
 	if o.Emulated {
-		return machine.EmulatedBase(ctx, dir, out, o.Packages...)
+		base, err = machine.EmulatedBase(ctx, dir, out, o.Packages...)
+	} else {
+		base, err = cmp.Or(o.Release, machine.Bookworm).Base(ctx, dir, out, o.Packages...)
 	}
-	return cmp.Or(o.Release, machine.Bookworm).Base(ctx, dir, out, o.Packages...)
+	if err == nil && o.Kernel != "" {
+		disk.Kernel, err = o.Kernel.KernelBase(ctx, dir, out)
+	}
+	disk.Layers, disk.Real = append(slices.Clone(o.Layers), base), []string{storeDir}
+	return disk, err
 }
 
 func (o NodeOptions) machine() func(ctx context.Context, home, name string, disk machine.Disk) (*machine.Machine, error) {
@@ -95,12 +103,11 @@ func (o NodeOptions) machine() func(ctx context.Context, home, name string, disk
 // AddNode makes a node and boots it. It returns when the node's systemd has reached basic.target;
 // services may still be starting.
 func (c *Cluster) AddNode(ctx context.Context, name string, options NodeOptions) (*Node, error) {
-	base, err := c.base(ctx, options)
+	disk, err := c.disk(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("adding node %q: %w", name, err)
 	}
 	n := &Node{cluster: c}
-	disk := machine.Disk{Layers: append(slices.Clone(options.Layers), base), Real: []string{storeDir}}
 	if !options.Bare {
 		if err := c.share(ctx, &disk); err != nil {
 			return nil, fmt.Errorf("adding node %q: %w", name, err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kata-node/kata-node/test/bed"
 	"github.com/kata-node/kata-node/test/bed/fixture"
+	"github.com/kata-node/kata-node/test/bed/machine"
 )
 
 // summaryFile has the last lines of the output: results, and what was left out and why.
@@ -98,17 +99,20 @@ func (r *run) parts() ([]part, error) {
 	all := []part{
 		{name: "kubernetes", run: r.onCluster(r.runKubernetes), report: "kubernetes.xml", focus: kubernetesFocus, skipped: r.skipped.Kubernetes},
 		{name: "critest", run: r.onCluster(r.runCritest), report: "critest.xml", focus: critestFocus, skipped: r.skipped.Critest},
-		{name: "power-cuts", run: r.runPowerCuts},
+		{name: "power-cuts", run: r.emulated("-every-cut")},
+		{name: "older-kernel", run: r.emulated("-kernel=" + string(machine.Bullseye))},
 	}
 	if r.Only == "" {
 		return all, nil
 	}
+	var names []string
 	for _, p := range all {
 		if p.name == r.Only {
 			return []part{p}, nil
 		}
+		names = append(names, p.name)
 	}
-	return nil, fmt.Errorf("there is no part %q; there are kubernetes, critest and power-cuts", r.Only)
+	return nil, fmt.Errorf("there is no part %q; there are %s", r.Only, strings.Join(names, ", "))
 }
 
 // applying are the exceptions that hold in this run.

@@ -82,12 +82,14 @@ func (r *run) prepareCritest(ctx context.Context) error {
 	return err
 }
 
-// runPowerCuts runs the one suite whose whole takes too long for each change.
-func (r *run) runPowerCuts(ctx context.Context, _ part) error {
-	command := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-timeout=2h", "-v", "./suites/emulated", "-every-cut")
-	command.Dir = r.workspace.Path("test")
-	command.Stdout, command.Stderr = r.Out, r.Out
-	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
-	command.WaitDelay = time.Minute
-	return command.Run()
+// emulated runs the suite on a virtual machine with more than there is time for at each change.
+func (r *run) emulated(flag string) func(context.Context, part) error {
+	return func(ctx context.Context, _ part) error {
+		command := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-timeout=2h", "-v", "./suites/emulated", flag)
+		command.Dir = r.workspace.Path("test")
+		command.Stdout, command.Stderr = r.Out, r.Out
+		command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+		command.WaitDelay = time.Minute
+		return command.Run()
+	}
 }

@@ -24,6 +24,9 @@ type Release string
 
 // Releases of machines. Programs that were built with cgo on one of them run on later ones, too.
 const (
+	// Bullseye has Linux 5.10, older than any that the product has to run on. Its programs are too
+	// old for the others here.
+	Bullseye Release = "bullseye"
 	// Bookworm has systemd 252. It is the release of machines that name none.
 	Bookworm Release = "bookworm"
 	// Trixie has systemd 257, which knows soft reboots.
@@ -63,7 +66,16 @@ func (r Release) Base(ctx context.Context, dir string, out io.Writer, packages .
 // EmulatedBase is [Base] for virtual machines: the same, with a kernel, a way in, and the packages
 // that the caller names.
 func EmulatedBase(ctx context.Context, dir string, out io.Writer, packages ...string) (string, error) {
-	return base(ctx, Bookworm, dir, slices.Concat(basePackages(), []string{"linux-image-cloud-amd64", "openssh-server", "udev"}, packages), out)
+	return base(ctx, Bookworm, dir, slices.Concat(basePackages(), []string{kernelPackage, "openssh-server", "udev"}, packages), out)
+}
+
+// kernelPackage is what makes the kernel of a virtual machine and its initrd.
+const kernelPackage = "linux-image-cloud-amd64"
+
+// KernelBase returns a tree with this release's kernel, its modules and its initrd, for
+// [Disk.Kernel].
+func (r Release) KernelBase(ctx context.Context, dir string, out io.Writer) (string, error) {
+	return base(ctx, r, dir, []string{kernelPackage, "udev"}, out)
 }
 
 func base(ctx context.Context, release Release, dir string, packages []string, out io.Writer) (string, error) {

@@ -3,6 +3,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,16 +43,16 @@ func (e emulated) assemble(ctx context.Context, disk Disk) error {
 	if err := mountRoot(tree, disk); err != nil {
 		return err
 	}
-	for from, to := range map[string]string{"boot/vmlinuz-*": "kernel", "boot/initrd.img-*": "initrd"} {
-		found, err := filepath.Glob(filepath.Join(tree, "root", from))
-		if err != nil || len(found) != 1 {
-			return fmt.Errorf("looking for the kernel: %d files are %s, want 1", len(found), from)
-		}
-		if err := run(ctx, "cp", found[0], filepath.Join(e.dir, to)); err != nil {
+	root := filepath.Join(tree, "root")
+	if err := e.takeKernel(ctx, cmp.Or(disk.Kernel, root)); err != nil {
+		return fmt.Errorf("looking for the kernel: %w", err)
+	}
+	if disk.Kernel != "" {
+		if err := run(ctx, "cp", "-a", filepath.Join(disk.Kernel, modules), filepath.Join(root, filepath.Dir(modules))); err != nil {
 			return err
 		}
 	}
-	if err := e.format(ctx, filepath.Join(tree, "root")); err != nil {
+	if err := e.format(ctx, root); err != nil {
 		return fmt.Errorf("making disk: %w", err)
 	}
 	if err := removeDirectory(tree); err != nil {
@@ -61,6 +62,23 @@ func (e emulated) assemble(ctx context.Context, disk Disk) error {
 		return err
 	}
 	return e.settle(ctx)
+}
+
+// modules are those of every kernel in a tree.
+const modules = "usr/lib/modules"
+
+// takeKernel copies the only kernel of a tree and its initrd to where QEMU reads them.
+func (e emulated) takeKernel(ctx context.Context, tree string) error {
+	for from, to := range map[string]string{"boot/vmlinuz-*": "kernel", "boot/initrd.img-*": "initrd"} {
+		found, err := filepath.Glob(filepath.Join(tree, from))
+		if err != nil || len(found) != 1 {
+			return fmt.Errorf("%d files are %s, want 1", len(found), from)
+		}
+		if err := run(ctx, "cp", found[0], filepath.Join(e.dir, to)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e emulated) format(ctx context.Context, tree string) error {

@@ -21,6 +21,9 @@ type Disk struct {
 	// Real are directories of the machine that have to be on a real file system, because overlays
 	// will be mounted from them.
 	Real []string
+	// Kernel is a tree with the kernel of a virtual machine, see [Release.KernelBase]. Where it is
+	// empty the base has one.
+	Kernel string
 	// Shared are directories of the host by the path at which the machine has them, read-only; a
 	// virtual machine has copies.
 	Shared map[string]string

@@ -26,12 +26,16 @@ import (
 	"github.com/kata-node/kata-node/test/bed"
 	"github.com/kata-node/kata-node/test/bed/fault"
 	"github.com/kata-node/kata-node/test/bed/fixture"
+	"github.com/kata-node/kata-node/test/bed/machine"
 	"github.com/kata-node/kata-node/test/bed/machine/machinetest"
 	"github.com/kata-node/kata-node/test/bed/snapshot"
 )
 
-// everyCut is for make e2e: each cut costs a boot.
-var everyCut = flag.Bool("every-cut", false, "cut power at every moment, not only after a pull")
+// Both are for make e2e: each cut costs a boot, and another kernel all of them.
+var (
+	everyCut = flag.Bool("every-cut", false, "cut power at every moment, not only after a pull")
+	kernel   = flag.String("kernel", "", "run the kernel of this Debian release, not that of the node's own")
+)
 
 const (
 	name = "emulated"
@@ -119,12 +123,13 @@ func newStage(t *testing.T) *stage {
 	s.cluster, err = fixture.Start(t.Context(), fixture.Options{Progress: t.Output()})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.cluster.Close(context.WithoutCancel(t.Context()))) })
-	require.NoError(t, s.cluster.PrepareNodes(t.Context(), bed.NodeOptions{Emulated: true}))
+	options := bed.NodeOptions{Emulated: true, Kernel: machine.Release(*kernel)}
+	require.NoError(t, s.cluster.PrepareNodes(t.Context(), options))
 	payload, err := s.cluster.Push(t.Context(), fixture.Payload{Version: "1.0.0", Boots: guestModules()})
 	require.NoError(t, err)
 	require.NoError(t, s.cluster.StartController(t.Context(), payload))
 	s.timed("boot", func(ctx context.Context) error {
-		if s.node, err = s.cluster.AddEmulatedNode(ctx, name); err != nil {
+		if s.node, err = s.cluster.AddEmulatedNodeWith(ctx, name, options); err != nil {
 			return err
 		}
 		return s.node.AwaitAgent(ctx)
@@ -134,8 +139,20 @@ func newStage(t *testing.T) *stage {
 			s.cluster.Logs(context.WithoutCancel(t.Context()), t.Output(), "kata-node-agent.service", "crio.service", "kubelet.service")
 		}
 	})
+	s.assertKernel()
 	require.NoError(t, s.cluster.Select(t.Context(), name))
 	return s
+}
+
+// assertKernel says which kernel runs. Bullseye's is older than any that the product has to run on.
+func (s *stage) assertKernel() {
+	s.t.Helper()
+	version, err := s.node.Exec(s.t.Context(), "uname", "-r")
+	require.NoError(s.t, err)
+	s.t.Logf("Linux %s", version)
+	if machine.Release(*kernel) == machine.Bullseye {
+		assert.Regexp(s.t, `^5\.10\.`, string(version))
+	}
 }
 
 // findings are the items of a check of a host that fails.

@@ -30,9 +30,9 @@ const (
 type subject struct {
 	*shared
 
-	t    *testing.T
-	name string
-	node *fixture.Node
+	t         *testing.T
+	name      string
+	node      *fixture.Node
 	bystander bystander
 }
 
