@@ -18,7 +18,7 @@ func TestASandboxOfTwoPayloadsIsNoticed(t *testing.T) {
 	s := newSubject(t, "mixed")
 	s.install()
 	s.runPod("pod")
-	id := s.onlySandbox()
+	id := s.sandbox("pod")
 	s.change("payloadImage", s.two)
 	s.awaitCompleted()
 	kernel := "/run/kata-agent/" + s.current() + "/payload/kernel"
@@ -29,11 +29,11 @@ func TestASandboxOfTwoPayloadsIsNoticed(t *testing.T) {
 	s.endPod("pod")
 }
 
-// onlySandbox is the id of the node's only sandbox.
-func (s *subject) onlySandbox() (id string) {
+// sandbox is the id of a pod's only sandbox.
+func (s *subject) sandbox(pod string) (id string) {
 	s.t.Helper()
 	s.crio(func(ctx context.Context, client cri.RuntimeService) error {
-		all, err := client.ListPodSandbox(ctx, &runtimeapi.PodSandboxFilter{State: &runtimeapi.PodSandboxStateValue{State: runtimeapi.PodSandboxState_SANDBOX_READY}})
+		all, err := client.ListPodSandbox(ctx, &runtimeapi.PodSandboxFilter{LabelSelector: map[string]string{"io.kubernetes.pod.name": s.pod(pod)}})
 		require.NoError(s.t, err)
 		require.Len(s.t, all, 1)
 		id = all[0].GetId()

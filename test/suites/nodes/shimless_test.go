@@ -17,7 +17,7 @@ func TestASandboxThatCRIOCannotStopIsNamedAndEndsWithAReboot(t *testing.T) {
 	s := newSubject(t, "shimless")
 	s.install()
 	s.runPod("pod")
-	sandbox := "default/" + s.pod("pod") + " (" + s.onlySandbox() + ")"
+	sandbox := "default/" + s.pod("pod") + " (" + s.sandbox("pod") + ")"
 	s.unwantSoon()
 	s.awaitBlocked()
 	s.killShims(1)
