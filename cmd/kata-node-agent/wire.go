@@ -108,10 +108,24 @@ func (w *wiring) shown() cluster.State {
 // label is empty on hosts without SELinux, whose kernel refuses the mount option and ignores labels
 // of files.
 func label(context string) string {
-	if _, err := os.Stat("/sys/fs/selinux/enforce"); err != nil {
+	if !labelled() {
 		return ""
 	}
 	return context
+}
+
+// labelled is whether SELinux is on.
+func labelled() bool {
+	_, err := os.Stat("/sys/fs/selinux/enforce")
+	return err == nil
+}
+
+// ownContext is described at [host.Identity].
+func ownContext(context string) string {
+	if !labelled() || context == settings.Default().SELinuxContext {
+		return ""
+	}
+	return "selinux_context=" + context
 }
 
 // program identifies the file that this process runs.
@@ -137,7 +151,7 @@ func identify(s settings.Settings) (host.Identity, error) {
 	return host.Identity{
 		Build: build, BootID: strings.TrimSpace(string(boot)), Architecture: runtime.GOARCH,
 		Kernel: unix.ByteSliceToString(kernel.Release[:]), CRIOUnit: s.CRIOUnit, AllowedPayloads: s.AllowedPayloads,
-		PayloadKernel: s.GuestKernel == settings.PayloadKernel,
+		PayloadKernel: s.GuestKernel == settings.PayloadKernel, OwnContext: ownContext(s.SELinuxContext),
 		AllowLayering: s.AllowLayering, Arm: s.Arm, ProofTimeout: s.ProofTimeout.Duration,
 	}, nil
 }

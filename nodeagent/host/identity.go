@@ -16,6 +16,9 @@ type Identity struct {
 	AllowedPayloads []string
 	// PayloadKernel is whether guests run the payload's kernel, not the host's.
 	PayloadKernel bool
+	// OwnContext is the setting selinux_context, KEY=VALUE, where SELinux is on and it is not the
+	// default. A slot's id covers it, because a mount keeps its label.
+	OwnContext string
 	// AllowLayering is whether packages may be layered on nodes of the machine-config operator.
 	AllowLayering bool
 	// Arm is whether CRI-O is given the handlers before anything is wanted of this node.

@@ -31,6 +31,20 @@ func TestGuestsAndKernelsOnDiskAreFacts(t *testing.T) {
 	assert.NotEqual(t, f.Host.Settings, own.Host.Settings, "and its slots are others")
 }
 
+// A mount keeps the label that it was made with, so another one needs another slot.
+func TestSlotsWithAnotherLabelAreOthers(t *testing.T) {
+	t.Parallel()
+	o := observer(machine(t))
+	usual, err := o.Look(t.Context(), cluster.State{})
+	require.NoError(t, err)
+	for _, setting := range []string{"selinux_context=", "selinux_context=system_u:object_r:bin_t:s0"} {
+		o.Self.OwnContext = setting
+		own, err := o.Look(t.Context(), cluster.State{})
+		require.NoError(t, err)
+		assert.NotEqual(t, usual.Host.Settings, own.Host.Settings, setting)
+	}
+}
+
 // unlisted is a host whose kernels cannot be listed.
 type unlisted struct{ host.Guests }
 

@@ -30,6 +30,9 @@ func (o Observer) host() plan.Host {
 	if o.Self.PayloadKernel && err == nil {
 		h.Settings += payloadKernel
 	}
+	if o.Self.OwnContext != "" && err == nil {
+		h.Settings += " " + o.Self.OwnContext
+	}
 	h.Kernels = o.kernels()
 	return h
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/kata-node/kata-node/api/node"
 	"github.com/kata-node/kata-node/nodeagent/host"
@@ -146,8 +147,18 @@ func (r Runner) run(ctx context.Context, s plan.Step, name string) (strained boo
 	if limited.Err() != nil && ctx.Err() == nil {
 		strained, err = true, r.meanwhile(ctx, err, name, id)
 	}
-	if id == "" {
+	// A shim that CRI-O could not execute has started no guest.
+	if id == "" && !strings.Contains(err.Error(), "fork/exec ") {
 		err = r.half(ctx, s, err)
 	}
-	return strained, err
+	return strained, r.denied(ctx, err)
+}
+
+// denied adds to the error of a proof that SELinux may be its cause. What was denied is known to
+// the audit log alone, or to the kernel's where no auditd runs.
+func (r Runner) denied(ctx context.Context, err error) error {
+	if !strings.Contains(strings.ToLower(err.Error()), "permission denied") || r.Host.Machine.Examine(ctx).SELinux.Mode != "enforcing" {
+		return err
+	}
+	return fmt.Errorf("%w; SELinux is enforcing: see ausearch -m avc or journalctl -kg avc, and selinux_context", err)
 }

@@ -4,7 +4,9 @@ package step_test
 
 import (
 	"context"
+	"io/fs"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +34,26 @@ func TestAProofThatFailsLeavesCurrentAlone(t *testing.T) {
 	after := b.look(t)
 	assert.Equal(t, serving, after.Slots.Current)
 	assert.Equal(t, []plan.Kind{plan.PointProof, plan.Control, plan.PointProof, plan.Prove}, kindsOf(plan.For(after).Lines[0])[:4])
+}
+
+// denying is a CRI-O that may not execute the shim.
+type denying struct{ host.Sandboxes }
+
+func (denying) Prove(context.Context, string, string) (string, error) {
+	return "", &fs.PathError{Op: "fork/exec", Path: host.ProofLink + "/kata-oc-proof/" + host.Shim, Err: fs.ErrPermission}
+}
+
+func TestAShimThatMayNotBeExecutedIsForSELinux(t *testing.T) {
+	t.Parallel()
+	for mode, hint := range map[string]bool{"enforcing": true, "permissive": false, "disabled": false} {
+		b, s, f := stopped(t, plan.Prove)
+		b.Handlers, b.Facts.SELinux.Mode = []string{node.Handler, node.ProofHandler}, mode
+		r := b.runner()
+		r.Host.Sandboxes = denying{r.Host.Sandboxes}
+		err := r.Run(t.Context(), s, f)
+		require.ErrorIs(t, err, fs.ErrPermission)
+		assert.Equal(t, hint, strings.Contains(err.Error(), "; SELinux is enforcing: "), "%s: %v", mode, err)
+	}
 }
 
 func TestASandboxWithoutAContainerProvesNothing(t *testing.T) {

@@ -204,3 +204,13 @@ func TestWhatCannotBeMountedIsNamed(t *testing.T) {
 	assert.False(t, mounted)
 	require.ErrorContains(t, b.kernel.Unmount(target), "unmounting ")
 }
+
+// A kernel without SELinux takes no label, as one with it takes none that its policy does not know.
+func TestALabelThatTheKernelRefusesIsNamed(t *testing.T) {
+	t.Parallel()
+	const label = "system_u:object_r:unknown_t:s0"
+	b := newBench(t)
+	err := mounts.Below(b.root, label).Overlay([]string{b.layer(t, "only", map[string]string{"f": ""})}, target)
+	require.ErrorContains(t, err, "mounting 2 layers at "+filepath.Join(b.root, target)+": with the SELinux context "+label)
+	require.ErrorIs(t, err, unix.EINVAL)
+}

@@ -85,7 +85,11 @@ func mountByString(layers []string, target, context string) error {
 	if page := os.Getpagesize(); len(text) >= page {
 		return fmt.Errorf("their names make %d bytes of mount options, and this kernel takes %d: %w", len(text), page-1, unix.E2BIG)
 	}
-	return unix.Mount("overlay", target, "overlay", unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID, text)
+	err := unix.Mount("overlay", target, "overlay", unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID, text)
+	if errors.Is(err, unix.EINVAL) && context != "" {
+		return fmt.Errorf("with the SELinux context %s, which the loaded policy has to know: %w", context, err)
+	}
+	return err
 }
 
 func options(layers []string, context string) string {
