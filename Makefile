@@ -9,7 +9,7 @@ GOVULNCHECK_VERSION := v1.9.0
 # (controller-gen is pinned next to what it generates, in api/v1/generate.go.)
 
 # Debian packages that tests, demo and packaging use in addition to Go, make and git.
-PACKAGES := binutils buildah busybox-static ca-certificates conmon cpio debootstrap e2fsprogs gcc iproute2 libc6-dev mount openssh-client qemu-system-x86 rpm rpm2cpio rpmlint runc systemd systemd-container tar util-linux
+PACKAGES := binutils buildah busybox-static ca-certificates conmon cpio debootstrap e2fsprogs gcc iproute2 libc6-dev mount openssh-client qemu-system-x86 rpm rpm2cpio rpmlint runc secilc systemd systemd-container tar util-linux
 
 # What is expensive and kept: these tools, the Debian tree, and the programs of the test nodes.
 CACHE ?= $(CURDIR)/.cache
@@ -117,7 +117,7 @@ test-payload: ## Build the test payload, whose shim is from this repository, and
 demo: deps ## Show the whole story on three systemd nodes, as root [KEEP=1 leaves it running, NODE=qemu makes one a virtual machine]
 	cd test && CGO_ENABLED=0 go run ./cmd/demo $(if $(KEEP),--keep) $(if $(NODE),--node=$(NODE))
 
-e2e: deps ## Run tests of others with Kata on a systemd node, Kubernetes' and critest, and power cuts at more moments, as root [FOCUS=names ONLY=part ORDINARY=1 without Kata]
+e2e: deps ## Run tests of others with Kata on a systemd node, Kubernetes' and critest, power cuts at more moments, and other SELinux labels, as root [FOCUS=names ONLY=part ORDINARY=1 without Kata]
 	cd test && CGO_ENABLED=0 go run ./cmd/e2e --reports=$(abspath $(DIST))/e2e --focus='$(FOCUS)' --only='$(ONLY)' $(if $(ORDINARY),--ordinary)
 
 e2e-kata: ## Install, update and remove a real Kata, with virtual machines, on an emulated node, as root [KATA=directory with a build or a release of Kata]

@@ -83,9 +83,9 @@ func (r *run) prepareCritest(ctx context.Context) error {
 }
 
 // emulated runs the suite on a virtual machine with more than there is time for at each change.
-func (r *run) emulated(flag string) func(context.Context, part) error {
+func (r *run) emulated(flags ...string) func(context.Context, part) error {
 	return func(ctx context.Context, _ part) error {
-		command := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-timeout=2h", "-v", "./suites/emulated", flag)
+		command := exec.CommandContext(ctx, "go", append([]string{"test", "-vet=off", "-count=1", "-timeout=2h", "-v", "./suites/emulated"}, flags...)...)
 		command.Dir = r.workspace.Path("test")
 		command.Stdout, command.Stderr = r.Out, r.Out
 		command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }

@@ -80,6 +80,7 @@ func New(ctx context.Context, home, name string, disk Disk) (*Machine, error) {
 }
 
 // NewEmulated is [New] for a virtual machine, whose disk has [EmulatedBase] below its other layers.
+// Its kernel enforces an SELinux policy of this package.
 // Its files are seen from the host while it is off only, except by [Machine.ReadFile].
 func NewEmulated(ctx context.Context, home, name string, disk Disk) (*Machine, error) {
 	return newMachine(ctx, home, name, disk, func(m *Machine) kind { return emulated{m} })

@@ -116,11 +116,17 @@ func (e emulated) settle(ctx context.Context) error {
 	if err := run(ctx, "systemctl", "--root="+e.root, "mask", "--quiet", "serial-getty@ttyS0.service"); err != nil {
 		return err
 	}
-	return run(ctx, "systemctl", "--root="+e.root, "enable", "--quiet", "systemd-networkd.service")
+	if err := run(ctx, "systemctl", "--root="+e.root, "enable", "--quiet", "systemd-networkd.service"); err != nil {
+		return err
+	}
+	return e.enforce(ctx)
 }
 
 // run boots the virtual machine once.
 func (e emulated) run(ctx context.Context, b *boot, cgroups []string) (again bool, err error) {
+	if err := e.label(); err != nil {
+		return false, err
+	}
 	if err := unix.Unmount(e.root, 0); err != nil {
 		return false, fmt.Errorf("unmounting the disk from the host: %w", err)
 	}
@@ -158,13 +164,13 @@ func (e emulated) run(ctx context.Context, b *boot, cgroups []string) (again boo
 }
 
 // qemu is the command of one boot. It ends when the machine reboots. The machine's kernel runs in
-// FIPS mode, in which it is stricter about its modules.
+// FIPS mode, in which it is stricter about its modules, and with SELinux, see enforce.
 func (e emulated) qemu(ctx context.Context, cgroups []string) *exec.Cmd {
 	return e.start(ctx, cgroups, "nsenter", "--net="+e.network.file, "qemu-system-x86_64",
 		"-name", e.id, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-machine", "pc", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "EPYC,+svm", "-smp", "1", "-m", memory,
 		"-kernel", filepath.Join(e.dir, "kernel"), "-initrd", filepath.Join(e.dir, "initrd"),
-		"-append", "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 mitigations=off fips=1",
+		"-append", "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 mitigations=off fips=1 security=selinux enforcing=1",
 		"-drive", "if=virtio,format=raw,file="+e.disk(), "-device", "virtio-rng-pci",
 		"-netdev", "tap,id=link,script=no,downscript=no,ifname="+tap, "-device", "virtio-net-pci,netdev=link")
 }

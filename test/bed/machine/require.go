@@ -21,6 +21,7 @@ func Tools() map[string]string {
 		"qemu-system-x86_64": "qemu-system-x86",
 		"mkfs.ext4":          "e2fsprogs",
 		"mount":              "mount",
+		"secilc":             "secilc",
 		"ssh":                "openssh-client",
 	}
 }

@@ -21,7 +21,7 @@ func main() {
 	flag.StringVar(&options.Reports, "reports", "dist/e2e", "directory of the JUnit reports")
 	flag.BoolVar(&options.Ordinary, "ordinary", false, "use the node's default runtime in place of Kata")
 	flag.StringVar(&options.Focus, "focus", "", "run only tests of others whose names match this regular expression")
-	flag.StringVar(&options.Only, "only", "", "run one part only: kubernetes, critest, power-cuts or older-kernel")
+	flag.StringVar(&options.Only, "only", "", "run one part only: kubernetes, critest, power-cuts, older-kernel or selinux")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

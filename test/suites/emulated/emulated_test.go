@@ -38,8 +38,9 @@ var (
 )
 
 const (
-	name = "emulated"
-	pod  = "pod"
+	name     = "emulated"
+	pod      = "pod"
+	ordinary = "ordinary"
 	// dropIn is the agent's configuration of CRI-O.
 	dropIn = "/etc/crio/crio.conf.d/60-kata-agent.conf"
 	// kept and lost are files, one of which is flushed to the disk.
@@ -71,18 +72,13 @@ func TestAPayloadOutlivesAPowerCutThatFollowsItsPull(t *testing.T) { //nolint:pa
 	}
 	s.awaitCompleted()
 	s.assertGuestBoots()
-	s.timed("pod", func(ctx context.Context) error {
-		if err := s.cluster.RunPod(ctx, pod, name, node.RuntimeClass); err != nil {
-			return err
-		}
-		_, err := s.cluster.AwaitPod(ctx, pod, "runs", fixture.Running)
-		return err
-	})
+	s.runPods(map[string]string{pod: node.RuntimeClass, ordinary: ""})
 	s.assertSmall()
+	s.assertLabelled()
 	if *everyCut {
 		s.cutUnderAPod()
 	}
-	s.timed("end of the pod", func(ctx context.Context) error { return s.cluster.EndPod(ctx, pod) })
+	s.endPods(pod, ordinary)
 	require.NoError(t, s.cluster.DeleteSample(t.Context()))
 	if *everyCut {
 		s.cutWhen("CRI-O is configured no more", "! [ -e "+dropIn+" ]")
@@ -104,6 +100,7 @@ func TestAPayloadOutlivesAPowerCutThatFollowsItsPull(t *testing.T) { //nolint:pa
 	journal, err := s.node.Journal(t.Context(), "crio.service")
 	require.NoError(t, err)
 	assert.Contains(t, journal, "Stopped crio.service")
+	s.assertDeniedOnly(`sh|cat|\(.*\)`)
 }
 
 // files are those among which a removal could leave something.
@@ -203,6 +200,7 @@ func (s *stage) assertVirtualization() {
 			return strings.HasPrefix(results["qemu"], "pass: "), nil
 		})
 	})
+	assert.Equal(s.t, "pass: SELinux is enforcing", results["selinux"])
 	for _, name := range []string{"processor", "kvm", "mount namespace", "system", "crio storage", "cgroups"} {
 		assert.Contains(s.t, results[name], "pass: ", name)
 	}
@@ -275,6 +273,31 @@ func (s *stage) cutUnderAPod() {
 		})
 	})
 	s.awaitCompleted()
+}
+
+// runPods returns when pods of the given classes run at the same time.
+func (s *stage) runPods(classes map[string]string) {
+	s.t.Helper()
+	s.timed(fmt.Sprintf("%d pods", len(classes)), func(ctx context.Context) error {
+		for pod, class := range classes {
+			if err := s.cluster.RunPod(ctx, pod, name, class); err != nil {
+				return err
+			}
+		}
+		for pod := range classes {
+			if _, err := s.cluster.AwaitPod(ctx, pod, "runs", fixture.Running); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *stage) endPods(pods ...string) {
+	s.t.Helper()
+	for _, pod := range pods {
+		s.timed("end of pod "+pod, func(ctx context.Context) error { return s.cluster.EndPod(ctx, pod) })
+	}
 }
 
 func (s *stage) awaitCompleted() {

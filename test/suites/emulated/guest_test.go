@@ -56,7 +56,7 @@ func (s *stage) assertGuestBoots() {
 		require.ErrorContains(s.t, err, "/"+takenOut+".ko: no such file or directory")
 		return nil
 	})
-	_, err = s.node.Exec(s.t.Context(), "mv", "/run/whole", initrd)
+	_, err = s.node.Exec(s.t.Context(), "cp", "--preserve=timestamps", "/run/whole", initrd)
 	require.NoError(s.t, err)
 }
 
