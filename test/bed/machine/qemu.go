@@ -48,7 +48,7 @@ func (e emulated) assemble(ctx context.Context, disk Disk) error {
 		return fmt.Errorf("looking for the kernel: %w", err)
 	}
 	if disk.Kernel != "" {
-		if err := run(ctx, "cp", "-a", filepath.Join(disk.Kernel, modules), filepath.Join(root, filepath.Dir(modules))); err != nil {
+		if err := addKernel(ctx, disk.Kernel, root); err != nil {
 			return err
 		}
 	}
@@ -64,9 +64,6 @@ func (e emulated) assemble(ctx context.Context, disk Disk) error {
 	return e.settle(ctx)
 }
 
-// modules are those of every kernel in a tree.
-const modules = "usr/lib/modules"
-
 // takeKernel copies the only kernel of a tree and its initrd to where QEMU reads them.
 func (e emulated) takeKernel(ctx context.Context, tree string) error {
 	for from, to := range map[string]string{"boot/vmlinuz-*": "kernel", "boot/initrd.img-*": "initrd"} {
@@ -79,6 +76,14 @@ func (e emulated) takeKernel(ctx context.Context, tree string) error {
 		}
 	}
 	return nil
+}
+
+// addKernel puts the kernel of a tree into a root that has another one.
+func addKernel(ctx context.Context, tree, root string) error {
+	if err := run(ctx, "cp", "-a", filepath.Join(tree, "boot"), root); err != nil {
+		return err
+	}
+	return run(ctx, "cp", "-a", filepath.Join(tree, "usr/lib/modules"), filepath.Join(root, "usr/lib"))
 }
 
 func (e emulated) format(ctx context.Context, tree string) error {
