@@ -117,7 +117,7 @@ test-payload: ## Build the test payload, whose shim is from this repository, and
 demo: deps ## Show the whole story on three systemd nodes, as root [KEEP=1 leaves it running, NODE=qemu makes one a virtual machine]
 	cd test && CGO_ENABLED=0 go run ./cmd/demo $(if $(KEEP),--keep) $(if $(NODE),--node=$(NODE))
 
-e2e: deps ## Run tests of others with Kata on a systemd node, Kubernetes' and critest, power cuts at more moments, and other SELinux labels, as root [FOCUS=names ONLY=part ORDINARY=1 without Kata]
+e2e: deps ## Run tests of others with Kata on a systemd node, Kubernetes' and critest, power cuts at more moments, an older kernel, and other SELinux labels, as root [FOCUS=names ONLY=part ORDINARY=1 without Kata]
 	cd test && CGO_ENABLED=0 go run ./cmd/e2e --reports=$(abspath $(DIST))/e2e --focus='$(FOCUS)' --only='$(ONLY)' $(if $(ORDINARY),--ordinary)
 
 e2e-kata: ## Install, update and remove a real Kata, with virtual machines, on an emulated node, as root [KATA=directory with a build or a release of Kata]

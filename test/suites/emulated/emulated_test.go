@@ -71,7 +71,9 @@ func TestAPayloadOutlivesAPowerCutThatFollowsItsPull(t *testing.T) { //nolint:pa
 		s.cutWhen("CRI-O is configured", "[ -e "+dropIn+" ]")
 	}
 	s.awaitCompleted()
-	s.assertGuestBoots()
+	if *kernel == "" { // In an emulated KVM, a guest with Linux 5.10 loses the state of its processor in a signal.
+		s.assertGuestBoots()
+	}
 	s.runPods(map[string]string{pod: node.RuntimeClass, ordinary: ""})
 	s.assertSmall()
 	s.assertLabelled()
