@@ -33,11 +33,17 @@ func (s *subject) crio(ask func(context.Context, cri.RuntimeService) error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
+	require.NoError(s.t, s.askCRIO(ctx, ask))
+}
+
+func (s *subject) askCRIO(ctx context.Context, ask func(context.Context, cri.RuntimeService) error) error {
 	client, err := remote.NewRemoteRuntimeServiceBuilder().WithEndpoint("unix://" + s.node.Live(ctx) + "/run/crio/crio.sock").
 		WithConnectionTimeout(patience).WithTracerProvider(noop.NewTracerProvider()).Build(ctx)
-	require.NoError(s.t, err)
+	if err != nil {
+		return err
+	}
 	defer client.Close(ctx) //nolint:errcheck // nothing is lost with it
-	require.NoError(s.t, ask(ctx, client))
+	return ask(ctx, client)
 }
 
 // runSandbox runs a pod of one container, as the kubelet does for one of namespace default.
@@ -134,38 +140,49 @@ func (s *subject) finishedSandboxes() (count int) {
 	return count
 }
 
-// containerPID is the process of the only container of a sandbox.
+// containerPID waits until a container of a sandbox runs, and returns its process: a pod's status
+// may still be that from before a reboot.
 func (s *subject) containerPID(sandbox string) (pid int) {
 	s.t.Helper()
-	s.crio(func(ctx context.Context, client cri.RuntimeService) error {
-		containers, err := client.ListContainers(ctx, nil)
-		if err != nil {
+	s.await("a container of sandbox "+sandbox+" runs", func(ctx context.Context) error {
+		err := s.askCRIO(ctx, func(ctx context.Context, client cri.RuntimeService) (err error) {
+			pid, err = runningIn(ctx, client, sandbox)
 			return err
+		})
+		if err == nil && pid == 0 {
+			err = errors.New("none does")
 		}
-		sandboxes, err := client.ListPodSandbox(ctx, nil)
-		if err != nil {
-			return err
-		}
-		names := map[string]string{}
-		for _, b := range sandboxes {
-			names[b.GetId()] = b.GetMetadata().GetName()
-		}
-		for _, c := range containers {
-			if names[c.GetPodSandboxId()] != sandbox {
-				continue
-			}
-			status, err := client.ContainerStatus(ctx, c.GetId(), true)
-			if err != nil {
-				return err
-			}
-			var info struct{ PID int }
-			if err := json.Unmarshal([]byte(status.GetInfo()["info"]), &info); err != nil {
-				return err
-			}
-			pid = info.PID
-		}
-		return nil
+		return err
 	})
-	require.NotZero(s.t, pid, sandbox)
 	return pid
+}
+
+// runningIn is the process of the container that runs in a sandbox, 0 for none.
+func runningIn(ctx context.Context, client cri.RuntimeService, sandbox string) (pid int, err error) {
+	running := &runtimeapi.ContainerFilter{State: &runtimeapi.ContainerStateValue{State: runtimeapi.ContainerState_CONTAINER_RUNNING}}
+	containers, err := client.ListContainers(ctx, running)
+	if err != nil {
+		return 0, err
+	}
+	sandboxes, err := client.ListPodSandbox(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	names := map[string]string{}
+	for _, b := range sandboxes {
+		names[b.GetId()] = b.GetMetadata().GetName()
+	}
+	for _, c := range containers {
+		if names[c.GetPodSandboxId()] != sandbox {
+			continue
+		}
+		status, err := client.ContainerStatus(ctx, c.GetId(), true)
+		if err != nil {
+			return 0, err
+		}
+		var info struct{ PID int }
+		err = json.Unmarshal([]byte(status.GetInfo()["info"]), &info)
+		return info.PID, err
+	}
+	return 0, nil
 }
