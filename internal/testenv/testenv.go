@@ -6,22 +6,24 @@
 package testenv
 
 import (
+	"fmt"
 	"os"
-	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// Uint64 is the value of a variable, or usual where it is not set. The test fails where the value is
-// no number.
-func Uint64(t testing.TB, variable string, usual uint64) uint64 {
+// Number is the value of a variable, or usual where it is not set. The test fails where the value is
+// no such number.
+func Number[N int | int64 | uint64](t *testing.T, variable string, usual N) N {
 	t.Helper()
-	text := os.Getenv(variable)
+	text := os.Getenv(variable) //nolint:forbidigo // It is a test that reads it.
 	if text == "" {
 		return usual
 	}
-	value, err := strconv.ParseUint(text, 10, 64)
+	var value N
+	_, err := fmt.Sscan(text, &value)
 	require.NoError(t, err, "%s: a whole number is needed", variable)
+	require.Equal(t, text, fmt.Sprint(value), "%s: a whole number is needed", variable)
 	return value
 }

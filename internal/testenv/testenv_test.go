@@ -12,7 +12,7 @@ import (
 
 func TestAVariableGivesASize(t *testing.T) {
 	t.Setenv("SEEDS", "")
-	assert.Equal(t, uint64(20), testenv.Uint64(t, "SEEDS", 20))
+	assert.Equal(t, 20, testenv.Number(t, "SEEDS", 20))
 	t.Setenv("SEEDS", "600")
-	assert.Equal(t, uint64(600), testenv.Uint64(t, "SEEDS", 20))
+	assert.Equal(t, 600, testenv.Number(t, "SEEDS", 20))
 }

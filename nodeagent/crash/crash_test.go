@@ -114,7 +114,7 @@ func (w workflow) undisturbed(t *testing.T) (origin *simulation, trace []change,
 // every is in how many changes one is tried: EVERY.
 func every(t *testing.T) int {
 	t.Helper()
-	return int(testenv.Uint64(t, "EVERY", 10))
+	return testenv.Number(t, "EVERY", 10)
 }
 
 // Every change of every workflow is once the last one of an agent's life, once the one that it does

@@ -44,7 +44,7 @@ func (m mode) rounds() int {
 // happens the node gets to where it is wanted. Each mode explores SEEDS worlds, from FIRST_SEED on.
 func TestEveryWorldIsSoundAndComesToRest(t *testing.T) {
 	t.Parallel()
-	first, seeds := testenv.Uint64(t, "FIRST_SEED", 0), testenv.Uint64(t, "SEEDS", 800)
+	first, seeds := testenv.Number[uint64](t, "FIRST_SEED", 0), testenv.Number[uint64](t, "SEEDS", 800)
 	for name, mode := range modes() {
 		workers := uint64(runtime.GOMAXPROCS(0))
 		for worker := range workers {

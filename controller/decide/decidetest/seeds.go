@@ -17,19 +17,25 @@ import (
 type Seeds uint64
 
 // First is the first seed, FIRST_SEED: with SEEDS=1 the only one, with its story where it fails.
-func (s Seeds) First(t *testing.T) uint64 { return testenv.Uint64(t, "FIRST_SEED", 1) }
+func (s Seeds) First(t *testing.T) uint64 {
+	t.Helper()
+	return testenv.Number[uint64](t, "FIRST_SEED", 1)
+}
 
 // Count is how many seeds there are.
-func (s Seeds) Count(t *testing.T) uint64 { return testenv.Uint64(t, "SEEDS", uint64(s)) }
+func (s Seeds) Count(t *testing.T) uint64 {
+	t.Helper()
+	return testenv.Number(t, "SEEDS", uint64(s))
+}
 
 // Every simulates a life for each seed, so many at once as there are processors. It returns when
 // all have ended, also where some have failed. Where they take fewer steps than STEPS the test
 // fails.
 func (s Seeds) Every(t *testing.T, live func(t *testing.T, seed uint64) (steps int)) {
 	t.Helper()
-	first, count, least := s.First(t), s.Count(t), testenv.Uint64(t, "STEPS", 0)
+	first, count, least := s.First(t), s.Count(t), testenv.Number[int64](t, "STEPS", 0)
 	var started atomic.Uint64
-	var steps atomic.Uint64
+	var steps atomic.Int64
 	t.Cleanup(func() {
 		t.Logf("%d steps in %d lives", steps.Load(), count)
 		assert.GreaterOrEqual(t, steps.Load(), least)
@@ -39,7 +45,7 @@ func (s Seeds) Every(t *testing.T, live func(t *testing.T, seed uint64) (steps i
 			t.Parallel()
 			for i := started.Add(1); i <= count; i = started.Add(1) {
 				seed := first + i - 1
-				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { steps.Add(uint64(live(t, seed))) })
+				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { steps.Add(int64(live(t, seed))) })
 			}
 		})
 	}
