@@ -144,7 +144,7 @@ func (k *soak) records(ctx context.Context, file string) (all []any, err error) 
 // writes its locks, and below /run what it has found out of the kernel.
 func (k *soak) assertStill() {
 	k.t.Helper()
-	mounts, files := k.payloadMounts(), k.files().Without(host.StoreDir, host.RunDir+"/storage")
+	mounts, files := k.payloadMounts(), k.files().Without(host.StoreDir, host.StoreRunDir)
 	const marker = "/run/soak"
 	k.run("touch", marker)
 	k.killNow()
@@ -157,7 +157,7 @@ func (k *soak) assertStill() {
 	})
 	k.assertSound("a start at rest")
 	assert.Equal(k.t, mounts, k.payloadMounts(), "I7")
-	assert.Equal(k.t, files, k.files().Without(host.StoreDir, host.RunDir+"/storage"), "I7")
+	assert.Equal(k.t, files, k.files().Without(host.StoreDir, host.StoreRunDir), "I7")
 	written := k.run("find", "/etc", host.SlotsDir, host.StateDir, "-type", "f", "-newer", marker)
 	assert.Empty(k.t, written, "I7")
 }
