@@ -100,7 +100,7 @@ func (r *run) parts() ([]part, error) {
 		{name: "kubernetes", run: r.onCluster(r.runKubernetes), report: "kubernetes.xml", focus: kubernetesFocus, skipped: r.skipped.Kubernetes},
 		{name: "critest", run: r.onCluster(r.runCritest), report: "critest.xml", focus: critestFocus, skipped: r.skipped.Critest},
 		{name: "power-cuts", run: r.emulated("-run=PowerCut", "-every-cut")},
-		{name: "older-kernel", run: r.emulated("-kernel=" + string(machine.Bullseye))},
+		{name: "older-kernel", run: r.emulated("-run=PowerCut", "-kernel="+string(machine.Bullseye))},
 		{name: "selinux", run: r.emulated("-run=Label", "-other-labels")},
 	}
 	if r.Only == "" {
