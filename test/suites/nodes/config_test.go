@@ -5,11 +5,11 @@ package nodes_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	katav1 "github.com/kata-node/kata-node/api/v1"
 	"github.com/stretchr/testify/require"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -72,16 +72,29 @@ func (s *subject) config(ctx context.Context) (katav1.KataConfig, error) {
 // awaitConfig waits until the status is about the newest spec and as wanted.
 func (s *subject) awaitConfig(what string, wanted func(katav1.KataConfig) error) {
 	s.t.Helper()
-	s.await("KataConfig "+what, func(ctx context.Context) error {
-		config, err := s.config(ctx)
+	s.watchConfig(what, func(config *katav1.KataConfig) error {
 		switch {
-		case err != nil:
-			return err
+		case config == nil:
+			return errors.New("there is none")
 		case config.Status.ObservedGeneration != config.Generation:
 			return fmt.Errorf("status is about generation %d of %d", config.Status.ObservedGeneration, config.Generation)
 		}
-		return wanted(config)
+		return wanted(*config)
 	})
+}
+
+// watchConfig waits until wanted has nothing against the KataConfig, which is nil where there is
+// none.
+func (s *subject) watchConfig(what string, wanted func(*katav1.KataConfig) error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	var last error
+	err := s.cluster.WatchConfig(ctx, s.name, func(config *katav1.KataConfig) (bool, error) {
+		last = wanted(config)
+		return last == nil, nil
+	})
+	require.NoError(s.t, err, "waiting until KataConfig %s: %v", what, last)
 }
 
 func (s *subject) awaitCompleted() {
@@ -124,12 +137,11 @@ func (s *subject) unwantSoon() {
 
 func (s *subject) awaitUnwanted() {
 	s.t.Helper()
-	s.await("KataConfig is gone", func(ctx context.Context) error {
-		config, err := s.config(ctx)
-		if apierrors.IsNotFound(err) {
-			return nil
+	s.watchConfig("is gone", func(config *katav1.KataConfig) error {
+		if config != nil {
+			return fmt.Errorf("its status is %+v", config.Status)
 		}
-		return fmt.Errorf("it is there (%w), its status is %+v", err, config.Status)
+		return nil
 	})
 }
 

@@ -130,20 +130,20 @@ func tail(log string) string {
 const patience = 4 * time.Minute
 
 // await asks until the answer is nil, and ends the test with the last one where that takes too
-// long.
+// long. It asks for a fifth of the time at most, since the tests that wait take the processors from
+// those that do something.
 func (s *subject) await(what string, ask func(ctx context.Context) error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
 	for {
+		began := time.Now()
 		err := ask(ctx)
 		if err == nil {
 			return
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(max(50*time.Millisecond, 4*time.Since(began))):
 		case <-ctx.Done():
 			require.NoError(s.t, err, "waiting until "+what)
 		}
