@@ -173,7 +173,7 @@ func eventually(t *testing.T, condition func(t *assert.CollectT, ctx context.Con
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		condition(collect, ctx)
-	}, patience, 25*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 }
 
 // apply applies YAML and returns what the API server says.
