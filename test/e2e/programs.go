@@ -10,7 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-node/kata-node/api/node"
 )
@@ -88,7 +91,9 @@ func (r *run) emulated(flags ...string) func(context.Context, part) error {
 		command := exec.CommandContext(ctx, "go", append([]string{"test", "-vet=off", "-count=1", "-timeout=2h", "-v", "./suites/emulated"}, flags...)...)
 		command.Dir = r.workspace.Path("test")
 		command.Stdout, command.Stderr = r.Out, r.Out
-		command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+		// The go command leaves the test program alone with a signal that reaches only itself.
+		command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		command.Cancel = func() error { return unix.Kill(-command.Process.Pid, unix.SIGINT) }
 		command.WaitDelay = time.Minute
 		return command.Run()
 	}
