@@ -13,9 +13,8 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kata-node/kata-node/api/node"
+	"golang.org/x/sys/unix"
 )
 
 // processes run tests at the same time. Most of a test's time is waiting.
