@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Number is the value of a variable, or usual where it is not set. The test fails where the value is
-// no such number.
+// Number is the value of a variable, or usual where it is not set. The test fails where the value
+// is no such number.
 func Number[N int | int64 | uint64](t *testing.T, variable string, usual N) N {
 	t.Helper()
 	text := os.Getenv(variable) //nolint:forbidigo // It is a test that reads it.

@@ -140,8 +140,8 @@ func denials(log string) (found []string) {
 	return found
 }
 
-// assertDeniedOnly reads the whole journal, over all boots: denied was what the test did on purpose,
-// by programs of these names, and nothing that the product, CRI-O or a pod did.
+// assertDeniedOnly reads the whole journal, over all boots: denied was what the test did on
+// purpose, by programs of these names, and nothing that the product, CRI-O or a pod did.
 func (s *stage) assertDeniedOnly(programs string) {
 	s.t.Helper()
 	journal, err := s.node.Journal(s.t.Context(), "")
@@ -151,8 +151,8 @@ func (s *stage) assertDeniedOnly(programs string) {
 	}
 }
 
-// TestPayloadsWithAnotherLabel sets a label that the policy does not know, and none: files have that
-// of the store, which CRI-O runs no program with. Without a reboot, the right one then serves,
+// TestPayloadsWithAnotherLabel sets a label that the policy does not know, and none: files have
+// that of the store, which CRI-O runs no program with. Without a reboot, the right one then serves,
 // through an update and a removal.
 func TestPayloadsWithAnotherLabel(t *testing.T) { //nolint:paralleltest // It takes a processor and 2 GB.
 	if !*otherLabels {

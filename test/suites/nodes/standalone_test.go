@@ -24,8 +24,8 @@ import (
 // agent is the program as the package installs it.
 const agent = "/usr/libexec/kata-agent/kata-node-agent"
 
-// standalone is a node without a cluster: no kubelet runs, and the agent follows a file. An ordinary
-// sandbox runs on it.
+// standalone is a node without a cluster: no kubelet runs, and the agent follows a file. An
+// ordinary sandbox runs on it.
 type standalone struct{ *subject }
 
 func newStandalone(t *testing.T, name string) *standalone {

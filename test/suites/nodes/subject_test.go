@@ -36,8 +36,8 @@ type subject struct {
 	bystander bystander
 }
 
-// newSubject boots a node that has an agent and is ready, and that no KataConfig selects. An ordinary
-// pod runs on it. It goes when the test ends.
+// newSubject boots a node that has an agent and is ready, and that no KataConfig selects. An
+// ordinary pod runs on it. It goes when the test ends.
 func newSubject(t *testing.T, name string) *subject {
 	t.Helper()
 	return newSubjectWith(t, name, bed.NodeOptions{})
